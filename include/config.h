@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The configuration: files to one immutable struct config, or a list of every mistake.
+ *
+ * config_load() checks all that can be known from the text: names, types, ranges, duplicates.
+ * What needs a library or another user's rights (URLs, patterns, Kafka's files) is checked by
+ * validate.h, with the `struct origin` kept here. Children inherit the configuration by fork.
+ */
+#ifndef WEBMOND_CONFIG_H
+#define WEBMOND_CONFIG_H
+
+#include <sys/types.h>
+
+#include "log.h"
+#include "util.h"
+
+/* Longest texts in bytes: what the record has room for. */
+#define CONFIG_NAME_MAX   64
+#define CONFIG_URL_MAX    1024
+#define CONFIG_LABELS_MAX 256
+
+/* Inclusive. */
+struct status_range {
+	short first;
+	short last;
+};
+
+struct pattern {
+	const char *text; /* as configured, UTF-8 */
+	bool negated;     /* from body_regex_not: must not match */
+	struct origin at;
+};
+
+enum ip_version {
+	IP_ANY,
+	IP_4,
+	IP_6,
+};
+
+struct site {
+	const char *name; /* [A-Za-z0-9._-]{1,64}, unique */
+	const char *url;
+	int64_t interval_us; /* 1 s … 86,400 s, whole milliseconds */
+	int64_t timeout_us;  /* 0.1 s … interval, whole milliseconds */
+	const char *method;
+	const char *const *headers; /* "Name: value", NULL-terminated; never NULL itself */
+	const char *body;           /* NULL: none */
+	const char *user_agent;
+	const char *expect_status; /* as configured, for messages */
+	const struct status_range *expect;
+	size_t expect_count;
+	const struct pattern *patterns; /* all of body_regex, then all of body_regex_not */
+	size_t pattern_count;
+	size_t body_limit;    /* bytes, 1 KiB … 64 MiB */
+	int follow_redirects; /* 0 … 20 */
+	bool verify_tls;
+	bool keepalive;
+	enum ip_version ip_version;
+	const char *labels; /* "k=v,k=v" or NULL */
+	struct origin at;
+	struct origin url_at;
+};
+
+/* One "name=value" out of kafka.properties. */
+struct property {
+	const char *name;
+	const char *value;
+	struct origin at;
+};
+
+struct config {
+	const char *file; /* as given */
+
+	const char *instance; /* default: the host name */
+	const char *location; /* NULL: not set */
+	const char *user;     /* NULL: not set */
+	const char *checker_user;
+	struct origin user_at, checker_user_at;
+	const char *pid_file;
+	bool pid_file_set; /* by the file, not by default */
+
+	enum log_destination log_destination;
+	bool log_destination_set;
+	enum log_level log_level;
+
+	int workers_min; /* 1 … workers_max */
+	int workers_max; /* … 4,096 */
+
+	const char *spool_dir;
+	int64_t spool_max_bytes;
+	bool spool_sync_full;
+
+	bool has_kafka;
+	const char *kafka_topic;
+	const char *kafka_properties_file; /* absolute or relative to the cwd at load; NULL: none */
+	struct origin kafka_at, kafka_properties_file_at;
+	const struct property *kafka_properties;
+	size_t kafka_property_count;
+
+	const struct site *sites; /* the enabled ones, in the order of the files */
+	size_t site_count;
+
+	struct config_private *private;
+};
+
+/*
+ * Read `path` and the files of its `sites_dir`. Returns the configuration, which the caller frees
+ * with config_free(), or NULL when there is any mistake; then each is a line in `mistakes`
+ * (start from zeros). Relative names inside are resolved against the directory of the file that
+ * holds them. Reads files only; no library but libconfig is touched.
+ */
+struct config *config_load(const char *path, struct mistakes *mistakes);
+void config_free(struct config *config);
+
+/* The index of the enabled site `name`, or -1. O(log n). */
+ssize_t config_find_site(const struct config *config, const char *name);
+
+/* Whether two descriptions lead to the same checks (origins do not count). */
+bool config_site_equal(const struct site *a, const struct site *b);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The log: syslog or standard error, tagged with the role of the process.
+ *
+ * Lines are lower case, without a full stop, with the subject in quotes or first; errno is
+ * preserved by every function. A line that repeats within a short time is held back and counted
+ * (see LOG_BURST in log.c), so that no failure can flood the log.
+ */
+#ifndef WEBMOND_LOG_H
+#define WEBMOND_LOG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+enum log_destination {
+	LOG_TO_STDERR,
+	LOG_TO_SYSLOG,
+};
+
+/* From quiet to chatty; the configuration's `log.level` names them. */
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG,
+};
+
+/*
+ * Choose destination and level; may be called again (reload). Before the first call everything
+ * from LOG_LEVEL_INFO up goes to standard error.
+ */
+void log_open(enum log_destination destination, enum log_level level);
+
+/* Tag the lines of this process: "supervisor", "checker 3". Copied. */
+void log_set_role(const char *role);
+
+bool log_enabled(enum log_level level);
+
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* As log_error(), then exit with `code` (see proc.h). For top layers only. */
+_Noreturn void fatal(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

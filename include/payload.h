@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The record: one flat JSON object (etc/check-result.v1.schema.json), written in two parts.
+ *
+ * The identity says which slot of which site it is and never changes; the outcome says what became
+ * of it. An OPEN frame carries the identity alone: with it, anyone can finish the record later,
+ * as `aborted` or `dropped`, without knowing the configuration of that time and without parsing.
+ */
+#ifndef WEBMOND_PAYLOAD_H
+#define WEBMOND_PAYLOAD_H
+
+#include "config.h"
+#include "result.h"
+#include "wire.h"
+
+/* Which slot: the identity's part that is not in the configuration. */
+struct slot {
+	const char *epoch;
+	uint64_t seq;
+	int64_t slot_us;     /* UTC: scheduled_at */
+	int64_t started_us;  /* UTC; RESULT_NONE: never started */
+	int64_t lateness_us; /* monotonic; RESULT_NONE: never started */
+};
+
+/*
+ * Write the identity of `slot` into `out` (WIRE_PAYLOAD_MAX bytes, no NUL). Returns its length,
+ * always far enough below the limit for any outcome.
+ */
+size_t payload_identity(
+    char *out, const struct config *config, const struct site *site, const struct slot *slot);
+
+/*
+ * Append to the identity at `out` (`identity_size` bytes long) what became of the slot; of `slot`
+ * only started_us and lateness_us are used, and NULL stands for a slot that never started.
+ * `dropped_through` is the last seq that an ERROR_DROPPED record stands for, else RESULT_NONE.
+ * Returns the length of the whole record.
+ */
+size_t payload_outcome(char *out, size_t identity_size, const struct slot *slot,
+    const struct result *result, int64_t dropped_through);
+
+/*
+ * Encode a frame for `slot` into `out` (WIRE_FRAME_MAX bytes): an OPEN, or with `result` a CLOSE or
+ * WHOLE. Returns its length.
+ */
+size_t payload_frame(unsigned char *out, enum wire_type type, const struct config *config,
+    const struct site *site, const struct slot *slot, const struct result *result);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * One check of one site: a blocking HTTP exchange by libcurl, turned into a struct result.
+ *
+ * Everything a site can do ends in a word of the closed list, and what fails on our side is
+ * ERROR_LOCAL, never `down`.
+ */
+#ifndef WEBMOND_PROBE_H
+#define WEBMOND_PROBE_H
+
+#include "config.h"
+#include "result.h"
+
+struct probe;
+
+/* Initialise libcurl and one long-lived handle. After fork, once a process. NULL: impossible. */
+struct probe *probe_new(void);
+void probe_free(struct probe *probe);
+
+/* Check `site` and fill `result`. Takes at most the site's timeout, and a moment for patterns. */
+void probe_run(struct probe *probe, const struct site *site, struct result *result);
+
+/*
+ * End the running check at once, as ERROR_ABORTED, and every later one. For signal handlers
+ * (async-signal-safe).
+ */
+void probe_abort(void);
+
+/* Whether this process has gathered so much (leaked resolver threads) that it should be replaced. */
+bool probe_is_worn(const struct probe *probe);
+
+/* For validation: is `url` one that we check? 0, or -1 with a sentence in `reason`. */
+int probe_check_url(const char *url, char *reason, size_t size);
+
+/* "libcurl/7.88.1 OpenSSL/3.0.19 …", for --version. */
+const char *probe_library_version(void);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Processes: birth, descriptors, rights, names, and what an exit code means.
+ */
+#ifndef WEBMOND_PROC_H
+#define WEBMOND_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Exit codes of the program, as sysexits.h has them; 1 is --once with a site that is not up. */
+enum exit_code {
+	EXIT_FINE = 0,
+	EXIT_NOT_UP = 1,
+	EXIT_USAGE = 64,
+	EXIT_UNAVAILABLE = 69, /* -T: Kafka cannot be reached */
+	EXIT_INTERNAL = 70,
+	EXIT_OS = 71,
+	EXIT_CANNOT_CREATE = 73, /* PID file, spool */
+	EXIT_RUNNING = 75,       /* another instance holds the lock */
+	EXIT_PERMISSION = 77,
+	EXIT_CONFIG = 78,
+	/* between our own processes */
+	EXIT_SPOOL_LOST =
+	    100, /* publisher: the spool was damaged and set aside; begin a new epoch */
+};
+
+/* The rights a process takes for good. */
+struct proc_user {
+	bool drop; /* false: stay who we are (not started as root) */
+	uid_t uid;
+	gid_t gid;
+	char name[33];
+};
+
+/* Look up `name`. Returns 0, or -1 when there is no such user (or errno on a failure). */
+int proc_find_user(const char *name, struct proc_user *user);
+
+/*
+ * Become `user` for good: groups, gid, uid, proof that there is no way back, no_new_privs, not
+ * dumpable. Returns 0, or -1 with errno; the caller must exit then.
+ */
+int proc_drop(const struct proc_user *user);
+
+/* Remember where argv lies, so that proc_set_title() can write there. Once, first in main(). */
+void proc_init_title(int argc, char **argv);
+
+/* What ps(1) shows: "webmond: checker 3". */
+void proc_set_title(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * fork(2) for a child of the supervisor, with all that every child does first: default signal
+ * dispositions and an empty mask, SIGINT, SIGHUP and SIGPIPE ignored, only the descriptors 0 to 2
+ * and `keep` open, the log tagged with `role` and the title set to it. Returns as fork(2) does.
+ */
+pid_t proc_fork(const char *role, const int *keep, size_t keep_count);
+
+/*
+ * Have SIGTERM sent when the parent dies. Setting uids clears it, so call it after proc_drop().
+ * Exits if the parent is gone already.
+ */
+void proc_follow_parent(pid_t parent);
+
+/* Set or clear the flag of a descriptor. Returns 0, or -1 with errno. */
+int proc_set_nonblocking(int fd, bool on);
+
+/* "killed by signal 9 (Killed)", "exited with code 71", for the log. */
+const char *proc_describe_exit(int wait_status, char *buffer, size_t size);
+
+/*
+ * How long to wait before the next start of a process that keeps dying: 0.1 s, doubled up to 60 s;
+ * a life of more than 60 s starts anew. Start from zeros.
+ */
+struct proc_backoff {
+	int64_t delay_us;
+	int64_t started_us;
+	int64_t not_before_us;
+};
+
+void proc_backoff_started(struct proc_backoff *b, int64_t mono_us);
+void proc_backoff_died(struct proc_backoff *b, int64_t mono_us);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The publisher process: results pipe → spool → Kafka (or standard output).
+ */
+#ifndef WEBMOND_PUBLISHER_H
+#define WEBMOND_PUBLISHER_H
+
+#include "config.h"
+#include "proc.h"
+
+enum publisher_output {
+	PUBLISH_TO_KAFKA,
+	PUBLISH_TO_STDOUT,  /* one JSON object a line, no spool on disk */
+	PUBLISH_TO_NOTHING, /* --once with a table: the supervisor prints it */
+};
+
+struct publisher_start {
+	const struct config *config;
+	enum publisher_output output;
+	const char *epoch;
+	int pipe_fd;    /* read end of the results pipe */
+	int control_fd; /* SOCK_SEQPACKET: enum wire_order in, struct wire_report out */
+};
+
+/*
+ * Run until the pipe ends or the work is handed over; called in the child after the drop of
+ * privileges. Returns the exit code: EXIT_FINE, EXIT_SPOOL_LOST, EXIT_RUNNING (the spool is in
+ * use), EXIT_CANNOT_CREATE, EXIT_CONFIG (Kafka refuses the properties), EXIT_OS.
+ */
+int publisher_main(const struct publisher_start *start);
+
+#endif

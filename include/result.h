@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What one check found. Filled by probe (or by the supervisor for a slot that never ran) and
+ * turned into the record by payload; the words are those of the record.
+ */
+#ifndef WEBMOND_RESULT_H
+#define WEBMOND_RESULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum status {
+	STATUS_UP,
+	STATUS_DOWN,
+	STATUS_UNKNOWN,
+};
+
+/*
+ * Why a check is not `up`: the closed list of the record's `error_type`. Words are added, never
+ * renamed or given another meaning: consumers store them.
+ */
+enum error_type {
+	ERROR_NONE, /* up */
+	/* the site's own: down */
+	ERROR_DNS,
+	ERROR_CONNECT,
+	ERROR_TLS,
+	ERROR_TIMEOUT,
+	ERROR_PROTOCOL,
+	ERROR_HTTP_STATUS,
+	ERROR_REGEX_MISMATCH,
+	ERROR_TOO_MANY_REDIRECTS,
+	ERROR_REDIRECT_REFUSED,
+	/* ours: unknown, for a failure here is never reported as a failure there */
+	ERROR_REGEX_LIMIT,
+	ERROR_MISSED_OVERLOAD,
+	ERROR_MISSED_OVERRUN,
+	ERROR_ABORTED,
+	ERROR_QUARANTINED,
+	ERROR_LOCAL,
+	ERROR_DROPPED,
+	ERROR_COUNT
+};
+
+/* Longest texts in bytes, without the NUL (design: the record's caps). */
+#define RESULT_MESSAGE_MAX   384
+#define RESULT_REGEX_MAX     128
+#define RESULT_FINAL_URL_MAX 512
+#define RESULT_IP_MAX        45 /* INET6_ADDRSTRLEN - 1 */
+
+/* For numbers that are not known. */
+#define RESULT_NONE (-1)
+
+/* A yes, a no, or nothing to say. */
+enum tristate {
+	TRISTATE_NULL,
+	TRISTATE_FALSE,
+	TRISTATE_TRUE,
+};
+
+/* The phases of a check, in HAR's terms; see `dns_ms` and its neighbours in the record. */
+enum phase {
+	PHASE_DNS,
+	PHASE_CONNECT,
+	PHASE_TLS,
+	PHASE_WAIT,
+	PHASE_RECEIVE,
+	PHASE_COUNT
+};
+
+/* Start from result_init(); texts are empty and numbers RESULT_NONE when not known. */
+struct result {
+	enum error_type error;
+	char error_message[RESULT_MESSAGE_MAX + 1]; /* one line of valid UTF-8 */
+	int http_status;                            /* 100 … 999 */
+	const char *http_version;                   /* "1.1"; static text, or NULL */
+	int64_t elapsed_us;                         /* from the start to the end or the failure */
+	bool completed;                /* a final response came whole (or to the limit) */
+	int64_t phase_us[PHASE_COUNT]; /* add up to elapsed_us; RESULT_NONE: no such phase */
+	int64_t redirect_us;           /* of which before the last request */
+	int redirects;
+	char final_url[RESULT_FINAL_URL_MAX + 1]; /* only after redirects */
+	char remote_ip[RESULT_IP_MAX + 1];
+	int64_t body_bytes; /* decompressed, at most the limit */
+	enum tristate body_truncated;
+	enum tristate body_matched;
+	char failed_regex[RESULT_REGEX_MAX + 1];
+	const char *tls_version; /* "TLSv1.3"; static text, or NULL */
+	int64_t cert_expires_us; /* UTC, of the leaf */
+};
+
+/* Everything unknown, no error. */
+void result_init(struct result *r);
+
+/*
+ * Give the result its verdict; the message is cleaned and cut to fit. `format` is one sentence
+ * without a full stop that says what was wrong, with the numbers; it never holds a secret.
+ */
+void result_fail(struct result *r, enum error_type error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+enum status result_status(enum error_type error);
+
+/* The words of the record; never NULL for valid values, except error_type_name(ERROR_NONE). */
+const char *status_name(enum status status);
+const char *error_type_name(enum error_type error);
+
+#endif

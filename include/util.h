@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Small things every layer needs: clocks, allocation, hashing, lists of mistakes.
+ *
+ * Times are microseconds in an int64_t and say so in their names (`_us`); only the edges
+ * (libcurl, the record, Kafka) speak milliseconds.
+ */
+#ifndef WEBMOND_UTIL_H
+#define WEBMOND_UTIL_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define US_PER_MS 1000LL
+#define US_PER_S  1000000LL
+
+#define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+
+/* CLOCK_MONOTONIC, for durations, deadlines and lateness. */
+int64_t util_mono_us(void);
+
+/* CLOCK_REALTIME, for slots and for what a record says; never subtract two of them. */
+int64_t util_utc_us(void);
+
+/* Length of "2026-11-23T10:15:02.123Z" with its NUL. */
+#define UTIL_RFC3339_SIZE 25
+
+/* RFC 3339 in UTC with milliseconds; `utc_us` from year 1970 to 9999. */
+void util_rfc3339(char out[UTIL_RFC3339_SIZE], int64_t utc_us);
+
+/*
+ * Allocation that never fails: running out of memory ends the process (EXIT_OS), because no
+ * caller could do anything better. Freed with free().
+ */
+void *xcalloc(size_t n, size_t size);
+void *xreallocarray(void *p, size_t n, size_t size);
+char *xstrdup(const char *s);
+char *xvasprintf(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));
+char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * FNV-1a, 64 bits. It places sites on the time grid, and two hosts and two versions must
+ * agree on that: never change it. (http://www.isthe.com/chongo/tech/comp/fnv/)
+ */
+uint64_t util_hash(const char *s);
+
+/* CRC-32 (IEEE 802.3, as zlib's crc32()) of `size` bytes. */
+uint32_t util_crc32(const void *data, size_t size);
+
+/* Fill `out` from the kernel's random source; ends the process if there is none. */
+void util_random(void *out, size_t size);
+
+/*
+ * Copy `in` to `out` as one line of valid UTF-8 of at most `size` - 1 bytes: control characters
+ * become spaces, invalid bytes U+FFFD; what does not fit is cut at a character and ends in "…".
+ * Returns the length. `size` >= 4.
+ */
+size_t util_clean_text(char *out, size_t size, const char *in, size_t in_size);
+
+/* Where something was written: for messages of the form file:line. `file` outlives its users. */
+struct origin {
+	const char *file;
+	int line;
+};
+
+/* A growing list of mistakes, each a whole line "file:line: message". Start from zeros. */
+struct mistakes {
+	char **line;
+	size_t count;
+};
+
+void mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void mistakes_release(struct mistakes *m);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What the processes say to each other: frames on the results pipe, fixed structs on the
+ * socketpairs. Both sides are the same program after a fork, so structs travel as they are;
+ * lengths are checked all the same.
+ */
+#ifndef WEBMOND_WIRE_H
+#define WEBMOND_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "result.h"
+
+/*
+ * A frame is one write(2) of at most PIPE_BUF bytes, hence atomic; larger ones tear when a writer
+ * is killed. 4096 is Linux's PIPE_BUF (pipe(7)); pipe_open() refuses to run with less.
+ */
+#define WIRE_FRAME_MAX 4096
+
+/* Header, epoch, site and instance take at most 244 bytes of it; this is for the record. */
+#define WIRE_PAYLOAD_MAX 3848
+
+/* "20261123T101502Z-9f3c52d07a61be48" with its NUL. */
+#define WIRE_EPOCH_SIZE 34
+
+/*
+ * OPEN  announces a slot; its record is the fallback, to be published if no CLOSE ever comes.
+ * CLOSE ends an open slot; its record is the one to publish.
+ * WHOLE is both in one: a slot that never runs.
+ */
+enum wire_type {
+	WIRE_OPEN = 1,
+	WIRE_CLOSE,
+	WIRE_WHOLE,
+};
+
+/*
+ * A record on its way, with all that publishing needs. The texts point into the buffer that was
+ * decoded and are not NUL-terminated.
+ */
+struct frame {
+	enum wire_type type;
+	char epoch[WIRE_EPOCH_SIZE];
+	uint64_t seq;
+	int64_t slot_us;  /* UTC; the Kafka timestamp and ce_time */
+	const char *site; /* the Kafka key */
+	size_t site_size;
+	const char *instance; /* ce_source */
+	size_t instance_size;
+	const char *payload; /* the record; of an OPEN only its identity (payload.h) */
+	size_t payload_size;
+	size_t identity_size; /* how much of the payload is the identity */
+};
+
+/*
+ * Encode into `out` (WIRE_FRAME_MAX bytes). Returns the length, or 0 when it does not fit (a bug:
+ * the payload's caps make it impossible).
+ */
+size_t wire_encode(unsigned char *out, const struct frame *frame);
+
+/*
+ * Decode the frame at the start of `data`. Returns its length; 0 when `size` bytes hold only a
+ * part of one; -1 when it is damaged (magic, length or checksum).
+ */
+ssize_t wire_decode(const void *data, size_t size, struct frame *frame);
+
+/* How many bytes to skip from damaged `data` to what may be the next frame, or `size`. */
+size_t wire_resync(const void *data, size_t size);
+
+/* Supervisor to checker: run this. */
+struct wire_job {
+	uint32_t site; /* index into the checker's configuration */
+	uint64_t seq;
+	int64_t slot_us;     /* UTC */
+	int64_t lateness_us; /* monotonic, at dispatch */
+	char epoch[WIRE_EPOCH_SIZE];
+};
+
+enum wire_done_type {
+	WIRE_READY, /* initialised; no check behind it */
+	WIRE_DONE,
+};
+
+/* Checker to supervisor: the CLOSE frame of the job is in the pipe. */
+struct wire_done {
+	enum wire_done_type type;
+	uint64_t seq;
+	enum error_type error;
+	int http_status;
+	int64_t elapsed_us;
+	char error_message[RESULT_MESSAGE_MAX + 1];
+};
+
+/* Supervisor to publisher. */
+enum wire_order {
+	WIRE_HAND_OVER = 1, /* reload: commit, wait briefly for reports, leave */
+	WIRE_NO_FLUSH,      /* second TERM: commit, but do not wait for Kafka */
+};
+
+/* Publisher to supervisor, now and then; information only, losing it loses nothing. */
+struct wire_report {
+	bool ready;         /* the spool is open */
+	bool delivering;    /* Kafka takes records */
+	uint64_t queued;    /* records in the spool */
+	uint64_t delivered; /* since this publisher started */
+	uint64_t dead;      /* refused for good, kept in the spool */
+};
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Small things every layer needs. Only running out of memory and a missing random source are
+ * fatal here: nobody above could do anything better.
+ */
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+/* EX_OSERR; spelled out because proc.h is a higher layer. */
+#define EXIT_NO_MEMORY 71
+
+static int64_t
+clock_us(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
+}
+
+int64_t
+util_mono_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
+}
+
+int64_t
+util_utc_us(void)
+{
+	return clock_us(CLOCK_REALTIME);
+}
+
+void
+util_rfc3339(char out[UTIL_RFC3339_SIZE], int64_t utc_us)
+{
+	time_t seconds = utc_us / US_PER_S;
+	unsigned ms = (unsigned)(utc_us % US_PER_S / US_PER_MS) % 1000;
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&seconds, &tm);
+	n = strftime(out, UTIL_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + n, UTIL_RFC3339_SIZE - n, ".%03uZ", ms);
+}
+
+static void *
+check_memory(void *p)
+{
+	if (p == NULL) {
+		fputs("webmond: out of memory\n", stderr);
+		_exit(EXIT_NO_MEMORY);
+	}
+	return p;
+}
+
+void *
+xcalloc(size_t n, size_t size)
+{
+	return check_memory(calloc(n > 0 ? n : 1, size > 0 ? size : 1));
+}
+
+void *
+xreallocarray(void *p, size_t n, size_t size)
+{
+	return check_memory(reallocarray(p, n > 0 ? n : 1, size > 0 ? size : 1));
+}
+
+char *
+xstrdup(const char *s)
+{
+	return check_memory(strdup(s));
+}
+
+char *
+xvasprintf(const char *format, va_list ap)
+{
+	char *s;
+
+	return check_memory(vasprintf(&s, format, ap) < 0 ? NULL : s);
+}
+
+char *
+xasprintf(const char *format, ...)
+{
+	va_list ap;
+	char *s;
+
+	va_start(ap, format);
+	s = xvasprintf(format, ap);
+	va_end(ap);
+	return s;
+}
+
+uint64_t
+util_hash(const char *s)
+{
+	uint64_t h = 14695981039346656037ULL;
+
+	for (; *s != '\0'; s++) {
+		h ^= (unsigned char)*s;
+		h *= 1099511628211ULL;
+	}
+	return h;
+}
+
+uint32_t
+util_crc32(const void *data, size_t size)
+{
+	static uint32_t table[8][256];
+	const unsigned char *p = data;
+	uint32_t crc = 0xffffffffU;
+
+	if (table[0][1] == 0) {
+		for (uint32_t i = 0; i < 256; i++) {
+			uint32_t c = i;
+			for (int bit = 0; bit < 8; bit++)
+				c = c & 1 ? c >> 1 ^ 0xedb88320U : c >> 1;
+			table[0][i] = c;
+		}
+		for (int t = 1; t < 8; t++)
+			for (int i = 0; i < 256; i++)
+				table[t][i] = table[t - 1][i] >> 8 ^
+					      table[0][table[t - 1][i] & 255];
+	}
+	/* eight bytes a step ("slicing by 8"): a record costs well below a microsecond */
+	for (; size >= 8; size -= 8, p += 8) {
+		uint32_t low = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+					 (uint32_t)p[3] << 24);
+		crc = table[7][low & 255] ^ table[6][low >> 8 & 255] ^ table[5][low >> 16 & 255] ^
+		      table[4][low >> 24] ^ table[3][p[4]] ^ table[2][p[5]] ^ table[1][p[6]] ^
+		      table[0][p[7]];
+	}
+	while (size-- > 0)
+		crc = crc >> 8 ^ table[0][(crc ^ *p++) & 255];
+	return ~crc;
+}
+
+void
+util_random(void *out, size_t size)
+{
+	unsigned char *p = out;
+
+	while (size > 0) {
+		ssize_t n = getrandom(p, size, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			fprintf(stderr, "webmond: getrandom: %s\n", strerror(errno));
+			_exit(EXIT_NO_MEMORY);
+		}
+		p += n;
+		size -= (size_t)n;
+	}
+}
+
+/* The length of the valid UTF-8 character at `s`, or 0 (overlong forms and surrogates are invalid). */
+static size_t
+utf8_length(const unsigned char *s, size_t size)
+{
+	static const struct {
+		unsigned char low, high, second_low, second_high;
+		size_t length;
+	} forms[] = {
+		{ 0x00, 0x7f, 0, 0, 1 },
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(forms); i++) {
+		size_t n = forms[i].length;
+
+		if (s[0] < forms[i].low || s[0] > forms[i].high)
+			continue;
+		if (n > size ||
+		    (n > 1 && (s[1] < forms[i].second_low || s[1] > forms[i].second_high)))
+			return 0;
+		for (size_t k = 2; k < n; k++)
+			if ((s[k] & 0xc0) != 0x80)
+				return 0;
+		return n;
+	}
+	return 0;
+}
+
+size_t
+util_clean_text(char *out, size_t size, const char *in, size_t in_size)
+{
+	static const char replacement[] = "\xef\xbf\xbd", ellipsis[] = "\xe2\x80\xa6";
+	const size_t room = size - 1, mark = sizeof(ellipsis) - 1;
+	size_t used = 0, cut = 0; /* cut: the last place where the ellipsis would still fit */
+
+	for (size_t i = 0; i < in_size;) {
+		const unsigned char *c = (const unsigned char *)in + i;
+		size_t n = utf8_length(c, in_size - i);
+		const char *piece = in + i;
+		size_t piece_size = n;
+
+		if (n == 0) {
+			piece = replacement;
+			piece_size = sizeof(replacement) - 1;
+			n = 1;
+		} else if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0)) {
+			piece = " ";
+			piece_size = 1;
+		}
+		if (used + piece_size > room) {
+			memcpy(out + cut, ellipsis, mark);
+			used = cut + mark;
+			break;
+		}
+		memcpy(out + used, piece, piece_size);
+		used += piece_size;
+		if (used + mark <= room)
+			cut = used;
+		i += n;
+	}
+	out[used] = '\0';
+	return used;
+}
+
+void
+mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, format);
+	text = xvasprintf(format, ap);
+	va_end(ap);
+	m->line = xreallocarray(m->line, m->count + 1, sizeof(*m->line));
+	m->line[m->count++] = at.line > 0 ? xasprintf("%s:%d: %s", at.file, at.line, text)
+					  : xasprintf("%s: %s", at.file, text);
+	free(text);
+}
+
+void
+mistakes_release(struct mistakes *m)
+{
+	for (size_t i = 0; i < m->count; i++)
+		free(m->line[i]);
+	free(m->line);
+	*m = (struct mistakes){ 0 };
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Frames: a fixed header, four texts, a checksum over all of it. Called by the supervisor and the
+ * checkers to write, by the publisher to read; damaged bytes are reported, never fatal.
+ */
+#include "wire.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "util.h"
+
+#define WIRE_MAGIC   0x46574d31U /* "1MWF" in memory: nothing that JSON or a name contains */
+#define WIRE_VERSION 1
+
+/* As it lies in the pipe and in the spool; native byte order, the same program reads it. */
+struct header {
+	uint32_t magic;
+	uint32_t crc;  /* of everything behind this field */
+	uint16_t size; /* of the whole frame */
+	uint8_t version;
+	uint8_t type;
+	uint8_t site_size;
+	uint8_t instance_size;
+	uint16_t identity_size;
+	uint64_t seq;
+	int64_t slot_us;
+	char epoch[WIRE_EPOCH_SIZE];
+	char padding[6];
+};
+
+#define CRC_START (offsetof(struct header, crc) + sizeof(uint32_t))
+
+_Static_assert(sizeof(struct header) + 2 * 64 + WIRE_PAYLOAD_MAX <= WIRE_FRAME_MAX,
+    "a record with its frame must fit into one atomic write");
+
+static uint32_t
+checksum(const unsigned char *frame, size_t size)
+{
+	return util_crc32(frame + CRC_START, size - CRC_START);
+}
+
+size_t
+wire_encode(unsigned char *out, const struct frame *frame)
+{
+	size_t size = sizeof(struct header) + frame->site_size + frame->instance_size +
+		      frame->payload_size;
+	struct header h = { .magic = WIRE_MAGIC,
+		.size = (uint16_t)size,
+		.version = WIRE_VERSION,
+		.type = (uint8_t)frame->type,
+		.site_size = (uint8_t)frame->site_size,
+		.instance_size = (uint8_t)frame->instance_size,
+		.identity_size = (uint16_t)frame->identity_size,
+		.seq = frame->seq,
+		.slot_us = frame->slot_us };
+	unsigned char *p = out + sizeof(h);
+
+	if (size > WIRE_FRAME_MAX || frame->site_size > UINT8_MAX ||
+	    frame->instance_size > UINT8_MAX || frame->identity_size > frame->payload_size)
+		return 0;
+	memcpy(h.epoch, frame->epoch, sizeof(h.epoch));
+	p = mempcpy(p, frame->site, frame->site_size);
+	p = mempcpy(p, frame->instance, frame->instance_size);
+	memcpy(p, frame->payload, frame->payload_size);
+	memcpy(out, &h, sizeof(h));
+	h.crc = checksum(out, size);
+	memcpy(out, &h, sizeof(h));
+	return size;
+}
+
+ssize_t
+wire_decode(const void *data, size_t size, struct frame *frame)
+{
+	const unsigned char *p = data;
+	struct header h;
+	size_t texts;
+
+	if (size < sizeof(h))
+		return size >= sizeof(h.magic) && memcmp(p, &(uint32_t){ WIRE_MAGIC }, 4) != 0 ? -1
+											       : 0;
+	memcpy(&h, p, sizeof(h));
+	texts = sizeof(h) + h.site_size + h.instance_size;
+	if (h.magic != WIRE_MAGIC || h.version != WIRE_VERSION || h.size > WIRE_FRAME_MAX ||
+	    h.type < WIRE_OPEN || h.type > WIRE_WHOLE || h.size < texts + h.identity_size)
+		return -1;
+	if (h.size > size)
+		return 0;
+	if (h.crc != checksum(p, h.size) || h.epoch[WIRE_EPOCH_SIZE - 1] != '\0')
+		return -1;
+	*frame = (struct frame){ .type = h.type,
+		.seq = h.seq,
+		.slot_us = h.slot_us,
+		.site = (const char *)p + sizeof(h),
+		.site_size = h.site_size,
+		.instance = (const char *)p + sizeof(h) + h.site_size,
+		.instance_size = h.instance_size,
+		.payload = (const char *)p + texts,
+		.payload_size = h.size - texts,
+		.identity_size = h.identity_size };
+	memcpy(frame->epoch, h.epoch, sizeof(h.epoch));
+	return h.size;
+}
+
+size_t
+wire_resync(const void *data, size_t size)
+{
+	const uint32_t magic = WIRE_MAGIC;
+	const unsigned char *p = data;
+	const unsigned char *next;
+
+	if (size < 1 + sizeof(magic))
+		return size;
+	next = memmem(p + 1, size - 1, &magic, sizeof(magic));
+	return next != NULL ? (size_t)(next - p) : size;
+}
