@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Who: the table of checkers and the choice among them. Pure: it starts and kills nobody.
+ *
+ * The first `min` checkers are homes: each site has one, so compiled patterns and TLS state stay
+ * warm. Further ones, up to `max`, are helpers; they come when all are busy and leave when idle.
+ */
+#ifndef WEBMOND_POOL_H
+#define WEBMOND_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A check longer than this, or one that timed out, makes its site slow until the next check. */
+#define POOL_SLOW_US 500000
+
+/* A site that has waited so long for a busy pool makes it grow; less is the queue of one tick. */
+#define POOL_GROW_US 5000
+
+/* A helper leaves after so long without work. */
+#define POOL_IDLE_US (60 * 1000000LL)
+
+enum worker_state {
+	WORKER_NONE,     /* no process; may be started */
+	WORKER_STARTING, /* started, not ready */
+	WORKER_IDLE,
+	WORKER_BUSY,
+	WORKER_OWING, /* no process, but its last check still wants its record */
+};
+
+struct worker {
+	int index;
+	enum worker_state state;
+	bool retiring;         /* takes no more work: told to leave, or of an older generation */
+	bool slow;             /* busy with a slow site */
+	int64_t deadline_us;   /* busy: when the watchdog bites (monotonic) */
+	int64_t idle_since_us; /* idle: since when */
+	struct child *child;   /* the supervisor's side of it; opaque here */
+};
+
+struct pool {
+	struct worker *worker;
+	int count; /* entries in `worker`: at least max; more while older generations leave */
+	int min, max;
+	int idle, busy, slow, starting;
+};
+
+/* 1 <= min <= max. */
+void pool_init(struct pool *pool, int min, int max);
+void pool_release(struct pool *pool);
+
+/* Other limits after a reload; grows the table, never shrinks it (pointers change). */
+void pool_resize(struct pool *pool, int min, int max);
+
+/* Change the state of one worker, with the sums; the only way to do so. */
+void pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int64_t now_us);
+
+/* Give an idle worker a check, to be done by `deadline_us`. */
+void pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t deadline_us);
+
+/*
+ * An idle checker for a site with this hash: its home, else the first idle one, so that helpers
+ * beyond need fall idle. NULL: none, or the slow lane (half of the pool) is full.
+ */
+struct worker *pool_choose(const struct pool *pool, uint64_t site_hash, bool slow);
+
+/* Whether slow sites have to wait whoever is idle. */
+bool pool_slow_lane_full(const struct pool *pool);
+
+/* A place for one more checker when all are busy, or NULL at the limit. */
+struct worker *pool_grow(const struct pool *pool);
+
+/* A home without a process, or NULL. `after`: continue behind that one; NULL: from the start. */
+struct worker *pool_missing_home(const struct pool *pool, const struct worker *after);
+
+/* A helper that has been idle for too long, or NULL. */
+struct worker *pool_surplus(const struct pool *pool, int64_t now_us);
+
+/* A busy checker whose deadline has passed, or NULL; INT64_MAX deadlines never pass. */
+struct worker *pool_overdue(const struct pool *pool, int64_t now_us);
+
+/* When pool_overdue() may find the next one, or INT64_MAX. */
+int64_t pool_next_deadline(const struct pool *pool);
+
+/*
+ * Quarantine: a site that ends its checker twice in a row rests, 60 s first, doubled up to an hour.
+ * Start from zeros.
+ */
+struct quarantine {
+	int crashes;
+	int64_t rest_us;
+	int64_t until_us; /* monotonic */
+};
+
+void quarantine_crashed(struct quarantine *q, int64_t now_us);
+void quarantine_survived(struct quarantine *q);
+bool quarantine_active(const struct quarantine *q, int64_t now_us);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The choice among checkers. Called by the supervisor only.
+ */
+#include "pool.h"
+
+#include <stdlib.h>
+
+#include "util.h"
+
+#define QUARANTINE_CRASHES 2
+#define QUARANTINE_MIN_US  (60 * US_PER_S)
+#define QUARANTINE_MAX_US  (3600 * US_PER_S)
+
+void
+pool_init(struct pool *pool, int min, int max)
+{
+	*pool = (struct pool){ 0 };
+	pool_resize(pool, min, max);
+}
+
+void
+pool_release(struct pool *pool)
+{
+	free(pool->worker);
+	*pool = (struct pool){ 0 };
+}
+
+void
+pool_resize(struct pool *pool, int min, int max)
+{
+	pool->min = min;
+	pool->max = max;
+	if (max <= pool->count)
+		return;
+	pool->worker = xreallocarray(pool->worker, (size_t)max, sizeof(*pool->worker));
+	for (; pool->count < max; pool->count++)
+		pool->worker[pool->count] = (struct worker){ .index = pool->count };
+}
+
+void
+pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int64_t now_us)
+{
+	pool->idle += (state == WORKER_IDLE) - (w->state == WORKER_IDLE);
+	pool->busy += (state == WORKER_BUSY) - (w->state == WORKER_BUSY);
+	pool->starting += (state == WORKER_STARTING) - (w->state == WORKER_STARTING);
+	if (state != WORKER_BUSY && w->slow) {
+		w->slow = false;
+		pool->slow--;
+	}
+	w->deadline_us = INT64_MAX;
+	w->idle_since_us = now_us;
+	w->state = state;
+}
+
+void
+pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t deadline_us)
+{
+	pool_set_state(pool, w, WORKER_BUSY, 0);
+	w->slow = slow;
+	pool->slow += slow;
+	w->deadline_us = deadline_us;
+}
+
+bool
+pool_slow_lane_full(const struct pool *pool)
+{
+	return pool->slow >= (pool->max > 1 ? pool->max / 2 : 1);
+}
+
+static bool
+takes_work(const struct worker *w)
+{
+	return w->state == WORKER_IDLE && !w->retiring;
+}
+
+struct worker *
+pool_choose(const struct pool *pool, uint64_t site_hash, bool slow)
+{
+	struct worker *home = &pool->worker[site_hash % (uint64_t)pool->min];
+
+	if (pool->idle == 0 || (slow && pool_slow_lane_full(pool)))
+		return NULL;
+	if (takes_work(home))
+		return home;
+	for (int i = 0; i < pool->count; i++)
+		if (takes_work(&pool->worker[i]))
+			return &pool->worker[i];
+	return NULL;
+}
+
+struct worker *
+pool_grow(const struct pool *pool)
+{
+	for (int i = 0; i < pool->max; i++)
+		if (pool->worker[i].state == WORKER_NONE)
+			return &pool->worker[i];
+	return NULL;
+}
+
+struct worker *
+pool_missing_home(const struct pool *pool, const struct worker *after)
+{
+	for (int i = after != NULL ? after->index + 1 : 0; i < pool->min; i++)
+		if (pool->worker[i].state == WORKER_NONE)
+			return &pool->worker[i];
+	return NULL;
+}
+
+struct worker *
+pool_surplus(const struct pool *pool, int64_t now_us)
+{
+	for (int i = pool->min; i < pool->count; i++) {
+		struct worker *w = &pool->worker[i];
+
+		if (takes_work(w) && w->idle_since_us + POOL_IDLE_US <= now_us)
+			return w;
+	}
+	return NULL;
+}
+
+struct worker *
+pool_overdue(const struct pool *pool, int64_t now_us)
+{
+	for (int i = 0; i < pool->count; i++)
+		if (pool->worker[i].state == WORKER_BUSY && pool->worker[i].deadline_us <= now_us)
+			return &pool->worker[i];
+	return NULL;
+}
+
+int64_t
+pool_next_deadline(const struct pool *pool)
+{
+	int64_t next = INT64_MAX;
+
+	for (int i = 0; i < pool->count; i++)
+		if (pool->worker[i].state == WORKER_BUSY && pool->worker[i].deadline_us < next)
+			next = pool->worker[i].deadline_us;
+	return next;
+}
+
+void
+quarantine_crashed(struct quarantine *q, int64_t now_us)
+{
+	if (++q->crashes < QUARANTINE_CRASHES)
+		return;
+	q->rest_us = q->rest_us == 0 ? QUARANTINE_MIN_US : 2 * q->rest_us;
+	if (q->rest_us > QUARANTINE_MAX_US)
+		q->rest_us = QUARANTINE_MAX_US;
+	q->until_us = now_us + q->rest_us;
+}
+
+void
+quarantine_survived(struct quarantine *q)
+{
+	*q = (struct quarantine){ 0 };
+}
+
+bool
+quarantine_active(const struct quarantine *q, int64_t now_us)
+{
+	return q->crashes >= QUARANTINE_CRASHES && now_us < q->until_us;
+}
