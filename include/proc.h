@@ -54,7 +54,7 @@ void proc_set_title(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 /*
  * fork(2) for a child of the supervisor, with all that every child does first: default signal
- * dispositions and an empty mask, SIGINT, SIGHUP and SIGPIPE ignored, only the descriptors 0 to 2
+ * dispositions, SIGINT, SIGHUP and SIGPIPE ignored, SIGTERM blocked, only the descriptors 0 to 2
  * and `keep` open, the log tagged with `role` and the title set to it. Returns as fork(2) does.
  */
 pid_t proc_fork(const char *role, const int *keep, size_t keep_count);
@@ -65,10 +65,7 @@ pid_t proc_fork(const char *role, const int *keep, size_t keep_count);
  */
 void proc_follow_parent(pid_t parent);
 
-/* Set or clear the flag of a descriptor. Returns 0, or -1 with errno. */
-int proc_set_nonblocking(int fd, bool on);
-
-/* "killed by signal 9 (Killed)", "exited with code 71", for the log. */
+/* "was killed by signal 9 (Killed)", "exited with code 71", for the log. */
 const char *proc_describe_exit(int wait_status, char *buffer, size_t size);
 
 /*

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What makes a process a daemon: detaching with a starter that knows the outcome, the locked PID
+ * file, a clean environment, and systemd's notifications.
+ */
+#ifndef WEBMOND_DAEMON_H
+#define WEBMOND_DAEMON_H
+
+#include <stdbool.h>
+
+/*
+ * Forget the environment (proxies, SSLKEYLOGFILE, locale …) but for what systemd says to us;
+ * make sure that descriptors 0 to 2 exist; umask 027.
+ */
+void daemon_sanitize(void);
+
+/*
+ * Go to the background, in a session of its own. The starter stays until daemon_ready() and exits
+ * 0, or until daemon_failed() or the death of the daemon and exits with that code. Returns 0 in the
+ * daemon, or -1 with errno.
+ */
+int daemon_detach(void);
+
+/* Tell the starter; close standard input, output and, unless the log goes there, error. */
+void daemon_ready(bool keep_stderr);
+void daemon_failed(int exit_code);
+
+/*
+ * Create or open `path`, lock it and write our PID. Returns 0, or an exit code after logging why:
+ * EXIT_RUNNING (somebody holds it; says who), EXIT_CANNOT_CREATE. The lock lives as long as the
+ * process; children close it.
+ */
+int pidfile_acquire(const char *path);
+
+/* Remove the file, while still holding the lock. */
+void pidfile_remove(void);
+
+/*
+ * One sd_notify(3) message, "READY=1"; without systemd nothing happens. Never blocks, never fails.
+ */
+void systemd_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* How often systemd wants to hear "WATCHDOG=1", in microseconds; 0: not at all. */
+long long systemd_watchdog_us(void);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Detaching, the PID file, systemd. Called by main and the supervisor; the starter's side of
+ * daemon_detach() ends the process.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "proc.h"
+#include "util.h"
+
+static int starter_fd = -1;
+static int pidfile_fd = -1;
+static char *pidfile_path;
+static char *notify_socket;
+static long long watchdog_us;
+
+void
+daemon_sanitize(void)
+{
+	const char *s;
+	int fd;
+
+	if ((s = getenv("NOTIFY_SOCKET")) != NULL)
+		notify_socket = xstrdup(s);
+	if ((s = getenv("WATCHDOG_USEC")) != NULL)
+		watchdog_us = atoll(s);
+	clearenv();
+	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	umask(027);
+}
+
+/* The starter: exits as the daemon says. */
+static _Noreturn void
+wait_for_daemon(int fd, pid_t child)
+{
+	unsigned char code;
+	ssize_t n;
+
+	do
+		n = read(fd, &code, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 1)
+		_exit(code);
+	waitpid(child, NULL, 0);
+	log_error("the daemon ended before it was ready");
+	_exit(EXIT_INTERNAL);
+}
+
+int
+daemon_detach(void)
+{
+	int fd[2];
+	pid_t child;
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return -1;
+	child = fork();
+	if (child < 0)
+		return -1;
+	if (child > 0) {
+		close(fd[1]);
+		wait_for_daemon(fd[0], child);
+	}
+	close(fd[0]);
+	starter_fd = fd[1];
+	if (setsid() < 0)
+		return -1;
+	/* a second fork: never a session leader, so never a controlling terminal */
+	child = fork();
+	if (child < 0)
+		return -1;
+	if (child > 0)
+		_exit(0);
+	return chdir("/");
+}
+
+static void
+tell_starter(unsigned char code)
+{
+	if (starter_fd < 0)
+		return;
+	if (write(starter_fd, &code, 1) < 0)
+		log_debug("the starter is gone");
+	close(starter_fd);
+	starter_fd = -1;
+}
+
+void
+daemon_ready(bool keep_stderr)
+{
+	bool detached = starter_fd >= 0;
+	int null;
+
+	tell_starter(EXIT_FINE);
+	if (!detached)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (!keep_stderr)
+		dup2(null, STDERR_FILENO);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+void
+daemon_failed(int exit_code)
+{
+	tell_starter((unsigned char)exit_code);
+}
+
+/* Open and lock the file that is at `path` now: it may be removed by its owner in between. */
+static int
+open_locked(const char *path)
+{
+	struct stat opened, named;
+
+	for (int tries = 0; tries < 10; tries++) {
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+		if (fd < 0)
+			return -1;
+		fchmod(fd, 0644);
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			char pid[16] = "?";
+			ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+
+			pid[n > 0 ? n : 1] = '\0';
+			pid[strcspn(pid, "\n")] = '\0';
+			log_error("already running with PID %s (it holds \"%s\")", pid, path);
+			close(fd);
+			errno = EWOULDBLOCK;
+			return -1;
+		}
+		if (fstat(fd, &opened) == 0 && stat(path, &named) == 0 &&
+		    opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
+			return fd;
+		close(fd);
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
+int
+pidfile_acquire(const char *path)
+{
+	pidfile_fd = open_locked(path);
+	if (pidfile_fd < 0 && errno == EWOULDBLOCK)
+		return EXIT_RUNNING;
+	if (pidfile_fd < 0 || ftruncate(pidfile_fd, 0) < 0 ||
+	    dprintf(pidfile_fd, "%d\n", (int)getpid()) < 0) {
+		log_error("cannot write the PID file \"%s\": %s (see pid_file in webmond.conf(5))",
+		    path, strerror(errno));
+		return EXIT_CANNOT_CREATE;
+	}
+	pidfile_path = xstrdup(path);
+	return EXIT_FINE;
+}
+
+void
+pidfile_remove(void)
+{
+	if (pidfile_path == NULL)
+		return;
+	unlink(pidfile_path);
+	close(pidfile_fd);
+	free(pidfile_path);
+	pidfile_path = NULL;
+}
+
+void
+systemd_notify(const char *format, ...)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char message[512];
+	size_t length;
+	va_list ap;
+	int fd;
+
+	if (notify_socket == NULL || (length = strlen(notify_socket)) >= sizeof(address.sun_path))
+		return;
+	memcpy(address.sun_path, notify_socket, length);
+	if (address.sun_path[0] == '@')
+		address.sun_path[0] = '\0'; /* an abstract name */
+	va_start(ap, format);
+	vsnprintf(message, sizeof(message), format, ap);
+	va_end(ap);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&address,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+	close(fd);
+}
+
+long long
+systemd_watchdog_us(void)
+{
+	return notify_socket != NULL ? watchdog_us : 0;
+}

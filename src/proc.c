@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Processes: birth, descriptors, rights, names. Called by the supervisor and by validate; a child
+ * that cannot become what it must be ends itself.
+ */
+#include "proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+int
+proc_find_user(const char *name, struct proc_user *user)
+{
+	const struct passwd *pw;
+
+	errno = 0;
+	pw = getpwnam(name);
+	if (pw == NULL)
+		return -1;
+	*user = (struct proc_user){ .drop = true, .uid = pw->pw_uid, .gid = pw->pw_gid };
+	snprintf(user->name, sizeof(user->name), "%s", name);
+	return 0;
+}
+
+int
+proc_drop(const struct proc_user *user)
+{
+	if (user->drop) {
+		if (initgroups(user->name, user->gid) < 0 ||
+		    setresgid(user->gid, user->gid, user->gid) < 0 ||
+		    setresuid(user->uid, user->uid, user->uid) < 0)
+			return -1;
+		if (user->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
+			errno = EPERM; /* the way back is still open */
+			return -1;
+		}
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* argv and the environment behind it are one block of memory; ps(1) shows its start. */
+static char *title_start;
+static size_t title_size;
+
+void
+proc_init_title(int argc, char **argv)
+{
+	extern char **environ;
+	char *end;
+
+	if (argc == 0)
+		return;
+	title_start = argv[0];
+	end = argv[0];
+	for (int i = 0; i < argc && argv[i] == end; i++)
+		end += strlen(argv[i]) + 1;
+	for (char **e = environ; e != NULL && *e != NULL && *e == end; e++)
+		end += strlen(*e) + 1;
+	title_size = (size_t)(end - title_start);
+
+	/* both are still needed by others: move them away */
+	for (int i = 0; i < argc; i++)
+		argv[i] = xstrdup(argv[i]);
+	for (char **e = environ; e != NULL && *e != NULL; e++)
+		*e = xstrdup(*e);
+}
+
+void
+proc_set_title(const char *format, ...)
+{
+	char title[64];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(title, sizeof(title), format, ap);
+	va_end(ap);
+	if (title_size > 1) {
+		memset(title_start, 0, title_size);
+		snprintf(title_start, title_size - 1, "%s", title);
+	}
+	/* "comm", 15 bytes, must go on to say whose it is: pkill(1) and the init script look there */
+	prctl(PR_SET_NAME, "webmond", 0, 0, 0);
+}
+
+static bool
+is_kept(int fd, const int *keep, size_t keep_count)
+{
+	for (size_t i = 0; i < keep_count; i++)
+		if (keep[i] == fd)
+			return true;
+	return fd <= STDERR_FILENO;
+}
+
+/*
+ * O_CLOEXEC does nothing for a fork without exec: a sibling's socket or the PID file's lock would
+ * live on in every child.
+ */
+static void
+close_all_but(const int *keep, size_t keep_count)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+
+	if (dir == NULL) {
+		for (int fd = STDERR_FILENO + 1; fd < sysconf(_SC_OPEN_MAX); fd++)
+			if (!is_kept(fd, keep, keep_count))
+				close(fd);
+		return;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		int fd = atoi(entry->d_name); /* "." and ".." give 0, which is kept */
+
+		if (!is_kept(fd, keep, keep_count) && fd != dirfd(dir))
+			close(fd);
+	}
+	closedir(dir);
+}
+
+pid_t
+proc_fork(const char *role, const int *keep, size_t keep_count)
+{
+	static const int handled[] = { SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2, SIGALRM };
+	static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE, SIGXFSZ };
+	sigset_t all, old, child_mask;
+	pid_t pid;
+
+	/* no handler of the parent may run in the child */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = fork();
+	if (pid != 0) {
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		return pid;
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(handled); i++)
+		signal(handled[i], SIG_DFL);
+	for (size_t i = 0; i < ARRAY_LENGTH(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	close_all_but(keep, keep_count);
+	log_set_role(role);
+	proc_set_title("webmond: %s", role);
+	/* SIGTERM waits until the child is ready for it */
+	sigemptyset(&child_mask);
+	sigaddset(&child_mask, SIGTERM);
+	sigprocmask(SIG_SETMASK, &child_mask, NULL);
+	return 0;
+}
+
+void
+proc_follow_parent(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+	if (getppid() != parent)
+		exit(EXIT_FINE); /* it died before we could ask to be told */
+}
+
+const char *
+proc_describe_exit(int wait_status, char *buffer, size_t size)
+{
+	if (WIFSIGNALED(wait_status))
+		snprintf(buffer, size, "was killed by signal %d (%s)", WTERMSIG(wait_status),
+		    strsignal(WTERMSIG(wait_status)));
+	else
+		snprintf(buffer, size, "exited with code %d", WEXITSTATUS(wait_status));
+	return buffer;
+}
+
+#define BACKOFF_FIRST_US (100 * US_PER_MS)
+#define BACKOFF_LAST_US  (60 * US_PER_S)
+
+void
+proc_backoff_started(struct proc_backoff *b, int64_t mono_us)
+{
+	b->started_us = mono_us;
+}
+
+void
+proc_backoff_died(struct proc_backoff *b, int64_t mono_us)
+{
+	if (b->delay_us == 0 || mono_us - b->started_us > BACKOFF_LAST_US)
+		b->delay_us = BACKOFF_FIRST_US;
+	else
+		b->delay_us = 2 * b->delay_us < BACKOFF_LAST_US ? 2 * b->delay_us : BACKOFF_LAST_US;
+	b->not_before_us = mono_us + b->delay_us;
+}
