@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The checks of a configuration that need libraries or the rights of another user: URLs, patterns,
+ * Kafka's properties and files. They run in a short-lived child that has dropped its privileges,
+ * so the supervisor never initialises those libraries and never reads another user's files.
+ */
+#ifndef WEBMOND_VALIDATE_H
+#define WEBMOND_VALIDATE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "proc.h"
+
+/*
+ * Start the child. It writes each mistake as a line to `*fd` (the caller reads to the end and
+ * closes it) and exits EXIT_FINE, EXIT_CONFIG, or with `network` EXIT_UNAVAILABLE when Kafka or the
+ * topic is not there. Returns its pid, or -1 with errno.
+ */
+pid_t
+validate_start(const struct config *config, const struct proc_user *user, bool network, int *fd);
+
+/* The same, waited for, with the lines printed to standard error. Returns the exit code. */
+int validate_run(const struct config *config, const struct proc_user *user, bool network);
+
+#endif

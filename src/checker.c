@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The checker process. It reads hostile bytes, so it holds nothing worth stealing: one socket to
+ * the supervisor, the write end of the results pipe, the rights of its own user.
+ */
+#include "checker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "log.h"
+#include "payload.h"
+#include "pipe.h"
+#include "probe.h"
+#include "proc.h"
+#include "wire.h"
+
+static volatile sig_atomic_t terminated;
+
+static void
+on_sigterm(int signal_number)
+{
+	(void)signal_number;
+	terminated = 1;
+	probe_abort();
+}
+
+/*
+ * Wait for a job with SIGTERM let through only here and during the check: none can slip in between
+ * a look at the flag and the wait. Returns 1; 0 when it is time to leave.
+ */
+static int
+next_job(int fd, struct wire_job *job, const sigset_t *open_mask)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	for (;;) {
+		if (terminated)
+			return 0;
+		if (ppoll(&p, 1, NULL, open_mask) < 0) {
+			if (errno == EINTR)
+				continue;
+			return 0;
+		}
+		return recv(fd, job, sizeof(*job), 0) == (ssize_t)sizeof(*job);
+	}
+}
+
+/* A full pipe is back-pressure: wait. Gives up only when nobody reads any more. */
+static int
+publish(int fd, const unsigned char *frame, size_t size)
+{
+	int full;
+
+	while ((full = pipe_write(fd, frame, size)) == 1)
+		pipe_wait_room(fd, -1);
+	return full;
+}
+
+static int
+report(int fd, const struct wire_done *done)
+{
+	return send(fd, done, sizeof(*done), MSG_NOSIGNAL) == (ssize_t)sizeof(*done) ? 0 : -1;
+}
+
+int
+checker_main(const struct checker_start *start)
+{
+	struct sigaction action = { .sa_handler = on_sigterm }; /* no SA_RESTART: waits must end */
+	struct probe *probe;
+	struct wire_done done = { .type = WIRE_READY };
+	struct wire_job job;
+	sigset_t open_mask, blocked;
+
+	sigemptyset(&open_mask);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaction(SIGTERM, &action, NULL);
+
+	probe = probe_new();
+	if (probe == NULL) {
+		log_error("cannot initialise libcurl");
+		return EXIT_OS;
+	}
+	if (report(start->job_fd, &done) < 0)
+		return EXIT_FINE;
+
+	while (next_job(start->job_fd, &job, &open_mask)) {
+		const struct site *site = &start->config->sites[job.site];
+		struct slot slot = { .epoch = job.epoch,
+			.seq = job.seq,
+			.slot_us = job.slot_us,
+			.started_us = util_utc_us(),
+			.lateness_us = job.lateness_us };
+		struct result result;
+		unsigned char frame[WIRE_FRAME_MAX];
+		size_t size;
+
+		sigprocmask(SIG_SETMASK, &open_mask, NULL);
+		probe_run(probe, site, &result);
+		sigprocmask(SIG_SETMASK, &blocked, NULL);
+
+		size = payload_frame(frame, WIRE_CLOSE, start->config, site, &slot, &result);
+		if (publish(start->pipe_fd, frame, size) < 0)
+			break;
+		done = (struct wire_done){ .type = WIRE_DONE,
+			.leaving = terminated || probe_is_worn(probe),
+			.seq = job.seq,
+			.error = result.error,
+			.http_status = result.http_status,
+			.elapsed_us = result.elapsed_us };
+		snprintf(
+		    done.error_message, sizeof(done.error_message), "%s", result.error_message);
+		if (report(start->job_fd, &done) < 0 || done.leaving)
+			break;
+	}
+	probe_free(probe);
+	return EXIT_FINE;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The validation child, for -t, -T, every start and every reload.
+ */
+#include "validate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kafka.h"
+#include "match.h"
+#include "probe.h"
+
+/* How long -T waits for Kafka: TLS and SASL to a distant broker take a second or two. */
+#define FIND_TOPIC_MS 10000
+
+static void
+check_site(const struct site *site, struct mistakes *mistakes)
+{
+	char reason[256];
+
+	if (probe_check_url(site->url, reason, sizeof(reason)) < 0)
+		mistakes_add(mistakes, site->url_at, "site \"%s\": url: %s", site->name, reason);
+	for (size_t i = 0; i < site->pattern_count; i++) {
+		const struct pattern *p = &site->patterns[i];
+
+		if (match_check(p->text, reason, sizeof(reason)) < 0)
+			mistakes_add(mistakes, p->at, "site \"%s\": %s: %s", site->name,
+			    p->negated ? "body_regex_not" : "body_regex", reason);
+	}
+}
+
+static int
+check_all(const struct config *config, bool network, int fd)
+{
+	struct mistakes mistakes = { 0 };
+	char reason[512];
+	int code = EXIT_FINE;
+
+	for (size_t i = 0; i < config->site_count; i++)
+		check_site(&config->sites[i], &mistakes);
+	if (config->has_kafka)
+		kafka_check(config, &mistakes);
+	for (size_t i = 0; i < mistakes.count; i++)
+		dprintf(fd, "%s\n", mistakes.line[i]);
+	if (mistakes.count > 0)
+		code = EXIT_CONFIG;
+	else if (network && config->has_kafka &&
+		 kafka_find_topic(config, FIND_TOPIC_MS, reason, sizeof(reason)) < 0) {
+		dprintf(fd, "kafka: %s\n", reason);
+		code = EXIT_UNAVAILABLE;
+	}
+	mistakes_release(&mistakes);
+	return code;
+}
+
+pid_t
+validate_start(const struct config *config, const struct proc_user *user, bool network, int *fd)
+{
+	pid_t parent = getpid();
+	sigset_t none;
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	pid = proc_fork("validator", &ends[1], 1);
+	if (pid == 0) {
+		if (proc_drop(user) < 0) {
+			dprintf(ends[1], "cannot become user \"%s\": %s\n", user->name,
+			    strerror(errno));
+			_exit(EXIT_PERMISSION);
+		}
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		proc_follow_parent(parent);
+		_exit(check_all(config, network, ends[1]));
+	}
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return -1;
+	}
+	*fd = ends[0];
+	return pid;
+}
+
+int
+validate_run(const struct config *config, const struct proc_user *user, bool network)
+{
+	char buffer[4096];
+	int fd, status;
+	ssize_t n;
+	pid_t pid = validate_start(config, user, network, &fd);
+
+	if (pid < 0) {
+		fprintf(stderr, "cannot start the validation: %s\n", strerror(errno));
+		return EXIT_OS;
+	}
+	while ((n = read(fd, buffer, sizeof(buffer))) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0)
+			fwrite(buffer, 1, (size_t)n, stderr);
+	close(fd);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	fprintf(stderr, "the validation %s\n", proc_describe_exit(status, buffer, sizeof(buffer)));
+	return EXIT_INTERNAL;
+}
