@@ -117,6 +117,15 @@ void config_free(struct config *config);
 /* The index of the enabled site `name`, or -1. O(log n). */
 ssize_t config_find_site(const struct config *config, const char *name);
 
+/*
+ * Why webmond does not take this librdkafka property, or NULL: what would break a promise (lost
+ * records, an unchecked broker) is refused, inline and in the properties file alike.
+ */
+const char *config_refused_property(const char *name, const char *value);
+
+/* Whether the value of this librdkafka property is a secret. */
+bool config_secret_property(const char *name);
+
 /* Whether two descriptions lead to the same checks (origins do not count). */
 bool config_site_equal(const struct site *a, const struct site *b);
 
