@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Body patterns by PCRE2. Called by the checker after an exchange and by the validation child;
+ * nothing is fatal, what cannot be decided is MATCH_LIMIT.
+ */
+#include "match.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Steps at one start position: 1,000,000 are some 3 ms with machine code and stop an exponential
+ * pattern early; PCRE2's own default of 10 million takes ten times as long.
+ */
+#define MATCH_LIMIT_STEPS 1000000
+
+/* Machine code has 32 KiB of stack by itself, too little for alternations over a long body. */
+#define JIT_STACK_MAX (1024 * 1024)
+
+/* Heap of the interpreter, in KiB; its default is 20 GB. */
+#define HEAP_LIMIT_KB (32 * 1024)
+
+/* Compiled patterns a checker keeps; one that hashes to a taken place replaces what was there. */
+#define CACHE_SIZE 1024
+
+/*
+ * Bodies are bytes: what is not UTF-8 matches nothing instead of being an error. \C could split
+ * a character.
+ */
+#define COMPILE_OPTIONS (PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C)
+
+struct match {
+	pcre2_match_context *context;
+	pcre2_match_data *data;
+	pcre2_jit_stack *stack;
+	struct {
+		const char
+		    *text; /* of the configuration, which outlives us: the pointer is the key */
+		pcre2_code *code;
+	} cache[CACHE_SIZE];
+};
+
+static pcre2_code *
+compile(const char *text, char *reason, size_t size)
+{
+	PCRE2_SIZE offset;
+	PCRE2_UCHAR message[160];
+	pcre2_code *code;
+	int error;
+
+	code = pcre2_compile(
+	    (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, COMPILE_OPTIONS, &error, &offset, NULL);
+	if (code == NULL) {
+		pcre2_get_error_message(error, message, sizeof(message));
+		snprintf(reason, size, "%s at offset %zu", (const char *)message, (size_t)offset);
+	}
+	return code;
+}
+
+struct match *
+match_new(void)
+{
+	struct match *m = xcalloc(1, sizeof(*m));
+
+	m->context = pcre2_match_context_create(NULL);
+	m->data = pcre2_match_data_create(1, NULL);
+	if (m->context == NULL || m->data == NULL)
+		abort(); /* out of memory at the very start */
+	pcre2_set_match_limit(m->context, MATCH_LIMIT_STEPS);
+	pcre2_set_depth_limit(m->context, MATCH_LIMIT_STEPS);
+	pcre2_set_heap_limit(m->context, HEAP_LIMIT_KB);
+	m->stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK_MAX, NULL);
+	if (m->stack != NULL)
+		pcre2_jit_stack_assign(m->context, NULL, m->stack);
+	return m;
+}
+
+void
+match_free(struct match *m)
+{
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < CACHE_SIZE; i++)
+		pcre2_code_free(m->cache[i].code);
+	pcre2_jit_stack_free(m->stack);
+	pcre2_match_data_free(m->data);
+	pcre2_match_context_free(m->context);
+	free(m);
+}
+
+static pcre2_code *
+cached(struct match *m, const char *text)
+{
+	size_t i = (size_t)(((uintptr_t)text >> 3) * 11400714819323198485ULL >> 32) % CACHE_SIZE;
+	char reason[256];
+
+	if (m->cache[i].text != text) {
+		pcre2_code_free(m->cache[i].code);
+		m->cache[i].code = compile(text, reason, sizeof(reason));
+		m->cache[i].text = text;
+		/* without machine code the limits still hold, only slowly: see match_has_jit() */
+		if (m->cache[i].code != NULL)
+			pcre2_jit_compile(m->cache[i].code, PCRE2_JIT_COMPLETE);
+	}
+	return m->cache[i].code;
+}
+
+enum match_outcome
+match_body(struct match *m, const struct site *site, const char *body, size_t size,
+    const struct pattern **decisive)
+{
+	for (size_t i = 0; i < site->pattern_count; i++) {
+		const struct pattern *p = &site->patterns[i];
+		pcre2_code *code = cached(m, p->text);
+		int found;
+
+		*decisive = p;
+		if (code == NULL)
+			return MATCH_LIMIT; /* validated before: memory is short */
+		found = pcre2_match(code, (PCRE2_SPTR)body, size, 0, 0, m->data, m->context);
+		if (found < 0 && found != PCRE2_ERROR_NOMATCH)
+			return MATCH_LIMIT;
+		if ((found >= 0) == p->negated)
+			return MATCH_FAILS;
+	}
+	*decisive = NULL;
+	return MATCH_HOLDS;
+}
+
+int
+match_check(const char *text, char *reason, size_t size)
+{
+	pcre2_code *code = compile(text, reason, size);
+
+	if (code == NULL)
+		return -1;
+	pcre2_code_free(code);
+	return 0;
+}
+
+int
+match_has_jit(void)
+{
+	pcre2_code *code;
+	char reason[256];
+	int usable;
+
+	/* the library may have it while the system forbids writable code: try */
+	code = compile("a", reason, sizeof(reason));
+	usable = code != NULL && pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
+	pcre2_code_free(code);
+	return usable;
+}

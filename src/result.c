@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Results and their words. Called by all who make or read one.
+ */
+#include "result.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util.h"
+
+static const struct {
+	const char *name;
+	enum status status;
+} errors[ERROR_COUNT] = {
+	[ERROR_NONE] = { NULL, STATUS_UP },
+	[ERROR_DNS] = { "dns", STATUS_DOWN },
+	[ERROR_CONNECT] = { "connect", STATUS_DOWN },
+	[ERROR_TLS] = { "tls", STATUS_DOWN },
+	[ERROR_TIMEOUT] = { "timeout", STATUS_DOWN },
+	[ERROR_PROTOCOL] = { "protocol", STATUS_DOWN },
+	[ERROR_HTTP_STATUS] = { "http_status", STATUS_DOWN },
+	[ERROR_REGEX_MISMATCH] = { "regex_mismatch", STATUS_DOWN },
+	[ERROR_TOO_MANY_REDIRECTS] = { "too_many_redirects", STATUS_DOWN },
+	[ERROR_REDIRECT_REFUSED] = { "redirect_refused", STATUS_DOWN },
+	[ERROR_REGEX_LIMIT] = { "regex_limit", STATUS_UNKNOWN },
+	[ERROR_MISSED_OVERLOAD] = { "missed_overload", STATUS_UNKNOWN },
+	[ERROR_MISSED_OVERRUN] = { "missed_overrun", STATUS_UNKNOWN },
+	[ERROR_ABORTED] = { "aborted", STATUS_UNKNOWN },
+	[ERROR_QUARANTINED] = { "quarantined", STATUS_UNKNOWN },
+	[ERROR_LOCAL] = { "local", STATUS_UNKNOWN },
+	[ERROR_DROPPED] = { "dropped", STATUS_UNKNOWN },
+};
+
+void
+result_init(struct result *r)
+{
+	r->error = ERROR_NONE;
+	r->error_message[0] = '\0';
+	r->http_status = RESULT_NONE;
+	r->http_version = NULL;
+	r->elapsed_us = RESULT_NONE;
+	r->completed = false;
+	for (int i = 0; i < PHASE_COUNT; i++)
+		r->phase_us[i] = RESULT_NONE;
+	r->redirect_us = RESULT_NONE;
+	r->redirects = RESULT_NONE;
+	r->final_url[0] = '\0';
+	r->remote_ip[0] = '\0';
+	r->body_bytes = RESULT_NONE;
+	r->body_truncated = TRISTATE_NULL;
+	r->body_matched = TRISTATE_NULL;
+	r->failed_regex[0] = '\0';
+	r->tls_version = NULL;
+	r->cert_expires_us = RESULT_NONE;
+}
+
+void
+result_fail(struct result *r, enum error_type error, const char *format, ...)
+{
+	char raw[2 * RESULT_MESSAGE_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(raw, sizeof(raw), format, ap);
+	va_end(ap);
+	r->error = error;
+	util_clean_text(r->error_message, sizeof(r->error_message), raw, strlen(raw));
+}
+
+enum status
+result_status(enum error_type error)
+{
+	return errors[error].status;
+}
+
+const char *
+status_name(enum status status)
+{
+	static const char *const names[] = { "up", "down", "unknown" };
+
+	return names[status];
+}
+
+const char *
+error_type_name(enum error_type error)
+{
+	return errors[error].name;
+}
