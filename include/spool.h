@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The spool: a durable queue in one SQLite database, opened by the publisher alone.
+ * The only file that knows SQLite.
+ *
+ * Frames are kept as they came, with their checksum. `open` holds slots that wait for their CLOSE,
+ * `ready` the records to publish in their order, `dead` what Kafka refuses for good.
+ *
+ * All changes of a tick are one transaction: spool_begin(), any of the changes, spool_commit().
+ */
+#ifndef WEBMOND_SPOOL_H
+#define WEBMOND_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire.h"
+
+enum spool_status {
+	SPOOL_OK,
+	SPOOL_RETRY,  /* disk full, locked, no memory: nothing was changed, try again later */
+	SPOOL_LOST,   /* damaged or foreign; it has been set aside, its epoch has ended */
+	SPOOL_IN_USE, /* another publisher holds it; logged with its PID */
+	SPOOL_FAILED, /* cannot be created, or cannot be set aside; logged with the reason */
+};
+
+struct spool;
+
+struct spool_options {
+	const char *dir; /* NULL: in memory, for outputs that need no durability */
+	bool sync_full;  /* survive power loss, not only kills */
+	int64_t max_bytes;
+	uint64_t window; /* the oldest so many rows may have been sent: they are never dropped */
+	const char *epoch;
+};
+
+/*
+ * Open or create the spool and begin `epoch` if it is new: slots that an earlier epoch left open
+ * are finished as `aborted`. Waits up to 5 s for the lock. On SPOOL_OK `*spool` is to be closed.
+ */
+enum spool_status spool_open(struct spool **spool, const struct spool_options *options);
+
+/* Close in good order: nothing is left but the database file. */
+void spool_close(struct spool *spool);
+
+enum spool_status spool_begin(struct spool *spool);
+
+/*
+ * Apply a frame by the rules of open and close: an OPEN counts once, in the order of seq; a CLOSE
+ * counts if its slot is open. Repeats and strangers change nothing. `raw` is the encoded frame.
+ */
+enum spool_status
+spool_apply(struct spool *spool, const struct frame *frame, const void *raw, size_t size);
+
+/* Forget the ready rows from `first` through `last`: they are delivered. */
+enum spool_status spool_delete(struct spool *spool, uint64_t first, uint64_t last);
+
+/* Move a ready row to the dead letters. */
+enum spool_status spool_bury(struct spool *spool, uint64_t row, const char *reason);
+
+/*
+ * Keep the size: when the spool is above its cap, the oldest rows that surely were not sent yet are
+ * replaced, a run of consecutive seqs of one epoch at a time, by one `dropped` record that names
+ * exactly them: all seqs from its own through `dropped_through`. Then commit.
+ */
+enum spool_status spool_commit(struct spool *spool);
+
+/* Undo what was done since spool_begin(). */
+void spool_rollback(struct spool *spool);
+
+/*
+ * Read up to `max` ready rows behind `after` in their order, outside a transaction. `take` returns
+ * false to stop. A row whose checksum is wrong is moved to the dead letters and skipped.
+ */
+enum spool_status spool_read(struct spool *spool, uint64_t after, int max,
+    bool (*take)(void *arg, uint64_t row, const struct frame *frame), void *arg);
+
+/* The number of ready rows. Exact, without a scan. */
+uint64_t spool_count(const struct spool *spool);
+
+/* The number of dead letters made by this process. */
+uint64_t spool_buried(const struct spool *spool);
+
+/* Give free pages back to the file system, a little at a time. Whether there is more to do. */
+bool spool_shrink(struct spool *spool);
+
+/* "3.40.1", for --version. */
+const char *spool_library_version(void);
+
+#endif

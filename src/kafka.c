@@ -1,0 +1,654 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The producer. Called by the publisher and the validation child; nothing is fatal here. Trouble is
+ * logged once per cause with what to do about it, and once when it is over.
+ */
+#include "kafka.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A properties file longer than this is none. */
+#define FILE_MAX (1024 * 1024)
+
+/* SCRAM of older versions sends its nonce twice, which Kafka 4 takes for a wrong password. */
+#define SCRAM_FIXED 0x020601ff
+
+struct kafka {
+	rd_kafka_t *rk;
+	rd_kafka_topic_t *topic;
+	struct kafka_handler handler;
+	char *topic_name;
+	int event_fd[2];
+	bool fatal;
+	bool delivering;
+	int64_t trouble_since_us; /* 0: none */
+	char trouble[160];        /* what was said last */
+};
+
+const char *
+kafka_library_version(void)
+{
+	return rd_kafka_version_str();
+}
+
+/* --- hints ------------------------------------------------------------------------------- */
+
+/* librdkafka's words and what they mean to an administrator; the first that fits. */
+static const struct {
+	const char *words;
+	const char *hint;
+} hints[] = {
+	{ "certificate verify failed",
+	    "the broker's certificate is not signed by the CA in ssl.ca.location, or is not valid for "
+	    "the host name in bootstrap.servers; look with: openssl s_client -connect HOST:PORT "
+	    "-verify_hostname HOST -CAfile CA" },
+	{ "alert number 42",
+	    "the broker wants a client certificate: set ssl.certificate.location and ssl.key.location" },
+	{ "alert certificate required",
+	    "the broker wants a client certificate: set ssl.certificate.location and ssl.key.location" },
+	{ "alert number 116",
+	    "the broker wants a client certificate: set ssl.certificate.location and ssl.key.location" },
+	{ "alert number 46",
+	    "the broker rejects our client certificate (expired, or issued by a CA it does not trust); "
+	    "look with: openssl x509 -in FILE -noout -dates -issuer" },
+	{ "SCRAM",
+	    "user or password is wrong, or librdkafka is older than 2.6.1, which cannot log in "
+	    "to Kafka 4 by SCRAM: use PLAIN over sasl_ssl, or certificates" },
+	{ "connecting to a SSL listener",
+	    "this port speaks TLS: set security.protocol to ssl or sasl_ssl" },
+	{ "unexpected eof",
+	    "this port does not speak TLS, or something closed the connection: check "
+	    "port and security.protocol" },
+	{ "wrong version number",
+	    "this port does not speak TLS: check port and security.protocol" },
+	{ "broker might require SASL",
+	    "the broker wants user and password: set security.protocol to sasl_ssl" },
+	{ "Invalid username or password", "check sasl.username and sasl.password" },
+	{ "not valid in current SASL state",
+	    "this listener has no SASL: use security.protocol=ssl with "
+	    "a client certificate" },
+	{ "Failed to resolve", "check bootstrap.servers and the resolver" },
+	{ "Connection refused", "is the broker running, and the port right?" },
+};
+
+static const char *
+find_hint(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(hints); i++)
+		if (strstr(text, hints[i].words) != NULL)
+			return hints[i].hint;
+	return NULL;
+}
+
+/* What to do about a refused record or topic. */
+static void
+describe_refusal(rd_kafka_resp_err_t error, const char *topic, char *out, size_t size)
+{
+	const char *text = rd_kafka_err2str(error);
+
+	switch (error) {
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		snprintf(out, size,
+		    "%s; create the topic \"%s\" (at Aiven: avn service topic-create SERVICE %s "
+		    "--partitions 3 --replication 3)",
+		    text, topic, topic);
+		return;
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+		snprintf(out, size,
+		    "%s; give this user the right to write to \"%s\" (a service with a full disk also "
+		    "answers so)",
+		    text, topic);
+		return;
+	default:
+		snprintf(out, size, "%s", text);
+	}
+}
+
+/* Say a cause once; the numbers in a text (ports, ids, times) do not make it a new one. */
+static void
+note_trouble(struct kafka *k, const char *text, const char *hint)
+{
+	char cause[sizeof(k->trouble)];
+	size_t n = 0;
+
+	if (k->trouble_since_us == 0)
+		k->trouble_since_us = util_mono_us();
+	k->delivering = false;
+	for (const char *c = text; *c != '\0' && n < sizeof(cause) - 1; c++)
+		if (*c < '0' || *c > '9')
+			cause[n++] = *c;
+	cause[n] = '\0';
+	if (strcmp(cause, k->trouble) == 0)
+		return;
+	memcpy(k->trouble, cause, n + 1);
+	log_warning("kafka: %s%s%s", text, hint != NULL ? "; " : "", hint != NULL ? hint : "");
+}
+
+static void
+note_delivery(struct kafka *k)
+{
+	if (k->trouble_since_us != 0)
+		log_notice("kafka: delivering again after %lld s",
+		    (long long)((util_mono_us() - k->trouble_since_us) / US_PER_S));
+	else if (!k->delivering)
+		log_info("kafka: delivering to topic \"%s\"", k->topic_name);
+	k->trouble_since_us = 0;
+	k->trouble[0] = '\0';
+	k->delivering = true;
+}
+
+/* --- properties -------------------------------------------------------------------------- */
+
+/* A list of properties being gathered; later ones win. */
+struct gathering {
+	rd_kafka_conf_t *conf;
+	struct mistakes *mistakes;
+	bool scram;
+	bool has_servers;
+};
+
+static bool
+ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* Files that properties name: readable by us, and a key by nobody else. */
+static void
+check_file(struct gathering *g, struct origin at, const char *name, const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0) {
+		mistakes_add(
+		    g->mistakes, at, "%s: cannot read \"%s\": %s", name, path, strerror(errno));
+		return;
+	}
+	if (fstat(fd, &st) == 0) {
+		if (S_ISDIR(st.st_mode) && strcmp(name, "ssl.ca.location") != 0)
+			mistakes_add(g->mistakes, at, "%s: \"%s\" is a directory", name, path);
+		else if ((st.st_mode & S_IROTH) != 0 &&
+			 (strstr(name, "key") != NULL || strstr(name, "keystore") != NULL))
+			mistakes_add(g->mistakes, at,
+			    "%s: everybody can read \"%s\"; do: chmod o-rwx %s", name, path, path);
+	}
+	close(fd);
+}
+
+/* `dir`: what relative file names are relative to, with its slash; "" for none. */
+static void
+set_property(
+    struct gathering *g, struct origin at, const char *dir, const char *name, const char *value)
+{
+	const char *refusal = config_refused_property(name, value);
+	char *path = NULL;
+	char why[512];
+
+	if (refusal != NULL) {
+		mistakes_add(g->mistakes, at, "%s: %s", name, refusal);
+		return;
+	}
+	if (ends_with(name, ".location") && value[0] != '\0') {
+		path = value[0] == '/' ? xstrdup(value) : xasprintf("%s%s", dir, value);
+		check_file(g, at, name, path);
+		value = path;
+	}
+	if (rd_kafka_conf_set(g->conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
+		mistakes_add(g->mistakes, at, "%s",
+		    config_secret_property(name)
+			? "a secret property has a value that librdkafka refuses"
+			: why);
+	if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0)
+		g->has_servers = value[0] != '\0';
+	if (strncmp(name, "sasl.mechanism", 14) == 0)
+		g->scram = strncmp(value, "SCRAM", 5) == 0;
+	free(path);
+}
+
+static char *
+trim(char *s)
+{
+	size_t n;
+
+	s += strspn(s, " \t\r");
+	n = strlen(s);
+	while (n > 0 && strchr(" \t\r", s[n - 1]) != NULL)
+		s[--n] = '\0';
+	return s;
+}
+
+/* The directory of `path` with its slash, or "". */
+static char *
+directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? xasprintf("%.*s", (int)(slash - path + 1), path) : xstrdup("");
+}
+
+static char *
+read_file(const char *path, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char *text = NULL;
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || st->st_size > FILE_MAX) {
+		errno = S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
+	} else {
+		text = xcalloc(1, (size_t)st->st_size + 1);
+		n = read(fd, text, (size_t)st->st_size);
+	}
+	if (n < 0) {
+		free(text);
+		text = NULL;
+	}
+	close(fd);
+	return text;
+}
+
+/* name=value lines, as `kcat -F` reads them. */
+static void
+read_properties_file(struct gathering *g, const struct config *config)
+{
+	const char *path = config->kafka_properties_file;
+	struct origin at = { path, 0 };
+	struct stat st = { 0 };
+	char *text = read_file(path, &st), *dir = directory_of(path);
+	char *next = text;
+	bool open_to_all = (st.st_mode & S_IROTH) != 0;
+
+	if (text == NULL)
+		mistakes_add(g->mistakes, config->kafka_properties_file_at,
+		    "kafka.properties_file: cannot read \"%s\": %s", path, strerror(errno));
+	while (next != NULL) {
+		char *line = strsep(&next, "\n"), *equals;
+
+		at.line++;
+		line = trim(line);
+		if (line[0] == '\0' || line[0] == '#')
+			continue;
+		equals = strchr(line, '=');
+		if (equals == NULL) {
+			mistakes_add(g->mistakes, at, "expected name=value");
+			continue;
+		}
+		*equals = '\0';
+		if (open_to_all &&
+		    (config_secret_property(trim(line)) || strncmp(line, "sasl.", 5) == 0)) {
+			mistakes_add(g->mistakes, at,
+			    "%s: everybody can read this file; do: chmod o-rwx %s", trim(line),
+			    path);
+			open_to_all = false; /* once is enough */
+		}
+		set_property(g, at, dir, trim(line), trim(equals + 1));
+	}
+	free(dir);
+	free(text);
+}
+
+static void
+on_error(rd_kafka_t *rk, int error, const char *reason, void *arg)
+{
+	struct kafka *k = arg;
+	char why[512];
+
+	if (k == NULL)
+		return;
+	if (error == RD_KAFKA_RESP_ERR__FATAL) {
+		rd_kafka_resp_err_t cause = rd_kafka_fatal_error(rk, why, sizeof(why));
+
+		k->fatal = true;
+		describe_refusal(cause, k->topic_name, why, sizeof(why));
+		note_trouble(k, why, "a new producer is made");
+		return;
+	}
+	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+		k->delivering = false; /* the reason came before */
+		return;
+	}
+	note_trouble(k, reason, find_hint(reason));
+}
+
+static void
+on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)rk;
+	/* errors come by on_error(), once; what librdkafka adds is for those who ask */
+	if (level <= 3)
+		log_debug("kafka: %s: %s", facility, text);
+}
+
+static void
+on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
+{
+	struct kafka *k = arg;
+	uint64_t row = (uint64_t)(uintptr_t)message->_private;
+	enum kafka_verdict verdict;
+	char why[512] = "";
+
+	(void)rk;
+	switch (message->err) {
+	case RD_KAFKA_RESP_ERR_NO_ERROR:
+		verdict = KAFKA_DELIVERED;
+		note_delivery(k);
+		break;
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_INVALID_MSG:
+	case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+		verdict = KAFKA_UNFIT;
+		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(message->err));
+		break;
+	default:
+		verdict = KAFKA_REFUSED;
+		describe_refusal(message->err, k->topic_name, why, sizeof(why));
+		if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
+		    message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT && !k->fatal)
+			note_trouble(k, why, NULL);
+	}
+	k->handler.verdict(k->handler.arg, row, verdict, why);
+}
+
+/* Our defaults, then the file, then the section. Returns NULL when there was any mistake. */
+static rd_kafka_conf_t *
+make_conf(const struct config *config, struct mistakes *mistakes)
+{
+	static const char *const defaults[][2] = {
+		{ "enable.idempotence", "true" },
+		{ "message.timeout.ms", "0" }, /* the spool decides what is given up, not a clock */
+		{ "linger.ms", "50" },
+		{ "compression.codec", "lz4" },
+		{ "queue.buffering.max.messages",
+		    "10000" }, /* the spool is the queue, this the window */
+		{ "queue.buffering.max.kbytes", "32768" },
+		{ "partitioner", "murmur2_random" }, /* where Java's producer would put the key */
+		{ "reconnect.backoff.max.ms", "1000" },
+		{ "socket.keepalive.enable", "true" },
+		{ "ssl.endpoint.identification.algorithm",
+		    "https" }, /* not the default before 2.0 */
+		{ "log.queue", "true" },
+	};
+	struct gathering g = { .conf = rd_kafka_conf_new(), .mistakes = mistakes };
+	size_t before = mistakes->count;
+	char *client_id = xasprintf("webmond/%s", config->instance), why[256];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(defaults); i++)
+		rd_kafka_conf_set(g.conf, defaults[i][0], defaults[i][1], why, sizeof(why));
+	rd_kafka_conf_set(g.conf, "client.id", client_id, why, sizeof(why));
+	free(client_id);
+	if (config->kafka_properties_file != NULL)
+		read_properties_file(&g, config);
+	for (size_t i = 0; i < config->kafka_property_count; i++) {
+		const struct property *p = &config->kafka_properties[i];
+		char *dir = directory_of(config->file);
+
+		set_property(&g, p->at, dir, p->name, p->value);
+		free(dir);
+	}
+	if (!g.has_servers && mistakes->count == before)
+		mistakes_add(mistakes, config->kafka_at,
+		    "kafka: no broker: set bootstrap.servers in properties_file or properties");
+	if (g.scram && rd_kafka_version() < SCRAM_FIXED)
+		log_warning(
+		    "kafka: librdkafka %s cannot log in by SCRAM to Kafka 4 or later (2.6.1 can): "
+		    "use PLAIN over sasl_ssl, or a client certificate",
+		    rd_kafka_version_str());
+	if (mistakes->count == before)
+		return g.conf;
+	rd_kafka_conf_destroy(g.conf);
+	return NULL;
+}
+
+/* --- the producer ------------------------------------------------------------------------ */
+
+struct kafka *
+kafka_open(
+    const struct config *config, const struct kafka_handler *handler, struct mistakes *mistakes)
+{
+	rd_kafka_conf_t *conf = make_conf(config, mistakes);
+	struct origin at = config->kafka_at;
+	rd_kafka_queue_t *queue;
+	struct kafka *k;
+	char why[512];
+
+	if (conf == NULL)
+		return NULL;
+	k = xcalloc(1, sizeof(*k));
+	if (pipe2(k->event_fd, O_CLOEXEC | O_NONBLOCK) < 0) {
+		mistakes_add(mistakes, at, "kafka: %s", strerror(errno));
+		free(k);
+		return NULL;
+	}
+	k->handler = *handler;
+	k->topic_name = xstrdup(config->kafka_topic);
+	rd_kafka_conf_set_opaque(conf, k);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	k->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	if (k->rk == NULL) {
+		const char *hint = strstr(why, "sasl.kerberos") != NULL
+				       ? "; set sasl.mechanism (without it Kerberos is meant)"
+				       : "";
+
+		mistakes_add(mistakes, at, "kafka: %s%s", why, hint);
+		rd_kafka_conf_destroy(conf);
+		kafka_close(k);
+		return NULL;
+	}
+	rd_kafka_set_log_queue(k->rk, NULL); /* logs come by kafka_poll(), not from other threads */
+	k->topic = rd_kafka_topic_new(k->rk, k->topic_name, NULL);
+	if (k->topic == NULL) {
+		mistakes_add(
+		    mistakes, at, "kafka.topic: %s", rd_kafka_err2str(rd_kafka_last_error()));
+		kafka_close(k);
+		return NULL;
+	}
+	queue = rd_kafka_queue_get_main(k->rk);
+	rd_kafka_queue_io_event_enable(queue, k->event_fd[1], "1", 1);
+	rd_kafka_queue_destroy(queue);
+	return k;
+}
+
+void
+kafka_close(struct kafka *k)
+{
+	if (k == NULL)
+		return;
+	if (k->rk != NULL) {
+		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		rd_kafka_flush(k->rk, 1000); /* serves the verdicts of what was purged */
+	}
+	if (k->topic != NULL)
+		rd_kafka_topic_destroy(k->topic);
+	if (k->rk != NULL)
+		rd_kafka_destroy(k->rk);
+	close(k->event_fd[0]);
+	close(k->event_fd[1]);
+	free(k->topic_name);
+	free(k);
+}
+
+/* Content type and CloudEvents attributes, so that a consumer need not look into the payload. */
+static rd_kafka_headers_t *
+make_headers(const struct frame *frame)
+{
+	rd_kafka_headers_t *h = rd_kafka_headers_new(6);
+	char id[WIRE_EPOCH_SIZE + 24], when[UTIL_RFC3339_SIZE];
+
+	snprintf(id, sizeof(id), "%s-%llu", frame->epoch, (unsigned long long)frame->seq);
+	util_rfc3339(when, frame->slot_us);
+	rd_kafka_header_add(h, "content-type", -1, "application/json", -1);
+	rd_kafka_header_add(h, "ce_specversion", -1, "1.0", -1);
+	rd_kafka_header_add(h, "ce_id", -1, id, -1);
+	rd_kafka_header_add(h, "ce_source", -1, frame->instance, (ssize_t)frame->instance_size);
+	rd_kafka_header_add(h, "ce_type", -1, "webmond.check.v1", -1);
+	rd_kafka_header_add(h, "ce_time", -1, when, -1);
+	return h;
+}
+
+int
+kafka_send(struct kafka *k, uint64_t row, const struct frame *frame)
+{
+	rd_kafka_headers_t *headers = make_headers(frame);
+	rd_kafka_vu_t arguments[] = {
+		{ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = k->topic },
+		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+		{ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)frame->site, frame->site_size } },
+		{ .vtype = RD_KAFKA_VTYPE_VALUE,
+		    .u.mem = { (void *)frame->payload, frame->payload_size } },
+		{ .vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = frame->slot_us / US_PER_MS },
+		{ .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers },
+		{ .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)row },
+	};
+	rd_kafka_error_t *error = rd_kafka_produceva(k->rk, arguments, ARRAY_LENGTH(arguments));
+	rd_kafka_resp_err_t code;
+	char why[512];
+
+	if (error == NULL)
+		return 0;
+	code = rd_kafka_error_code(error);
+	rd_kafka_error_destroy(error);
+	rd_kafka_headers_destroy(headers); /* ours again */
+	switch (code) {
+	case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+		return 1;
+	case RD_KAFKA_RESP_ERR__FATAL:
+		k->fatal = true;
+		k->handler.verdict(k->handler.arg, row, KAFKA_REFUSED, "");
+		return -1;
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+		k->handler.verdict(k->handler.arg, row, KAFKA_UNFIT, rd_kafka_err2str(code));
+		return -1;
+	default:
+		describe_refusal(code, k->topic_name, why, sizeof(why));
+		note_trouble(k, why, NULL);
+		k->handler.verdict(k->handler.arg, row, KAFKA_REFUSED, why);
+		return -1;
+	}
+}
+
+void
+kafka_poll(struct kafka *k)
+{
+	char drain[64];
+
+	while (read(k->event_fd[0], drain, sizeof(drain)) > 0)
+		;
+	while (rd_kafka_poll(k->rk, 0) > 0)
+		;
+}
+
+void
+kafka_flush(struct kafka *k, int timeout_ms)
+{
+	rd_kafka_flush(k->rk, timeout_ms);
+}
+
+int
+kafka_fd(const struct kafka *k)
+{
+	return k->event_fd[0];
+}
+
+bool
+kafka_is_fatal(const struct kafka *k)
+{
+	return k->fatal;
+}
+
+bool
+kafka_is_delivering(const struct kafka *k)
+{
+	return k->delivering;
+}
+
+/* --- for -t and -T ----------------------------------------------------------------------- */
+
+static void
+ignore_verdict(void *arg, uint64_t row, enum kafka_verdict verdict, const char *why)
+{
+	(void)arg, (void)row, (void)verdict, (void)why;
+}
+
+void
+kafka_check(const struct config *config, struct mistakes *mistakes)
+{
+	struct kafka_handler handler = { ignore_verdict, NULL };
+
+	/* only librdkafka itself can say whether keys, certificates and options go together */
+	kafka_close(kafka_open(config, &handler, mistakes));
+}
+
+/* Keep what librdkafka says while we wait: it is the reason. */
+static void
+collect_error(rd_kafka_t *rk, int error, const char *text, void *arg)
+{
+	char *last = arg;
+
+	(void)rk;
+	if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		snprintf(last, 512, "%s", text);
+}
+
+int
+kafka_find_topic(const struct config *config, int timeout_ms, char *reason, size_t size)
+{
+	struct mistakes mistakes = { 0 };
+	rd_kafka_conf_t *conf = make_conf(config, &mistakes);
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_topic_t *topic;
+	rd_kafka_resp_err_t error;
+	rd_kafka_t *rk;
+	char why[512] = "", last[512] = "";
+	const char *hint;
+
+	mistakes_release(&mistakes); /* kafka_check() has told them */
+	if (conf == NULL)
+		return -1;
+	rd_kafka_conf_set_opaque(conf, last);
+	rd_kafka_conf_set_error_cb(conf, collect_error);
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	if (rk == NULL) {
+		snprintf(reason, size, "%s", why);
+		rd_kafka_conf_destroy(conf);
+		return -1;
+	}
+	rd_kafka_set_log_queue(rk, NULL);
+	topic = rd_kafka_topic_new(rk, config->kafka_topic, NULL);
+	error = rd_kafka_metadata(rk, 0, topic, &metadata, timeout_ms);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1)
+		error = metadata->topics[0].err;
+	rd_kafka_poll(rk, 0);
+	hint = find_hint(last);
+	if (error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__TIMED_OUT)
+		snprintf(reason, size, "cannot reach Kafka: %s%s%s",
+		    last[0] != '\0' ? last : rd_kafka_err2str(error), hint != NULL ? "; " : "",
+		    hint != NULL ? hint : "");
+	else if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		describe_refusal(error, config->kafka_topic, reason, size);
+	if (metadata != NULL)
+		rd_kafka_metadata_destroy(metadata);
+	rd_kafka_topic_destroy(topic);
+	rd_kafka_destroy(rk);
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : -1;
+}

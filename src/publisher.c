@@ -1,0 +1,651 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The publisher: peek the pipe, one transaction, consume, send what is ready. Records leave the
+ * pipe only after they are committed and the spool only after Kafka has confirmed them. It ends
+ * at the end of the pipe, so signals of the terminal and of the init system do not disturb it.
+ */
+#include "publisher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kafka.h"
+#include "log.h"
+#include "pipe.h"
+#include "spool.h"
+#include "wire.h"
+
+/*
+ * Frames gather so long before a transaction: a COMMIT costs 58 µs for one record and 3 µs each
+ * for a hundred. A busy pipe is emptied sooner.
+ */
+#define GATHER_US      (50 * US_PER_MS)
+#define GATHER_BUSY_US (10 * US_PER_MS)
+#define BUSY_FRAMES    256
+
+#define DELETE_AFTER_US (500 * US_PER_MS) /* delivered rows go so soon when no frames come */
+#define DELETE_MAX      4000              /* rows a transaction: keeps SQLite's log small */
+#define REPORT_US       (US_PER_S)
+#define FLUSH_STOP_US   (5 * US_PER_S)
+#define FLUSH_RELOAD_US (1 * US_PER_S)
+#define ORPHAN_WAIT_US  (2 * US_PER_S)
+#define BACKOFF_MAX_US  (60 * US_PER_S)
+#define READ_BATCH      1000
+#define SHRINK_US       (5 * US_PER_S) /* how often free pages are looked for */
+
+/* Records sent and not confirmed; what a crash may repeat. Small spools have a smaller one. */
+#define WINDOW_MAX 8192
+
+enum row_state {
+	ROW_FLYING,
+	ROW_DELIVERED, /* to be deleted */
+	ROW_REFUSED,   /* to be sent again */
+	ROW_UNFIT,     /* to be sent again alone */
+	ROW_BURIED,    /* refused even alone: to the dead letters */
+	ROW_GONE,      /* deleted */
+};
+
+struct row {
+	uint64_t n;
+	enum row_state state;
+};
+
+struct publisher {
+	const struct publisher_start *start;
+	struct spool *spool;
+	struct pipe_peek *peek;
+	struct kafka *kafka;
+
+	struct row *window; /* a ring: the oldest at `first`, `count` of them */
+	uint64_t window_size, first, count;
+	uint64_t flying, to_delete, gone;
+	uint64_t last_sent;     /* row */
+	uint64_t alone_through; /* rows up to here are sent one at a time */
+	bool probing;           /* after a refusal: one at a time until one is taken */
+	bool rewind;            /* send again from the lowest row, once nothing flies */
+	char why_unfit[128];
+	int64_t not_before_us, backoff_us; /* of sending */
+
+	bool pipe_ready, pipe_eof;
+	int64_t next_tick_us, tick_delay_us;
+	int64_t orphaned_us; /* since when the supervisor is gone; 0: it is there */
+	bool handing_over, no_flush;
+	bool stdout_closed;
+	uint64_t bad_bytes;
+	struct wire_report report;
+	int64_t next_report_us, next_shrink_us;
+	int exit_code; /* -1: go on */
+};
+
+static struct row *
+row_at(const struct publisher *p, uint64_t i)
+{
+	return &p->window[(p->first + i) % p->window_size];
+}
+
+/* --- verdicts ---------------------------------------------------------------------------- */
+
+static void
+settle(struct publisher *p, struct row *row, enum row_state state)
+{
+	p->flying -= row->state == ROW_FLYING;
+	p->to_delete += state == ROW_DELIVERED || state == ROW_BURIED;
+	row->state = state;
+}
+
+/* Rows in the window ascend, but not without gaps. */
+static struct row *
+find_row(const struct publisher *p, uint64_t n)
+{
+	uint64_t low = 0, high = p->count;
+
+	while (low < high) {
+		uint64_t middle = (low + high) / 2;
+
+		if (row_at(p, middle)->n < n)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < p->count && row_at(p, low)->n == n ? row_at(p, low) : NULL;
+}
+
+static void
+back_off(struct publisher *p)
+{
+	p->backoff_us = p->backoff_us == 0 ? US_PER_S : 2 * p->backoff_us;
+	if (p->backoff_us > BACKOFF_MAX_US)
+		p->backoff_us = BACKOFF_MAX_US;
+	p->not_before_us = util_mono_us() + p->backoff_us;
+}
+
+static void
+on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
+{
+	struct publisher *p = arg;
+	struct row *row = find_row(p, n);
+	bool alone = p->count == 1 && n <= p->alone_through;
+
+	if (row == NULL || row->state != ROW_FLYING)
+		return;
+	switch (verdict) {
+	case KAFKA_DELIVERED:
+		settle(p, row, ROW_DELIVERED);
+		p->backoff_us = 0;
+		p->probing = false;
+		p->report.delivered++;
+		return;
+	case KAFKA_REFUSED:
+		settle(p, row, ROW_REFUSED);
+		break;
+	case KAFKA_UNFIT:
+		snprintf(p->why_unfit, sizeof(p->why_unfit), "%s", why);
+		if (alone) {
+			log_error(
+			    "kafka: a record is refused for good: %s; it is kept in the dead letters "
+			    "of the spool",
+			    why);
+			settle(p, row, ROW_BURIED);
+			return;
+		}
+		settle(p, row, ROW_UNFIT);
+		if (n > p->alone_through)
+			p->alone_through = n;
+		break;
+	}
+	/* order is kept: nothing new goes out before this one is through */
+	if (!p->rewind && verdict == KAFKA_REFUSED) {
+		back_off(p);
+		p->probing = true;
+	}
+	p->rewind = true;
+}
+
+/* --- sending ----------------------------------------------------------------------------- */
+
+/* A whole line or, when the reader has gone, never again. */
+static int
+print_record(struct publisher *p, const struct frame *frame)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	char line[WIRE_PAYLOAD_MAX + 1];
+	size_t size = frame->payload_size, done = 0;
+
+	/* room for a line, else wait in the main loop: a slow reader is back-pressure */
+	if (poll(&out, 1, 0) != 1 || (out.revents & (POLLOUT | POLLERR)) == 0)
+		return 1;
+	memcpy(line, frame->payload, size);
+	line[size++] = '\n';
+	while (done < size) {
+		ssize_t n = write(STDOUT_FILENO, line + done, size - done);
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+			poll(&out, 1, 100);
+			continue;
+		}
+		if (n < 0) {
+			p->stdout_closed = true;
+			return 1;
+		}
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static uint64_t
+window_limit(const struct publisher *p)
+{
+	return p->probing || p->last_sent < p->alone_through ? 1 : p->window_size;
+}
+
+/* Rows of the spool that are not in the window. */
+static uint64_t
+unsent(const struct publisher *p)
+{
+	return spool_count(p->spool) - (p->count - p->gone);
+}
+
+/* One row goes out; false: no more now. */
+static bool
+send_row(void *arg, uint64_t n, const struct frame *frame)
+{
+	struct publisher *p = arg;
+	struct row *row;
+
+	if (p->count >= window_limit(p) || p->rewind || p->stdout_closed)
+		return false;
+	row = row_at(p, p->count);
+	*row = (struct row){ n, ROW_FLYING };
+	p->count++;
+	p->flying++;
+	switch (p->start->output) {
+	case PUBLISH_TO_KAFKA:
+		if (kafka_send(p->kafka, n, frame) != 1)
+			break;
+		p->count--;
+		p->flying--;
+		return false;
+	case PUBLISH_TO_STDOUT:
+		if (print_record(p, frame) != 0) {
+			p->count--;
+			p->flying--;
+			return false;
+		}
+		settle(p, row, ROW_DELIVERED);
+		break;
+	case PUBLISH_TO_NOTHING:
+		settle(p, row, ROW_DELIVERED);
+		break;
+	}
+	p->last_sent = n;
+	return true;
+}
+
+/* A new producer, where there is none. Returns 0, or -1 with the mistakes logged. */
+static int
+open_kafka(struct publisher *p)
+{
+	struct kafka_handler handler = { on_verdict, p };
+	struct mistakes mistakes = { 0 };
+
+	p->kafka = kafka_open(p->start->config, &handler, &mistakes);
+	for (size_t i = 0; i < mistakes.count; i++)
+		log_error("%s", mistakes.line[i]);
+	mistakes_release(&mistakes);
+	return p->kafka != NULL ? 0 : -1;
+}
+
+static void
+lost(struct publisher *p, enum spool_status status)
+{
+	if (status == SPOOL_LOST)
+		p->exit_code = EXIT_SPOOL_LOST;
+	else if (status == SPOOL_FAILED)
+		p->exit_code = EXIT_CANNOT_CREATE;
+}
+
+static void
+send_ready(struct publisher *p, int64_t now)
+{
+	enum spool_status status;
+
+	if (p->start->output == PUBLISH_TO_KAFKA) {
+		if (p->kafka != NULL)
+			kafka_poll(p->kafka);
+		if (p->kafka != NULL && kafka_is_fatal(p->kafka)) {
+			kafka_close(p->kafka); /* its rows come back as refused */
+			p->kafka = NULL;
+			p->rewind = true;
+			back_off(p);
+		}
+		if (now < p->not_before_us)
+			return;
+		if (p->kafka == NULL && open_kafka(p) < 0) {
+			back_off(p);
+			return;
+		}
+	}
+	if (p->rewind) {
+		if (p->flying > 0 || p->to_delete > 0)
+			return; /* first the fate of all is known and the delivered ones are deleted */
+		p->rewind = false;
+		p->count = p->gone = 0;
+		p->last_sent = 0;
+	}
+	if (p->count >= window_limit(p) || unsent(p) == 0)
+		return;
+	status = spool_read(p->spool, p->last_sent, READ_BATCH, send_row, p);
+	if (status != SPOOL_OK)
+		lost(p, status);
+	if (p->kafka != NULL && window_limit(p) == 1 && p->flying > 0)
+		kafka_flush(p->kafka, 100); /* alone it need not linger */
+}
+
+/* --- the tick: one transaction ----------------------------------------------------------- */
+
+static void
+keep_bad_bytes(struct publisher *p, const unsigned char *data, size_t size)
+{
+	char *path;
+	int fd;
+
+	if (p->bad_bytes == 0)
+		log_error("damaged bytes in the results pipe; please report this");
+	p->bad_bytes += size;
+	if (p->start->output != PUBLISH_TO_KAFKA || p->bad_bytes > PIPE_SIZE)
+		return;
+	path = xasprintf("%s/damaged-frames", p->start->config->spool_dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0 || write(fd, data, size) < 0)
+		log_warning("cannot keep damaged bytes in \"%s\": %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	free(path);
+}
+
+/* Apply the whole frames at the start of `data`; `*used` is what they and skipped bytes take. */
+static enum spool_status
+apply_frames(
+    struct publisher *p, const unsigned char *data, size_t size, size_t *used, unsigned *frames)
+{
+	enum spool_status status = SPOOL_OK;
+
+	*used = 0;
+	*frames = 0;
+	while (*used < size && status == SPOOL_OK) {
+		struct frame frame;
+		ssize_t n = wire_decode(data + *used, size - *used, &frame);
+
+		if (n == 0)
+			break;
+		if (n < 0) {
+			size_t skip = wire_resync(data + *used, size - *used);
+
+			keep_bad_bytes(p, data + *used, skip);
+			*used += skip;
+			continue;
+		}
+		status = spool_apply(p->spool, &frame, data + *used, (size_t)n);
+		*used += (size_t)n;
+		++*frames;
+	}
+	return status;
+}
+
+/* Delete what was delivered, in runs: between neighbours of the window there are no other rows. */
+static enum spool_status
+delete_delivered(struct publisher *p, uint64_t *deleted)
+{
+	enum spool_status status = SPOOL_OK;
+	uint64_t i = 0;
+
+	*deleted = 0;
+	while (i < p->count && *deleted < DELETE_MAX && status == SPOOL_OK) {
+		uint64_t begin = i;
+
+		if (row_at(p, i)->state == ROW_BURIED) {
+			status = spool_bury(p->spool, row_at(p, i)->n, p->why_unfit);
+			++*deleted;
+			i++;
+			continue;
+		}
+		while (i < p->count && i - begin + *deleted < DELETE_MAX &&
+		       row_at(p, i)->state == ROW_DELIVERED)
+			i++;
+		if (i == begin) {
+			i++;
+			continue;
+		}
+		status = spool_delete(p->spool, row_at(p, begin)->n, row_at(p, i - 1)->n);
+		*deleted += i - begin;
+	}
+	return status;
+}
+
+static void
+forget_deleted(struct publisher *p, uint64_t deleted)
+{
+	p->to_delete -= deleted;
+	for (uint64_t i = 0; i < p->count && deleted > 0; i++) {
+		struct row *row = row_at(p, i);
+
+		if (row->state != ROW_DELIVERED && row->state != ROW_BURIED)
+			continue;
+		row->state = ROW_GONE;
+		p->gone++;
+		deleted--;
+	}
+	while (p->count > 0 && row_at(p, 0)->state == ROW_GONE) {
+		p->first = (p->first + 1) % p->window_size;
+		p->count--;
+		p->gone--;
+	}
+}
+
+/* Peek, commit, consume. Whatever fails, nothing is consumed that was not committed. */
+static void
+tick(struct publisher *p)
+{
+	const unsigned char *data;
+	size_t used = 0;
+	unsigned frames = 0;
+	uint64_t deleted = 0;
+	enum spool_status status;
+	int eof;
+	ssize_t size = pipe_peek_read(p->peek, &data, &eof);
+
+	p->pipe_ready = false;
+	if (size < 0) {
+		log_error("cannot read the results pipe: %s", strerror(errno));
+		p->exit_code = EXIT_OS;
+		return;
+	}
+	p->pipe_eof = eof;
+	if (size == 0 && p->to_delete == 0)
+		return;
+	status = spool_begin(p->spool);
+	if (status == SPOOL_OK)
+		status = apply_frames(p, data, (size_t)size, &used, &frames);
+	if (status == SPOOL_OK)
+		status = delete_delivered(p, &deleted);
+	if (status == SPOOL_OK)
+		status = spool_commit(p->spool);
+	if (status != SPOOL_OK) {
+		lost(p, status);
+		/* the frames stay in the pipe, whoever writes waits; try again in a while */
+		p->tick_delay_us = p->tick_delay_us < US_PER_S ? US_PER_S : p->tick_delay_us;
+		p->next_tick_us = util_mono_us() + p->tick_delay_us;
+		return;
+	}
+	forget_deleted(p, deleted);
+	if (pipe_peek_consume(p->peek, used) < 0) {
+		log_error("cannot read the results pipe: %s", strerror(errno));
+		p->exit_code = EXIT_OS;
+	}
+	p->tick_delay_us = frames > BUSY_FRAMES ? GATHER_BUSY_US : GATHER_US;
+	p->next_tick_us = util_mono_us() + p->tick_delay_us;
+}
+
+/* --- the loop ---------------------------------------------------------------------------- */
+
+static void
+tell_supervisor(struct publisher *p, int64_t now)
+{
+	struct wire_report report = { .ready = true,
+		.delivering = p->start->output != PUBLISH_TO_KAFKA ||
+			      (p->kafka != NULL && kafka_is_delivering(p->kafka)),
+		.queued = spool_count(p->spool),
+		.delivered = p->report.delivered,
+		.dead = spool_buried(p->spool) };
+
+	if (p->orphaned_us != 0 || now < p->next_report_us)
+		return;
+	p->next_report_us = now + REPORT_US;
+	if (report.ready == p->report.ready && report.delivering == p->report.delivering &&
+	    report.queued == p->report.queued && report.dead == p->report.dead)
+		return;
+	p->report = report;
+	if (send(p->start->control_fd, &report, sizeof(report), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug("the supervisor does not listen: %s", strerror(errno));
+}
+
+static void
+obey(struct publisher *p, int64_t now)
+{
+	enum wire_order order;
+	ssize_t n = recv(p->start->control_fd, &order, sizeof(order), MSG_DONTWAIT);
+
+	if (n == (ssize_t)sizeof(order)) {
+		p->handing_over |= order == WIRE_HAND_OVER;
+		p->no_flush |= order == WIRE_NO_FLUSH;
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		/* the supervisor is dead: take what its checkers still write, and leave */
+		p->orphaned_us = now;
+		p->no_flush = true;
+	}
+}
+
+/* Whether the pipe may be looked at: a reader of standard output that is slow holds all up. */
+static bool
+may_take_more(const struct publisher *p)
+{
+	return p->start->output == PUBLISH_TO_KAFKA || spool_count(p->spool) < p->window_size;
+}
+
+static void
+wait_for_work(struct publisher *p, int64_t now)
+{
+	bool stuck_output = p->start->output == PUBLISH_TO_STDOUT &&
+			    spool_count(p->spool) > p->count;
+	struct pollfd polls[] = {
+		{ .fd = p->pipe_ready || p->pipe_eof ? -1 : p->start->pipe_fd, .events = POLLIN },
+		{ .fd = p->orphaned_us != 0 ? -1 : p->start->control_fd, .events = POLLIN },
+		{ .fd = p->kafka != NULL ? kafka_fd(p->kafka) : -1, .events = POLLIN },
+		{ .fd = stuck_output ? STDOUT_FILENO : -1, .events = POLLOUT },
+	};
+	int64_t wake = now + US_PER_S;
+
+	if (p->pipe_ready && may_take_more(p) && p->next_tick_us < wake)
+		wake = p->next_tick_us;
+	if (p->to_delete > 0 && p->next_tick_us + DELETE_AFTER_US < wake)
+		wake = p->next_tick_us + DELETE_AFTER_US;
+	if (p->not_before_us > now && p->not_before_us < wake)
+		wake = p->not_before_us;
+	if (now >= p->next_shrink_us)
+		p->next_shrink_us = now + (spool_shrink(p->spool) ? GATHER_US : SHRINK_US);
+	if (p->next_shrink_us < wake)
+		wake = p->next_shrink_us;
+	if (poll(polls, ARRAY_LENGTH(polls),
+		wake > now ? (int)((wake - now + 999) / US_PER_MS) : 0) <= 0)
+		return;
+	p->pipe_ready |= polls[0].revents != 0;
+	if (polls[1].revents != 0)
+		obey(p, util_mono_us());
+}
+
+static bool
+is_finished(const struct publisher *p, int64_t now)
+{
+	if (p->exit_code >= 0 || p->pipe_eof || p->handing_over || p->stdout_closed)
+		return true;
+	/* a checker that is stopped (SIGSTOP) would hold the pipe open for ever */
+	return p->orphaned_us != 0 && now - p->orphaned_us > ORPHAN_WAIT_US;
+}
+
+/* Nothing new comes: give what is on its way a little time, and delete what was delivered. */
+static void
+finish(struct publisher *p)
+{
+	int64_t patience = p->handing_over ? FLUSH_RELOAD_US : FLUSH_STOP_US;
+	int64_t until = util_mono_us() + (p->no_flush ? 0 : patience);
+
+	tick(p);
+	while (p->exit_code < 0 && !p->stdout_closed && util_mono_us() < until) {
+		if (p->handing_over ? p->flying == 0 && p->to_delete == 0
+				    : spool_count(p->spool) == 0)
+			break;
+		if (!p->handing_over)
+			send_ready(p, util_mono_us());
+		if (p->kafka != NULL)
+			kafka_flush(p->kafka, 100);
+		else if (p->start->output == PUBLISH_TO_KAFKA)
+			usleep(100000);
+		tick(p);
+		if (!p->handing_over)
+			obey(p, util_mono_us());
+		if (p->no_flush)
+			break;
+	}
+	while (p->exit_code < 0 && p->to_delete > 0) {
+		uint64_t before = p->to_delete;
+
+		tick(p);
+		if (p->to_delete == before)
+			break; /* the disk is full: they are sent again, no more */
+	}
+	if (p->exit_code < 0 && p->start->output == PUBLISH_TO_KAFKA && spool_count(p->spool) > 0)
+		log_info(
+		    "%llu records wait in the spool", (unsigned long long)spool_count(p->spool));
+}
+
+static int
+open_all(struct publisher *p)
+{
+	const struct config *config = p->start->config;
+	bool durable = p->start->output == PUBLISH_TO_KAFKA;
+	struct spool_options options = { .dir = durable ? config->spool_dir : NULL,
+		.sync_full = config->spool_sync_full,
+		.max_bytes = durable ? config->spool_max_bytes : INT64_C(1) << 40,
+		.epoch = p->start->epoch };
+
+	/* at most a quarter of the spool, at a KiB a record, may be on its way */
+	p->window_size = (uint64_t)options.max_bytes / 4096;
+	if (p->window_size > WINDOW_MAX)
+		p->window_size = WINDOW_MAX;
+	options.window = p->window_size;
+	p->window = xcalloc(p->window_size, sizeof(*p->window));
+	switch (spool_open(&p->spool, &options)) {
+	case SPOOL_OK:
+		break;
+	case SPOOL_LOST:
+		return EXIT_SPOOL_LOST;
+	case SPOOL_IN_USE:
+		return EXIT_RUNNING;
+	default:
+		return EXIT_CANNOT_CREATE;
+	}
+	p->peek = pipe_peek_new(p->start->pipe_fd);
+	if (p->peek == NULL) {
+		log_error("cannot peek into the results pipe: %s", strerror(errno));
+		return EXIT_OS;
+	}
+	if (durable && open_kafka(p) < 0)
+		return EXIT_CONFIG;
+	return -1;
+}
+
+int
+publisher_main(const struct publisher_start *start)
+{
+	struct publisher p = { .start = start, .exit_code = -1 };
+	int code;
+
+	signal(SIGTERM, SIG_IGN); /* it ends with the pipe, after the last record */
+	code = open_all(&p);
+	if (code >= 0) {
+		spool_close(p.spool);
+		return code;
+	}
+	tick(&p); /* what a predecessor left in the pipe comes before anything is sent */
+	for (;;) {
+		int64_t now = util_mono_us();
+
+		if ((p.pipe_ready || p.to_delete > 0) && now >= p.next_tick_us &&
+		    may_take_more(&p) &&
+		    (p.pipe_ready || p.to_delete >= DELETE_MAX ||
+			now >= p.next_tick_us + DELETE_AFTER_US))
+			tick(&p);
+		if (is_finished(&p, now))
+			break;
+		send_ready(&p, now);
+		tell_supervisor(&p, now);
+		wait_for_work(&p, now);
+	}
+	if (p.exit_code < 0)
+		finish(&p);
+	kafka_close(p.kafka);
+	pipe_peek_free(p.peek);
+	if (p.exit_code < 0 || p.exit_code == EXIT_OS)
+		spool_close(p.spool);
+	free(p.window);
+	return p.exit_code >= 0 ? p.exit_code : EXIT_FINE;
+}

@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The spool in SQLite. Called by the publisher only. Every result of every statement counts: a
+ * COMMIT can succeed after all INSERTs of its transaction failed. Nothing is fatal here.
+ */
+#include "spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "payload.h"
+#include "util.h"
+
+#define APPLICATION_ID 0x776d6f6e /* "wmon" */
+#define SCHEMA_VERSION 1
+
+#define LOCK_WAIT_US (5 * US_PER_S)
+#define BURIED_KEPT  10000 /* dead letters; older ones go */
+#define DROP_BATCH   1000  /* rows looked at for a run to drop */
+#define PAGES_KEPT   1000  /* free pages that are not worth giving back */
+
+enum statement {
+	BEGIN,
+	COMMIT,
+	ROLLBACK,
+	INSERT_OPEN,
+	DELETE_OPEN,
+	INSERT_READY,
+	SET_NEXT_SEQ,
+	DELETE_READY,
+	BURY,
+	PURGE_DEAD,
+	SELECT_READY,
+	SELECT_DROPPABLE,
+	SELECT_FRAME,
+	REPLACE_READY,
+	SHRINK,
+	STATEMENT_COUNT
+};
+
+static const char *const statement_text[STATEMENT_COUNT] = {
+	[BEGIN] = "BEGIN IMMEDIATE",
+	[COMMIT] = "COMMIT",
+	[ROLLBACK] = "ROLLBACK",
+	[INSERT_OPEN] = "INSERT INTO open(seq, frame) VALUES(?1, ?2)",
+	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1",
+	[INSERT_READY] = "INSERT INTO ready(epoch, seq, through, frame) VALUES(?1, ?2, ?2, ?3)",
+	[SET_NEXT_SEQ] = "UPDATE epoch SET next_seq = ?1 WHERE n = ?2",
+	[DELETE_READY] = "DELETE FROM ready WHERE n BETWEEN ?1 AND ?2",
+	[BURY] = "INSERT INTO dead(frame, reason, at) SELECT frame, ?2, datetime('now') FROM ready "
+		 "WHERE n = ?1",
+	[PURGE_DEAD] = "DELETE FROM dead WHERE n <= (SELECT max(n) FROM dead) - ?1",
+	[SELECT_READY] = "SELECT n, frame FROM ready WHERE n > ?1 ORDER BY n LIMIT ?2",
+	[SELECT_DROPPABLE] =
+	    "SELECT n, epoch, seq, through FROM (SELECT n, epoch, seq, through FROM "
+	    "ready ORDER BY n LIMIT ?1 OFFSET ?2) ORDER BY epoch, seq",
+	[SELECT_FRAME] = "SELECT frame FROM ready WHERE n = ?1",
+	[REPLACE_READY] = "UPDATE ready SET frame = ?2, through = ?3 WHERE n = ?1",
+	[SHRINK] = "PRAGMA incremental_vacuum(200)",
+};
+
+static const char schema[] =
+    "CREATE TABLE epoch(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    " next_seq INTEGER NOT NULL);"
+    "CREATE TABLE open(seq INTEGER PRIMARY KEY, frame BLOB NOT NULL);"
+    /* AUTOINCREMENT: without it an emptied table starts again at 1 */
+    "CREATE TABLE ready(n INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL, through INTEGER NOT NULL, frame BLOB NOT NULL);"
+    "CREATE TABLE dead(n INTEGER PRIMARY KEY AUTOINCREMENT, frame BLOB NOT NULL,"
+    " reason TEXT NOT NULL, at TEXT NOT NULL);";
+
+struct spool {
+	sqlite3 *db;
+	sqlite3_stmt *statement[STATEMENT_COUNT];
+	struct spool_options options;
+	char *path;
+	int lock_fd;
+	int64_t page_size;
+	int64_t epoch; /* row of ours in table epoch */
+	uint64_t next_seq, next_seq_stored;
+	uint64_t count, count_stored; /* of ready */
+	uint64_t buried;
+	uint64_t strangers;
+};
+
+const char *
+spool_library_version(void)
+{
+	return sqlite3_libversion();
+}
+
+uint64_t
+spool_count(const struct spool *s)
+{
+	return s->count;
+}
+
+uint64_t
+spool_buried(const struct spool *s)
+{
+	return s->buried;
+}
+
+/* --- errors ------------------------------------------------------------------------------ */
+
+/* Rename the database and its log as a pair, so that they still belong together; 0 or -1. */
+static int
+set_aside(const char *path)
+{
+	static const char *const parts[] = { "", "-wal", "-shm", "-journal" };
+	char stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int outcome = 0;
+
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+		char *from = xasprintf("%s%s", path, parts[i]);
+		char *to = xasprintf("%s.corrupt-%s-%d%s", path, stamp, (int)getpid(), parts[i]);
+
+		if (rename(from, to) == 0) {
+			if (i == 0)
+				log_error("the damaged spool was set aside as \"%s\"", to);
+		} else if (errno != ENOENT) {
+			log_error(
+			    "cannot set the damaged spool \"%s\" aside: %s", from, strerror(errno));
+			outcome = -1;
+		}
+		free(from);
+		free(to);
+	}
+	return outcome;
+}
+
+/* Sort an SQLite error and undo a transaction that it interrupted. */
+static enum spool_status
+failed(struct spool *s, const char *doing)
+{
+	int code = sqlite3_extended_errcode(s->db);
+	const char *why = sqlite3_errmsg(s->db);
+	bool lost;
+
+	/* after a failed fsync the kernel may have dropped the pages and call the next one good */
+	lost = (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB ||
+	       code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
+	       code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ ||
+	       code == SQLITE_IOERR_DATA || (code & 0xff) == SQLITE_SCHEMA;
+	log_error("spool: cannot %s: %s%s", doing, why,
+	    (code & 0xff) == SQLITE_FULL ? "; make room on the file system of spool.dir" : "");
+	if (!lost) {
+		spool_rollback(s);
+		return SPOOL_RETRY;
+	}
+	for (int i = 0; i < STATEMENT_COUNT; i++) {
+		sqlite3_finalize(s->statement[i]);
+		s->statement[i] = NULL;
+	}
+	sqlite3_close(s->db);
+	s->db = NULL;
+	return s->path != NULL && set_aside(s->path) == 0 ? SPOOL_LOST : SPOOL_FAILED;
+}
+
+/* Run a statement that returns no rows; its parameters are bound. */
+static enum spool_status
+step(struct spool *s, enum statement which, const char *doing)
+{
+	sqlite3_stmt *st = s->statement[which];
+	int code;
+
+	do
+		code = sqlite3_step(st);
+	while (code == SQLITE_ROW);
+	/* reset repeats the error of step, with the extended code still set */
+	if (code == SQLITE_DONE && sqlite3_reset(st) == SQLITE_OK)
+		return SPOOL_OK;
+	sqlite3_reset(st);
+	return failed(s, doing);
+}
+
+static sqlite3_stmt *
+bind_number(struct spool *s, enum statement which, int index, uint64_t value)
+{
+	sqlite3_bind_int64(s->statement[which], index, (sqlite3_int64)value);
+	return s->statement[which];
+}
+
+static void
+bind_blob(struct spool *s, enum statement which, int index, const void *data, size_t size)
+{
+	sqlite3_bind_blob(s->statement[which], index, data, (int)size, SQLITE_STATIC);
+}
+
+static int64_t
+pragma_number(struct spool *s, const char *sql)
+{
+	sqlite3_stmt *st;
+	int64_t value = -1;
+
+	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK)
+		return -1;
+	if (sqlite3_step(st) == SQLITE_ROW)
+		value = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return value;
+}
+
+/* --- opening ----------------------------------------------------------------------------- */
+
+/*
+ * A lock file of its own: SQLite's locks vanish when any descriptor of the database is closed.
+ * It waits, because after a crash the publisher before us needs a moment to finish.
+ */
+static enum spool_status
+take_lock(struct spool *s)
+{
+	char *path = xasprintf("%s/spool.lock", s->options.dir);
+	int64_t until = util_mono_us() + LOCK_WAIT_US;
+	enum spool_status outcome = SPOOL_OK;
+	char pid[16] = "?";
+
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (s->lock_fd < 0) {
+		log_error(
+		    "cannot open \"%s\": %s; spool.dir must exist and belong to the user that the "
+		    "publisher runs as",
+		    path, strerror(errno));
+		free(path);
+		return SPOOL_FAILED;
+	}
+	while (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0 && outcome == SPOOL_OK) {
+		if (util_mono_us() < until) {
+			usleep(50000);
+			continue;
+		}
+		if (pread(s->lock_fd, pid, sizeof(pid) - 1, 0) > 0)
+			pid[strcspn(pid, "\n")] = '\0';
+		log_error("the spool in \"%s\" is in use by PID %s", s->options.dir, pid);
+		outcome = SPOOL_IN_USE;
+	}
+	if (outcome == SPOOL_OK) {
+		snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+		if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0)
+			log_warning("cannot write \"%s\": %s", path, strerror(errno));
+	}
+	free(path);
+	return outcome;
+}
+
+static int
+run_sql(struct spool *s, const char *sql)
+{
+	return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+}
+
+/* Connect and bring the file to our schema. Not ours or newer: treated as damaged. */
+static enum spool_status
+connect_database(struct spool *s)
+{
+	char *sql;
+	int64_t version;
+	int code;
+
+	code = sqlite3_open_v2(s->path != NULL ? s->path : ":memory:", &s->db,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
+	    NULL);
+	if (s->db == NULL)
+		return SPOOL_FAILED;
+	sqlite3_extended_result_codes(s->db, 1);
+	if (code != SQLITE_OK) {
+		log_error("cannot open the spool \"%s\": %s", s->path, sqlite3_errmsg(s->db));
+		return SPOOL_FAILED;
+	}
+	sqlite3_busy_timeout(s->db, 1000);
+	/* exclusive before the first access: no -shm file, and a curious sqlite3(1) waits outside;
+	 * auto_vacuum before the first table */
+	sql = xasprintf("PRAGMA locking_mode=EXCLUSIVE; PRAGMA auto_vacuum=INCREMENTAL;"
+			"PRAGMA journal_mode=WAL; PRAGMA synchronous=%s;"
+			"PRAGMA journal_size_limit=8388608; PRAGMA cache_size=-2000;",
+	    s->options.sync_full ? "FULL" : "NORMAL");
+	code = run_sql(s, sql);
+	free(sql);
+	if (code != SQLITE_OK)
+		return failed(s, "open the database");
+
+	version = pragma_number(s, "PRAGMA user_version");
+	if (version == 0 && pragma_number(s, "SELECT count(*) FROM sqlite_master") == 0) {
+		sql = xasprintf(
+		    "BEGIN; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", schema,
+		    APPLICATION_ID, SCHEMA_VERSION);
+		code = run_sql(s, sql);
+		free(sql);
+		if (code != SQLITE_OK)
+			return failed(s, "create the tables");
+	} else if (version != SCHEMA_VERSION ||
+		   pragma_number(s, "PRAGMA application_id") != APPLICATION_ID) {
+		log_error("\"%s\" is not a spool of this version", s->path);
+		sqlite3_close(s->db);
+		s->db = NULL;
+		return set_aside(s->path) == 0 ? SPOOL_LOST : SPOOL_FAILED;
+	}
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
+			&s->statement[i], NULL) != SQLITE_OK)
+			return failed(s, "prepare");
+	s->page_size = pragma_number(s, "PRAGMA page_size");
+	s->count = (uint64_t)pragma_number(s, "SELECT count(*) FROM ready");
+	/* a hard stop above the cap, below a really full disk, where not even DELETE works */
+	sql = xasprintf("PRAGMA max_page_count=%lld",
+	    (long long)(s->options.max_bytes / s->page_size * 5 / 4 + 1000));
+	run_sql(s, sql);
+	free(sql);
+	return SPOOL_OK;
+}
+
+static enum spool_status
+insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size_t size)
+{
+	enum spool_status status;
+
+	bind_number(s, INSERT_READY, 1, (uint64_t)epoch);
+	bind_number(s, INSERT_READY, 2, seq);
+	bind_blob(s, INSERT_READY, 3, raw, size);
+	status = step(s, INSERT_READY, "store a record");
+	if (status == SPOOL_OK)
+		s->count++;
+	return status;
+}
+
+/* Make a finished record out of an identity; returns its encoded length. */
+static size_t
+finish_frame(unsigned char *out, const struct frame *begun, enum error_type error,
+    int64_t dropped_through, const char *message)
+{
+	char payload[WIRE_PAYLOAD_MAX];
+	struct frame frame = *begun;
+	struct result result;
+
+	result_init(&result);
+	result_fail(&result, error, "%s", message);
+	memcpy(payload, begun->payload, begun->identity_size);
+	frame.type = WIRE_CLOSE;
+	frame.payload = payload;
+	frame.payload_size = payload_outcome(
+	    payload, begun->identity_size, NULL, &result, dropped_through);
+	return wire_encode(out, &frame);
+}
+
+/* Slots that another epoch left open get their record: nobody else will close them. */
+static enum spool_status
+adopt_open(struct spool *s, int64_t epoch)
+{
+	sqlite3_stmt *select;
+	enum spool_status status = SPOOL_OK;
+	unsigned char out[WIRE_FRAME_MAX];
+	uint64_t adopted = 0;
+	int code;
+
+	if (sqlite3_prepare_v2(
+		s->db, "SELECT seq, frame FROM open ORDER BY seq", -1, &select, NULL) != SQLITE_OK)
+		return failed(s, "read open slots");
+	while (status == SPOOL_OK && (code = sqlite3_step(select)) == SQLITE_ROW) {
+		uint64_t seq = (uint64_t)sqlite3_column_int64(select, 0);
+		struct frame frame;
+
+		if (wire_decode(sqlite3_column_blob(select, 1),
+			(size_t)sqlite3_column_bytes(select, 1), &frame) <= 0) {
+			log_error("spool: the open slot %llu is damaged and gets no record",
+			    (unsigned long long)seq);
+			continue;
+		}
+		status = insert_ready(s, epoch, seq, out,
+		    finish_frame(out, &frame, ERROR_ABORTED, RESULT_NONE,
+			"webmond ended while the check ran"));
+		adopted++;
+	}
+	sqlite3_finalize(select);
+	if (status != SPOOL_OK)
+		return status;
+	if (code != SQLITE_DONE || run_sql(s, "DELETE FROM open") != SQLITE_OK)
+		return failed(s, "adopt open slots");
+	if (adopted > 0)
+		log_notice("%llu checks of the last run never ended; their records say aborted",
+		    (unsigned long long)adopted);
+	return SPOOL_OK;
+}
+
+/* Go on with our epoch, or begin it and finish what the one before left. */
+static enum spool_status
+enter_epoch(struct spool *s)
+{
+	enum spool_status status;
+	sqlite3_stmt *st;
+	int64_t last = 0;
+	bool ours = false;
+	char *sql;
+
+	if (sqlite3_prepare_v2(s->db, "SELECT n, id, next_seq FROM epoch ORDER BY n DESC LIMIT 1",
+		-1, &st, NULL) != SQLITE_OK)
+		return failed(s, "read the epoch");
+	if (sqlite3_step(st) == SQLITE_ROW) {
+		last = sqlite3_column_int64(st, 0);
+		ours = strcmp((const char *)sqlite3_column_text(st, 1), s->options.epoch) == 0;
+		s->next_seq = ours ? (uint64_t)sqlite3_column_int64(st, 2) : 0;
+	}
+	sqlite3_finalize(st);
+	s->epoch = last;
+	s->next_seq_stored = s->next_seq;
+	s->count_stored = s->count;
+	if (ours)
+		return SPOOL_OK;
+	if ((status = spool_begin(s)) != SPOOL_OK || (status = adopt_open(s, last)) != SPOOL_OK)
+		return status;
+	sql = sqlite3_mprintf("INSERT INTO epoch(id, next_seq) VALUES(%Q, 0)", s->options.epoch);
+	if (sql == NULL || run_sql(s, sql) != SQLITE_OK) {
+		sqlite3_free(sql);
+		return failed(s, "begin the epoch");
+	}
+	sqlite3_free(sql);
+	s->epoch = sqlite3_last_insert_rowid(s->db);
+	return spool_commit(s);
+}
+
+enum spool_status
+spool_open(struct spool **spool, const struct spool_options *options)
+{
+	struct spool *s = xcalloc(1, sizeof(*s));
+	enum spool_status status = SPOOL_OK;
+
+	s->options = *options;
+	s->lock_fd = -1;
+	if (options->dir != NULL) {
+		s->path = xasprintf("%s/spool.db", options->dir);
+		status = take_lock(s);
+	}
+	if (status == SPOOL_OK)
+		status = connect_database(s);
+	if (status == SPOOL_OK)
+		status = enter_epoch(s);
+	if (status == SPOOL_OK)
+		*spool = s;
+	else
+		spool_close(s);
+	return status;
+}
+
+void
+spool_close(struct spool *s)
+{
+	if (s == NULL)
+		return;
+	if (s->db != NULL && s->path != NULL)
+		run_sql(s, "PRAGMA wal_checkpoint(TRUNCATE)");
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		sqlite3_finalize(s->statement[i]);
+	sqlite3_close(s->db);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	free(s->path);
+	free(s);
+}
+
+/* --- changes ----------------------------------------------------------------------------- */
+
+enum spool_status
+spool_begin(struct spool *s)
+{
+	return step(s, BEGIN, "begin");
+}
+
+void
+spool_rollback(struct spool *s)
+{
+	if (s->db != NULL && !sqlite3_get_autocommit(s->db)) {
+		sqlite3_step(s->statement[ROLLBACK]);
+		sqlite3_reset(s->statement[ROLLBACK]);
+	}
+	s->next_seq = s->next_seq_stored;
+	s->count = s->count_stored;
+}
+
+/* Whether this OPEN or WHOLE is news, and the next in line. */
+static bool
+accept_open(struct spool *s, const struct frame *frame)
+{
+	if (frame->seq < s->next_seq)
+		return false; /* seen before: the pipe was peeked again */
+	if (frame->seq > s->next_seq)
+		log_error("seq %llu comes where %llu was due; please report this",
+		    (unsigned long long)frame->seq, (unsigned long long)s->next_seq);
+	s->next_seq = frame->seq + 1;
+	return true;
+}
+
+enum spool_status
+spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t size)
+{
+	enum spool_status status;
+
+	if (strcmp(frame->epoch, s->options.epoch) != 0) {
+		if (s->strangers++ == 0)
+			log_warning("frames of another epoch are ignored: %s", frame->epoch);
+		return SPOOL_OK;
+	}
+	switch (frame->type) {
+	case WIRE_OPEN:
+		if (!accept_open(s, frame))
+			return SPOOL_OK;
+		bind_number(s, INSERT_OPEN, 1, frame->seq);
+		bind_blob(s, INSERT_OPEN, 2, raw, size);
+		return step(s, INSERT_OPEN, "store an open slot");
+	case WIRE_WHOLE:
+		return accept_open(s, frame) ? insert_ready(s, s->epoch, frame->seq, raw, size)
+					     : SPOOL_OK;
+	case WIRE_CLOSE:
+		bind_number(s, DELETE_OPEN, 1, frame->seq);
+		status = step(s, DELETE_OPEN, "close a slot");
+		if (status != SPOOL_OK || sqlite3_changes(s->db) == 0)
+			return status; /* not open: a repeat, or the other writer was first */
+		return insert_ready(s, s->epoch, frame->seq, raw, size);
+	}
+	return SPOOL_OK;
+}
+
+enum spool_status
+spool_delete(struct spool *s, uint64_t first, uint64_t last)
+{
+	enum spool_status status;
+
+	bind_number(s, DELETE_READY, 1, first);
+	bind_number(s, DELETE_READY, 2, last);
+	status = step(s, DELETE_READY, "delete delivered records");
+	if (status == SPOOL_OK)
+		s->count -= (uint64_t)sqlite3_changes(s->db);
+	return status;
+}
+
+enum spool_status
+spool_bury(struct spool *s, uint64_t row, const char *reason)
+{
+	enum spool_status status;
+
+	bind_number(s, BURY, 1, row);
+	sqlite3_bind_text(s->statement[BURY], 2, reason, -1, SQLITE_STATIC);
+	bind_number(s, PURGE_DEAD, 1, BURIED_KEPT);
+	if ((status = step(s, BURY, "keep a dead letter")) != SPOOL_OK ||
+	    (status = step(s, PURGE_DEAD, "purge dead letters")) != SPOOL_OK)
+		return status;
+	s->buried++;
+	return spool_delete(s, row, row);
+}
+
+/* --- the cap ----------------------------------------------------------------------------- */
+
+struct droppable {
+	uint64_t row;
+	int64_t epoch;
+	uint64_t seq, through;
+};
+
+static int64_t
+used_bytes(struct spool *s)
+{
+	return (pragma_number(s, "PRAGMA page_count") - pragma_number(s, "PRAGMA freelist_count")) *
+	       s->page_size;
+}
+
+/* The longest run of consecutive seqs of one epoch in `rows`, which are sorted by both. */
+static int
+longest_run(const struct droppable *rows, int count, int *start)
+{
+	int best = 0, begin = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (i > begin &&
+		    (rows[i].epoch != rows[i - 1].epoch || rows[i].seq != rows[i - 1].through + 1))
+			begin = i;
+		if (i - begin + 1 > best) {
+			best = i - begin + 1;
+			*start = begin;
+		}
+	}
+	return best;
+}
+
+/* Put one `dropped` record in the place of `run`. */
+static enum spool_status
+replace_run(struct spool *s, const struct droppable *run, int count)
+{
+	uint64_t through = run[count - 1].through;
+	sqlite3_stmt *st = bind_number(s, SELECT_FRAME, 1, run[0].row);
+	enum spool_status status;
+	unsigned char out[WIRE_FRAME_MAX];
+	struct frame frame;
+	size_t size = 0;
+	char message[128];
+
+	snprintf(message, sizeof(message),
+	    "the spool was full: %llu records were dropped; see spool.max_mb",
+	    (unsigned long long)(through - run[0].seq + 1));
+	if (sqlite3_step(st) == SQLITE_ROW && wire_decode(sqlite3_column_blob(st, 0),
+						  (size_t)sqlite3_column_bytes(st, 0), &frame) > 0)
+		size = finish_frame(out, &frame, ERROR_DROPPED, (int64_t)through, message);
+	sqlite3_reset(st);
+	if (size == 0)
+		return failed(s, "read a record to drop");
+	bind_number(s, REPLACE_READY, 1, run[0].row);
+	bind_blob(s, REPLACE_READY, 2, out, size);
+	bind_number(s, REPLACE_READY, 3, through);
+	status = step(s, REPLACE_READY, "store a dropped record");
+	for (int i = 1; i < count && status == SPOOL_OK; i++)
+		status = spool_delete(s, run[i].row, run[i].row);
+	return status;
+}
+
+/*
+ * One step back below the cap. Rows are sent in their order and deleted when confirmed, so only
+ * the oldest `window` can have been sent: beyond them an id cannot have two contents.
+ */
+static enum spool_status
+drop_some(struct spool *s, int *dropped)
+{
+	static struct droppable rows[DROP_BATCH];
+	sqlite3_stmt *st;
+	int count = 0, start = 0, code;
+
+	*dropped = 0;
+	bind_number(s, SELECT_DROPPABLE, 1, DROP_BATCH);
+	st = bind_number(s, SELECT_DROPPABLE, 2, s->options.window);
+	while ((code = sqlite3_step(st)) == SQLITE_ROW)
+		rows[count++] = (struct droppable){ (uint64_t)sqlite3_column_int64(st, 0),
+			sqlite3_column_int64(st, 1), (uint64_t)sqlite3_column_int64(st, 2),
+			(uint64_t)sqlite3_column_int64(st, 3) };
+	sqlite3_reset(st);
+	if (code != SQLITE_DONE)
+		return failed(s, "look for records to drop");
+	count = longest_run(rows, count, &start);
+	if (count < 2)
+		return SPOOL_OK; /* nothing to gain */
+	*dropped = count - 1;
+	return replace_run(s, rows + start, count);
+}
+
+enum spool_status
+spool_commit(struct spool *s)
+{
+	enum spool_status status = SPOOL_OK;
+	uint64_t lost = 0;
+	int dropped;
+
+	if (s->next_seq != s->next_seq_stored) {
+		bind_number(s, SET_NEXT_SEQ, 1, s->next_seq);
+		bind_number(s, SET_NEXT_SEQ, 2, (uint64_t)s->epoch);
+		status = step(s, SET_NEXT_SEQ, "store the next seq");
+	}
+	while (status == SPOOL_OK && used_bytes(s) > s->options.max_bytes) {
+		status = drop_some(s, &dropped);
+		if (dropped == 0)
+			break;
+		lost += (uint64_t)dropped;
+	}
+	if (status == SPOOL_OK)
+		status = step(s, COMMIT, "commit");
+	if (status != SPOOL_OK)
+		return status;
+	s->next_seq_stored = s->next_seq;
+	s->count_stored = s->count;
+	if (lost > 0)
+		log_error("the spool is full (spool.max_mb): %llu records were dropped",
+		    (unsigned long long)lost);
+	return SPOOL_OK;
+}
+
+/* --- reading ----------------------------------------------------------------------------- */
+
+enum spool_status
+spool_read(struct spool *s, uint64_t after, int max,
+    bool (*take)(void *arg, uint64_t row, const struct frame *frame), void *arg)
+{
+	sqlite3_stmt *st;
+	uint64_t damaged = 0;
+	bool go_on = true;
+	int code = SQLITE_DONE;
+
+	bind_number(s, SELECT_READY, 1, after);
+	st = bind_number(s, SELECT_READY, 2, (uint64_t)max);
+	while (go_on && damaged == 0 && (code = sqlite3_step(st)) == SQLITE_ROW) {
+		uint64_t row = (uint64_t)sqlite3_column_int64(st, 0);
+		struct frame frame;
+
+		if (wire_decode(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1),
+			&frame) > 0)
+			go_on = take(arg, row, &frame);
+		else
+			damaged = row;
+	}
+	sqlite3_reset(st); /* an open reader would keep the log from being reused */
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return failed(s, "read records");
+	if (damaged != 0) {
+		enum spool_status status = spool_begin(s);
+
+		log_error("spool: row %llu is damaged; it was moved to the dead letters",
+		    (unsigned long long)damaged);
+		if (status == SPOOL_OK)
+			status = spool_bury(s, damaged, "damaged on disk");
+		if (status == SPOOL_OK)
+			status = spool_commit(s);
+		return status;
+	}
+	return SPOOL_OK;
+}
+
+bool
+spool_shrink(struct spool *s)
+{
+	if (s->path == NULL || pragma_number(s, "PRAGMA freelist_count") < PAGES_KEPT)
+		return false;
+	return step(s, SHRINK, "shrink the database") == SPOOL_OK;
+}
