@@ -10,9 +10,12 @@
 
 #include <stdbool.h>
 
+/* Make sure that descriptors 0 to 2 exist: nothing of ours may ever be taken for them. */
+void daemon_sanitize_descriptors(void);
+
 /*
  * Forget the environment (proxies, SSLKEYLOGFILE, locale …) but for what systemd says to us;
- * make sure that descriptors 0 to 2 exist; umask 027.
+ * umask 027.
  */
 void daemon_sanitize(void);
 

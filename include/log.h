@@ -34,6 +34,12 @@ enum log_level {
  */
 void log_open(enum log_destination destination, enum log_level level);
 
+/*
+ * Look whether systemd's journal reads standard error; then lines begin with their priority as
+ * "<3>" (sd-daemon(3)) instead of the time. Before the environment is cleared.
+ */
+void log_detect_journal(void);
+
 /* Tag the lines of this process: "supervisor", "checker 3". Copied. */
 void log_set_role(const char *role);
 

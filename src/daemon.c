@@ -33,23 +33,29 @@ static char *notify_socket;
 static long long watchdog_us;
 
 void
-daemon_sanitize(void)
+daemon_sanitize_descriptors(void)
 {
-	const char *s;
 	int fd;
-
-	if ((s = getenv("NOTIFY_SOCKET")) != NULL)
-		notify_socket = xstrdup(s);
-	if ((s = getenv("WATCHDOG_USEC")) != NULL)
-		watchdog_us = atoll(s);
-	clearenv();
-	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
+}
+
+void
+daemon_sanitize(void)
+{
+	const char *s;
+
+	if ((s = getenv("NOTIFY_SOCKET")) != NULL)
+		notify_socket = xstrdup(s);
+	if ((s = getenv("WATCHDOG_USEC")) != NULL)
+		watchdog_us = strtoll(s, NULL, 10);
+	log_detect_journal();
+	clearenv();
+	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	umask(027);
 }
 

@@ -44,10 +44,14 @@ log_open(enum log_destination new_destination, enum log_level new_level)
 {
 	destination = new_destination;
 	threshold = new_level;
-	/* systemd's journal reads "<3>" at the start of a line as its priority (sd-daemon(3)) */
-	to_journal = getenv("JOURNAL_STREAM") != NULL || to_journal;
 	if (destination == LOG_TO_SYSLOG)
 		openlog("webmond", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+void
+log_detect_journal(void)
+{
+	to_journal = getenv("JOURNAL_STREAM") != NULL;
 }
 
 void

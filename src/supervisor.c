@@ -1363,6 +1363,5 @@ supervisor_main(const struct supervisor_start *start)
 	code = run(&s, &open_mask);
 	if (!start->once && code == EXIT_FINE)
 		log_notice("stopped");
-	daemon_failed(code);
 	return code;
 }

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Options, and the way from a command line to a running supervisor. Everything that can be wrong at
+ * a start is fatal here, with an exit code of its own.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "daemon.h"
+#include "kafka.h"
+#include "log.h"
+#include "match.h"
+#include "probe.h"
+#include "proc.h"
+#include "spool.h"
+#include "supervisor.h"
+#include "validate.h"
+
+static struct {
+	const char *config_file;
+	bool foreground;
+	bool test, test_network;
+	bool once;
+	bool to_stdout;
+	bool verbose;
+} options = { .config_file = SYSCONFDIR "/webmond/webmond.conf" };
+
+static void
+print_help(FILE *out)
+{
+	fprintf(out,
+	    "Usage: webmond [-c FILE] [-f] [-t] [-T] [-1 | --once [SITE…]] [--stdout] [-v] [-h] [-V]\n"
+	    "Check web sites on a schedule and publish one record per check to Kafka.\n"
+	    "\n"
+	    "  -c, --config FILE  read FILE instead of %s\n"
+	    "  -f, --foreground   do not detach; log to standard error\n"
+	    "  -t, --test         test the configuration and exit\n"
+	    "  -T, --test-kafka   also connect to Kafka and find the topic\n"
+	    "  -1, --once         check each site (or each SITE) once, print a table and exit;\n"
+	    "                     0 if all are up, 1 if not\n"
+	    "      --stdout       print the records as JSON lines instead of publishing them\n"
+	    "  -v, --verbose      log more (level debug)\n"
+	    "  -h, --help         print this help\n"
+	    "  -V, --version      print the version\n"
+	    "\n"
+	    "SIGHUP reloads the configuration, SIGTERM stops. See webmond(8) and webmond.conf(5).\n",
+	    options.config_file);
+}
+
+static void
+print_version(void)
+{
+	printf("webmond " VERSION "\n"
+	       "Copyright 2026 The webmond authors\n"
+	       "Licensed under the Apache License, version 2.0\n"
+	       "%s, librdkafka/%s, SQLite/%s, %s\n",
+	    probe_library_version(), kafka_library_version(), spool_library_version(),
+	    match_has_jit() ? "PCRE2 with JIT" : "PCRE2 without JIT");
+}
+
+static void
+parse_options(int argc, char **argv)
+{
+	enum {
+		OPTION_STDOUT = 256
+	};
+	static const struct option long_options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "test", no_argument, NULL, 't' },
+		{ "test-kafka", no_argument, NULL, 'T' },
+		{ "once", no_argument, NULL, '1' },
+		{ "stdout", no_argument, NULL, OPTION_STDOUT },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:ftT1vhV", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			options.config_file = optarg;
+			break;
+		case 'f':
+			options.foreground = true;
+			break;
+		case 'T':
+			options.test_network = true;
+			/* fall through */
+		case 't':
+			options.test = true;
+			break;
+		case '1':
+			options.once = true;
+			break;
+		case OPTION_STDOUT:
+			options.to_stdout = true;
+			break;
+		case 'v':
+			options.verbose = true;
+			break;
+		case 'h':
+			print_help(stdout);
+			exit(EXIT_FINE);
+		case 'V':
+			print_version();
+			exit(EXIT_FINE);
+		default:
+			fprintf(stderr, "Try 'webmond --help'.\n");
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc && !options.once) {
+		fprintf(stderr,
+		    "webmond: unexpected argument \"%s\"; names of sites go with --once\n",
+		    argv[optind]);
+		exit(EXIT_USAGE);
+	}
+}
+
+/* In the foreground the log goes to the terminal, unless the file says otherwise. */
+static void
+open_log(const struct config *config)
+{
+	enum log_destination destination = config->log_destination;
+	enum log_level level = config->log_level;
+
+	if (options.once || options.to_stdout ||
+	    (options.foreground && !config->log_destination_set))
+		destination = LOG_TO_STDERR;
+	if (options.once && level > LOG_LEVEL_WARNING)
+		level = LOG_LEVEL_WARNING; /* the table is the output */
+	if (options.verbose)
+		level = LOG_LEVEL_DEBUG;
+	log_open(destination, level);
+}
+
+static struct config *
+load_config(void)
+{
+	struct mistakes mistakes = { 0 };
+	struct config *config = config_load(options.config_file, &mistakes);
+
+	for (size_t i = 0; i < mistakes.count; i++)
+		fprintf(stderr, "%s\n", mistakes.line[i]);
+	mistakes_release(&mistakes);
+	return config;
+}
+
+/* Who the publisher and the checkers become. Returns an exit code after saying why. */
+static int
+find_users(const struct config *config, struct proc_user *publisher, struct proc_user *checker)
+{
+	const char *user = config->user != NULL ? config->user : "webmond";
+	const char *checker_user = config->checker_user != NULL ? config->checker_user : user;
+	const struct {
+		const char *key, *name;
+		struct origin at;
+		struct proc_user *user;
+	} wanted[] = { { "user", user, config->user_at, publisher },
+		{ "checker_user", checker_user, config->checker_user_at, checker } };
+
+	*publisher = *checker = (struct proc_user){ .drop = false };
+	if (geteuid() != 0)
+		return EXIT_FINE;
+	for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
+		if (proc_find_user(wanted[i].name, wanted[i].user) == 0)
+			continue;
+		if (wanted[i].at.line > 0)
+			fprintf(stderr, "%s:%d: ", wanted[i].at.file, wanted[i].at.line);
+		else
+			fprintf(stderr, "%s: ", config->file);
+		fprintf(stderr,
+		    "%s: there is no user \"%s\"; create it with: useradd --system --user-group "
+		    "--home-dir / --no-create-home --shell /usr/sbin/nologin %s\n",
+		    wanted[i].key, wanted[i].name, wanted[i].name);
+		return EXIT_CONFIG;
+	}
+	return EXIT_FINE;
+}
+
+static int
+test_config(struct config *config, const struct proc_user *user)
+{
+	int code = validate_run(config, user, options.test_network);
+
+	if (code == EXIT_FINE)
+		printf("%s: the configuration is good: %zu sites%s\n", config->file,
+		    config->site_count,
+		    options.test_network && config->has_kafka ? "; Kafka and the topic are there"
+							      : "");
+	config_free(config);
+	return code;
+}
+
+static enum publisher_output
+choose_output(const struct config *config)
+{
+	if (options.to_stdout)
+		return PUBLISH_TO_STDOUT;
+	if (options.once)
+		return PUBLISH_TO_NOTHING;
+	return config->has_kafka ? PUBLISH_TO_KAFKA : PUBLISH_TO_STDOUT;
+}
+
+/* A path given on the command line must survive the change to "/". */
+static void
+make_config_path_absolute(void)
+{
+	char *path = realpath(options.config_file, NULL);
+
+	if (path != NULL)
+		options.config_file = path;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct supervisor_start start = { .open_log = open_log };
+	struct config *config;
+	bool daemonise;
+	int code;
+
+	daemon_sanitize_descriptors();
+	proc_init_title(argc, argv);
+	parse_options(argc, argv);
+	daemon_sanitize();
+	daemonise = !options.foreground && !options.once && !options.to_stdout;
+	if (daemonise)
+		make_config_path_absolute();
+
+	config = load_config();
+	if (config == NULL)
+		return EXIT_CONFIG;
+	code = find_users(config, &start.publisher_user, &start.checker_user);
+	if (code != EXIT_FINE)
+		return code;
+	if (options.test)
+		return test_config(config, &start.publisher_user);
+	if (!config->has_kafka && daemonise) {
+		fprintf(stderr,
+		    "%s: no kafka section: only -f, --stdout and --once work without one\n",
+		    config->file);
+		return EXIT_CONFIG;
+	}
+	code = validate_run(config, &start.publisher_user, false);
+	if (code != EXIT_FINE)
+		return code;
+
+	if (daemonise && daemon_detach() < 0)
+		fatal(EXIT_OS, "cannot detach: %s", strerror(errno));
+	if (daemonise || (config->pid_file_set && !options.once)) {
+		code = pidfile_acquire(config->pid_file);
+		if (code != EXIT_FINE) {
+			daemon_failed(code);
+			return code;
+		}
+	}
+	open_log(config);
+	if (geteuid() != 0 && (config->user != NULL || config->checker_user != NULL) &&
+	    !options.once)
+		log_info("not started as root: user and checker_user are ignored");
+
+	start.config = config;
+	start.output = choose_output(config);
+	start.once = options.once;
+	start.only = argv + optind;
+	code = supervisor_main(&start);
+	pidfile_remove();
+	daemon_failed(code); /* if it was never ready */
+	return code;
+}
