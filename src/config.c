@@ -356,7 +356,7 @@ get_seconds(struct reader *r, const config_setting_t *group, const char *key, do
 
 	if (!get_number(r, group, key, min, max, false, &number))
 		return false;
-	*value = llround(number * 1000) * US_PER_MS;
+	*value = (int64_t)(number * 1000 + 0.5) * US_PER_MS;
 	return true;
 }
 

@@ -879,11 +879,11 @@ publisher_died(struct supervisor *s, int status, int64_t now)
 		return;
 	}
 	if (s->start->output == PUBLISH_TO_STDOUT && code == EXIT_FINE) {
-		/* who read our standard output has gone */
-		got_sigterm++;
-	} else {
-		log_error("the publisher %s", proc_describe_exit(status, how, sizeof(how)));
+		/* who read our standard output has gone: nobody wants the rest; checkers follow us */
+		s->stage = STAGE_OVER;
+		return;
 	}
+	log_error("the publisher %s", proc_describe_exit(status, how, sizeof(how)));
 	if (s->stage == STAGE_STARTING && !was_ready)
 		s->exit_code = code > 0 ? code : EXIT_INTERNAL;
 	proc_backoff_died(&s->publisher.backoff, now);
