@@ -563,11 +563,10 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 		if (worker->state == WORKER_BUSY) {
 			if (c->why[0] == '\0')
 				snprintf(c->why, sizeof(c->why), "the checker %s", how);
-			log_warning("site \"%s\": checker %d %s", c->watch->site->name,
-			    worker->index + 1, c->why);
-			if (s->stage < STAGE_STOPPING)
-				quarantine_crashed(&c->watch->quarantine, now);
-			pool_set_state(&s->pool, worker, WORKER_OWING, now);
+			log_warning("site \"%s\": %s", c->watch->site->name, c->why);
+			    if (s->stage < STAGE_STOPPING)
+				    quarantine_crashed(&c->watch->quarantine, now);
+			    pool_set_state(&s->pool, worker, WORKER_OWING, now);
 		}
 	} else {
 		pool_set_state(&s->pool, worker, WORKER_NONE, now);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/* The record: every key, its caps, and any text in it. */
+#include "payload.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const no_headers[] = { NULL };
+
+static struct site
+make_site(void)
+{
+	return (struct site){ .name = "shop",
+		.url = "https://shop.example/",
+		.method = "GET",
+		.headers = no_headers,
+		.interval_us = 1500 * US_PER_MS };
+}
+
+static const struct slot slot = { .epoch = "20261123T101502Z-9f3c52d07a61be48",
+	.seq = 7,
+	.slot_us = 1795428902123000,
+	.started_us = 1795428902124000,
+	.lateness_us = 1234 };
+
+static char *
+write_record(const struct config *config, const struct site *site, const struct slot *s,
+    const struct result *result, int64_t through)
+{
+	static char out[WIRE_PAYLOAD_MAX + 1];
+	size_t identity = payload_identity(out, config, site, s);
+	size_t size = payload_outcome(out, identity, s, result, through);
+
+	ck_assert_uint_lt(size, WIRE_PAYLOAD_MAX);
+	out[size] = '\0';
+	return out;
+}
+
+START_TEST(an_up_record_to_the_letter)
+{
+	struct config config = { .instance = "probe-1", .location = "eu-north" };
+	struct site site = make_site();
+	struct result result;
+
+	result_init(&result);
+	result.http_status = 200;
+	result.http_version = "1.1";
+	result.completed = true;
+	result.elapsed_us = 123456;
+	for (int i = 0; i < PHASE_COUNT; i++)
+		result.phase_us[i] = i * 1000;
+	result.redirect_us = 0;
+	result.redirects = 0;
+	snprintf(result.remote_ip, sizeof(result.remote_ip), "192.0.2.1");
+	result.body_bytes = 17;
+	result.body_truncated = TRISTATE_FALSE;
+	result.body_matched = TRISTATE_TRUE;
+	result.tls_version = "TLSv1.3";
+	result.cert_expires_us = 1795428902000000;
+	ck_assert_str_eq(write_record(&config, &site, &slot, &result, RESULT_NONE),
+	    "{\"schema_version\":1,\"id\":\"20261123T101502Z-9f3c52d07a61be48-7\","
+	    "\"epoch\":\"20261123T101502Z-9f3c52d07a61be48\",\"seq\":7,\"site\":\"shop\","
+	    "\"url\":\"https://shop.example/\",\"method\":\"GET\",\"instance\":\"probe-1\","
+	    "\"location\":\"eu-north\",\"labels\":null,\"interval_s\":1.500,"
+	    "\"scheduled_at\":\"2026-11-23T10:15:02.123Z\","
+	    "\"started_at\":\"2026-11-23T10:15:02.124Z\",\"lateness_ms\":1.234,\"status\":\"up\","
+	    "\"error_type\":null,\"error_message\":null,\"http_status_code\":200,"
+	    "\"http_version\":\"1.1\",\"response_time_ms\":123.456,\"elapsed_ms\":123.456,"
+	    "\"dns_ms\":0,\"connect_ms\":1,\"tls_ms\":2,\"wait_ms\":3,\"receive_ms\":4,"
+	    "\"redirect_ms\":0,\"redirects\":0,\"final_url\":null,\"remote_ip\":\"192.0.2.1\","
+	    "\"body_bytes\":17,\"body_truncated\":false,\"body_regex_matched\":true,"
+	    "\"failed_regex\":null,\"tls_version\":\"TLSv1.3\","
+	    "\"cert_expires_at\":\"2026-11-23T10:15:02.000Z\",\"dropped_through\":null}");
+}
+END_TEST
+
+START_TEST(a_slot_that_never_ran)
+{
+	struct config config = { .instance = "probe-1" };
+	struct site site = make_site();
+	struct slot missed = slot;
+	struct result result;
+	const char *record;
+
+	missed.started_us = missed.lateness_us = RESULT_NONE;
+	result_init(&result);
+	result_fail(&result, ERROR_DROPPED, "the spool was full");
+	record = write_record(&config, &site, &missed, &result, 99);
+	ck_assert_ptr_nonnull(strstr(record, "\"started_at\":null,\"lateness_ms\":null,"));
+	ck_assert_ptr_nonnull(strstr(record, "\"status\":\"unknown\",\"error_type\":\"dropped\","));
+	ck_assert_ptr_nonnull(strstr(record, "\"response_time_ms\":null,\"elapsed_ms\":null,"));
+	ck_assert_ptr_nonnull(strstr(record, "\"dropped_through\":99}"));
+}
+END_TEST
+
+/* All texts at their caps, of the characters that need the most room. */
+START_TEST(the_worst_record_fits_into_a_frame)
+{
+	char name[CONFIG_NAME_MAX + 1], url[CONFIG_URL_MAX + 1], labels[CONFIG_LABELS_MAX + 1];
+	struct config config = { .instance = name, .location = name };
+	struct site site = make_site();
+	unsigned char frame[WIRE_FRAME_MAX];
+	struct result result;
+
+	memset(name, 'n', sizeof(name) - 1);
+	memset(url, 'u', sizeof(url) - 1);
+	memset(labels, 'l', sizeof(labels) - 1);
+	name[sizeof(name) - 1] = url[sizeof(url) - 1] = labels[sizeof(labels) - 1] = '\0';
+	site.name = name;
+	site.url = url;
+	site.labels = labels;
+	site.method = "ABCDEFGHIJKLMNOP";
+	result_init(&result);
+	result.error = ERROR_TOO_MANY_REDIRECTS;
+	memset(result.error_message, '"', RESULT_MESSAGE_MAX);
+	result.error_message[RESULT_MESSAGE_MAX] = '\0';
+	memset(result.failed_regex, '\\', RESULT_REGEX_MAX);
+	result.failed_regex[RESULT_REGEX_MAX] = '\0';
+	memset(result.final_url, '"', RESULT_FINAL_URL_MAX);
+	result.final_url[RESULT_FINAL_URL_MAX] = '\0';
+	memset(result.remote_ip, 'f', RESULT_IP_MAX);
+	result.remote_ip[RESULT_IP_MAX] = '\0';
+	result.completed = true;
+	result.elapsed_us = result.redirect_us = INT64_C(86400000000);
+	result.body_bytes = 65536 * 1024;
+	result.cert_expires_us = 1795428902000000;
+	result.tls_version = "TLSv1.3";
+	result.http_version = "1.1";
+	result.http_status = 999;
+	ck_assert_uint_gt(payload_frame(frame, WIRE_CLOSE, &config, &site, &slot, &result), 0);
+	ck_assert_ptr_nonnull(strstr(write_record(&config, &site, &slot, &result, RESULT_NONE),
+	    "\"dropped_through\":null}"));
+}
+END_TEST
+
+START_TEST(long_texts_are_cut_at_a_character)
+{
+	struct config config = { .instance = "i" };
+	struct site site = make_site();
+	struct result result;
+	const char *record, *start;
+
+	result_init(&result);
+	result_fail(&result, ERROR_LOCAL, "x");
+	for (int i = 0; i < RESULT_REGEX_MAX / 2; i++)
+		memcpy(result.failed_regex + 2 * i, i == 0 ? "\"a" : "\xc3\xa9", 2);
+	result.failed_regex[RESULT_REGEX_MAX] = '\0';
+	record = write_record(&config, &site, &slot, &result, RESULT_NONE);
+	start = strstr(record, "\"failed_regex\":\"\\\"a");
+	ck_assert_ptr_nonnull(start);
+	ck_assert_ptr_nonnull(strstr(start, "\xc3\xa9\xe2\x80\xa6\","));
+}
+END_TEST
+
+START_TEST(control_characters_are_escaped)
+{
+	struct config config = { .instance = "i" };
+	struct site site = make_site();
+	struct result result;
+
+	site.url = "http://a/\x01\"\\";
+	result_init(&result);
+	ck_assert_ptr_nonnull(strstr(write_record(&config, &site, &slot, &result, RESULT_NONE),
+	    "\"url\":\"http://a/\\u0001\\\"\\\\\","));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("payload");
+	TCase *tcase = tcase_create("payload");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, an_up_record_to_the_letter);
+	tcase_add_test(tcase, a_slot_that_never_ran);
+	tcase_add_test(tcase, the_worst_record_fits_into_a_frame);
+	tcase_add_test(tcase, long_texts_are_cut_at_a_character);
+	tcase_add_test(tcase, control_characters_are_escaped);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/* Who gets a check: homes first, half for the slow, no more than the limit; and quarantine. */
+#include "pool.h"
+
+#include <check.h>
+
+#include "util.h"
+
+static struct pool
+make_idle_pool(int min, int max, int idle)
+{
+	struct pool pool;
+
+	pool_init(&pool, min, max);
+	for (int i = 0; i < idle; i++)
+		pool_set_state(&pool, &pool.worker[i], WORKER_IDLE, 0);
+	return pool;
+}
+
+START_TEST(a_site_goes_home_or_to_anyone_idle)
+{
+	struct pool pool = make_idle_pool(4, 8, 4);
+
+	ck_assert_int_eq(pool_choose(&pool, 6, false)->index, 2);
+	pool_assign(&pool, &pool.worker[2], false, 100);
+	ck_assert_int_eq(pool_choose(&pool, 6, false)->index, 0);
+	pool.worker[0].retiring = true;
+	ck_assert_int_eq(pool_choose(&pool, 6, false)->index, 1);
+	pool_assign(&pool, &pool.worker[1], false, 100);
+	pool_assign(&pool, &pool.worker[3], false, 100);
+	ck_assert_ptr_null(pool_choose(&pool, 6, false));
+	ck_assert_int_eq(pool_grow(&pool)->index, 4);
+	pool_release(&pool);
+}
+END_TEST
+
+START_TEST(slow_sites_hold_at_most_half)
+{
+	struct pool pool = make_idle_pool(4, 4, 4);
+
+	pool_assign(&pool, pool_choose(&pool, 0, true), true, 100);
+	ck_assert(!pool_slow_lane_full(&pool));
+	pool_assign(&pool, pool_choose(&pool, 1, true), true, 100);
+	ck_assert(pool_slow_lane_full(&pool));
+	ck_assert_ptr_null(pool_choose(&pool, 2, true));
+	ck_assert_ptr_nonnull(pool_choose(&pool, 2, false));
+	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
+	ck_assert(!pool_slow_lane_full(&pool));
+	ck_assert_ptr_null(pool_grow(&pool));
+	pool_release(&pool);
+}
+END_TEST
+
+START_TEST(a_pool_of_one_serves_slow_sites_too)
+{
+	struct pool pool = make_idle_pool(1, 1, 1);
+
+	ck_assert_ptr_nonnull(pool_choose(&pool, 5, true));
+	pool_release(&pool);
+}
+END_TEST
+
+START_TEST(deadlines_and_idle_helpers)
+{
+	struct pool pool = make_idle_pool(1, 3, 3);
+
+	ck_assert_int_eq(pool_next_deadline(&pool), INT64_MAX);
+	pool_assign(&pool, &pool.worker[0], false, 500);
+	pool_assign(&pool, &pool.worker[1], false, 300);
+	ck_assert_int_eq(pool_next_deadline(&pool), 300);
+	ck_assert_ptr_null(pool_overdue(&pool, 299));
+	ck_assert_int_eq(pool_overdue(&pool, 300)->index, 1);
+	ck_assert_ptr_null(pool_surplus(&pool, POOL_IDLE_US - 1));
+	ck_assert_int_eq(pool_surplus(&pool, POOL_IDLE_US)->index, 2);
+	pool_set_state(&pool, &pool.worker[0], WORKER_NONE, 0);
+	ck_assert_int_eq(pool_missing_home(&pool, NULL)->index, 0);
+	ck_assert_ptr_null(pool_missing_home(&pool, &pool.worker[0]));
+	pool_release(&pool);
+}
+END_TEST
+
+START_TEST(the_table_grows_and_keeps_its_sums)
+{
+	struct pool pool = make_idle_pool(2, 2, 2);
+
+	pool_assign(&pool, &pool.worker[1], true, 9);
+	pool_resize(&pool, 1, 5);
+	ck_assert_int_eq(pool.count, 5);
+	ck_assert_int_eq(pool.idle, 1);
+	ck_assert_int_eq(pool.busy, 1);
+	ck_assert_int_eq(pool.slow, 1);
+	pool_resize(&pool, 1, 1);
+	ck_assert_int_eq(pool.count, 5);
+	ck_assert_ptr_null(pool_grow(&pool));
+	pool_release(&pool);
+}
+END_TEST
+
+START_TEST(twice_in_a_row_is_quarantine)
+{
+	struct quarantine q = { 0 };
+	int64_t now = 1000;
+
+	quarantine_crashed(&q, now);
+	ck_assert(!quarantine_active(&q, now));
+	quarantine_survived(&q);
+	quarantine_crashed(&q, now);
+	ck_assert(!quarantine_active(&q, now));
+	quarantine_crashed(&q, now);
+	ck_assert(quarantine_active(&q, now));
+	ck_assert(!quarantine_active(&q, now + 60 * US_PER_S));
+	now += 60 * US_PER_S;
+	quarantine_crashed(&q, now);
+	ck_assert(quarantine_active(&q, now + 119 * US_PER_S));
+	ck_assert(!quarantine_active(&q, now + 120 * US_PER_S));
+	for (int i = 0; i < 20; i++)
+		quarantine_crashed(&q, now);
+	ck_assert(!quarantine_active(&q, now + 3600 * US_PER_S));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("pool");
+	TCase *tcase = tcase_create("pool");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, a_site_goes_home_or_to_anyone_idle);
+	tcase_add_test(tcase, slow_sites_hold_at_most_half);
+	tcase_add_test(tcase, a_pool_of_one_serves_slow_sites_too);
+	tcase_add_test(tcase, deadlines_and_idle_helpers);
+	tcase_add_test(tcase, the_table_grows_and_keeps_its_sums);
+	tcase_add_test(tcase, twice_in_a_row_is_quarantine);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/* Clocks, texts, checksums and lists of mistakes. */
+#include "util.h"
+
+#include <check.h>
+#include <string.h>
+
+START_TEST(times_are_rfc3339)
+{
+	char out[UTIL_RFC3339_SIZE];
+
+	util_rfc3339(out, 0);
+	ck_assert_str_eq(out, "1970-01-01T00:00:00.000Z");
+	util_rfc3339(out, 1795428902123999);
+	ck_assert_str_eq(out, "2026-11-23T10:15:02.123Z");
+}
+END_TEST
+
+START_TEST(known_checksums)
+{
+	ck_assert_uint_eq(util_crc32("123456789", 9), 0xcbf43926U);
+	ck_assert_uint_eq(util_crc32("", 0), 0);
+	ck_assert_uint_eq(util_hash(""), 0xcbf29ce484222325ULL);
+	ck_assert_uint_eq(util_hash("foobar"), 0x85944171f73967e8ULL);
+}
+END_TEST
+
+START_TEST(text_becomes_one_clean_line)
+{
+	static const struct {
+		const char *in, *out;
+		size_t size;
+	} cases[] = {
+		{ "plain", "plain", 16 },
+		{ "a\nb\tc\x7f", "a b c ", 16 },
+		{ "caf\xc3\xa9", "caf\xc3\xa9", 16 },
+		{ "caf\xe9", "caf\xef\xbf\xbd", 16 },
+		{ "\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd", 16 },
+		{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", 16 },
+		{ "\xc2\x85x", " x", 16 },
+		{ "12345678", "1234\xe2\x80\xa6", 8 },
+		{ "1234567", "1234567", 8 },
+		{ "123\xc3\xa9\xc3\xa9\xc3\xa9", "123\xe2\x80\xa6", 8 },
+		{ "", "", 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		char out[32];
+		size_t n = util_clean_text(out, cases[i].size, cases[i].in, strlen(cases[i].in));
+
+		ck_assert_str_eq(out, cases[i].out);
+		ck_assert_uint_eq(n, strlen(out));
+		ck_assert_uint_lt(n, cases[i].size);
+	}
+}
+END_TEST
+
+START_TEST(mistakes_name_their_place)
+{
+	struct mistakes m = { 0 };
+
+	mistakes_add(&m, (struct origin){ "a.conf", 7 }, "no %s", "cheese");
+	mistakes_add(&m, (struct origin){ "a.conf", 0 }, "gone");
+	ck_assert_uint_eq(m.count, 2);
+	ck_assert_str_eq(m.line[0], "a.conf:7: no cheese");
+	ck_assert_str_eq(m.line[1], "a.conf: gone");
+	mistakes_release(&m);
+	ck_assert_uint_eq(m.count, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("util");
+	TCase *tcase = tcase_create("util");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, times_are_rfc3339);
+	tcase_add_test(tcase, known_checksums);
+	tcase_add_test(tcase, text_becomes_one_clean_line);
+	tcase_add_test(tcase, mistakes_name_their_place);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
