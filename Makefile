@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# The build of webmond: GNU make, written by hand. ./configure writes config.mk, which this file
+# reads; everything that is made goes to build/, but for the program itself. `make help` lists what
+# can be made. V=1 shows the commands.
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+# Sources lie beside this file; out of the source tree a Makefile of one line includes it.
+srcdir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+
+.PHONY: all help deps format clean distclean bench check demo lint FORCE
+all:
+
+help:
+	@sed -n 's/^# GOAL //p' $(srcdir)/Makefile
+
+# --- from a fresh clone --------------------------------------------------------------------------
+
+# GOAL make demo       the whole thing on this machine: broker, sites, daemon, records
+# GOAL make check      build and run every test; SANITIZE=address,undefined with sanitizers
+# GOAL make bench      measure
+# GOAL make lint       every linter, every warning
+# These four need no preparation: they first get what is missing, and configure.
+bench check demo lint:
+	@$(srcdir)/tests/deps.sh $@
+	@test -f $(srcdir)/configure || $(srcdir)/autogen.sh
+	@test -f config.mk || $(srcdir)/configure
+	@$(MAKE) run-$@
+
+# GOAL make deps       install what building, testing and linting need (Debian, Ubuntu)
+deps:
+	@$(srcdir)/tests/deps.sh all
+
+# GOAL make format     clang-format
+format:
+	clang-format -i $(addprefix $(srcdir)/,include/*.h src/*.c tests/*.c)
+
+# --- configuration -------------------------------------------------------------------------------
+
+WITHOUT_CONFIG = bench check clean demo deps distclean format help lint
+
+ifneq ($(filter-out $(WITHOUT_CONFIG),$(or $(MAKECMDGOALS),all)),)
+ifeq ($(wildcard config.mk),)
+$(error not configured. Run: $(if $(wildcard $(srcdir)/configure),,./autogen.sh && )./configure)
+endif
+include config.mk
+endif
+
+config.mk: $(srcdir)/configure $(srcdir)/src/config.mk.in
+	./config.status --recheck && ./config.status
+
+$(srcdir)/configure: $(srcdir)/configure.ac
+	$(srcdir)/autogen.sh
+
+# --- flags ---------------------------------------------------------------------------------------
+
+# Those of the user (CPPFLAGS CFLAGS LDFLAGS LIBS) come last and so win; nothing here sets them.
+WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -Wstrict-prototypes -Wformat=2
+
+# libc warns about _FORTIFY_SOURCE without optimisation, sanitizers want to see what it replaces,
+# and distributions set their own.
+FORTIFY = $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),$(if $(SANITIZE)$(findstring \
+	_FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+
+comma = ,
+SANITIZERS = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer)
+
+COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -I$(srcdir)/include -DVERSION=\"$(VERSION)\" \
+	-DSYSCONFDIR=\"$(sysconfdir)\" -DLOCALSTATEDIR=\"$(localstatedir)\" \
+	-DRUNSTATEDIR=\"$(runstatedir)\" $(LIB_CFLAGS) $(FORTIFY) $(CPPFLAGS) \
+	$(WARNINGS) $(HARDEN_CFLAGS) $(SANITIZERS) $(CFLAGS)
+LINK = $(CC) $(HARDEN_CFLAGS) $(SANITIZERS) $(CFLAGS) $(HARDEN_LDFLAGS) $(LDFLAGS)
+
+# --- program -------------------------------------------------------------------------------------
+
+# GOAL make            build ./webmond and its manual
+B = build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+WEBMOND = $(if $(SANITIZE),$(B)/)webmond
+Q = $(if $(V),,@)
+SAY = @$(if $(V),:,printf '  %-6s %s\n')
+
+SOURCES := $(wildcard $(srcdir)/src/*.c)
+OBJECTS = $(SOURCES:$(srcdir)/%.c=$(B)/%.o)
+
+all: $(WEBMOND)
+
+$(WEBMOND): $(OBJECTS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $(OBJECTS) $(LIB_LIBS) $(LIBS)
+
+$(B)/%.o: $(srcdir)/%.c $(B)/flags config.mk
+	$(SAY) CC $*.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) $(TEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Changes when the command lines do, so that other flags rebuild everything.
+FLAGS = $(subst ','\'',$(COMPILE) $(LINK) $(LIB_LIBS) $(LIBS))
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(FLAGS)' >$@
+
+# Which headers an object was made from, noted by the compiler.
+-include $(wildcard $(B)/src/*.d $(B)/tests/*.d)
+
+# Manual pages, configuration and service files with the directories of this build.
+EDIT = $(foreach v,VERSION sbindir sysconfdir localstatedir runstatedir datadir,-e 's|@$v@|$($v)|g')
+EDITED = $(patsubst $(srcdir)/%.in,$(B)/%,$(filter-out %/config.mk.in,\
+	$(wildcard $(srcdir)/src/*.in $(srcdir)/etc/*.in)))
+
+all: $(if $(SANITIZE),,$(EDITED))
+
+$(B)/%: $(srcdir)/%.in $(srcdir)/Makefile config.mk
+	$(SAY) EDIT $*
+	$(Q)mkdir -p $(@D)
+	$(Q)sed $(EDIT) $< >$@
+
+# --- tests ---------------------------------------------------------------------------------------
+
+# GOAL make check-unit, make check-scenarios    the two halves of make check
+.PHONY: run-check check-unit check-scenarios run-demo run-bench run-lint
+
+# A unit test is tests/check_MODULE.c with everything but main(); other C files there are programs
+# that scenarios use, such as the test broker.
+UNITS = $(patsubst $(srcdir)/%.c,$(B)/%,$(wildcard $(srcdir)/tests/check_*.c))
+HELPERS = $(filter-out $(UNITS),$(patsubst $(srcdir)/%.c,$(B)/%,$(wildcard $(srcdir)/tests/*.c)))
+TESTED = $(filter-out $(B)/src/main.o,$(OBJECTS))
+
+# libcheck is asked for here and not by configure, because only tests need it.
+CHECK_LIBS = $(shell $(PKG_CONFIG) --libs 'check >= 0.15')
+$(B)/tests/check_%.o: TEST_CFLAGS = $(shell $(PKG_CONFIG) --cflags 'check >= 0.15')
+
+$(UNITS): $(B)/tests/%: $(B)/tests/%.o $(TESTED)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $< $(TESTED) $(CHECK_LIBS) $(LIB_LIBS) $(LIBS)
+
+$(HELPERS): $(B)/tests/%: $(B)/tests/%.o
+	$(SAY) LINK $@
+	$(Q)$(LINK) -Wl,--as-needed -o $@ $< $(LIB_LIBS) $(LIBS)
+
+# What the tests learn from us. Python leaves nothing in the source tree, which may be read-only.
+TEST_ENVIRONMENT = WEBMOND=$(abspath $(WEBMOND)) MOCKBROKER=$(abspath $(B)/tests/mockbroker) \
+	srcdir=$(abspath $(srcdir)) builddir=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1
+RUN_TESTS = $(TEST_ENVIRONMENT) $(srcdir)/tests/check.sh
+SCENARIOS = $(srcdir)/tests/run $(if $(REQUIRE_KAFKA),--require-kafka)
+
+run-check: $(WEBMOND) $(UNITS) $(HELPERS)
+	@$(RUN_TESTS) '$(UNITS)' '$(SCENARIOS)'
+
+check-unit: $(UNITS)
+	@$(RUN_TESTS) '$(UNITS)' ''
+
+check-scenarios: $(WEBMOND) $(HELPERS)
+	@$(RUN_TESTS) '' '$(SCENARIOS)'
+
+run-demo: $(WEBMOND) $(HELPERS)
+	@$(TEST_ENVIRONMENT) $(srcdir)/tests/demo
+
+run-bench: $(WEBMOND) $(HELPERS)
+	@$(TEST_ENVIRONMENT) $(srcdir)/tests/bench.py
+
+run-lint: $(EDITED)
+	@srcdir=$(srcdir) builddir=$(B) PKG_CONFIG='$(PKG_CONFIG)' LIB_CFLAGS='$(LIB_CFLAGS)' \
+	    $(srcdir)/tests/lint.sh
+
+# --- installation --------------------------------------------------------------------------------
+
+# GOAL make install    DESTDIR=… for packagers; creates no users and starts nothing
+# GOAL make uninstall  leaves a configuration that was changed, and records that wait
+.PHONY: install uninstall installcheck
+
+confdir = $(sysconfdir)/webmond
+spooldir = $(localstatedir)/lib/webmond
+
+# mode:file:destination. Both goals read this list.
+INSTALLED = \
+	0755:$(WEBMOND):$(sbindir)/webmond \
+	0644:$(B)/src/webmond.8:$(mandir)/man8/webmond.8 \
+	0644:$(B)/src/webmond.conf.5:$(mandir)/man5/webmond.conf.5 \
+	0644:$(B)/etc/webmond.conf:$(confdir)/webmond.conf.sample \
+	0644:$(srcdir)/etc/check-result.v1.schema.json:$(datadir)/webmond/check-result.v1.schema.json \
+	0755:$(B)/etc/webmond.init:$(sysconfdir)/init.d/webmond \
+	$(if $(systemdsystemunitdir),\
+	0644:$(B)/etc/webmond.service:$(systemdsystemunitdir)/webmond.service) \
+	0644:$(B)/etc/webmond.tmpfiles:$(prefix)/lib/tmpfiles.d/webmond.conf \
+	0644:$(srcdir)/etc/webmond.sysusers:$(prefix)/lib/sysusers.d/webmond.conf \
+	0644:$(srcdir)/etc/webmond.bash-completion:$(datadir)/bash-completion/completions/webmond \
+	$(foreach f,README.md NEWS LICENSE,0644:$(srcdir)/$f:$(docdir)/$f) \
+	0644:$(B)/etc/webmond.conf:$(docdir)/webmond.conf.sample
+
+# Directories that are only ours, for `rmdir` from the last to the first.
+DIRECTORIES = $(confdir) $(confdir)/sites.d $(datadir)/webmond $(docdir) $(spooldir)
+
+# The configuration may get secrets in headers, and only root has to read it. The spool belongs to
+# the user of the daemon, if there is one already.
+install: all
+	@set -e; for entry in $(INSTALLED); do \
+		echo "$$entry" | { IFS=: read -r mode from to; \
+		$(if $(V),set -x;,echo "  INSTALL $(DESTDIR)$$to";) \
+		install -D -m $$mode "$$from" "$(DESTDIR)$$to"; }; \
+	done
+	$(Q)test -e "$(DESTDIR)$(confdir)/webmond.conf" || \
+		install -m 0640 $(B)/etc/webmond.conf "$(DESTDIR)$(confdir)/webmond.conf"
+	$(Q)install -d "$(DESTDIR)$(confdir)/sites.d" "$(DESTDIR)$(runstatedir)"
+	$(Q)test -d "$(DESTDIR)$(spooldir)" || install -d -m 0700 \
+		$$(test -z '$(DESTDIR)' && test "$$(id -u)" = 0 && id webmond >/dev/null 2>&1 && \
+		echo -o webmond -g webmond) "$(DESTDIR)$(spooldir)"
+
+uninstall:
+	$(Q)cd "$(DESTDIR)$(confdir)" && cmp -s webmond.conf webmond.conf.sample && \
+		rm -f webmond.conf || true
+	@for entry in $(INSTALLED); do \
+		$(if $(V),set -x;,echo "  REMOVE $(DESTDIR)$${entry##*:}";) \
+		rm -f "$(DESTDIR)$${entry##*:}" || exit; \
+	done
+	$(Q)for dir in $(DIRECTORIES); do echo "$(DESTDIR)$$dir"; done | sort -r | \
+		xargs rmdir 2>/dev/null || true
+
+# The installed program starts, and likes the installed sample.
+installcheck:
+	"$(DESTDIR)$(sbindir)/webmond" -V
+	"$(DESTDIR)$(sbindir)/webmond" -t -c "$(DESTDIR)$(confdir)/webmond.conf.sample"
+
+# --- release -------------------------------------------------------------------------------------
+
+# GOAL make dist       a reproducible tarball of what git knows, and configure
+# GOAL make distcheck  prove it: read-only source, install, uninstall, clean, dist again
+.PHONY: dist distcheck
+
+NAME = $(PACKAGE_TARNAME)-$(VERSION)
+
+# Unpacked from a tarball there is no git: then everything is a source that we do not make.
+DISTFILES = if test -e .git; then git ls-files; else find . -name build -prune -o \
+	-name __pycache__ -prune -o -name autom4te.cache -prune -o -type f \
+	! -path './config.*' ! -path ./webmond ! -path './*.tar.gz' -printf '%P\n'; fi
+
+dist: $(srcdir)/configure
+	@out=$$PWD/$(NAME).tar.gz; cd $(srcdir) && \
+	when=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || \
+		stat -c %Y configure.ac)} && \
+	{ $(DISTFILES); echo configure; } | LC_ALL=C sort -u | \
+	tar -c -T - --transform 's|^|$(NAME)/|' --format=ustar --sort=name --mtime=@$$when \
+		--owner=0 --group=0 --numeric-owner --mode=a+rX,u+w,go-w | gzip -9n >$$out && \
+	echo $(NAME).tar.gz
+
+distcheck: dist
+	@$(srcdir)/tests/distcheck.sh $(NAME) $(abspath $(B))/distcheck
+
+# --- cleaning ------------------------------------------------------------------------------------
+
+# GOAL make clean, make distclean    remove what make, or make and configure, have written
+clean:
+	rm -rf build webmond
+
+distclean: clean
+	rm -f config.mk config.log config.status $(if $(filter-out .,$(srcdir)),Makefile) \
+		webmond-*.tar.gz
+	rm -rf autom4te.cache
