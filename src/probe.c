@@ -236,6 +236,20 @@ note_tls(struct probe *p)
 	X509_free(leaf);
 }
 
+/* After redirects: where this request really goes; a refused one is never asked. */
+static void
+note_url(struct probe *p)
+{
+	const char *url = NULL;
+	long redirects = 0;
+
+	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &redirects);
+	p->result->redirects = (int)redirects;
+	if (redirects > 0 && curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK)
+		util_clean_text(
+		    p->result->final_url, sizeof(p->result->final_url), url, strlen(url));
+}
+
 /* The connection stands and the request goes out; later its TLS session may be gone. */
 static int
 on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
@@ -245,6 +259,7 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	(void)local_ip, (void)remote_port, (void)local_port;
 	p->phase = PHASE_WAIT;
 	p->in_headers = false;
+	note_url(p);
 	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", remote_ip);
 	p->result->tls_version = NULL;
 	p->result->cert_expires_us = RESULT_NONE;
@@ -268,6 +283,20 @@ version_name(const char *line, size_t size)
 	return NULL;
 }
 
+/* The number behind the first space, or 0. */
+static int
+status_of(const char *line, size_t size)
+{
+	const char *c = memchr(line, ' ', size), *end = line + size;
+	int status = 0;
+
+	if (c == NULL)
+		return 0;
+	for (c++; c < end && *c >= '0' && *c <= '9' && status < 1000; c++)
+		status = status * 10 + (*c - '0');
+	return status;
+}
+
 /* Counts, and takes status and version over when the headers of a response are complete. */
 static size_t
 on_header(char *line, size_t one, size_t size, void *arg)
@@ -282,14 +311,9 @@ on_header(char *line, size_t one, size_t size, void *arg)
 		return 0;
 	}
 	if (size > 5 && memcmp(line, "HTTP/", 5) == 0) {
-		const char *space = memchr(line, ' ', size);
-
 		p->in_headers = true;
 		p->version_seen = version_name(line, size);
-		p->status_seen = 0;
-		for (const char *c = space;
-		     c != NULL && ++c < line + size && *c >= '0' && *c <= '9';)
-			p->status_seen = p->status_seen * 10 % 10000 + (*c - '0');
+		p->status_seen = status_of(line, size);
 	} else if (p->in_headers && (size == 0 || line[0] == '\r' || line[0] == '\n')) {
 		p->in_headers = false;
 		if (p->status_seen >= 200) {
@@ -476,13 +500,15 @@ fill_phases(struct probe *p)
 	int64_t rest;
 
 	r->elapsed_us = timer_us(p->curl, CURLINFO_TOTAL_TIME_T);
-	r->redirect_us = timer_us(p->curl, CURLINFO_REDIRECT_TIME_T);
+	r->redirect_us = r->redirects > 0 ? timer_us(p->curl, CURLINFO_REDIRECT_TIME_T) : 0;
+	if (r->redirect_us > r->elapsed_us)
+		r->redirect_us = r->elapsed_us;
 	if (p->literal_host && r->redirects == 0)
 		dns = 0;
 	r->phase_us[PHASE_DNS] = dns;
 	r->phase_us[PHASE_CONNECT] = not_negative(connected - dns);
 	r->phase_us[PHASE_TLS] = p->used_tls ? not_negative(prepared - connected) : 0;
-	r->phase_us[PHASE_WAIT] = not_negative(first_byte - prepared);
+	r->phase_us[PHASE_WAIT] = not_negative(first_byte - (p->used_tls ? prepared : connected));
 	r->phase_us[PHASE_RECEIVE] = 0;
 	rest = r->elapsed_us;
 	for (int i = 0; i < PHASE_COUNT; i++)
@@ -561,10 +587,11 @@ judge_failure(struct probe *p, CURLcode code)
 	struct result *r = p->result;
 	const char *why = reason(p, code);
 	long os_errno = p->local_errno;
-	bool redirected = r->redirects > 0;
+	long asked = 0;
 
 	if (os_errno == 0)
 		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &os_errno);
+	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &asked); /* with the one that failed */
 	if (p->redirect_to_private) {
 		result_fail(
 		    r, ERROR_REDIRECT_REFUSED, "redirect to a private address: %s", r->final_url);
@@ -626,12 +653,10 @@ judge_failure(struct probe *p, CURLcode code)
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
 		/* the same code says that a reply had no status line at all */
-		if (redirected && strstr(why, "HTTP/0.9") == NULL) {
+		if (asked > 0 && strstr(why, "HTTP/0.9") == NULL)
 			result_fail(r, ERROR_REDIRECT_REFUSED, "redirect refused: %s", why);
-			r->redirects--;
-		} else {
+		else
 			result_fail(r, ERROR_PROTOCOL, "%s", why);
-		}
 		return;
 	default:
 		/* TLS 1.3 servers refuse a missing client certificate after the handshake */
@@ -677,7 +702,7 @@ judge_response(struct probe *p)
 		    r, ERROR_HTTP_STATUS, "got %d, want %s", r->http_status, site->expect_status);
 	else if (outcome == MATCH_LIMIT)
 		result_fail(r, ERROR_REGEX_LIMIT, "the pattern hit a limit on this body");
-	else if (outcome == MATCH_FAILS)
+	else if (decisive != NULL)
 		result_fail(r, ERROR_REGEX_MISMATCH, "%s%s",
 		    decisive->negated ? "the body matches a pattern that it must not match"
 				      : "the body does not match",
@@ -696,23 +721,16 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 		.body_room = p->body_room,
 		.site = site,
 		.result = result };
-	const char *final_url = NULL;
-	long redirects = 0;
 	CURLcode code;
 
 	*p = fresh;
 	result_init(result);
+	result->redirects = 0;
 	p->literal_host = host_is_literal(site->url);
 	curl_easy_reset(p->curl);
 	set_options(p, headers);
 	code = aborted ? CURLE_ABORTED_BY_CALLBACK : curl_easy_perform(p->curl);
 
-	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &redirects);
-	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &final_url);
-	result->redirects = (int)redirects;
-	if (redirects > 0 && final_url != NULL)
-		util_clean_text(
-		    result->final_url, sizeof(result->final_url), final_url, strlen(final_url));
 	fill_phases(p);
 	if (code == CURLE_WRITE_ERROR && p->body_cut)
 		code = CURLE_OK;
