@@ -9,6 +9,7 @@
  * `ready` the records to publish in their order, `dead` what Kafka refuses for good.
  *
  * All changes of a tick are one transaction: spool_begin(), any of the changes, spool_commit().
+ * A call that does not return SPOOL_OK has undone the whole transaction.
  */
 #ifndef WEBMOND_SPOOL_H
 #define WEBMOND_SPOOL_H
@@ -21,9 +22,9 @@
 
 enum spool_status {
 	SPOOL_OK,
-	SPOOL_RETRY,  /* disk full, locked, no memory: nothing was changed, try again later */
+	SPOOL_RETRY,  /* disk full, no memory, …: nothing was changed, try again later */
 	SPOOL_LOST,   /* damaged or foreign; it has been set aside, its epoch has ended */
-	SPOOL_IN_USE, /* another publisher holds it; logged with its PID */
+	SPOOL_IN_USE, /* somebody else holds it; logged with the PID */
 	SPOOL_FAILED, /* cannot be created, or cannot be set aside; logged with the reason */
 };
 
@@ -58,13 +59,18 @@ spool_apply(struct spool *spool, const struct frame *frame, const void *raw, siz
 /* Forget the ready rows from `first` through `last`: they are delivered. */
 enum spool_status spool_delete(struct spool *spool, uint64_t first, uint64_t last);
 
-/* Move a ready row to the dead letters. */
+/*
+ * Kafka refuses this row for good: keep the record in `dead`, and let a `dropped` record take its
+ * place, so that the topic has no hole. When that one is refused as well, it goes too.
+ */
 enum spool_status spool_bury(struct spool *spool, uint64_t row, const char *reason);
 
 /*
- * Keep the size: when the spool is above its cap, the oldest rows that surely were not sent yet are
- * replaced, a run of consecutive seqs of one epoch at a time, by one `dropped` record that names
- * exactly them: all seqs from its own through `dropped_through`. Then commit.
+ * Keep the size, then commit. While the spool is above its cap, the oldest rows that surely were
+ * not sent yet are looked at, in the order of seq; the longest run of consecutive seqs of one epoch
+ * becomes one `dropped` record, with the identity and the place of the first. So the seqs it names,
+ * its own through `dropped_through`, are exactly those of the rows it replaces: slots still open,
+ * closed later or sent are in no run. Such records merge again like any others.
  */
 enum spool_status spool_commit(struct spool *spool);
 
@@ -84,7 +90,7 @@ uint64_t spool_count(const struct spool *spool);
 /* The number of dead letters made by this process. */
 uint64_t spool_buried(const struct spool *spool);
 
-/* Give free pages back to the file system, a little at a time. Whether there is more to do. */
+/* When hardly anything waits: give free pages back, a little at a time. Whether there is more. */
 bool spool_shrink(struct spool *spool);
 
 /* "3.40.1", for --version. */

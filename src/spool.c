@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,7 +29,10 @@
 #define LOCK_WAIT_US (5 * US_PER_S)
 #define BURIED_KEPT  10000 /* dead letters; older ones go */
 #define DROP_BATCH   1000  /* rows looked at for a run to drop */
-#define PAGES_KEPT   1000  /* free pages that are not worth giving back */
+#define DROP_SAY_US  (60 * US_PER_S)
+#define DISK_RESERVE (16 << 20)
+#define SHRINK_BELOW 1000 /* rows; with more, free pages will be needed again */
+#define PAGES_KEPT   1000 /* free pages that are not worth giving back */
 
 enum statement {
 	BEGIN,
@@ -36,7 +41,7 @@ enum statement {
 	INSERT_OPEN,
 	DELETE_OPEN,
 	INSERT_READY,
-	SET_NEXT_SEQ,
+	SET_EPOCH,
 	DELETE_READY,
 	BURY,
 	PURGE_DEAD,
@@ -52,10 +57,10 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
-	[INSERT_OPEN] = "INSERT INTO open(seq, frame) VALUES(?1, ?2)",
+	[INSERT_OPEN] = "INSERT OR REPLACE INTO open(seq, frame) VALUES(?1, ?2)",
 	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1",
 	[INSERT_READY] = "INSERT INTO ready(epoch, seq, through, frame) VALUES(?1, ?2, ?2, ?3)",
-	[SET_NEXT_SEQ] = "UPDATE epoch SET next_seq = ?1 WHERE n = ?2",
+	[SET_EPOCH] = "UPDATE epoch SET next_seq = ?1, ready = ?2 WHERE n = ?3",
 	[DELETE_READY] = "DELETE FROM ready WHERE n BETWEEN ?1 AND ?2",
 	[BURY] = "INSERT INTO dead(frame, reason, at) SELECT frame, ?2, datetime('now') FROM ready "
 		 "WHERE n = ?1",
@@ -64,14 +69,19 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 	[SELECT_DROPPABLE] =
 	    "SELECT n, epoch, seq, through FROM (SELECT n, epoch, seq, through FROM "
 	    "ready ORDER BY n LIMIT ?1 OFFSET ?2) ORDER BY epoch, seq",
-	[SELECT_FRAME] = "SELECT frame FROM ready WHERE n = ?1",
+	/* inside a JSON string these quotes would be escaped: it can only be the field */
+	[SELECT_FRAME] = "SELECT frame, through, instr(frame, CAST('\"error_type\":\"dropped\"' AS "
+			 "BLOB)) FROM ready WHERE n = ?1",
 	[REPLACE_READY] = "UPDATE ready SET frame = ?2, through = ?3 WHERE n = ?1",
-	[SHRINK] = "PRAGMA incremental_vacuum(200)",
+	[SHRINK] = "PRAGMA incremental_vacuum(500)",
 };
 
 static const char schema[] =
+    "CREATE TABLE meta(uuid TEXT NOT NULL);" /* tells a copy from the original */
+    "INSERT INTO meta VALUES(lower(hex(randomblob(16))));"
+    /* the last row is the current epoch; `ready` counts the rows of that table */
     "CREATE TABLE epoch(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
-    " next_seq INTEGER NOT NULL);"
+    " next_seq INTEGER NOT NULL, ready INTEGER NOT NULL);"
     "CREATE TABLE open(seq INTEGER PRIMARY KEY, frame BLOB NOT NULL);"
     /* AUTOINCREMENT: without it an emptied table starts again at 1 */
     "CREATE TABLE ready(n INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL,"
@@ -91,6 +101,10 @@ struct spool {
 	uint64_t count, count_stored; /* of ready */
 	uint64_t buried;
 	uint64_t strangers;
+	uint64_t dropped;        /* not logged yet */
+	int64_t dropped_said_us; /* 0: never */
+	bool no_room;
+	int failing; /* SQLite's code of the trouble that was logged; 0: none */
 };
 
 const char *
@@ -113,9 +127,12 @@ spool_buried(const struct spool *s)
 
 /* --- errors ------------------------------------------------------------------------------ */
 
-/* Rename the database and its log as a pair, so that they still belong together; 0 or -1. */
+/*
+ * Rename the database and its log as a pair, so that they still belong together: what is in the way
+ * is kept, whatever it is. Returns 0 or -1.
+ */
 static int
-set_aside(const char *path)
+set_aside(const char *path, const char *why)
 {
 	static const char *const parts[] = { "", "-wal", "-shm", "-journal" };
 	char stamp[32];
@@ -129,11 +146,9 @@ set_aside(const char *path)
 		char *to = xasprintf("%s.corrupt-%s-%d%s", path, stamp, (int)getpid(), parts[i]);
 
 		if (rename(from, to) == 0) {
-			if (i == 0)
-				log_error("the damaged spool was set aside as \"%s\"", to);
+			log_error("spool: \"%s\" %s; it was set aside as \"%s\"", from, why, to);
 		} else if (errno != ENOENT) {
-			log_error(
-			    "cannot set the damaged spool \"%s\" aside: %s", from, strerror(errno));
+			log_error("spool: cannot set \"%s\" aside: %s", from, strerror(errno));
 			outcome = -1;
 		}
 		free(from);
@@ -142,32 +157,64 @@ set_aside(const char *path)
 	return outcome;
 }
 
+/* Nothing may be written any more, a checkpoint neither: the file stays as it was found. */
+static enum spool_status
+give_up(struct spool *s, const char *why)
+{
+	for (int i = 0; i < STATEMENT_COUNT; i++) {
+		sqlite3_finalize(s->statement[i]);
+		s->statement[i] = NULL;
+	}
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_close_v2(s->db); /* a caller may still hold a statement */
+	s->db = NULL;
+	return s->path != NULL && set_aside(s->path, why) == 0 ? SPOOL_LOST : SPOOL_FAILED;
+}
+
+/* Whether waiting cannot help. Disk full, read-only, locked, no memory: those pass. */
+static bool
+is_damage(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_IOERR:
+		/* after a failed fsync the kernel may have dropped the pages and call the next
+		 * one good */
+		return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
+		       code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ ||
+		       code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_CORRUPTFS;
+	case SQLITE_FULL:
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_NOMEM:
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+	case SQLITE_PROTOCOL:
+	case SQLITE_INTERRUPT:
+		return false;
+	}
+	return true; /* SQLITE_CORRUPT, SQLITE_NOTADB, tables that are not ours */
+}
+
 /* Sort an SQLite error and undo a transaction that it interrupted. */
 static enum spool_status
 failed(struct spool *s, const char *doing)
 {
 	int code = sqlite3_extended_errcode(s->db);
-	const char *why = sqlite3_errmsg(s->db);
-	bool lost;
 
-	/* after a failed fsync the kernel may have dropped the pages and call the next one good */
-	lost = (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB ||
-	       code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
-	       code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ ||
-	       code == SQLITE_IOERR_DATA || (code & 0xff) == SQLITE_SCHEMA;
-	log_error("spool: cannot %s: %s%s", doing, why,
-	    (code & 0xff) == SQLITE_FULL ? "; make room on the file system of spool.dir" : "");
-	if (!lost) {
-		spool_rollback(s);
-		return SPOOL_RETRY;
-	}
-	for (int i = 0; i < STATEMENT_COUNT; i++) {
-		sqlite3_finalize(s->statement[i]);
-		s->statement[i] = NULL;
-	}
-	sqlite3_close(s->db);
-	s->db = NULL;
-	return s->path != NULL && set_aside(s->path) == 0 ? SPOOL_LOST : SPOOL_FAILED;
+	if (code != s->failing)
+		log_error("spool: cannot %s: %s%s%s", doing, sqlite3_errmsg(s->db),
+		    (code & 0xff) == SQLITE_FULL ? "; make room on the file system of spool.dir"
+						 : "",
+		    is_damage(code) ? "" : "; nothing is lost, trying again");
+	if (is_damage(code))
+		return give_up(s, "is damaged");
+	s->failing = code;
+	spool_rollback(s);
+	/* lets the log start anew inside the room that it has: deleting must go on working */
+	if ((code & 0xff) == SQLITE_FULL)
+		sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SPOOL_RETRY;
 }
 
 /* Run a statement that returns no rows; its parameters are bound. */
@@ -262,38 +309,82 @@ run_sql(struct spool *s, const char *sql)
 	return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 }
 
+/*
+ * What SQLite must not be shown: it would follow a link, and delete a log that has lost its
+ * database.
+ */
+static enum spool_status
+look_at_path(struct spool *s)
+{
+	char *log = xasprintf("%s-wal", s->path);
+	const char *why = NULL;
+	struct stat st;
+
+	if (lstat(s->path, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			why = "is not a regular file";
+		else if (st.st_size == 0 && lstat(log, &st) == 0)
+			why = "is empty, but not its log";
+	} else if (errno == ENOENT && lstat(log, &st) == 0) {
+		why = "has only a log";
+	}
+	free(log);
+	if (why == NULL)
+		return SPOOL_OK;
+	return set_aside(s->path, why) == 0 ? SPOOL_LOST : SPOOL_FAILED;
+}
+
+/* Whether the file is new or ours, before anything is written to it; else it is set aside. */
+static enum spool_status
+check_identity(struct spool *s, bool *is_new)
+{
+	int64_t tables = pragma_number(s, "SELECT count(*) FROM sqlite_schema");
+	int64_t version = pragma_number(s, "PRAGMA user_version");
+	int64_t application = pragma_number(s, "PRAGMA application_id");
+
+	if (tables < 0 || version < 0)
+		return failed(s, "read the database");
+	*is_new = tables == 0 && version == 0 && application == 0;
+	if (*is_new || (application == APPLICATION_ID && version == SCHEMA_VERSION))
+		return SPOOL_OK;
+	return give_up(s, application == APPLICATION_ID ? "is a spool of another version of webmond"
+							: "is not a spool of webmond");
+}
+
 /* Connect and bring the file to our schema. Not ours or newer: treated as damaged. */
 static enum spool_status
 connect_database(struct spool *s)
 {
+	enum spool_status status;
+	bool is_new = false;
 	char *sql;
-	int64_t version;
 	int code;
 
 	code = sqlite3_open_v2(s->path != NULL ? s->path : ":memory:", &s->db,
-	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
-	    NULL);
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (s->db == NULL)
 		return SPOOL_FAILED;
 	sqlite3_extended_result_codes(s->db, 1);
 	if (code != SQLITE_OK) {
-		log_error("cannot open the spool \"%s\": %s", s->path, sqlite3_errmsg(s->db));
+		log_error("spool: cannot open \"%s\": %s", s->path, sqlite3_errmsg(s->db));
 		return SPOOL_FAILED;
 	}
-	sqlite3_busy_timeout(s->db, 1000);
+	sqlite3_busy_timeout(s->db, (int)(LOCK_WAIT_US / US_PER_MS));
 	/* exclusive before the first access: no -shm file, and a curious sqlite3(1) waits outside;
 	 * auto_vacuum before the first table */
-	sql = xasprintf("PRAGMA locking_mode=EXCLUSIVE; PRAGMA auto_vacuum=INCREMENTAL;"
-			"PRAGMA journal_mode=WAL; PRAGMA synchronous=%s;"
-			"PRAGMA journal_size_limit=8388608; PRAGMA cache_size=-2000;",
+	run_sql(s, "PRAGMA locking_mode=EXCLUSIVE");
+	if ((status = check_identity(s, &is_new)) != SPOOL_OK)
+		return status;
+	sql = xasprintf("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+			"PRAGMA synchronous=%s; PRAGMA journal_size_limit=8388608;"
+			"PRAGMA cache_size=-2000; PRAGMA cell_size_check=ON;"
+			"PRAGMA trusted_schema=OFF;",
 	    s->options.sync_full ? "FULL" : "NORMAL");
 	code = run_sql(s, sql);
 	free(sql);
 	if (code != SQLITE_OK)
 		return failed(s, "open the database");
-
-	version = pragma_number(s, "PRAGMA user_version");
-	if (version == 0 && pragma_number(s, "SELECT count(*) FROM sqlite_master") == 0) {
+	if (is_new) {
 		sql = xasprintf(
 		    "BEGIN; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", schema,
 		    APPLICATION_ID, SCHEMA_VERSION);
@@ -301,19 +392,12 @@ connect_database(struct spool *s)
 		free(sql);
 		if (code != SQLITE_OK)
 			return failed(s, "create the tables");
-	} else if (version != SCHEMA_VERSION ||
-		   pragma_number(s, "PRAGMA application_id") != APPLICATION_ID) {
-		log_error("\"%s\" is not a spool of this version", s->path);
-		sqlite3_close(s->db);
-		s->db = NULL;
-		return set_aside(s->path) == 0 ? SPOOL_LOST : SPOOL_FAILED;
 	}
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
 			&s->statement[i], NULL) != SQLITE_OK)
 			return failed(s, "prepare");
 	s->page_size = pragma_number(s, "PRAGMA page_size");
-	s->count = (uint64_t)pragma_number(s, "SELECT count(*) FROM ready");
 	/* a hard stop above the cap, below a really full disk, where not even DELETE works */
 	sql = xasprintf("PRAGMA max_page_count=%lld",
 	    (long long)(s->options.max_bytes / s->page_size * 5 / 4 + 1000));
@@ -363,24 +447,37 @@ adopt_open(struct spool *s, int64_t epoch)
 	enum spool_status status = SPOOL_OK;
 	unsigned char out[WIRE_FRAME_MAX];
 	uint64_t adopted = 0;
+	size_t size;
+	char *sql;
 	int code;
 
 	if (sqlite3_prepare_v2(
 		s->db, "SELECT seq, frame FROM open ORDER BY seq", -1, &select, NULL) != SQLITE_OK)
 		return failed(s, "read open slots");
-	while (status == SPOOL_OK && (code = sqlite3_step(select)) == SQLITE_ROW) {
+	while ((code = sqlite3_step(select)) == SQLITE_ROW) {
 		uint64_t seq = (uint64_t)sqlite3_column_int64(select, 0);
 		struct frame frame;
 
 		if (wire_decode(sqlite3_column_blob(select, 1),
 			(size_t)sqlite3_column_bytes(select, 1), &frame) <= 0) {
-			log_error("spool: the open slot %llu is damaged and gets no record",
+			log_error("spool: the open slot %llu is damaged and gets no record; it was "
+				  "moved to the dead letters",
 			    (unsigned long long)seq);
+			sql = sqlite3_mprintf("INSERT INTO dead(frame, reason, at) SELECT frame, "
+					      "'damaged on disk', datetime('now') FROM open WHERE "
+					      "seq = %lld",
+			    (long long)seq);
+			code = sql != NULL ? run_sql(s, sql) : SQLITE_NOMEM;
+			sqlite3_free(sql);
+			if (code != SQLITE_OK)
+				break;
+			s->buried++;
 			continue;
 		}
-		status = insert_ready(s, epoch, seq, out,
-		    finish_frame(out, &frame, ERROR_ABORTED, RESULT_NONE,
-			"webmond ended while the check ran"));
+		size = finish_frame(out, &frame, ERROR_ABORTED, RESULT_NONE,
+		    "webmond ended while this check was running");
+		if ((status = insert_ready(s, epoch, seq, out, size)) != SPOOL_OK)
+			break;
 		adopted++;
 	}
 	sqlite3_finalize(select);
@@ -403,16 +500,23 @@ enter_epoch(struct spool *s)
 	int64_t last = 0;
 	bool ours = false;
 	char *sql;
+	int code;
 
-	if (sqlite3_prepare_v2(s->db, "SELECT n, id, next_seq FROM epoch ORDER BY n DESC LIMIT 1",
-		-1, &st, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(s->db,
+		"SELECT n, id, next_seq, ready FROM epoch ORDER BY n DESC LIMIT 1", -1, &st,
+		NULL) != SQLITE_OK)
 		return failed(s, "read the epoch");
-	if (sqlite3_step(st) == SQLITE_ROW) {
+	if ((code = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *id = (const char *)sqlite3_column_text(st, 1);
+
 		last = sqlite3_column_int64(st, 0);
-		ours = strcmp((const char *)sqlite3_column_text(st, 1), s->options.epoch) == 0;
+		ours = id != NULL && strcmp(id, s->options.epoch) == 0;
 		s->next_seq = ours ? (uint64_t)sqlite3_column_int64(st, 2) : 0;
+		s->count = (uint64_t)sqlite3_column_int64(st, 3);
 	}
 	sqlite3_finalize(st);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return failed(s, "read the epoch");
 	s->epoch = last;
 	s->next_seq_stored = s->next_seq;
 	s->count_stored = s->count;
@@ -420,13 +524,17 @@ enter_epoch(struct spool *s)
 		return SPOOL_OK;
 	if ((status = spool_begin(s)) != SPOOL_OK || (status = adopt_open(s, last)) != SPOOL_OK)
 		return status;
-	sql = sqlite3_mprintf("INSERT INTO epoch(id, next_seq) VALUES(%Q, 0)", s->options.epoch);
-	if (sql == NULL || run_sql(s, sql) != SQLITE_OK) {
-		sqlite3_free(sql);
-		return failed(s, "begin the epoch");
-	}
+	/* epochs older than the oldest row have nothing left */
+	sql = sqlite3_mprintf(
+	    "INSERT INTO epoch(id, next_seq, ready) VALUES(%Q, 0, %lld);"
+	    "DELETE FROM epoch WHERE n < coalesce((SELECT epoch FROM ready ORDER BY "
+	    "n LIMIT 1), (SELECT max(n) FROM epoch))",
+	    s->options.epoch, (long long)s->count);
+	code = sql != NULL ? run_sql(s, sql) : SQLITE_NOMEM;
 	sqlite3_free(sql);
-	s->epoch = sqlite3_last_insert_rowid(s->db);
+	if (code != SQLITE_OK)
+		return failed(s, "begin the epoch");
+	s->epoch = pragma_number(s, "SELECT max(n) FROM epoch");
 	return spool_commit(s);
 }
 
@@ -441,11 +549,17 @@ spool_open(struct spool **spool, const struct spool_options *options)
 	if (options->dir != NULL) {
 		s->path = xasprintf("%s/spool.db", options->dir);
 		status = take_lock(s);
+		if (status == SPOOL_OK)
+			status = look_at_path(s);
 	}
 	if (status == SPOOL_OK)
 		status = connect_database(s);
 	if (status == SPOOL_OK)
 		status = enter_epoch(s);
+	if (status == SPOOL_RETRY && (s->failing & 0xff) == SQLITE_BUSY) {
+		log_error("spool: another program has \"%s\" open: close it", s->path);
+		status = SPOOL_IN_USE;
+	}
 	if (status == SPOOL_OK)
 		*spool = s;
 	else
@@ -458,6 +572,11 @@ spool_close(struct spool *s)
 {
 	if (s == NULL)
 		return;
+	if (s->dropped > 0)
+		log_error("spool: %llu more records were dropped", (unsigned long long)s->dropped);
+	if (s->strangers > 0)
+		log_warning("spool: %llu frames of other epochs were ignored",
+		    (unsigned long long)s->strangers);
 	if (s->db != NULL && s->path != NULL)
 		run_sql(s, "PRAGMA wal_checkpoint(TRUNCATE)");
 	for (int i = 0; i < STATEMENT_COUNT; i++)
@@ -471,9 +590,34 @@ spool_close(struct spool *s)
 
 /* --- changes ----------------------------------------------------------------------------- */
 
+/*
+ * On a disk that is really full not even DELETE works, it needs room in the log. So new records
+ * wait outside while there is some left; free pages inside the file may be used up.
+ */
+static bool
+disk_is_full(struct spool *s)
+{
+	struct statvfs fs;
+	uint64_t free_bytes, reserve;
+
+	if (s->path == NULL || statvfs(s->options.dir, &fs) < 0)
+		return false;
+	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	reserve = (uint64_t)fs.f_blocks * fs.f_frsize / 8;
+	if (free_bytes >= (reserve < DISK_RESERVE ? reserve : DISK_RESERVE))
+		return false;
+	return pragma_number(s, "PRAGMA freelist_count") < PAGES_KEPT / 4;
+}
+
 enum spool_status
 spool_begin(struct spool *s)
 {
+	int moved = 0;
+
+	sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (moved && s->path != NULL) /* what is written now would vanish with this process */
+		return give_up(s, "was removed or replaced while in use");
+	s->no_room = disk_is_full(s);
 	return step(s, BEGIN, "begin");
 }
 
@@ -506,6 +650,14 @@ spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t 
 {
 	enum spool_status status;
 
+	if (s->no_room) {
+		if (s->failing != SQLITE_FULL)
+			log_error("spool: the file system of spool.dir is nearly full: make room; "
+				  "nothing is lost, trying again");
+		s->failing = SQLITE_FULL;
+		spool_rollback(s);
+		return SPOOL_RETRY;
+	}
 	if (strcmp(frame->epoch, s->options.epoch) != 0) {
 		if (s->strangers++ == 0)
 			log_warning("frames of another epoch are ignored: %s", frame->epoch);
@@ -544,10 +696,41 @@ spool_delete(struct spool *s, uint64_t first, uint64_t last)
 	return status;
 }
 
+/*
+ * Put a `dropped` record with the identity of `row` in its place; `through` NULL: for itself alone.
+ * A row without a readable identity, and one that is such a record alone already, goes instead.
+ */
+static enum spool_status
+drop_row(struct spool *s, uint64_t row, const uint64_t *through, const char *message)
+{
+	sqlite3_stmt *st = bind_number(s, SELECT_FRAME, 1, row);
+	unsigned char out[WIRE_FRAME_MAX];
+	struct frame frame;
+	uint64_t last = 0;
+	size_t size = 0;
+
+	if (sqlite3_step(st) == SQLITE_ROW &&
+	    (through != NULL || sqlite3_column_int64(st, 2) == 0) &&
+	    wire_decode(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0), &frame) >
+		0) {
+		last = through != NULL ? *through : (uint64_t)sqlite3_column_int64(st, 1);
+		size = finish_frame(out, &frame, ERROR_DROPPED, (int64_t)last, message);
+	}
+	if (sqlite3_reset(st) != SQLITE_OK)
+		return failed(s, "read a record to drop");
+	if (size == 0)
+		return spool_delete(s, row, row);
+	bind_number(s, REPLACE_READY, 1, row);
+	bind_blob(s, REPLACE_READY, 2, out, size);
+	bind_number(s, REPLACE_READY, 3, last);
+	return step(s, REPLACE_READY, "store a dropped record");
+}
+
 enum spool_status
 spool_bury(struct spool *s, uint64_t row, const char *reason)
 {
 	enum spool_status status;
+	char message[256];
 
 	bind_number(s, BURY, 1, row);
 	sqlite3_bind_text(s->statement[BURY], 2, reason, -1, SQLITE_STATIC);
@@ -556,7 +739,9 @@ spool_bury(struct spool *s, uint64_t row, const char *reason)
 	    (status = step(s, PURGE_DEAD, "purge dead letters")) != SPOOL_OK)
 		return status;
 	s->buried++;
-	return spool_delete(s, row, row);
+	snprintf(message, sizeof(message),
+	    "Kafka refused this record: %s; it was kept in the table dead of the spool", reason);
+	return drop_row(s, row, NULL, message);
 }
 
 /* --- the cap ----------------------------------------------------------------------------- */
@@ -594,29 +779,16 @@ longest_run(const struct droppable *rows, int count, int *start)
 
 /* Put one `dropped` record in the place of `run`. */
 static enum spool_status
-replace_run(struct spool *s, const struct droppable *run, int count)
+drop_run(struct spool *s, const struct droppable *run, int count)
 {
 	uint64_t through = run[count - 1].through;
-	sqlite3_stmt *st = bind_number(s, SELECT_FRAME, 1, run[0].row);
 	enum spool_status status;
-	unsigned char out[WIRE_FRAME_MAX];
-	struct frame frame;
-	size_t size = 0;
 	char message[128];
 
 	snprintf(message, sizeof(message),
 	    "the spool was full: %llu records were dropped; see spool.max_mb",
 	    (unsigned long long)(through - run[0].seq + 1));
-	if (sqlite3_step(st) == SQLITE_ROW && wire_decode(sqlite3_column_blob(st, 0),
-						  (size_t)sqlite3_column_bytes(st, 0), &frame) > 0)
-		size = finish_frame(out, &frame, ERROR_DROPPED, (int64_t)through, message);
-	sqlite3_reset(st);
-	if (size == 0)
-		return failed(s, "read a record to drop");
-	bind_number(s, REPLACE_READY, 1, run[0].row);
-	bind_blob(s, REPLACE_READY, 2, out, size);
-	bind_number(s, REPLACE_READY, 3, through);
-	status = step(s, REPLACE_READY, "store a dropped record");
+	status = drop_row(s, run[0].row, &through, message);
 	for (int i = 1; i < count && status == SPOOL_OK; i++)
 		status = spool_delete(s, run[i].row, run[i].row);
 	return status;
@@ -630,24 +802,45 @@ static enum spool_status
 drop_some(struct spool *s, int *dropped)
 {
 	static struct droppable rows[DROP_BATCH];
-	sqlite3_stmt *st;
-	int count = 0, start = 0, code;
+	int batch = s->count / 16 < DROP_BATCH ? (int)(s->count / 16) : DROP_BATCH;
+	int run = 0, start = 0;
 
 	*dropped = 0;
-	bind_number(s, SELECT_DROPPABLE, 1, DROP_BATCH);
-	st = bind_number(s, SELECT_DROPPABLE, 2, s->options.window);
-	while ((code = sqlite3_step(st)) == SQLITE_ROW)
-		rows[count++] = (struct droppable){ (uint64_t)sqlite3_column_int64(st, 0),
-			sqlite3_column_int64(st, 1), (uint64_t)sqlite3_column_int64(st, 2),
-			(uint64_t)sqlite3_column_int64(st, 3) };
-	sqlite3_reset(st);
-	if (code != SQLITE_DONE)
-		return failed(s, "look for records to drop");
-	count = longest_run(rows, count, &start);
-	if (count < 2)
-		return SPOOL_OK; /* nothing to gain */
-	*dropped = count - 1;
-	return replace_run(s, rows + start, count);
+	/* the fewer the better, but records that came in one by one need a longer look for a run */
+	for (batch = batch < 16 ? 16 : batch; run < 2; batch = 2 * batch) {
+		sqlite3_stmt *st;
+		int count = 0, code;
+
+		batch = batch < DROP_BATCH ? batch : DROP_BATCH;
+		bind_number(s, SELECT_DROPPABLE, 1, (uint64_t)batch);
+		st = bind_number(s, SELECT_DROPPABLE, 2, s->options.window);
+		while ((code = sqlite3_step(st)) == SQLITE_ROW)
+			rows[count++] = (struct droppable){ (uint64_t)sqlite3_column_int64(st, 0),
+				sqlite3_column_int64(st, 1), (uint64_t)sqlite3_column_int64(st, 2),
+				(uint64_t)sqlite3_column_int64(st, 3) };
+		sqlite3_reset(st);
+		if (code != SQLITE_DONE)
+			return failed(s, "look for records to drop");
+		run = longest_run(rows, count, &start);
+		if (run < 2 && (count < batch || batch == DROP_BATCH))
+			return SPOOL_OK; /* nothing to gain */
+	}
+	*dropped = run - 1;
+	return drop_run(s, rows + start, run);
+}
+
+/* Loud, but not once for every transaction of a long outage. */
+static void
+say_dropped(struct spool *s)
+{
+	int64_t now = util_mono_us();
+
+	if (s->dropped == 0 || (s->dropped_said_us != 0 && now - s->dropped_said_us < DROP_SAY_US))
+		return;
+	log_error("spool: at its limit (spool.max_mb): %llu records were dropped",
+	    (unsigned long long)s->dropped);
+	s->dropped = 0;
+	s->dropped_said_us = now;
 }
 
 enum spool_status
@@ -657,16 +850,18 @@ spool_commit(struct spool *s)
 	uint64_t lost = 0;
 	int dropped;
 
-	if (s->next_seq != s->next_seq_stored) {
-		bind_number(s, SET_NEXT_SEQ, 1, s->next_seq);
-		bind_number(s, SET_NEXT_SEQ, 2, (uint64_t)s->epoch);
-		status = step(s, SET_NEXT_SEQ, "store the next seq");
-	}
 	while (status == SPOOL_OK && used_bytes(s) > s->options.max_bytes) {
 		status = drop_some(s, &dropped);
 		if (dropped == 0)
 			break;
 		lost += (uint64_t)dropped;
+	}
+	if (status == SPOOL_OK &&
+	    (s->next_seq != s->next_seq_stored || s->count != s->count_stored)) {
+		bind_number(s, SET_EPOCH, 1, s->next_seq);
+		bind_number(s, SET_EPOCH, 2, s->count);
+		bind_number(s, SET_EPOCH, 3, (uint64_t)s->epoch);
+		status = step(s, SET_EPOCH, "store the next seq");
 	}
 	if (status == SPOOL_OK)
 		status = step(s, COMMIT, "commit");
@@ -674,9 +869,11 @@ spool_commit(struct spool *s)
 		return status;
 	s->next_seq_stored = s->next_seq;
 	s->count_stored = s->count;
-	if (lost > 0)
-		log_error("the spool is full (spool.max_mb): %llu records were dropped",
-		    (unsigned long long)lost);
+	s->dropped += lost;
+	say_dropped(s);
+	if (s->failing != 0)
+		log_notice("spool: storing again");
+	s->failing = 0;
 	return SPOOL_OK;
 }
 
@@ -723,7 +920,11 @@ spool_read(struct spool *s, uint64_t after, int max,
 bool
 spool_shrink(struct spool *s)
 {
-	if (s->path == NULL || pragma_number(s, "PRAGMA freelist_count") < PAGES_KEPT)
+	if (s->path == NULL || s->count > SHRINK_BELOW ||
+	    pragma_number(s, "PRAGMA freelist_count") < PAGES_KEPT)
 		return false;
-	return step(s, SHRINK, "shrink the database") == SPOOL_OK;
+	/* what goes wrong here the next transaction meets as well */
+	while (sqlite3_step(s->statement[SHRINK]) == SQLITE_ROW)
+		;
+	return sqlite3_reset(s->statement[SHRINK]) == SQLITE_OK;
 }

@@ -1,0 +1,1045 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The spool: what it accepts, what it adopts, what it drops and says so, and what it does with
+ * files and disks that are not as they should be.
+ */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "payload.h"
+#include "spool.h"
+#include "util.h"
+
+#define EPOCH_A "20260101T000000Z-0000000000000001"
+#define EPOCH_B "20260102T000000Z-0000000000000002"
+#define MIB     (INT64_C(1) << 20)
+
+static char dir[64];
+
+static void
+setup(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/check_spool.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void
+teardown(void)
+{
+	char command[128];
+
+	umount(dir); /* if a test left it */
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static char *
+path_in_dir(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+/* How many files of the directory have `part` in their names. */
+static int
+count_files(const char *part)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *entry;
+	int count = 0;
+
+	while ((entry = readdir(d)) != NULL)
+		count += strstr(entry->d_name, part) != NULL;
+	closedir(d);
+	return count;
+}
+
+static enum spool_status
+try_open(struct spool **s, const char *epoch, int64_t max_bytes, uint64_t window)
+{
+	struct spool_options options = {
+		.dir = dir, .max_bytes = max_bytes, .window = window, .epoch = epoch
+	};
+
+	*s = NULL;
+	return spool_open(s, &options);
+}
+
+static struct spool *
+open_spool(const char *epoch)
+{
+	struct spool *s;
+
+	ck_assert_int_eq(try_open(&s, epoch, 64 * MIB, 100), SPOOL_OK);
+	return s;
+}
+
+/* A frame as the supervisor or a checker writes it; returns its size. */
+static size_t
+make_frame(unsigned char *out, enum wire_type type, const char *epoch, uint64_t seq, int padding)
+{
+	static char url[CONFIG_URL_MAX + 1];
+	struct config config = { .instance = "test" };
+	struct site site = { .name = "shop", .url = url, .method = "GET", .interval_us = US_PER_S };
+	struct slot slot = { .epoch = epoch,
+		.seq = seq,
+		.slot_us = INT64_C(1767225600) * US_PER_S + (int64_t)seq,
+		.started_us = RESULT_NONE,
+		.lateness_us = RESULT_NONE };
+	struct result result;
+
+	memset(url, 'u', sizeof(url));
+	url[padding] = '\0';
+	result_init(&result);
+	result.http_status = type == WIRE_CLOSE ? 200 : 599;
+	return payload_frame(out, type, &config, &site, &slot, &result);
+}
+
+static enum spool_status
+apply(struct spool *s, enum wire_type type, const char *epoch, uint64_t seq, int padding)
+{
+	unsigned char raw[WIRE_FRAME_MAX];
+	size_t size = make_frame(raw, type, epoch, seq, padding);
+	struct frame frame;
+
+	ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
+	return spool_apply(s, &frame, raw, size);
+}
+
+/* One frame, one transaction. */
+static void
+put(struct spool *s, enum wire_type type, const char *epoch, uint64_t seq)
+{
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(apply(s, type, epoch, seq, 20), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+}
+
+/* What the ready rows say. */
+struct seen {
+	uint64_t row, seq, through;
+	char epoch[WIRE_EPOCH_SIZE];
+	char error[16]; /* "" for null */
+	char message[128];
+	int http_status; /* 0 for null */
+};
+
+struct listing {
+	struct seen *seen;
+	size_t count, room;
+};
+
+static const char *
+field(const struct frame *frame, const char *key)
+{
+	static char payload[WIRE_PAYLOAD_MAX + 1];
+	char pattern[64];
+	const char *at;
+
+	snprintf(payload, sizeof(payload), "%.*s", (int)frame->payload_size, frame->payload);
+	snprintf(pattern, sizeof(pattern), "\"%s\":", key);
+	at = strstr(payload, pattern);
+	ck_assert_msg(at != NULL, "no %s in %s", key, payload);
+	return at + strlen(pattern);
+}
+
+static bool
+list_row(void *arg, uint64_t row, const struct frame *frame)
+{
+	struct listing *l = arg;
+	struct seen *seen;
+
+	if (l->count == l->room)
+		l->seen = realloc(l->seen, (l->room += 1000) * sizeof(*l->seen));
+	seen = &l->seen[l->count++];
+	memset(seen, 0, sizeof(*seen));
+	seen->row = row;
+	seen->seq = strtoull(field(frame, "seq"), NULL, 10);
+	ck_assert_uint_eq(seen->seq, frame->seq);
+	seen->through = strtoull(field(frame, "dropped_through"), NULL, 10);
+	seen->http_status = atoi(field(frame, "http_status_code"));
+	memcpy(seen->epoch, frame->epoch, sizeof(seen->epoch));
+	sscanf(field(frame, "error_type"), "\"%15[^\"]", seen->error);
+	sscanf(field(frame, "error_message"), "\"%127[^\"]", seen->message);
+	return true;
+}
+
+static struct listing
+list(struct spool *s)
+{
+	struct listing l = { 0 };
+	size_t before;
+
+	do {
+		before = l.count;
+		ck_assert_int_eq(
+		    spool_read(s, before > 0 ? l.seen[before - 1].row : 0, 1000, list_row, &l),
+		    SPOOL_OK);
+	} while (l.count > before);
+	ck_assert_uint_eq(l.count, spool_count(s));
+	return l;
+}
+
+/* "12 5" for the seqs in their order of publication. */
+static const char *
+seqs(struct spool *s)
+{
+	static char out[256];
+	struct listing l = list(s);
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < l.count && n < sizeof(out); i++)
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s%llu", i > 0 ? " " : "",
+		    (unsigned long long)l.seen[i].seq);
+	free(l.seen);
+	return out;
+}
+
+static void
+sql(const char *statements)
+{
+	sqlite3 *db;
+	char *error = NULL;
+
+	ck_assert_int_eq(sqlite3_open(path_in_dir("spool.db"), &db), SQLITE_OK);
+	sqlite3_exec(db, statements, NULL, NULL, &error);
+	ck_assert_msg(error == NULL, "%s: %s", statements, error);
+	sqlite3_close(db);
+}
+
+/* --- what is accepted -------------------------------------------------------------------- */
+
+START_TEST(test_accept)
+{
+	static const struct {
+		const char
+		    *frames; /* o3: OPEN seq 3; c: CLOSE; w: WHOLE; uppercase: another epoch */
+		const char *ready;
+	} cases[] = {
+		{ "o0 c0", "0" },
+		{ "o0", "" },
+		{ "c0", "" },             /* closed without being open */
+		{ "o0 c0 o0 c0", "0" },   /* the pipe was peeked again */
+		{ "o0 o0 c0 c0", "0" },   /* a zombie's late answer */
+		{ "o0 o1 c1 c0", "1 0" }, /* the order of ends */
+		{ "w0 w1 w2", "0 1 2" },
+		{ "w0 w0 w1 w0", "0 1" },
+		{ "o0 w1 c0", "1 0" },
+		{ "o0 w0 c0", "0" },            /* a WHOLE for a slot that is open: a repeat */
+		{ "o5 c5 o6 c6", "5 6" },       /* a hole: loud, but accepted */
+		{ "o5 o3 c3 c5 w4 w6", "5 6" }, /* below the hole: too late */
+		{ "O0 C0 W0", "" },
+		{ "o0 C0 c0", "0" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct spool *s = open_spool(EPOCH_A);
+
+		for (const char *f = cases[i].frames; f != NULL; f = strchr(f, ' ')) {
+			f += *f == ' ';
+			put(s,
+			    strchr("oO", *f)   ? WIRE_OPEN
+			    : strchr("cC", *f) ? WIRE_CLOSE
+					       : WIRE_WHOLE,
+			    *f >= 'a' ? EPOCH_A : EPOCH_B, (uint64_t)atoi(f + 1));
+		}
+		ck_assert_msg(strcmp(seqs(s), cases[i].ready) == 0, "%s gave \"%s\", not \"%s\"",
+		    cases[i].frames, seqs(s), cases[i].ready);
+		spool_close(s);
+		teardown();
+		setup();
+	}
+}
+END_TEST
+
+/* The first CLOSE counts, and what it says stays. */
+START_TEST(test_first_close_wins)
+{
+	struct spool *s = open_spool(EPOCH_A);
+	struct listing l;
+
+	put(s, WIRE_OPEN, EPOCH_A, 0);
+	put(s, WIRE_CLOSE, EPOCH_A, 0);
+	put(s, WIRE_WHOLE, EPOCH_A, 0);
+	l = list(s);
+	ck_assert_uint_eq(l.count, 1);
+	ck_assert_int_eq(l.seen[0].http_status, 200);
+	free(l.seen);
+	spool_close(s);
+}
+END_TEST
+
+START_TEST(test_rollback)
+{
+	struct spool *s = open_spool(EPOCH_A);
+
+	put(s, WIRE_OPEN, EPOCH_A, 0);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_CLOSE, EPOCH_A, 0, 20), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 1, 20), SPOOL_OK);
+	ck_assert_uint_eq(spool_count(s), 2);
+	spool_rollback(s);
+	ck_assert_uint_eq(spool_count(s), 0);
+	/* the same frames again, as they come when nothing was consumed */
+	put(s, WIRE_CLOSE, EPOCH_A, 0);
+	put(s, WIRE_WHOLE, EPOCH_A, 1);
+	ck_assert_str_eq(seqs(s), "0 1");
+	spool_close(s);
+}
+END_TEST
+
+START_TEST(test_delete)
+{
+	struct spool *s = open_spool(EPOCH_A);
+	struct listing l;
+
+	for (uint64_t i = 0; i < 6; i++)
+		put(s, WIRE_WHOLE, EPOCH_A, i);
+	l = list(s);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_delete(s, l.seen[1].row, l.seen[3].row), SPOOL_OK);
+	ck_assert_int_eq(spool_delete(s, l.seen[1].row, l.seen[3].row), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	free(l.seen);
+	ck_assert_str_eq(seqs(s), "0 4 5");
+	spool_close(s);
+	s = open_spool(EPOCH_A);
+	ck_assert_uint_eq(spool_count(s), 3);
+	ck_assert_str_eq(seqs(s), "0 4 5");
+	spool_close(s);
+}
+END_TEST
+
+/* A row number is never used twice, or the window would mistake one record for another. */
+START_TEST(test_rows_are_unique)
+{
+	struct spool *s = open_spool(EPOCH_A);
+	struct listing l;
+	uint64_t last = 0;
+
+	for (uint64_t i = 0; i < 5; i++) {
+		put(s, WIRE_WHOLE, EPOCH_A, i);
+		l = list(s);
+		ck_assert_uint_gt(l.seen[0].row, last);
+		last = l.seen[0].row;
+		free(l.seen);
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		ck_assert_int_eq(spool_delete(s, last, last), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		spool_close(s);
+		s = open_spool(EPOCH_A);
+	}
+	spool_close(s);
+}
+END_TEST
+
+/* --- starting again ---------------------------------------------------------------------- */
+
+START_TEST(test_same_epoch_goes_on)
+{
+	struct spool *s = open_spool(EPOCH_A);
+
+	put(s, WIRE_OPEN, EPOCH_A, 0);
+	put(s, WIRE_OPEN, EPOCH_A, 1);
+	put(s, WIRE_CLOSE, EPOCH_A, 1);
+	spool_close(s);
+	s = open_spool(EPOCH_A);
+	put(s, WIRE_OPEN, EPOCH_A, 1); /* still in the pipe: a repeat */
+	put(s, WIRE_CLOSE, EPOCH_A, 1);
+	put(s, WIRE_CLOSE, EPOCH_A, 0);
+	put(s, WIRE_WHOLE, EPOCH_A, 2);
+	ck_assert_str_eq(seqs(s), "1 0 2");
+	spool_close(s);
+}
+END_TEST
+
+START_TEST(test_adoption)
+{
+	struct spool *s = open_spool(EPOCH_A);
+	struct listing l;
+
+	for (uint64_t i = 0; i < 4; i++)
+		put(s, WIRE_OPEN, EPOCH_A, i);
+	put(s, WIRE_CLOSE, EPOCH_A, 2);
+	spool_close(s);
+
+	s = open_spool(EPOCH_B);
+	l = list(s);
+	ck_assert_uint_eq(l.count, 4);
+	for (size_t i = 0; i < l.count; i++) {
+		static const uint64_t order[] = { 2, 0, 1, 3 };
+
+		ck_assert_str_eq(l.seen[i].epoch, EPOCH_A);
+		ck_assert_uint_eq(l.seen[i].seq, order[i]);
+		ck_assert_str_eq(l.seen[i].error, i == 0 ? "" : "aborted");
+	}
+	ck_assert_str_eq(l.seen[1].message, "webmond ended while this check was running");
+	free(l.seen);
+	put(s, WIRE_CLOSE, EPOCH_A, 3); /* a checker of the old days */
+	put(s, WIRE_WHOLE, EPOCH_B, 0); /* seq starts anew */
+	ck_assert_str_eq(seqs(s), "2 0 1 3 0");
+	spool_close(s);
+
+	/* a third epoch adopts nothing twice */
+	s = open_spool("20260103T000000Z-0000000000000003");
+	ck_assert_str_eq(seqs(s), "2 0 1 3 0");
+	spool_close(s);
+}
+END_TEST
+
+/* Killed without a word: everything that was committed is there. */
+START_TEST(test_kill)
+{
+	struct spool *s;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		s = open_spool(EPOCH_A);
+		for (uint64_t i = 0; i < 50; i++)
+			put(s, WIRE_WHOLE, EPOCH_A, i);
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 50, 20), SPOOL_OK);
+		raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	s = open_spool(EPOCH_A);
+	ck_assert_uint_eq(spool_count(s), 50);
+	put(s, WIRE_WHOLE, EPOCH_A, 50);
+	ck_assert_uint_eq(spool_count(s), 51);
+	spool_close(s);
+}
+END_TEST
+
+START_TEST(test_lock)
+{
+	struct spool *s = open_spool(EPOCH_A), *other;
+	char pid[16];
+	int status, fd;
+	pid_t child;
+
+	fd = open(path_in_dir("spool.lock"), O_RDONLY);
+	ck_assert_int_gt(read(fd, pid, sizeof(pid)), 0);
+	ck_assert_int_eq(atoi(pid), getpid());
+	close(fd);
+	child = fork();
+	if (child == 0) /* _exit: the connection is the parent's */
+		_exit(try_open(&other, EPOCH_B, 64 * MIB, 100) == SPOOL_IN_USE ? 0 : 1);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	put(s, WIRE_WHOLE, EPOCH_A, 0); /* undisturbed */
+	spool_close(s);
+	ck_assert_int_eq(count_files("corrupt"), 0);
+	ck_assert_int_eq(count_files("-wal"), 0);
+	spool_close(open_spool(EPOCH_B));
+}
+END_TEST
+
+/* --- what is in the way ------------------------------------------------------------------ */
+
+static void
+write_file(const char *name, const void *data, size_t size)
+{
+	int fd = open(path_in_dir(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	ck_assert_int_eq(write(fd, data, size), (ssize_t)size);
+	close(fd);
+}
+
+static void
+make_garbage(void)
+{
+	char garbage[9000];
+
+	memset(garbage, 'x', sizeof(garbage));
+	write_file("spool.db", garbage, sizeof(garbage));
+}
+
+static void
+make_foreign(void)
+{
+	sql("CREATE TABLE t(x); INSERT INTO t VALUES('precious')");
+}
+
+static void
+make_newer(void)
+{
+	spool_close(open_spool(EPOCH_A));
+	sql("PRAGMA user_version = 999");
+}
+
+static void
+make_strange_tables(void)
+{
+	spool_close(open_spool(EPOCH_A));
+	sql("DROP TABLE ready");
+}
+
+static void
+make_directory(void)
+{
+	ck_assert_int_eq(mkdir(path_in_dir("spool.db"), 0700), 0);
+}
+
+static void
+make_link(void)
+{
+	write_file("target", "untouched", 9);
+	ck_assert_int_eq(symlink("target", path_in_dir("spool.db")), 0);
+}
+
+static void
+make_lone_log(void)
+{
+	write_file("spool.db-wal", "a log that has lost its database", 32);
+}
+
+static void
+make_empty_with_log(void)
+{
+	write_file("spool.db", "", 0);
+	make_lone_log();
+}
+
+static void
+make_truncated(void)
+{
+	struct spool *s = open_spool(EPOCH_A);
+
+	for (uint64_t i = 0; i < 50; i++)
+		put(s, WIRE_WHOLE, EPOCH_A, i);
+	spool_close(s);
+	ck_assert_int_eq(truncate(path_in_dir("spool.db"), 5000), 0);
+}
+
+START_TEST(test_set_aside)
+{
+	static void (*const make[])(void) = { make_garbage, make_foreign, make_newer,
+		make_strange_tables, make_directory, make_link, make_lone_log, make_empty_with_log,
+		make_truncated };
+	struct spool *s;
+	char text[16] = "";
+	int fd;
+
+	make[_i]();
+	ck_assert_int_eq(try_open(&s, EPOCH_A, 64 * MIB, 100), SPOOL_LOST);
+	ck_assert_int_ge(count_files(".corrupt-"), 1);
+	ck_assert_int_ne(access(path_in_dir("spool.db"), F_OK), 0);
+	if (make[_i] == make_link) {
+		fd = open(path_in_dir("target"), O_RDONLY);
+		ck_assert_int_eq(read(fd, text, sizeof(text)), 9);
+		close(fd);
+		ck_assert_str_eq(text, "untouched");
+	}
+	/* the next start has a new one */
+	s = open_spool(EPOCH_B);
+	put(s, WIRE_WHOLE, EPOCH_B, 0);
+	ck_assert_str_eq(seqs(s), "0");
+	spool_close(s);
+}
+END_TEST
+
+/* A spool directory behind a link is fine: that is how one moves it to a larger disk. */
+START_TEST(test_directory_link)
+{
+	char link_path[sizeof(dir) + 8];
+	struct spool_options options = {
+		.dir = link_path, .max_bytes = MIB, .window = 1, .epoch = EPOCH_A
+	};
+	struct spool *s;
+
+	snprintf(link_path, sizeof(link_path), "%s.link", dir);
+	ck_assert_int_eq(symlink(dir, link_path), 0);
+	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
+	put(s, WIRE_WHOLE, EPOCH_A, 0);
+	spool_close(s);
+	unlink(link_path);
+}
+END_TEST
+
+START_TEST(test_cannot_create)
+{
+	struct spool *s;
+
+	ck_assert_int_eq(rmdir(dir), 0);
+	ck_assert_int_eq(try_open(&s, EPOCH_A, 64 * MIB, 100), SPOOL_FAILED);
+	ck_assert_int_eq(mkdir(dir, 0700), 0);
+}
+END_TEST
+
+START_TEST(test_removed_while_in_use)
+{
+	struct spool *s = open_spool(EPOCH_A);
+
+	put(s, WIRE_WHOLE, EPOCH_A, 0);
+	ck_assert_int_eq(unlink(path_in_dir("spool.db")), 0);
+	ck_assert_int_eq(spool_begin(s), SPOOL_LOST);
+	spool_close(s);
+	s = open_spool(EPOCH_B);
+	ck_assert_uint_eq(spool_count(s), 0);
+	spool_close(s);
+}
+END_TEST
+
+/* Bits flip at random places: it opens or is set aside, it never crashes, and never hangs. */
+START_TEST(test_bit_flips)
+{
+	static unsigned char image[1 << 20];
+	struct spool *s = open_spool(EPOCH_A);
+	ssize_t size;
+	int fd;
+
+	srand(7);
+	for (uint64_t i = 0; i < 100; i++)
+		put(s, i % 10 == 0 ? WIRE_OPEN : WIRE_WHOLE, EPOCH_A, i);
+	spool_close(s);
+	fd = open(path_in_dir("spool.db"), O_RDONLY);
+	size = read(fd, image, sizeof(image));
+	close(fd);
+	ck_assert_int_gt(size, 10000);
+	for (int round = 0; round < 300; round++) {
+		int flips = 1 + rand() % 20, child_status;
+		pid_t pid;
+
+		write_file("spool.db", image, (size_t)size);
+		fd = open(path_in_dir("spool.db"), O_WRONLY);
+		for (int i = 0; i < flips; i++) {
+			unsigned char byte = (unsigned char)rand();
+
+			ck_assert_int_eq(pwrite(fd, &byte, 1, rand() % (int)size), 1);
+		}
+		close(fd);
+		pid = fork();
+		if (pid == 0) {
+			struct spool_options options = {
+				.dir = dir, .max_bytes = 64 * MIB, .window = 10, .epoch = EPOCH_B
+			};
+			enum spool_status status;
+			struct listing l = { 0 };
+
+			close(STDERR_FILENO);
+			alarm(20);
+			status = spool_open(&s, &options);
+			for (int i = 0; status == SPOOL_OK && i < 200; i++) {
+				size_t before = l.count;
+
+				status = spool_read(
+				    s, before > 0 ? l.seen[before - 1].row : 0, 1000, list_row, &l);
+			}
+			if (status == SPOOL_OK && (status = spool_begin(s)) == SPOOL_OK &&
+			    (status = apply(s, WIRE_WHOLE, EPOCH_B, 0, 20)) == SPOOL_OK &&
+			    (status = spool_delete(s, 1, 1000)) == SPOOL_OK)
+				status = spool_commit(s);
+			if (status != SPOOL_LOST && status != SPOOL_FAILED)
+				spool_close(s);
+			_exit(status == SPOOL_OK || status == SPOOL_LOST ? 0 : 1);
+		}
+		ck_assert_int_eq(waitpid(pid, &child_status, 0), pid);
+		ck_assert_msg(child_status == 0, "round %d: status 0x%x", round, child_status);
+		unlink(path_in_dir("spool.db"));
+		unlink(path_in_dir("spool.db-wal"));
+	}
+}
+END_TEST
+
+/* One damaged record is set aside, its neighbours are read. */
+START_TEST(test_damaged_rows)
+{
+	struct spool *s = open_spool(EPOCH_A);
+	struct listing l = { 0 };
+
+	for (uint64_t i = 0; i < 5; i++)
+		put(s, WIRE_WHOLE, EPOCH_A, i);
+	put(s, WIRE_OPEN, EPOCH_A, 5);
+	put(s, WIRE_OPEN, EPOCH_A, 6);
+	spool_close(s);
+	sql("UPDATE ready SET frame = CAST(replace(frame, 'shop', 'shoq') AS BLOB) WHERE seq = 1;"
+	    "UPDATE ready SET frame = x'' WHERE seq = 3;"
+	    "UPDATE open SET frame = x'00' WHERE seq = 5");
+	s = open_spool(EPOCH_B);
+	for (int i = 0; i < 10; i++) {
+		free(l.seen);
+		l = (struct listing){ 0 };
+		ck_assert_int_eq(spool_read(s, 0, 1000, list_row, &l), SPOOL_OK);
+	}
+	free(l.seen);
+	ck_assert_str_eq(seqs(s), "0 2 4 6");
+	ck_assert_uint_eq(spool_buried(s), 3);
+	spool_close(s);
+	sql("SELECT CASE count(*) WHEN 3 THEN 1 ELSE abs(-9223372036854775808) END FROM dead");
+}
+END_TEST
+
+/* --- dead letters ------------------------------------------------------------------------ */
+
+START_TEST(test_bury)
+{
+	struct spool *s = open_spool(EPOCH_A);
+	struct listing l;
+	uint64_t row;
+
+	for (uint64_t i = 0; i < 3; i++)
+		put(s, WIRE_WHOLE, EPOCH_A, i);
+	l = list(s);
+	row = l.seen[1].row;
+	free(l.seen);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_bury(s, row, "too large"), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	/* its place is taken, so that the topic has no hole */
+	l = list(s);
+	ck_assert_uint_eq(l.count, 3);
+	ck_assert_uint_eq(l.seen[1].row, row);
+	ck_assert_uint_eq(l.seen[1].seq, 1);
+	ck_assert_uint_eq(l.seen[1].through, 1);
+	ck_assert_str_eq(l.seen[1].error, "dropped");
+	ck_assert_ptr_nonnull(strstr(l.seen[1].message, "too large"));
+	free(l.seen);
+	/* refused again: it goes */
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_bury(s, row, "too large"), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	ck_assert_str_eq(seqs(s), "0 2");
+	ck_assert_uint_eq(spool_buried(s), 2);
+	spool_close(s);
+	sql("SELECT CASE WHEN (SELECT group_concat(reason) FROM dead) = 'too large,too large' THEN 1 "
+	    "ELSE abs(-9223372036854775808) END");
+}
+END_TEST
+
+/* --- the cap ----------------------------------------------------------------------------- */
+
+/*
+ * Random slots, open for a random time, with an outage: afterwards each seq that was closed is
+ * named exactly once, by its own record or by one `dropped` record; what may have been sent is
+ * unchanged; the file keeps its size.
+ */
+static void
+check_cap(unsigned seed, uint64_t window, int open_max)
+{
+	enum {
+		SLOTS = 6000
+	};
+	static unsigned char named[SLOTS], closed[SLOTS];
+	uint64_t open[64], next = 0, sent = 0;
+	int opened = 0;
+	size_t dropped_records = 0;
+	struct spool *s;
+	struct listing l;
+	struct stat st;
+
+	memset(named, 0, sizeof(named));
+	memset(closed, 0, sizeof(closed));
+	srand(seed);
+	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, window), SPOOL_OK);
+	while (next < SLOTS) {
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		for (int i = rand() % 60; i > 0 && next < SLOTS; i--) {
+			int which = rand() % 3;
+
+			if (which == 0 || opened == 0) {
+				if (opened == open_max)
+					continue;
+				ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, next, 200), SPOOL_OK);
+				open[opened++] = next++;
+			} else if (which == 1) {
+				int k = rand() % opened;
+
+				ck_assert_int_eq(
+				    apply(s, WIRE_CLOSE, EPOCH_A, open[k], 200), SPOOL_OK);
+				closed[open[k]] = 1;
+				open[k] = open[--opened];
+			} else {
+				closed[next] = 1;
+				ck_assert_int_eq(
+				    apply(s, WIRE_WHOLE, EPOCH_A, next++, 200), SPOOL_OK);
+			}
+		}
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		if (rand() % 50 == 0) { /* restarts change nothing */
+			spool_close(s);
+			ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, window), SPOOL_OK);
+		}
+	}
+	l = list(s);
+	for (size_t i = 0; i < l.count; i++) {
+		bool dropped = strcmp(l.seen[i].error, "dropped") == 0;
+		uint64_t through = dropped ? l.seen[i].through : l.seen[i].seq;
+
+		ck_assert_uint_ge(through, l.seen[i].seq);
+		ck_assert_uint_lt(through, SLOTS);
+		for (uint64_t q = l.seen[i].seq; q <= through; q++)
+			ck_assert_msg(++named[q] == 1, "seq %llu is named twice (seed %u)",
+			    (unsigned long long)q, seed);
+		dropped_records += dropped;
+		if (i < window && !dropped)
+			sent++;
+	}
+	ck_assert_uint_eq(sent, window); /* the oldest may have been sent: none was touched */
+	ck_assert_uint_gt(dropped_records, 0);
+	for (uint64_t q = 0; q < SLOTS; q++)
+		ck_assert_msg(named[q] == closed[q], "seq %llu: closed %d, named %d (seed %u)",
+		    (unsigned long long)q, closed[q], named[q], seed);
+	free(l.seen);
+	spool_close(s);
+	ck_assert_int_eq(stat(path_in_dir("spool.db"), &st), 0);
+	ck_assert_int_lt(st.st_size, MIB + MIB / 4);
+}
+
+START_TEST(test_cap)
+{
+	check_cap((unsigned)_i, _i % 2 == 0 ? 64 : 16, 1 + 9 * (_i % 7));
+}
+END_TEST
+
+/* Several epochs lie in the spool: no run reaches from one into the next. */
+START_TEST(test_cap_over_epochs)
+{
+	struct spool *s;
+	struct listing l;
+
+	for (int epoch = 0; epoch < 5; epoch++) {
+		char name[WIRE_EPOCH_SIZE];
+
+		snprintf(name, sizeof(name), "2026010%dT000000Z-000000000000000%d", epoch, epoch);
+		ck_assert_int_eq(try_open(&s, name, MIB, 10), SPOOL_OK);
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		for (uint64_t i = 0; i < 500; i++)
+			ck_assert_int_eq(apply(s, WIRE_WHOLE, name, i, 300), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		spool_close(s);
+	}
+	s = open_spool("20260109T000000Z-0000000000000009");
+	l = list(s);
+	for (size_t i = 1; i < l.count; i++) {
+		uint64_t last = l.seen[i - 1].through != 0 ? l.seen[i - 1].through
+							   : l.seen[i - 1].seq;
+
+		if (strcmp(l.seen[i].epoch, l.seen[i - 1].epoch) == 0) {
+			ck_assert_uint_eq(l.seen[i].seq, last + 1);
+		} else {
+			ck_assert_uint_eq(last, 499);
+			ck_assert_uint_eq(l.seen[i].seq, 0);
+		}
+	}
+	free(l.seen);
+	spool_close(s);
+}
+END_TEST
+
+/* --- a disk that is full ----------------------------------------------------------------- */
+
+static bool
+mount_disk(const char *size)
+{
+	return geteuid() == 0 && mount("tmpfs", dir, "tmpfs", 0, size) == 0;
+}
+
+/* Store records from `next` on until there is no room. */
+static uint64_t
+store_until_full(struct spool *s, uint64_t next)
+{
+	enum spool_status status;
+
+	do {
+		status = spool_begin(s);
+		if (status == SPOOL_OK)
+			status = apply(s, WIRE_WHOLE, EPOCH_A, next, 1000);
+		if (status == SPOOL_OK)
+			status = spool_commit(s);
+		next += status == SPOOL_OK;
+	} while (status == SPOOL_OK);
+	ck_assert_int_eq(status, SPOOL_RETRY);
+	ck_assert_uint_eq(spool_count(s), next);
+	return next;
+}
+
+/* Filled by ourselves: what is delivered can still go, or else there would be no way out. */
+START_TEST(test_disk_full_of_records)
+{
+	struct spool *s;
+	uint64_t stored;
+
+	if (!mount_disk("size=24m"))
+		return; /* needs the right to mount */
+	s = open_spool(EPOCH_A);
+	stored = store_until_full(s, 0);
+	for (uint64_t row = 1; row <= stored; row += 1000) {
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		ck_assert_int_eq(spool_delete(s, row, row + 999), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	}
+	ck_assert_uint_eq(spool_count(s), 0);
+	put(s, WIRE_WHOLE, EPOCH_A, stored);
+	ck_assert_uint_eq(spool_count(s), 1);
+	spool_close(s);
+	ck_assert_int_eq(umount(dir), 0);
+}
+END_TEST
+
+/* Filled by others: nothing is half done, and when there is room again it goes on. */
+START_TEST(test_disk_full)
+{
+	static const char block[4096];
+	struct spool *s;
+	uint64_t next = 100;
+	int fd;
+
+	if (!mount_disk("size=4m"))
+		return;
+	s = open_spool(EPOCH_A);
+	for (uint64_t i = 0; i < next; i++)
+		put(s, WIRE_WHOLE, EPOCH_A, i);
+	fd = open(path_in_dir("filler"), O_WRONLY | O_CREAT, 0600);
+	while (write(fd, block, sizeof(block)) == (ssize_t)sizeof(block))
+		;
+	close(fd);
+	next = store_until_full(s, next);
+	ck_assert_int_eq(unlink(path_in_dir("filler")), 0);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_delete(s, 1, 90), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	put(s, WIRE_WHOLE, EPOCH_A, next++);
+	ck_assert_uint_eq(spool_count(s), next - 90);
+	spool_close(s);
+	s = open_spool(EPOCH_A);
+	ck_assert_uint_eq(spool_count(s), next - 90);
+	spool_close(s);
+	ck_assert_int_eq(umount(dir), 0);
+}
+END_TEST
+
+/* The same without rights: the database itself may not grow. */
+START_TEST(test_file_size_limit)
+{
+	struct spool *s;
+	uint64_t next = 0;
+	int retries = 0;
+
+	/* nothing to drop: all may have been sent */
+	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 1000000), SPOOL_OK);
+	while (retries == 0 && next < 20000) {
+		enum spool_status status = spool_begin(s);
+
+		for (int i = 0; i < 100 && status == SPOOL_OK; i++)
+			status = apply(s, WIRE_WHOLE, EPOCH_A, next + (uint64_t)i, 1000);
+		if (status == SPOOL_OK)
+			status = spool_commit(s);
+		if (status == SPOOL_OK)
+			next += 100;
+		else
+			retries++;
+		ck_assert(status == SPOOL_OK || status == SPOOL_RETRY);
+	}
+	ck_assert_int_eq(retries, 1);
+	ck_assert_uint_eq(spool_count(s), next);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_delete(s, 1, 500), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, next++, 1000), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	ck_assert_uint_eq(spool_count(s), next - 500);
+	spool_close(s);
+}
+END_TEST
+
+START_TEST(test_shrink)
+{
+	struct spool *s = open_spool(EPOCH_A);
+	struct stat before, after;
+
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	for (uint64_t i = 0; i < 12000; i++)
+		ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, i, 300), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	ck_assert(!spool_shrink(s)); /* it is in use */
+	spool_close(s);
+	ck_assert_int_eq(stat(path_in_dir("spool.db"), &before), 0);
+	s = open_spool(EPOCH_A);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_delete(s, 1, 11990), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	while (spool_shrink(s))
+		;
+	spool_close(s);
+	ck_assert_int_eq(stat(path_in_dir("spool.db"), &after), 0);
+	ck_assert_int_gt(before.st_size, 8 * MIB);
+	ck_assert_int_lt(after.st_size, 5 * MIB);
+	s = open_spool(EPOCH_A);
+	ck_assert_str_eq(seqs(s), "11990 11991 11992 11993 11994 11995 11996 11997 11998 11999");
+	spool_close(s);
+}
+END_TEST
+
+START_TEST(test_in_memory)
+{
+	struct spool_options options = {
+		.max_bytes = INT64_C(1) << 40, .window = 100, .epoch = EPOCH_A
+	};
+	struct spool *s;
+
+	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
+	put(s, WIRE_OPEN, EPOCH_A, 0);
+	put(s, WIRE_CLOSE, EPOCH_A, 0);
+	ck_assert_str_eq(seqs(s), "0");
+	spool_close(s);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("spool");
+	TCase *tcase = tcase_create("spool");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 120);
+	tcase_add_test(tcase, test_accept);
+	tcase_add_test(tcase, test_first_close_wins);
+	tcase_add_test(tcase, test_rollback);
+	tcase_add_test(tcase, test_delete);
+	tcase_add_test(tcase, test_rows_are_unique);
+	tcase_add_test(tcase, test_same_epoch_goes_on);
+	tcase_add_test(tcase, test_adoption);
+	tcase_add_test(tcase, test_kill);
+	tcase_add_test(tcase, test_lock);
+	tcase_add_loop_test(tcase, test_set_aside, 0, 9);
+	tcase_add_test(tcase, test_directory_link);
+	tcase_add_test(tcase, test_cannot_create);
+	tcase_add_test(tcase, test_removed_while_in_use);
+	tcase_add_test(tcase, test_bit_flips);
+	tcase_add_test(tcase, test_damaged_rows);
+	tcase_add_test(tcase, test_bury);
+	tcase_add_loop_test(tcase, test_cap, 0, 14);
+	tcase_add_test(tcase, test_cap_over_epochs);
+	tcase_add_test(tcase, test_disk_full_of_records);
+	tcase_add_test(tcase, test_disk_full);
+	tcase_add_test(tcase, test_file_size_limit);
+	tcase_add_test(tcase, test_shrink);
+	tcase_add_test(tcase, test_in_memory);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
