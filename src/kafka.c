@@ -116,7 +116,10 @@ describe_refusal(rd_kafka_resp_err_t error, const char *topic, char *out, size_t
 	}
 }
 
-/* Say a cause once; the numbers in a text (ports, ids, times) do not make it a new one. */
+/*
+ * Say a cause once. Texts with the same hint have the same cause, as have those that differ in
+ * numbers (ports, ids, times) only.
+ */
 static void
 note_trouble(struct kafka *k, const char *text, const char *hint)
 {
@@ -126,7 +129,7 @@ note_trouble(struct kafka *k, const char *text, const char *hint)
 	if (k->trouble_since_us == 0)
 		k->trouble_since_us = util_mono_us();
 	k->delivering = false;
-	for (const char *c = text; *c != '\0' && n < sizeof(cause) - 1; c++)
+	for (const char *c = hint != NULL ? hint : text; *c != '\0' && n < sizeof(cause) - 1; c++)
 		if (*c < '0' || *c > '9')
 			cause[n++] = *c;
 	cause[n] = '\0';
