@@ -76,8 +76,8 @@ size_t wire_resync(const void *data, size_t size);
 struct wire_job {
 	uint32_t site; /* index into the checker's configuration */
 	uint64_t seq;
-	int64_t slot_us;     /* UTC */
-	int64_t lateness_us; /* monotonic, at dispatch */
+	int64_t slot_us; /* UTC */
+	int64_t due_us;  /* the same instant on the monotonic clock, which all processes share */
 	char epoch[WIRE_EPOCH_SIZE];
 };
 

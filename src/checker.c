@@ -93,11 +93,12 @@ checker_main(const struct checker_start *start)
 
 	while (next_job(start->job_fd, &job, &open_mask)) {
 		const struct site *site = &start->config->sites[job.site];
+		int64_t lateness_us = util_mono_us() - job.due_us;
 		struct slot slot = { .epoch = job.epoch,
 			.seq = job.seq,
 			.slot_us = job.slot_us,
-			.started_us = util_utc_us(),
-			.lateness_us = job.lateness_us };
+			.started_us = job.slot_us + lateness_us,
+			.lateness_us = lateness_us };
 		struct result result;
 		unsigned char frame[WIRE_FRAME_MAX];
 		size_t size;

@@ -239,7 +239,7 @@ payload_frame(unsigned char *out, enum wire_type type, const struct config *conf
 
 	snprintf(frame.epoch, sizeof(frame.epoch), "%s", slot->epoch);
 	frame.identity_size = frame.payload_size = payload_identity(payload, config, site, slot);
-	if (type != WIRE_OPEN)
+	if (result != NULL)
 		frame.payload_size = payload_outcome(
 		    payload, frame.identity_size, slot, result, RESULT_NONE);
 	return wire_encode(out, &frame);

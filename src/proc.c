@@ -63,7 +63,6 @@ static size_t title_size;
 void
 proc_init_title(int argc, char **argv)
 {
-	extern char **environ;
 	char *end;
 
 	if (argc == 0)

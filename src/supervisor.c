@@ -10,13 +10,11 @@
 #include "supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -62,7 +60,8 @@ struct watch {
 	int64_t phase_us;
 	int64_t busy_until_us; /* slots due until then passed while a check ran (monotonic) */
 	bool running;
-	bool removed; /* no longer configured; freed when its check ends */
+	bool removed;     /* no longer configured; freed when its check ends */
+	bool clock_moved; /* the slot after this one is the next on the new clock */
 	bool slow;
 	struct quarantine quarantine;
 	enum status status;
@@ -119,7 +118,8 @@ struct supervisor {
 		struct generation *candidate;
 		char line[1024];
 		size_t line_size;
-		bool again; /* another HUP came meanwhile */
+		bool validated; /* the candidate is good */
+		bool again;     /* another HUP came meanwhile */
 	} reload;
 
 	enum stage stage;
@@ -187,26 +187,29 @@ begin_epoch(struct supervisor *s)
 	s->next_seq = 0;
 	/* what runs now was opened in the old epoch, which is lost: it gets its record in this one */
 	for (int i = 0; i < s->pool.count; i++)
-		if (s->pool.worker[i].child != NULL)
-			s->pool.worker[i].child->slot.epoch = NULL;
+		s->pool.worker[i].child->slot.epoch = NULL;
 }
 
 /* The site's first slot after now; the rest of its life follows from it. */
 static void
-watch_set_next(struct supervisor *s, struct watch *w)
+watch_set_next(struct watch *w)
 {
 	int64_t utc = util_utc_us();
 
 	w->timer.slot_us = schedule_next_slot(utc, w->site->interval_us, w->phase_us);
 	w->timer.due_us = util_mono_us() + (w->timer.slot_us - utc);
-	(void)s;
 }
 
 /* On to the slot after this one; slow drift of the clocks is taken up here, step by step. */
 static void
 watch_advance(struct supervisor *s, struct watch *w)
 {
-	w->timer.slot_us += w->site->interval_us;
+	if (w->clock_moved) {
+		w->clock_moved = false;
+		watch_set_next(w);
+		return;
+	}
+	w->timer.slot_us = schedule_next_slot(w->timer.slot_us, w->site->interval_us, w->phase_us);
 	w->timer.due_us = w->timer.slot_us - s->clock_offset_us;
 }
 
@@ -249,10 +252,12 @@ follow_clock(struct supervisor *s, int64_t now)
 	for (size_t i = 0; i < s->watch_count; i++) {
 		struct watch *w = s->watches[i];
 
-		if (w->timer.due_us <= now)
-			continue; /* this one has come up already and gets its record */
+		if (w->timer.due_us <= now) {
+			w->clock_moved = true; /* this slot has come up and gets its record first */
+			continue;
+		}
 		watch_dequeue(s, w);
-		watch_set_next(s, w);
+		watch_set_next(w);
 		if (!w->running)
 			watch_enqueue(s, w);
 	}
@@ -319,8 +324,9 @@ why_missed(
 		    (double)w->site->interval_us / US_PER_S);
 		return ERROR_MISSED_OVERLOAD;
 	}
-	if (s->stage != STAGE_RUNNING) {
-		snprintf(message, size, "webmond was stopped before the check began");
+	if (s->stage != STAGE_RUNNING || w->removed) {
+		snprintf(message, size, "%s before the check began",
+		    w->removed ? "the site was removed" : "webmond was stopped");
 		return ERROR_ABORTED;
 	}
 	return ERROR_NONE;
@@ -439,8 +445,6 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	int fd[2];
 	pid_t pid;
 
-	if (c == NULL)
-		c = worker->child = xcalloc(1, sizeof(*c));
 	if (now < c->backoff.not_before_us)
 		return false;
 	if (make_channel(fd) < 0) {
@@ -472,6 +476,19 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	worker->retiring = false;
 	pool_set_state(&s->pool, worker, WORKER_STARTING, now);
 	return true;
+}
+
+/* Every place in the table has its other side, with a process or without. */
+static void
+resize_pool(struct supervisor *s, int min, int max)
+{
+	int before = s->pool.count;
+
+	pool_resize(&s->pool, min, max);
+	for (int i = before; i < s->pool.count; i++) {
+		s->pool.worker[i].child = xcalloc(1, sizeof(struct child));
+		s->pool.worker[i].child->fd = -1;
+	}
 }
 
 /* Tell a checker to leave: it does so when it next looks at its socket. */
@@ -541,6 +558,18 @@ read_checker(struct supervisor *s, struct worker *worker, bool to_the_end, int64
 	}
 }
 
+/* A check ended its checker; a site that does so repeatedly rests. */
+static void
+quarantine(struct watch *w, int64_t now)
+{
+	quarantine_crashed(&w->quarantine, now);
+	if (quarantine_active(&w->quarantine, now))
+		log_error(
+		    "site \"%s\": quarantined for %lld s: %d checks in a row ended their checker",
+		    w->site->name, (long long)(w->quarantine.rest_us / US_PER_S),
+		    w->quarantine.crashes);
+}
+
 static void
 checker_died(struct supervisor *s, struct worker *worker, int status, int64_t now)
 {
@@ -564,9 +593,9 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 			if (c->why[0] == '\0')
 				snprintf(c->why, sizeof(c->why), "the checker %s", how);
 			log_warning("site \"%s\": %s", c->watch->site->name, c->why);
-			    if (s->stage < STAGE_STOPPING)
-				    quarantine_crashed(&c->watch->quarantine, now);
-			    pool_set_state(&s->pool, worker, WORKER_OWING, now);
+			if (s->stage < STAGE_STOPPING)
+				quarantine(c->watch, now);
+			pool_set_state(&s->pool, worker, WORKER_OWING, now);
 		}
 	} else {
 		pool_set_state(&s->pool, worker, WORKER_NONE, now);
@@ -637,15 +666,15 @@ start_check(struct supervisor *s, struct watch *w, struct worker *worker, int64_
 	struct wire_job job = { .site = w->index,
 		.seq = s->next_seq,
 		.slot_us = w->timer.slot_us,
-		.lateness_us = now - w->timer.due_us };
+		.due_us = w->timer.due_us };
 
 	memcpy(c->epoch, s->epoch, sizeof(c->epoch));
 	memcpy(job.epoch, s->epoch, sizeof(job.epoch));
 	c->slot = (struct slot){ .epoch = c->epoch,
 		.seq = job.seq,
 		.slot_us = job.slot_us,
-		.started_us = now + s->clock_offset_us,
-		.lateness_us = job.lateness_us };
+		.started_us = job.slot_us + now - job.due_us,
+		.lateness_us = now - job.due_us };
 	if (!put_frame(s, frame,
 		payload_frame(frame, WIRE_OPEN, s->generation->config, w->site, &c->slot, NULL)))
 		return false;
@@ -896,7 +925,7 @@ begin_reload(struct supervisor *s)
 	struct mistakes mistakes = { 0 };
 	struct config *config;
 
-	if (s->reload.pid != 0 || s->publisher.handing_over) {
+	if (s->reload.pid != 0 || s->reload.validated || s->publisher.handing_over) {
 		s->reload.again = true;
 		return;
 	}
@@ -947,13 +976,32 @@ keep_fixed_settings(const struct config *old, struct config *new)
 		log_warning("kafka: adding or removing the section takes effect at the next start");
 }
 
+/* What came up for sites that leave gets its record. False: the pipe is full, try again. */
+static bool
+dismiss_sites(struct supervisor *s, const struct config *config, int64_t now)
+{
+	for (size_t i = 0; i < s->watch_count; i++) {
+		struct watch *w = s->watches[i];
+
+		if (config_find_site(config, w->site->name) >= 0)
+			continue;
+		w->removed = true;
+		watch_dequeue(s, w);
+		if (!record_missed(s, w, now)) {
+			if (!w->running)
+				watch_enqueue(s, w);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Take over the sites of `config`: the unchanged ones keep slot, state and running check. */
 static void
-adopt_sites(struct supervisor *s, const struct config *old, const struct config *config)
+adopt_sites(struct supervisor *s, const struct config *config, int64_t now)
 {
 	struct watch **watches = xcalloc(config->site_count, sizeof(struct watch *));
 	size_t added = 0, changed = 0, removed = 0;
-	int64_t now = util_mono_us();
 
 	for (size_t i = 0; i < s->watch_count; i++) {
 		struct watch *w = s->watches[i];
@@ -961,11 +1009,7 @@ adopt_sites(struct supervisor *s, const struct config *old, const struct config 
 
 		if (index < 0) {
 			removed++;
-			watch_dequeue(s, w);
-			record_missed(s, w, now);
-			if (w->running)
-				w->removed = true;
-			else
+			if (!w->running)
 				free(w);
 			continue;
 		}
@@ -975,50 +1019,46 @@ adopt_sites(struct supervisor *s, const struct config *old, const struct config 
 		changed += !config_site_equal(site, w->site);
 		w->site = site;
 		w->index = (uint32_t)index;
-		if (new_grid) {
+		watches[index] = w;
+		if (!new_grid)
+			continue;
+		w->phase_us = schedule_phase(site->name, site->interval_us);
+		if (w->timer.due_us > now) {
 			watch_dequeue(s, w);
-			w->phase_us = schedule_phase(site->name, site->interval_us);
-			watch_set_next(s, w);
+			watch_set_next(w);
 			if (!w->running)
 				watch_enqueue(s, w);
 		}
-		watches[index] = w;
 	}
 	for (size_t i = 0; i < config->site_count; i++) {
 		if (watches[i] != NULL)
 			continue;
 		added++;
 		watches[i] = watch_new(&config->sites[i], (uint32_t)i);
-		watch_set_next(s, watches[i]);
+		watch_set_next(watches[i]);
 		watch_enqueue(s, watches[i]);
 	}
 	free(s->watches);
 	s->watches = watches;
 	s->watch_count = config->site_count;
-	(void)old;
 	log_notice("reloaded: %zu sites, %zu added, %zu changed, %zu removed", s->watch_count,
 	    added, changed, removed);
 }
 
+/* The new configuration is good: everybody moves over to it. Tried again while the pipe is full. */
 static void
-finish_reload(struct supervisor *s, int status, int64_t now)
+take_over(struct supervisor *s, int64_t now)
 {
 	struct generation *old = s->generation, *candidate = s->reload.candidate;
 
-	close(s->reload.fd);
-	s->reload.pid = 0;
-	s->reload.candidate = NULL;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FINE || s->stage != STAGE_RUNNING) {
-		generation_release(candidate);
-		log_error("reload failed: the old configuration stays in force");
-		systemd_notify(
-		    "READY=1\nSTATUS=reload failed: the old configuration stays in force");
+	if (candidate == NULL || !dismiss_sites(s, candidate->config, now))
 		return;
-	}
+	s->reload.validated = false;
+	s->reload.candidate = NULL;
 	keep_fixed_settings(old->config, candidate->config);
-	adopt_sites(s, old->config, candidate->config);
+	adopt_sites(s, candidate->config, now);
 	s->generation = candidate;
-	pool_resize(&s->pool, candidate->config->workers_min, candidate->config->workers_max);
+	resize_pool(s, candidate->config->workers_min, candidate->config->workers_max);
 	for (int i = 0; i < s->pool.count; i++)
 		if (s->pool.worker[i].state != WORKER_NONE &&
 		    s->pool.worker[i].state != WORKER_OWING)
@@ -1035,6 +1075,22 @@ finish_reload(struct supervisor *s, int status, int64_t now)
 	s->next_status_us = 0;
 }
 
+static void
+finish_validation(struct supervisor *s, int status)
+{
+	if (s->reload.fd >= 0)
+		close(s->reload.fd);
+	s->reload.pid = 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE) {
+		s->reload.validated = true;
+		return;
+	}
+	generation_release(s->reload.candidate);
+	s->reload.candidate = NULL;
+	log_error("reload failed: the old configuration stays in force");
+	systemd_notify("READY=1\nSTATUS=reload failed: the old configuration stays in force");
+}
+
 /* The validation's lines go to the log as they are. */
 static void
 read_validation(struct supervisor *s)
@@ -1045,8 +1101,7 @@ read_validation(struct supervisor *s)
 
 	if (n <= 0) {
 		close(s->reload.fd);
-		s->reload.fd = open(
-		    "/dev/null", O_RDONLY | O_CLOEXEC); /* closed when it is reaped */
+		s->reload.fd = -1; /* its exit code comes with SIGCHLD */
 		return;
 	}
 	s->reload.line_size += (size_t)n;
@@ -1077,11 +1132,11 @@ reap(struct supervisor *s, int64_t now)
 			continue;
 		}
 		if (pid == s->reload.pid) {
-			finish_reload(s, status, now);
+			finish_validation(s, status);
 			continue;
 		}
 		for (int i = 0; i < s->pool.count; i++)
-			if (s->pool.worker[i].child != NULL && s->pool.worker[i].child->pid == pid)
+			if (s->pool.worker[i].child->pid == pid)
 				checker_died(s, &s->pool.worker[i], status, now);
 	}
 }
@@ -1120,7 +1175,7 @@ continue_stop(struct supervisor *s, int64_t now)
 	for (int i = 0; i < s->pool.count; i++) {
 		struct worker *worker = &s->pool.worker[i];
 
-		if (worker->child == NULL || worker->child->pid == 0)
+		if (worker->child->pid == 0)
 			continue;
 		alive++;
 		if (!worker->retiring)
@@ -1134,7 +1189,8 @@ continue_stop(struct supervisor *s, int64_t now)
 		return now + 200 * US_PER_MS;
 	close(s->pipe_write);
 	s->pipe_write = -1;
-	s->stage = STAGE_DRAINING;
+	/* a start that failed has nothing to drain */
+	s->stage = s->publisher.pid == 0 && s->exit_code != EXIT_FINE ? STAGE_OVER : STAGE_DRAINING;
 	if (s->hurry)
 		order_publisher(s, WIRE_NO_FLUSH);
 	return now + US_PER_S;
@@ -1159,6 +1215,8 @@ handle_signals(struct supervisor *s, int64_t now)
 		got_sighup = 0;
 		s->reload.again = true;
 	}
+	if (s->reload.validated && s->stage == STAGE_RUNNING)
+		take_over(s, now);
 	if (s->reload.again && s->stage == STAGE_RUNNING && !s->start->once)
 		begin_reload(s);
 }
@@ -1177,7 +1235,7 @@ become_ready(struct supervisor *s)
 	for (size_t i = 0; i < s->watch_count; i++) {
 		struct watch *w = s->watches[i];
 
-		watch_set_next(s, w);
+		watch_set_next(w);
 		if (s->start->once) {
 			w->timer.due_us = now;
 			w->timer.slot_us = now + s->clock_offset_us;
@@ -1218,9 +1276,10 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 	static int room;
 	int64_t now = util_mono_us();
 	struct timespec timeout = { 0 };
+	sigset_t blocked;
 	int n = 0, worker_start;
 
-	if (room < s->pool.count + 3) {
+	if (polls == NULL || room < s->pool.count + 3) {
 		room = s->pool.count + 3;
 		polls = xreallocarray(polls, (size_t)room, sizeof(*polls));
 	}
@@ -1242,6 +1301,9 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 	}
 	if (ppoll(polls, (nfds_t)n, &timeout, open_mask) <= 0)
 		return;
+	/* ppoll() delivers no signal when a descriptor is ready: under load none would ever come */
+	sigprocmask(SIG_SETMASK, open_mask, &blocked);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	now = util_mono_us();
 	if (polls[0].revents != 0)
 		read_publisher(s);
@@ -1356,7 +1418,7 @@ supervisor_main(const struct supervisor_start *start)
 		return EXIT_USAGE;
 	if (pipe_open(&s.pipe_read, &s.pipe_write) < 0)
 		fatal(EXIT_OS, "cannot create the results pipe: %s", strerror(errno));
-	pool_init(&s.pool, start->config->workers_min, start->config->workers_max);
+	resize_pool(&s, start->config->workers_min, start->config->workers_max);
 	begin_epoch(&s);
 	catch_signals(&open_mask);
 	code = run(&s, &open_mask);
