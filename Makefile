@@ -70,10 +70,11 @@ comma = ,
 SANITIZERS = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer)
 
-COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE -I$(srcdir)/include -DVERSION=\"$(VERSION)\" \
+FLAGS = -std=gnu11 -D_GNU_SOURCE -I$(srcdir)/include -DVERSION=\"$(VERSION)\" \
 	-DSYSCONFDIR=\"$(sysconfdir)\" -DLOCALSTATEDIR=\"$(localstatedir)\" \
 	-DRUNSTATEDIR=\"$(runstatedir)\" $(LIB_CFLAGS) $(FORTIFY) $(CPPFLAGS) \
 	$(WARNINGS) $(HARDEN_CFLAGS) $(SANITIZERS) $(CFLAGS)
+COMPILE = $(CC) $(FLAGS)
 LINK = $(CC) $(HARDEN_CFLAGS) $(SANITIZERS) $(CFLAGS) $(HARDEN_LDFLAGS) $(LDFLAGS)
 
 # --- program -------------------------------------------------------------------------------------
@@ -99,10 +100,10 @@ $(B)/%.o: $(srcdir)/%.c $(B)/flags config.mk
 	$(Q)$(COMPILE) $(TEST_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Changes when the command lines do, so that other flags rebuild everything.
-FLAGS = $(subst ','\'',$(COMPILE) $(LINK) $(LIB_LIBS) $(LIBS))
+COMMANDS = $(subst ','\'',$(COMPILE) $(LINK) $(LIB_LIBS) $(LIBS))
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(FLAGS)' >$@
+	@printf '%s\n' '$(COMMANDS)' | cmp -s - $@ || printf '%s\n' '$(COMMANDS)' >$@
 
 # Which headers an object was made from, noted by the compiler.
 -include $(wildcard $(B)/src/*.d $(B)/tests/*.d)
@@ -164,8 +165,7 @@ run-bench: $(WEBMOND) $(HELPERS)
 	@$(TEST_ENVIRONMENT) $(srcdir)/tests/bench.py
 
 run-lint: $(EDITED)
-	@srcdir=$(srcdir) builddir=$(B) PKG_CONFIG='$(PKG_CONFIG)' LIB_CFLAGS='$(LIB_CFLAGS)' \
-	    $(srcdir)/tests/lint.sh
+	@cd $(srcdir) && builddir=$(abspath $(B)) FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS))" tests/lint.sh
 
 # --- installation --------------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ INSTALLED = \
 	0644:$(B)/etc/webmond.service:$(systemdsystemunitdir)/webmond.service) \
 	0644:$(B)/etc/webmond.tmpfiles:$(prefix)/lib/tmpfiles.d/webmond.conf \
 	0644:$(srcdir)/etc/webmond.sysusers:$(prefix)/lib/sysusers.d/webmond.conf \
-	0644:$(srcdir)/etc/webmond.bash-completion:$(datadir)/bash-completion/completions/webmond \
+	0644:$(B)/etc/webmond.bash-completion:$(datadir)/bash-completion/completions/webmond \
 	$(foreach f,README.md NEWS LICENSE,0644:$(srcdir)/$f:$(docdir)/$f) \
 	0644:$(B)/etc/webmond.conf:$(docdir)/webmond.conf.sample
 
@@ -220,10 +220,13 @@ uninstall:
 	$(Q)for dir in $(DIRECTORIES); do echo "$(DESTDIR)$$dir"; done | sort -r | \
 		xargs rmdir 2>/dev/null || true
 
-# The installed program starts, and likes the installed sample.
+# The installed program starts, and likes the installed sample; root needs a user that exists.
 installcheck:
 	"$(DESTDIR)$(sbindir)/webmond" -V
-	"$(DESTDIR)$(sbindir)/webmond" -t -c "$(DESTDIR)$(confdir)/webmond.conf.sample"
+	@mkdir -p $(B)
+	@{ cat "$(DESTDIR)$(confdir)/webmond.conf.sample"; \
+		id webmond >/dev/null 2>&1 || echo 'user = "nobody";'; } >$(B)/sample.conf
+	"$(DESTDIR)$(sbindir)/webmond" -t -c $(B)/sample.conf
 
 # --- release -------------------------------------------------------------------------------------
 
@@ -233,22 +236,22 @@ installcheck:
 
 NAME = $(PACKAGE_TARNAME)-$(VERSION)
 
-# Unpacked from a tarball there is no git: then everything is a source that we do not make.
-DISTFILES = if test -e .git; then git ls-files; else find . -name build -prune -o \
-	-name __pycache__ -prune -o -name autom4te.cache -prune -o -type f \
-	! -path './config.*' ! -path ./webmond ! -path './*.tar.gz' -printf '%P\n'; fi
+# Without git, in a release, everything is a source that is not made here.
+LIST_FILES = { test -e .git && git ls-files; } 2>/dev/null || \
+	find . \( -name .git -o -name build -o -name __pycache__ -o -name autom4te.cache \) -prune \
+	-o -type f ! -path './config.*' ! -path ./webmond ! -path './*.tar*' -printf '%P\n'
 
 dist: $(srcdir)/configure
-	@out=$$PWD/$(NAME).tar.gz; cd $(srcdir) && \
+	@out=$$PWD/$(NAME).tar; cd $(srcdir) && \
 	when=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || \
 		stat -c %Y configure.ac)} && \
-	{ $(DISTFILES); echo configure; } | LC_ALL=C sort -u | \
-	tar -c -T - --transform 's|^|$(NAME)/|' --format=ustar --sort=name --mtime=@$$when \
-		--owner=0 --group=0 --numeric-owner --mode=a+rX,u+w,go-w | gzip -9n >$$out && \
-	echo $(NAME).tar.gz
+	{ $(LIST_FILES); echo configure; } | LC_ALL=C sort -u | \
+	tar -c -f $$out -T - --transform 's|^|$(NAME)/|' --format=ustar --mtime=@$$when \
+		--owner=0 --group=0 --numeric-owner --mode=a+rX,u+w,go-w && \
+	gzip -9nf $$out && echo $(NAME).tar.gz
 
 distcheck: dist
-	@$(srcdir)/tests/distcheck.sh $(NAME) $(abspath $(B))/distcheck
+	@MAKE='$(MAKE)' $(srcdir)/tests/distcheck.sh $(NAME) $(abspath $(B))/distcheck
 
 # --- cleaning ------------------------------------------------------------------------------------
 

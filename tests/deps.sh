@@ -1,0 +1,128 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# Get what a goal of the Makefile needs and this machine does not have:
+#
+#   tests/deps.sh all | check | demo | bench | lint
+#
+# Says nothing if nothing is missing. Else names the packages and installs them on Debian and
+# Ubuntu when it is root, or asks sudo at a terminal. If it cannot, it prints the command; it fails
+# if something is missing without which the goal is pointless, and the tests skip the rest.
+
+# goal: who needs it; want: "must", or "may" if there is something to see without it
+# what to look for | Debian, Ubuntu | Fedora
+table() {
+	cat <<-'END'
+		build must command:cc                   gcc                  gcc
+		build must header:stdlib.h              libc6-dev            glibc-devel
+		build must command:autoreconf           autoconf             autoconf
+		build must command:pkg-config           pkg-config           pkgconf-pkg-config
+		build must library:libconfig>=1.5       libconfig-dev        libconfig-devel
+		build must library:libcurl>=7.87.0      libcurl4-openssl-dev libcurl-devel
+		build must library:openssl>=3.0.0       libssl-dev           openssl-devel
+		build must library:libpcre2-8>=10.34    libpcre2-dev         pcre2-devel
+		build must library:rdkafka>=1.9.0       librdkafka-dev       librdkafka-devel
+		build must library:sqlite3>=3.24.0      libsqlite3-dev       sqlite-devel
+		test  must command:python3              python3              python3
+		test  must command:openssl              openssl              openssl
+		test  must authorities                  ca-certificates      ca-certificates
+		test  may  command:kcat                 kcat                 kcat
+		check must library:check>=0.15          check                check-devel
+		check may  command:nginx                nginx-light          nginx-core
+		check may  command:strace               strace               strace
+		kafka may  command:java                 default-jre-headless java-latest-openjdk-headless
+		kafka may  command:mvn                  maven                maven
+		lint  must command:clang                clang                clang
+		lint  must command:clang-format         clang-format         clang-tools-extra
+		lint  must command:clang-tidy           clang-tidy           clang-tools-extra
+		lint  must command:cppcheck             cppcheck             cppcheck
+		lint  must command:shellcheck           shellcheck           ShellCheck
+		lint  must command:mandoc               mandoc               mandoc
+	END
+}
+
+case ${1-} in
+demo) groups='build test' ;;
+check) groups='build test check' ;;
+bench) groups='build test check kafka' ;;
+lint) groups='build test check lint' ;;
+all) groups='build test check kafka lint' ;;
+*)
+	echo 'usage: tests/deps.sh all | check | demo | bench | lint' >&2
+	exit 64
+	;;
+esac
+
+PATH=$PATH:/usr/sbin:/sbin
+
+here() {
+	case $1 in
+	command:*) command -v "${1#*:}" >/dev/null ;;
+	header:*) printf '#include <%s>\n' "${1#*:}" | cc -E - >/dev/null 2>&1 ;;
+	library:*) pkg-config --exists "$(echo "${1#*:}" | sed "s/>=/ >= /")" 2>/dev/null ;;
+	authorities)
+		for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
+		    /etc/ssl/cert.pem /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem; do
+			[ ! -e "$file" ] || return 0
+		done
+		return 1
+		;;
+	esac
+}
+
+# Sets debian, fedora: packages that are missing; needed: not only for tests that can be skipped.
+look() {
+	debian='' fedora='' needed=''
+	while read -r group want what deb rpm; do
+		case " $groups " in *" $group "*) ;; *) continue ;; esac
+		here "$what" && continue
+		debian="$debian $deb"
+		case " $fedora " in *" $rpm "*) ;; *) fedora="$fedora $rpm" ;; esac
+		[ "$want" = may ] || needed=yes
+	done <<-END
+		$(table)
+	END
+}
+
+# nginx is wanted as a program of tests, not as a server of this machine.
+stop_nginx() {
+	if [ -d /run/systemd/system ]; then
+		$sudo systemctl disable --now nginx
+	else
+		$sudo service nginx stop && $sudo update-rc.d nginx disable
+	fi >/dev/null 2>&1
+}
+
+install() {
+	echo "webmond: installing$debian"
+	log=$(mktemp)
+	# shellcheck disable=SC2086 # a list
+	{
+		$sudo apt-get update -qq &&
+		    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+			--no-install-recommends $debian
+	} >"$log" 2>&1 || cat "$log" >&2
+	rm -f "$log"
+	case " $debian " in *" nginx-light "*) stop_nginx ;; esac
+	look
+}
+
+look
+[ -n "$debian" ] || exit 0
+
+sudo=''
+if ! command -v apt-get >/dev/null; then
+	echo "webmond: missing; on Fedora: sudo dnf install$fedora" >&2
+elif [ "$(id -u)" -eq 0 ]; then
+	install
+elif [ -t 0 ] && command -v sudo >/dev/null; then
+	sudo=sudo
+	install
+fi
+
+[ -n "$debian" ] || exit 0
+if command -v apt-get >/dev/null; then
+	echo "webmond: missing. Run: sudo apt-get install$debian" >&2
+fi
+[ -z "$needed" ] && [ "$1" != all ]
