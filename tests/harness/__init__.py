@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# The library of the scenario tests; see ../README.md for what is where.
+
+class Failure(AssertionError):
+    """The program under test did something wrong."""
+
+
+class Skip(Exception):
+    """This scenario cannot run here; the text says why."""
+
+
+def require(condition, message):
+    """Fail with `message` unless `condition`; returns it."""
+    if not condition:
+        raise Failure(message)
+    return condition
+
+
+def needs(*what):
+    """Mark a scenario: it runs only as "root", as "user" (not root), with "kafka"."""
+    def mark(function):
+        function.needs = what
+        return function
+    return mark

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# Real Apache Kafka in KRaft mode: one node, with a plaintext, an mTLS (PEM) and a SASL_SSL
+# listener on ports of 127.0.0.1 that stay the same over restarts. Used by the scenarios, by
+# bench.py and, for people, by tests/kafka.
+
+import glob
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+
+from . import Failure, Skip, certs, procs
+
+VERSION = "4.1.0"
+SASL_USER = "webmond"
+SASL_PASSWORD = "test-only-9d2f"
+
+_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>webmond</groupId><artifactId>test-broker</artifactId><version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
+      <version>{VERSION}</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId>
+      <version>{VERSION}</version>
+    </dependency>
+    <dependency><!-- else its log goes nowhere -->
+      <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId>
+      <version>1.7.36</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+
+_PROPERTIES = """process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{plain},SSL://127.0.0.1:{ssl},SASL_SSL://127.0.0.1:{sasl},\
+CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+log.dirs={directory}/data
+num.partitions=3
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+log.cleaner.enable=false
+# a broker that was killed is taken back only when its session is over (9 s by default)
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=400
+ssl.keystore.type=PEM
+ssl.keystore.location={directory}/server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={directory}/ca.pem
+listener.name.ssl.ssl.client.auth=required
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_ssl.ssl.client.auth=none
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+"""
+
+
+def cache_directory():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.environ.get("KAFKA_JARS") or os.path.join(base, f"webmond-tests/kafka-{VERSION}")
+
+
+def fetch():
+    """The directory with Kafka's jars, filled by Maven when it is not there yet."""
+    jars = cache_directory()
+    if glob.glob(os.path.join(jars, "kafka_2.13-*.jar")):
+        return jars
+    for tool in ("java", "mvn"):
+        if shutil.which(tool) is None:
+            raise Skip(f"real Kafka needs {tool} (Debian: openjdk-17-jre-headless, maven)")
+    os.makedirs(os.path.dirname(jars), exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(jars)) as work:
+        with open(os.path.join(work, "pom.xml"), "w", encoding="utf-8") as f:
+            f.write(_POM)
+        done = subprocess.run(
+            ["mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime",
+             f"-DoutputDirectory={work}/jars"],
+            cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, check=False)
+        if done.returncode != 0:
+            text = done.stdout.decode("utf-8", "replace").strip().splitlines()
+            raise Skip("cannot fetch Kafka: " + (text[0] if text else "mvn failed"))
+        shutil.rmtree(jars, ignore_errors=True)
+        os.rename(os.path.join(work, "jars"), jars)
+    return jars
+
+
+class Broker:
+    """A broker that lives in `directory`; starting it again takes up ports and data."""
+
+    def __init__(self, directory):
+        self.directory = os.path.abspath(directory)
+        self.process = None
+        self.ports = {}
+        if os.path.exists(self._path("ports")):
+            with open(self._path("ports"), encoding="ascii") as f:
+                self.ports = dict((k, int(v)) for k, v in (line.split() for line in f))
+
+    def _path(self, name):
+        return os.path.join(self.directory, name)
+
+    # --- what clients need ---------------------------------------------------------------
+
+    def address(self, listener="plain"):
+        return f"127.0.0.1:{self.ports[listener]}"
+
+    def properties(self, listener="plain", directory=None):
+        """
+        The lines of kafka.properties for a listener; file names are relative to a directory that
+        holds what client_files() put there, or absolute without one.
+        """
+        def file(name):
+            return name if directory else self._path(name)
+
+        lines = [f"bootstrap.servers={self.address(listener)}"]
+        if listener == "ssl":
+            lines += ["security.protocol=SSL", f"ssl.ca.location={file('ca.pem')}",
+                      f"ssl.certificate.location={file('service.cert')}",
+                      f"ssl.key.location={file('service.key')}"]
+        elif listener == "sasl":
+            lines += ["security.protocol=SASL_SSL", f"ssl.ca.location={file('ca.pem')}",
+                      "sasl.mechanisms=PLAIN", f"sasl.username={SASL_USER}",
+                      f"sasl.password={SASL_PASSWORD}"]
+        return lines
+
+    def client_files(self):
+        """As a cloud provider hands them out: authority, certificate, key."""
+        return [self._path(name) for name in ("ca.pem", "service.cert", "service.key")]
+
+    # --- life -----------------------------------------------------------------------------
+
+    def _prepare(self, java):
+        os.makedirs(self.directory, exist_ok=True)
+        names = ("plain", "ssl", "sasl", "controller")
+        self.ports = dict(zip(names, procs.free_ports(len(names))))
+        ca = self._path("ca.pem"), self._path("ca.key")
+        certs.authority(*ca, "webmond test authority")
+        certs.signed(*ca, self._path("server.cert"), self._path("server.key"), "test broker")
+        certs.signed(*ca, self._path("service.cert"), self._path("service.key"), "test client")
+        with open(self._path("server.pem"), "w", encoding="ascii") as out:
+            for name in ("server.key", "server.cert"):
+                with open(self._path(name), encoding="ascii") as f:
+                    out.write(f.read())
+        with open(self._path("server.properties"), "w", encoding="ascii") as f:
+            f.write(_PROPERTIES.format(directory=self.directory, user=SASL_USER,
+                                       password=SASL_PASSWORD, **self.ports))
+        done = procs.run([*java, "kafka.tools.StorageTool", "format", "-t",
+                          "webmondTestsWebmondTes", "-c", self._path("server.properties")])
+        if done.returncode != 0:
+            raise Failure(f"Kafka's storage cannot be formatted: {done.stdout}{done.stderr}")
+        with open(self._path("ports"), "w", encoding="ascii") as f:
+            f.writelines(f"{name} {port}\n" for name, port in self.ports.items())
+
+    def _running_pid(self):
+        """Of the broker that an earlier process has started here, or None."""
+        try:
+            with open(self._path("pid"), encoding="ascii") as f:
+                pid = int(f.read())
+        except OSError:
+            return None
+        running = f"kafka.Kafka {self.directory}/" in procs.cmdline(pid)
+        return pid if running and procs.alive(pid) else None
+
+    def start(self, stay=False, wait=True):
+        """`stay`: live on when we end."""
+        if self._running_pid() is not None:
+            raise Failure(f"a broker runs in {self.directory} already")
+        jars = fetch()
+        # small heap, quick compiler: this broker has few records and short lives
+        java = ["java", "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", os.path.join(jars, "*")]
+        if not self.ports:
+            self._prepare(java)
+        argv = [*java, "kafka.Kafka", self._path("server.properties")]
+        with open(self._path("broker.log"), "ab") as log:
+            if stay:
+                self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
+                                                stderr=log, start_new_session=True)
+            else:
+                self.process = procs.spawn(argv, stdout=log, stderr=log)
+        with open(self._path("pid"), "w", encoding="ascii") as f:
+            f.write(f"{self.process.pid}\n")
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        def answers():
+            if self.process.poll() is not None:
+                raise Failure(f"Kafka ended at its start:\n{self.log_tail()}")
+            try:
+                return self.create_topic("ready", only_validate=True) in (0, 36)
+            except (OSError, struct.error):
+                return False
+
+        procs.wait_for(answers, 60, lambda: f"Kafka is not ready:\n{self.log_tail()}", 0.1)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """A broker that this object or, as PID file, an earlier process has started."""
+        if self.process is not None:
+            procs.end(self.process, 20)
+            return
+        pid = self._running_pid()
+        if pid is not None:
+            procs.kill(pid, signal.SIGTERM)
+            try:
+                procs.wait_for(lambda: not procs.alive(pid), 20, "Kafka does not stop")
+            except Failure:
+                procs.kill(pid)
+
+    def log_tail(self):
+        with open(self._path("broker.log"), encoding="utf-8", errors="replace") as f:
+            return "".join(f.readlines()[-30:])
+
+    # --- administration: two requests are not worth a start of the JVM -----------------------
+
+    def _call(self, api, version, body):
+        name = b"webmond-tests"
+        request = struct.pack(">hhih", api, version, 1, len(name)) + name + body
+        with socket.create_connection(("127.0.0.1", self.ports["plain"]), 10) as s:
+            s.sendall(struct.pack(">i", len(request)) + request)
+            with s.makefile("rb") as answer:
+                size, _ = struct.unpack(">ii", answer.read(8))
+                return answer.read(size - 4)
+
+    def create_topic(self, name, partitions=3, config=None, only_validate=False):
+        """CreateTopics version 2; returns Kafka's error code, 0 is success."""
+        def string(s):
+            return struct.pack(">h", len(s)) + s.encode()
+
+        config = config or {}
+        body = struct.pack(">i", 1) + string(name) + struct.pack(">ihi", partitions, 1, 0)
+        body += struct.pack(">i", len(config))
+        for key, value in config.items():
+            body += string(key) + string(str(value))
+        body += struct.pack(">i?", 20000, only_validate)
+        answer = self._call(19, 2, body)
+        return struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name))[0]

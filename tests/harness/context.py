@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# What a scenario gets as `t`: a directory, servers, brokers and daemons, all of which are gone
+# when it ends, however it ends.
+
+import grp
+import os
+import pwd
+import random
+import shutil
+import tempfile
+
+from . import Failure, Skip, broker, daemon, mock, procs, records, sites
+
+ROOT = os.geteuid() == 0
+# existing users without rights; nothing is created as root
+USER = "nobody"
+CHECKER_USER = "daemon"
+
+
+class Shared:
+    """What lives as long as the run: the real broker, started when first asked for."""
+
+    def __init__(self, require_kafka):
+        self.require_kafka = require_kafka
+        self.directory = tempfile.mkdtemp(prefix="webmond-tests-")
+        os.chmod(self.directory, 0o755)
+        self.broker = None
+        self.no_broker = None  # why there is none
+
+    def kafka(self):
+        if self.no_broker is not None:
+            raise Skip(self.no_broker)
+        if self.broker is None:
+            try:
+                broker.fetch()
+            except Skip as e:
+                if self.require_kafka:
+                    raise Failure(f"real Kafka is required: {e}") from None
+                self.no_broker = str(e)
+                raise
+            self.broker = broker.Broker(os.path.join(self.directory, "kafka"))
+            self.broker.start()
+        elif self.broker.process.poll() is not None:
+            self.broker.start()  # a scenario has killed it
+        return self.broker
+
+    def pids(self):
+        return {self.broker.process.pid} if self.broker is not None else set()
+
+    def close(self):
+        if self.broker is not None:
+            self.broker.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Topic:
+    """A topic, and where it is."""
+
+    def __init__(self, name, arguments, partitions):
+        self.name = name
+        self.arguments = arguments
+        self.partitions = partitions
+
+    def records(self):
+        return records.read_topic(self.arguments, self.name)
+
+    def firsts(self):
+        return records.first_copies(self.records())
+
+    def wait(self, condition, seconds, what):
+        """Until `condition` of the records holds; returns them."""
+        found = []
+
+        def look():
+            found[:] = self.records()
+            return condition(found)
+
+        procs.wait_for(look, seconds, lambda: f"{what} ({len(found)} records are there)", 0.3)
+        return found
+
+    def check(self, **options):
+        return records.check(self.records(), self.partitions, **options)
+
+
+class Context:
+    def __init__(self, name, shared, seed):
+        self.name = name
+        self.shared = shared
+        self.random = random.Random(f"{seed} {name}")
+        self.directory = os.path.join(shared.directory, name)
+        os.mkdir(self.directory, 0o755)
+        self.daemons = []
+        self._close = []
+        self._topics = 0
+        self._notes = []
+
+    def note(self, text):
+        """A line for -v."""
+        self._notes.append(str(text))
+
+    @property
+    def notes(self):
+        return self._notes
+
+    # --- files -------------------------------------------------------------------------------
+
+    def path(self, *names):
+        return os.path.join(self.directory, *names)
+
+    def write(self, name, text, secret=False):
+        """A file; `secret`: only for us and the user that the daemon drops to."""
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        self.protect(path) if secret else os.chmod(path, 0o644)
+        return path
+
+    @staticmethod
+    def protect(path):
+        if ROOT:
+            os.chown(path, 0, pwd.getpwnam(USER).pw_gid)
+        os.chmod(path, 0o640 if ROOT else 0o600)
+
+    def own_directory(self, name):
+        """A directory that the daemon's user may write."""
+        path = self.path(name)
+        os.makedirs(path, exist_ok=True)
+        if ROOT:
+            shutil.chown(path, USER, grp.getgrgid(pwd.getpwnam(USER).pw_gid).gr_name)
+        os.chmod(path, 0o750)
+        return path
+
+    # --- servers -----------------------------------------------------------------------------
+
+    def nginx(self):
+        server = sites.Nginx(self.path("nginx"))
+        self._close.append(server.stop)
+        return server
+
+    def slow(self):
+        server = sites.Slow()
+        self._close.append(server.stop)
+        return server
+
+    def refused(self):
+        port = sites.Refused()
+        self._close.append(port.stop)
+        return port
+
+    def kafka(self):
+        return self.shared.kafka()
+
+    def mock(self):
+        cluster = mock.Mock()
+        self._close.append(cluster.stop)
+        return cluster
+
+    def topic(self, partitions=3, create=True, config=None):
+        """A new topic of the real broker."""
+        kafka = self.kafka()
+        self._topics += 1
+        name = f"{self.name}.{self._topics}"
+        if create:
+            code = kafka.create_topic(name, partitions, config)
+            if code != 0:
+                raise Failure(f"Kafka does not create the topic {name}: error {code}")
+        return Topic(name, ["-b", kafka.address()], partitions)
+
+    # --- the daemon --------------------------------------------------------------------------
+
+    def settings(self, site_list, topic=None, bootstrap=None, **others):
+        """
+        A whole configuration. `topic`: a Topic or a name, on `bootstrap` or the real broker;
+        `others` replace or, where both are dictionaries, extend what is set here.
+        """
+        settings = {
+            "instance": "test-1",
+            "location": "lab",
+            "user": USER if ROOT else None,
+            "pid_file": self.path("webmond.pid"),
+            "log": {"destination": "stderr", "level": "info"},
+            "workers": {"min": 2, "max": 8},
+            "spool": {"dir": self.own_directory("spool"), "max_mb": 64},
+        }
+        if topic is not None:
+            properties = [f"bootstrap.servers={bootstrap or self.kafka().address()}"]
+            settings["kafka"] = {"topic": getattr(topic, "name", topic), "properties": properties}
+        for name, value in others.items():
+            old = settings.get(name)
+            both = isinstance(old, dict) and isinstance(value, dict)
+            settings[name] = {**old, **value} if both else value
+        settings["sites"] = site_list
+        return settings
+
+    def daemon(self, settings, file=None):
+        """A daemon that is not started yet."""
+        d = daemon.Daemon(self.directory, settings, file)
+        self.daemons.append(d)
+        return d
+
+    def webmond(self, *arguments, timeout=60, **options):
+        """The program as a command; returns the finished process with its texts."""
+        return procs.run([daemon.binary(), *arguments], timeout=timeout, **options)
+
+    def close(self):
+        for d in self.daemons:
+            if d.process is not None and d.process.poll() is None:
+                d.process.kill()
+        for stop in reversed(self._close):
+            stop()
+        # whatever is left of the daemons has come to our init process
+        mine = {os.getpid(), *self.shared.pids()}
+        for pid in procs.descendants(os.getppid()):
+            if pid not in mine:
+                procs.kill(pid)
+        for d in self.daemons:
+            if d.process is not None:
+                d.process.wait()

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# The daemon under test: its configuration as a dictionary, its life, its processes and its log.
+
+import os
+import re
+import signal
+
+from . import Failure, procs, require
+
+READY = re.compile(r"webmond \S+ watches (\d+) sites .*epoch (\S+)")
+# at a stop running checks get 5 s and the flush 5 s; anything beyond this is a hang
+STOP_S = 20
+
+
+def binary():
+    """Where the program is: $WEBMOND, or the build in the tree."""
+    given = os.environ.get("WEBMOND")
+    top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    path = given or os.path.join(top, "webmond")
+    if os.access(path, os.X_OK):
+        return os.path.abspath(path)
+    raise Failure(f"no program to test: {given or 'set WEBMOND to the binary'}")
+
+
+def render(settings, indent=""):
+    """A dictionary in libconfig's words."""
+    return "".join(f"{indent}{name} = {_value(value, indent)};\n"
+                   for name, value in settings.items() if value is not None)
+
+
+def _value(value, indent):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, dict):
+        return "{\n" + render(value, indent + "\t") + indent + "}"
+    if all(isinstance(v, str) for v in value):
+        return "[ " + ", ".join(_value(v, indent) for v in value) + " ]"
+    inner = indent + "\t"
+    return "(\n" + ",\n".join(inner + _value(v, inner) for v in value) + "\n" + indent + ")"
+
+
+class Daemon:
+    """One daemon with its files in `directory`; it may be started again and again."""
+
+    def __init__(self, directory, settings, file=None):
+        self.directory = directory
+        self.settings = settings
+        self.file = file or os.path.join(directory, "webmond.conf")
+        self.log_file = os.path.join(directory, "webmond.log")
+        self.process = None  # in the foreground
+        self.pid = None
+        self.epoch = None
+        self.write_config()
+
+    def write_config(self, settings=None):
+        self.settings = settings or self.settings
+        with open(self.file + ".new", "w", encoding="utf-8") as f:
+            f.write(render(self.settings))
+        os.rename(self.file + ".new", self.file)
+
+    # --- life -----------------------------------------------------------------------------
+
+    def start(self, *options, foreground=True, wait=True, env=None, prefix=()):
+        """Start it, behind a command as `prefix`, and wait until it is ready. Returns self."""
+        mark = self.log_size()
+        argv = [*prefix, binary(), "-c", self.file, *options]
+        if not foreground:
+            with open(self.log_file, "ab") as log:
+                done = procs.spawn(argv, stdout=log, stderr=log, env=env)
+                code = done.wait(30)
+            require(code == 0, f"the starter exited with code {code}")
+            with open(self.settings["pid_file"], encoding="ascii") as f:
+                self.pid = int(f.read())
+            self.process = None
+        else:
+            with open(self.log_file, "ab") as log:
+                self.process = procs.spawn([*argv, "-f"], stdout=log, stderr=log, env=env)
+            self.pid = self.process.pid
+        if wait:
+            self.epoch = self.wait_log(READY, 15, mark).group(2)
+        return self
+
+    def signal(self, number):
+        procs.kill(self.pid, number)
+
+    def running(self):
+        if self.process is not None and self.process.poll() is not None:
+            return False
+        return self.pid is not None and procs.alive(self.pid)
+
+    def wait_end(self, seconds=STOP_S):
+        """Until it and all its processes have gone; returns the exit code in the foreground."""
+        procs.wait_for(lambda: not self.running(), seconds,
+                       lambda: f"webmond does not end; left: {self.roles()}")
+        procs.wait_for(lambda: not self._left_behind(), 3,
+                       lambda: f"left behind by webmond: {self._left_behind()}")
+        return self.process.wait() if self.process is not None else None
+
+    def stop(self, seconds=STOP_S):
+        self.roles()
+        self.signal(signal.SIGTERM)
+        code = self.wait_end(seconds)
+        require(code in (None, 0), f"webmond exited with code {code}")
+
+    def kill(self):
+        """All its processes at once, with SIGKILL, as good as it goes."""
+        pids = [self.pid, *procs.descendants(self.pid)]
+        for pid in pids:  # so that none sees another one's death
+            procs.kill(pid, signal.SIGSTOP)
+        for pid in pids:
+            procs.kill(pid)
+        procs.wait_for(lambda: not any(map(procs.alive, pids)), 5, "killed, but still there")
+        if self.process is not None:
+            self.process.wait()
+
+    # --- processes ---------------------------------------------------------------------------
+
+    def roles(self):
+        """PID by role: "supervisor", "publisher", "checker 1" …; the validator is left out."""
+        found = {"supervisor": self.pid}
+        for pid in procs.descendants(self.pid):
+            match = re.fullmatch(r"webmond: (publisher|checker \d+)", procs.cmdline(pid))
+            if match:
+                found[match.group(1)] = pid
+        self._seen = set(found.values()) | getattr(self, "_seen", set())
+        return found
+
+    def checkers(self):
+        return [pid for role, pid in self.roles().items() if role.startswith("checker")]
+
+    def publisher(self):
+        """The PID of the publisher; waits for one that is on its way."""
+        return procs.wait_for(lambda: self.roles().get("publisher"), 10, "there is no publisher")
+
+    def _left_behind(self):
+        """Processes that we have seen and that still bear webmond's title."""
+        return {pid: procs.cmdline(pid) for pid in getattr(self, "_seen", set())
+                if procs.alive(pid) and procs.cmdline(pid).startswith("webmond")}
+
+    # --- log ---------------------------------------------------------------------------------
+
+    def log_size(self):
+        try:
+            return os.path.getsize(self.log_file)
+        except FileNotFoundError:
+            return 0
+
+    def log(self, start=0):
+        try:
+            with open(self.log_file, "rb") as f:
+                f.seek(start)
+                return f.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def wait_log(self, pattern, seconds, start=0):
+        """Until a line of the log matches; returns the match. `start`: an earlier log_size()."""
+        def look():
+            found = re.search(pattern, self.log(start))
+            if not found and self.process is not None and self.process.poll() is not None:
+                raise Failure(f"webmond exited with code {self.process.returncode} before its "
+                              f"log said {getattr(pattern, 'pattern', pattern)!r}")
+            return found
+
+        return procs.wait_for(look, seconds, lambda: "the log does not say "
+                              f"{getattr(pattern, 'pattern', pattern)!r}")
+
+    def reload(self, settings=None, good=True):
+        """HUP, and wait for its outcome."""
+        mark = self.log_size()
+        if settings is not None:
+            self.write_config(settings)
+        self.signal(signal.SIGHUP)
+        self.wait_log(r"reloaded: \d+ sites" if good else "reload failed", 10, mark)

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# Processes: starting them so that nothing stays behind, and looking at them through /proc.
+
+import ctypes
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import time
+
+from . import Failure
+
+_libc = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def wait_for(condition, seconds, what, pause=0.05):
+    """Poll `condition` until it returns something true; returns that."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failure(f"timed out after {seconds} s: {what() if callable(what) else what}")
+        time.sleep(pause)
+
+
+def free_ports(count, address="127.0.0.1"):
+    """
+    Ports that nobody uses now, below the range of outgoing connections: the many short
+    connections of a test must not take the port of a server that is about to restart.
+    """
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        low = int(f.read().split()[0])
+    held, ports = [], []
+    while len(ports) < count:
+        s = socket.socket()
+        try:
+            s.bind((address, random.randrange(10000, max(low, 20000))))
+        except OSError:
+            s.close()
+            continue
+        held.append(s)
+        ports.append(s.getsockname()[1])
+    for s in held:
+        s.close()
+    return ports
+
+
+def spawn(argv, **options):
+    """As Popen; the process leads a group of its own and dies with us."""
+    parent = os.getpid()
+
+    def child():
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    options.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.Popen(argv, start_new_session=True, preexec_fn=child, **options)
+
+
+def run(argv, timeout=60, **options):
+    """As subprocess.run with captured text output; a process that hangs fails the scenario."""
+    options.setdefault("stdin", subprocess.DEVNULL)
+    try:
+        return subprocess.run(argv, timeout=timeout, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, errors="replace", check=False,
+                              **options)
+    except subprocess.TimeoutExpired as e:
+        raise Failure(f"{' '.join(map(str, argv))}: still running after {timeout} s") from e
+
+
+def end(process, seconds=5, first=signal.SIGTERM):
+    """End a child of ours with its whole group; returns its exit status."""
+    if process.poll() is None:
+        try:
+            process.send_signal(first)
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    return process.wait()
+
+
+class Stat:
+    """What /proc/PID/stat says."""
+
+    def __init__(self, pid, text):
+        self.pid = pid
+        fields = text[text.rindex(")") + 2:].split()
+        self.state = fields[0]
+        self.ppid = int(fields[1])
+        self.utime, self.stime, self.cutime, self.cstime = (int(f) for f in fields[11:15])
+        self.start = int(fields[19])
+
+    @property
+    def own_ticks(self):
+        return self.utime + self.stime
+
+    @property
+    def ticks(self):
+        """Own and of all children that it has waited for."""
+        return self.own_ticks + self.cutime + self.cstime
+
+
+def stat(pid):
+    """The Stat of a process that exists and is no zombie, else None."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            s = Stat(pid, f.read())
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if s.state in "ZX" else s
+
+
+def alive(pid):
+    return stat(pid) is not None
+
+
+def all_stats():
+    found = (stat(int(name)) for name in os.listdir("/proc") if name.isdigit())
+    return {s.pid: s for s in found if s is not None}
+
+
+def descendants(root):
+    """The PIDs below `root`, itself not included, parents first."""
+    children = {}
+    for s in all_stats().values():
+        children.setdefault(s.ppid, []).append(s.pid)
+    found, queue = [], [root]
+    while queue:
+        below = sorted(children.get(queue.pop(0), []))
+        found += below
+        queue += below
+    return found
+
+
+def cmdline(pid):
+    """The command line or title of a process; "" when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def status_field(pid, name):
+    """A line of /proc/PID/status without its name."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+        for line in f:
+            if line.startswith(name + ":"):
+                return line.split(":", 1)[1].strip()
+    return None
+
+
+def open_files(pid):
+    """Descriptor → what it leads to, of another process."""
+    files = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            files[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except OSError:
+            pass
+    return files
+
+
+def kill(pid, signal_number=signal.SIGKILL):
+    try:
+        os.kill(pid, signal_number)
+    except ProcessLookupError:
+        pass
+
+
+def under_init(main):
+    """
+    Run main() in a child, and be the init process for all that it leaves behind: orphans come
+    to us, are reaped here, and do not outlive it. Returns what main() returned.
+    """
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        os._exit(_guarded(main))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda n, frame: kill(child, n))
+    code, over = 1, False
+    while True:
+        try:
+            pid, wait_status = os.wait()
+        except ChildProcessError:
+            return code
+        if pid == child:
+            over = True
+            code = os.waitstatus_to_exitcode(wait_status)
+            code = code if code >= 0 else 128 - code
+        # at each death once more: one that was just killed may have forked before
+        for left in descendants(os.getpid()) if over else ():
+            kill(left)
+
+
+def _guarded(main):
+    def stop(number, frame):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        return 130
+    except BaseException:  # pylint: disable=broad-except
+        import traceback
+        traceback.print_exc()
+        return 1
+
+
+def read_line(stream, seconds, what):
+    """One line from an unbuffered binary pipe, with a limit of time."""
+    line = b""
+    end_at = time.monotonic() + seconds
+    while not line.endswith(b"\n"):
+        left = end_at - time.monotonic()
+        if left <= 0 or not select.select([stream], [], [], left)[0]:
+            raise Failure(f"{what}: no answer within {seconds} s (got {line!r})")
+        byte = os.read(stream.fileno(), 1)
+        if not byte:
+            raise Failure(f"{what}: ended (got {line!r})")
+        line += byte
+    return line.decode("utf-8", "replace").rstrip("\n")

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# Records: reading them from a topic with kcat, and the checker of what webmond promises about
+# them. The promises stand in webmond(8); here each is one function that lists what breaks it.
+
+import json
+import os
+import sys
+from collections import defaultdict
+from datetime import datetime, timezone
+
+from . import Failure, procs
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+import schema  # noqa: E402  pylint: disable=wrong-import-position
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+with open(os.path.join(ROOT, "etc", "check-result.v1.schema.json"), encoding="utf-8") as _f:
+    SCHEMA = json.load(_f)
+
+PHASES = ("dns_ms", "connect_ms", "tls_ms", "wait_ms", "receive_ms")
+# numbers have three decimals; times of day are in milliseconds, and the clock that shows them may
+# be corrected by a few while a check waits
+ROUNDING_MS = 0.001
+TIME_OF_DAY_MS = 10.0
+# in bytes; the schema can only count characters
+CAPS = {"site": 64, "url": 1024, "instance": 64, "location": 64, "labels": 256,
+        "error_message": 384, "failed_regex": 128, "final_url": 512}
+RECORD_MAX = 4096
+
+
+def milliseconds(text):
+    """An RFC 3339 time as milliseconds since 1970."""
+    at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    return round(at.timestamp() * 1000)
+
+
+class Record:
+    """One message of the topic; `data` is its JSON object."""
+
+    def __init__(self, envelope):
+        self.partition = envelope["partition"]
+        self.offset = envelope["offset"]
+        self.timestamp = envelope["ts"]
+        self.timestamp_type = envelope["tstype"]
+        headers = envelope.get("headers", [])
+        self.headers = list(zip(headers[::2], headers[1::2]))
+        self.key = envelope["key"]
+        self.payload = envelope["payload"]
+        self.data = schema.parse(self.payload)
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["data"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def slot(self):
+        return milliseconds(self.data["scheduled_at"])
+
+    @property
+    def content(self):
+        """What a repeat must share to the byte."""
+        return self.key, self.payload, self.timestamp, tuple(self.headers)
+
+    def __repr__(self):
+        d = self.data
+        return f"{d['id']} {d['site']} {d['scheduled_at']} {d['status']}/{d['error_type']}"
+
+
+def read_topic(arguments, topic, timeout=60):
+    """All records of a topic, by partition and offset; `arguments`: how kcat finds the broker."""
+    done = procs.run(["kcat", "-q", *arguments, "-C", "-t", topic, "-o", "beginning", "-e", "-J",
+                      "-X", "fetch.wait.max.ms=20", "-X", "check.crcs=true"], timeout=timeout)
+    if done.returncode != 0:
+        raise Failure(f"kcat: {done.stderr.strip()}")
+    found = []
+    for line in done.stdout.splitlines():
+        try:
+            found.append(Record(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as e:
+            raise Failure(f"not a record ({e}): {line}") from None
+    return sorted(found, key=lambda r: (r.partition, r.offset))
+
+
+def from_lines(text):
+    """What --stdout printed, as records of one partition; they have no envelope to check."""
+    found = []
+    for number, line in enumerate(text.splitlines()):
+        try:
+            found.append(Record({"partition": 0, "offset": number, "ts": None, "tstype": None,
+                                 "key": None, "payload": line}))
+        except ValueError as e:
+            raise Failure(f"not a record ({e}): {line}") from None
+    return found
+
+
+def first_copies(records):
+    seen = {}
+    for r in records:
+        seen.setdefault(r.id, r)
+    return list(seen.values())
+
+
+def by_site(firsts):
+    sites = defaultdict(list)
+    for r in firsts:
+        sites[r.site].append(r)
+    return sites
+
+
+def missing_slots(firsts):
+    """
+    Slots that have no record although the site's neighbours have one. A restart leaves such gaps
+    by design, anything else must not.
+    """
+    gaps = []
+    for found in by_site(firsts).values():
+        for before, after in zip(found, found[1:]):
+            step = round(before.interval_s * 1000)
+            if before.interval_s == after.interval_s and after.slot - before.slot != step:
+                gaps.append(f"{before} … {after}")
+    return gaps
+
+
+# --- the promises -----------------------------------------------------------------------------
+
+def wrong_with(data):
+    """What is wrong with one record by itself."""
+    wrong = schema.validate(SCHEMA, data)
+    if wrong:
+        return wrong  # the rest relies on types
+    if list(data) != list(SCHEMA["properties"]):
+        wrong.append(f"the keys are not those of the schema, in its order: {list(data)}")
+    if data["id"] != f"{data['epoch']}-{data['seq']}":
+        wrong.append("id is not epoch-seq")
+    for name, cap in CAPS.items():
+        if len((data[name] or "").encode()) > cap:
+            wrong.append(f"{name} has more than {cap} bytes")
+    phases = [data[p] for p in PHASES if data[p] is not None]
+    if phases and data["elapsed_ms"] is None:
+        wrong.append("phases without elapsed_ms")
+    elif phases and abs(sum(phases) - data["elapsed_ms"]) > ROUNDING_MS * (len(phases) + 1):
+        wrong.append(f"the phases add up to {sum(phases):.3f}, not {data['elapsed_ms']}")
+    if (data["started_at"] is None) != (data["lateness_ms"] is None):
+        wrong.append("started_at and lateness_ms: one is null, the other is not")
+    elif data["started_at"] is not None:
+        late = milliseconds(data["started_at"]) - milliseconds(data["scheduled_at"])
+        if abs(late - data["lateness_ms"]) > TIME_OF_DAY_MS:
+            wrong.append(f"lateness_ms is {data['lateness_ms']}, started - scheduled is {late}")
+        if data["lateness_ms"] < 0:
+            wrong.append(f"started {-data['lateness_ms']} ms before its slot")
+    if data["response_time_ms"] is not None and data["response_time_ms"] != data["elapsed_ms"]:
+        wrong.append("response_time_ms is not elapsed_ms")
+    redirect_ms, redirects = data["redirect_ms"], data["redirects"]
+    if redirect_ms is not None and redirect_ms > (data["elapsed_ms"] if redirects else 0):
+        wrong.append(f"redirect_ms is {redirect_ms} after {redirects} redirects")
+    if (data["final_url"] is not None) != bool(redirects):
+        wrong.append(f"{redirects} redirects, but final_url is {data['final_url']}")
+    return wrong
+
+
+def _payloads(records):
+    for r in records:
+        yield from (f"{r}: {w}" for w in wrong_with(r.data))
+        if len(r.payload.encode()) > RECORD_MAX:
+            yield f"{r}: {len(r.payload.encode())} bytes"
+
+
+def _envelopes(records, partitions):
+    for r in records:
+        if r.key != r.site:
+            yield f"{r}: the key is {r.key!r}"
+        if partitions and r.partition != murmur2_partition(r.key, partitions):
+            yield f"{r}: in partition {r.partition}, where Java would not put it"
+        if r.timestamp_type != "create" or r.timestamp != r.slot:
+            yield f"{r}: the timestamp is {r.timestamp_type} {r.timestamp}, not {r.slot}"
+        expected = {"content-type": "application/json", "ce_specversion": "1.0", "ce_id": r.id,
+                    "ce_source": r.instance, "ce_type": "webmond.check.v1",
+                    "ce_time": r.scheduled_at}
+        if dict(r.headers) != expected or len(r.headers) != len(expected):
+            yield f"{r}: the headers are {r.headers}"
+
+
+def _contents(records):
+    contents = {}
+    for r in records:
+        if contents.setdefault(r.id, r.content) != r.content:
+            yield f"{r.id} has two contents:\n    {contents[r.id]}\n    {r.content}"
+
+
+def _holes(firsts):
+    epochs = defaultdict(set)
+    given_up = defaultdict(set)
+    for r in firsts:
+        epochs[r.epoch].add(r.seq)
+        if r.error_type == "dropped":
+            if r.dropped_through < r.seq:
+                yield f"{r}: dropped_through is {r.dropped_through}"
+            given_up[r.epoch].update(range(r.seq, r.dropped_through + 1))
+    for epoch, seqs in epochs.items():
+        holes = sorted(set(range(max(seqs) + 1)) - seqs - given_up[epoch])
+        if holes:
+            yield (f"epoch {epoch}: {len(holes)} holes in seq 0 to {max(seqs)}: "
+                   f"{', '.join(map(str, holes[:20]))}")
+
+
+def _order(firsts):
+    last = {}
+    for r in firsts:
+        before = last.get(r.site)
+        if before is not None and r.slot <= before.slot:
+            yield f"{r} stands behind {before}"
+        if before is not None and before.epoch == r.epoch and r.seq <= before.seq:
+            yield f"{r} stands behind {before}"
+        last[r.site] = r
+
+
+def _grid(firsts):
+    """Slots of a site lie on one grid as long as its interval is the same."""
+    phases = {}
+    for r in firsts:
+        interval = round(r.interval_s * 1000)
+        phase = phases.setdefault((r.site, interval), r.slot % interval)
+        if r.slot % interval != phase:
+            yield f"{r}: off the grid of {interval} ms, phase {r.slot % interval} not {phase}"
+
+
+class Summary:
+    def __init__(self, records, firsts):
+        self.records = len(records)
+        self.firsts = firsts
+        self.repeats = len(records) - len(firsts)
+        self.epochs = len({r.epoch for r in firsts})
+        self.words = defaultdict(int)
+        for r in firsts:
+            self.words[r.error_type or "up"] += 1
+
+    def __str__(self):
+        words = ", ".join(f"{n} {w}" for w, n in sorted(self.words.items()))
+        return (f"{len(self.firsts)} records in {self.epochs} epochs, {self.repeats} repeats: "
+                f"{words}")
+
+
+def check(records, partitions=None, at_least=1, envelopes=True):
+    """Hold a topic against everything that is promised; returns a Summary."""
+    firsts = first_copies(records)
+    wrong = list(_payloads(records))
+    if envelopes:
+        wrong += _envelopes(records, partitions)
+    for promise in (_contents(records), _holes(firsts), _order(firsts), _grid(firsts)):
+        wrong += promise
+    if len(firsts) < at_least:
+        wrong.append(f"{len(firsts)} records, at least {at_least} were expected")
+    if wrong:
+        more = f"\n  and {len(wrong) - 15} more" if len(wrong) > 15 else ""
+        raise Failure(f"{Summary(records, firsts)}\n  " + "\n  ".join(wrong[:15]) + more)
+    return Summary(records, firsts)
+
+
+def murmur2_partition(key, partitions):
+    """Where Java's default partitioner puts a key."""
+    data, m, r = key.encode(), 0x5BD1E995, 24
+    h = (0x9747B28C ^ len(data)) & 0xFFFFFFFF
+    for i in range(0, len(data) - 3, 4):
+        k = int.from_bytes(data[i:i + 4], "little") * m & 0xFFFFFFFF
+        k = (k ^ (k >> r)) * m & 0xFFFFFFFF
+        h = (h * m & 0xFFFFFFFF) ^ k
+    rest = data[len(data) & ~3:]
+    if rest:
+        h = (h ^ int.from_bytes(rest, "little")) * m & 0xFFFFFFFF
+    h = (h ^ (h >> 13)) * m & 0xFFFFFFFF
+    h ^= h >> 15
+    return (h & 0x7FFFFFFF) % partitions

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# What users and scripts see: options, exit codes, the PID file, the messages about mistakes.
+
+import glob
+import os
+import re
+import signal
+import socket
+import subprocess
+
+from harness import Skip, context, needs, procs, records, require
+from harness.daemon import STOP_S, binary
+from harness.sites import site
+
+OK, NOT_UP, USAGE, UNAVAILABLE, CANNOT_CREATE, RUNNING, PERMISSION, CONFIG = (
+    0, 1, 64, 69, 73, 75, 77, 78)
+
+
+def expect(done, code, text=None, stream="stderr"):
+    """A finished command ended with `code` and said `text` (a regular expression)."""
+    said = getattr(done, stream)
+    require(done.returncode == code,
+            f"{done.args[1:]}: exit code {done.returncode}, not {code}\n{done.stderr}")
+    require(text is None or re.search(text, said), f"{done.args[1:]}: no {text!r} in {said!r}")
+    return done
+
+
+def simple(t, **others):
+    """Settings with one site, and Kafka at an address where nobody listens."""
+    refused = t.refused()
+    return t.settings([site("one", refused.url())], "nowhere", f"127.0.0.1:{refused.port}",
+                      **others)
+
+
+def test_options(t):
+    expect(t.webmond("-V"), OK, r"^webmond \d+\.\d+", "stdout")
+    expect(t.webmond("--version"), OK, r"librdkafka.*\d", "stdout")
+    for option in ("-h", "--help"):
+        expect(t.webmond(option), OK, r"--once", "stdout")
+    for wrong in (["--nonsense"], ["-c"], ["-Z"], ["-f", "surplus"]):
+        expect(t.webmond(*wrong), USAGE, r"webmond")
+
+
+def test_config_test(t):
+    file = t.daemon(simple(t)).file
+    expect(t.webmond("-t", "-c", file), OK)
+    expect(t.webmond("-t", "-c", t.path("absent.conf")), CONFIG, "absent.conf.*No such file")
+    expect(t.webmond("-t", "-c", t.directory), CONFIG)
+    broken = t.write("broken.conf", 'sites = (\n  { name = "a"; url = "ftp://x/"; colour = 1; },\n'
+                     '  { name = "a"; url = "http://ok/"; interval = 0; }\n);\nnonsense = 1;\n')
+    done = expect(t.webmond("-t", "-c", broken), CONFIG)
+    for line, words in ((2, "colour"), (3, "interval"), (3, '"a"'), (5, "nonsense")):
+        require(re.search(rf"broken\.conf:{line}: .*{words}", done.stderr),
+                f"line {line}, {words} is not in {done.stderr!r}")
+    for name, code in (("-f", CONFIG), ("--once", CONFIG)):
+        expect(t.webmond(name, "-c", broken), code, "colour")
+    if context.ROOT:
+        nobody = t.daemon(simple(t, user="no-such-user-here"), t.path("user.conf")).file
+        expect(t.webmond("-t", "-c", nobody), CONFIG, "no-such-user-here.*useradd")
+
+
+@needs("kafka")
+def test_kafka_test(t):
+    topic = t.topic()
+    settings = t.settings([site("one", "http://127.0.0.1:1/")], topic)
+    expect(t.webmond("-T", "-c", t.daemon(settings).file), OK)
+    settings["kafka"]["topic"] = "not.there"
+    expect(t.webmond("-T", "-c", t.daemon(settings).file), UNAVAILABLE, "not.there")
+    expect(t.webmond("-t", "-c", t.daemons[-1].file), OK)
+
+
+def test_kafka_test_without_broker(t):
+    expect(t.webmond("-T", "-c", t.daemon(simple(t)).file), UNAVAILABLE, "refused")
+
+
+def test_once(t):
+    nginx = t.nginx()
+    good = nginx.many(3)
+    bad = [site("broken", nginx.url("down/x")), site("refused", t.refused().url())]
+    d = t.daemon(simple(t))
+    d.write_config({**d.settings, "sites": good + bad})
+    table = expect(t.webmond("--once", "-c", d.file), NOT_UP)
+    require(table.stdout.startswith("SITE"), table.stdout)
+    for s in good:
+        require(re.search(rf"^{s['name']} +up +200 +[0-9.]+ *$", table.stdout, re.M), table.stdout)
+    require(re.search(r"^broken +down +500 .*http_status: .*500", table.stdout, re.M), table.stdout)
+    require(re.search(r"^refused +down +- .*connect: ", table.stdout, re.M), table.stdout)
+    require(len(table.stdout.splitlines()) == 6, table.stdout)
+
+    some = expect(t.webmond("-1", "-c", d.file, "up-000", "up-002"), OK)
+    require(len(some.stdout.splitlines()) == 3 and "up-001" not in some.stdout, some.stdout)
+    expect(t.webmond("--once", "-c", d.file, "up-000", "stranger"), USAGE, "stranger")
+
+    lines = expect(t.webmond("--once", "--stdout", "-c", d.file), NOT_UP)
+    summary = records.check(records.from_lines(lines.stdout), at_least=5, envelopes=False)
+    require(len(summary.firsts) == 5 and summary.words["up"] == 3, str(summary))
+    require(not os.listdir(t.path("spool")), "--once has written to the spool")
+    require(not os.path.exists(t.path("webmond.pid")), "--once has written the PID file")
+
+
+def test_without_kafka_section(t):
+    d = t.daemon(t.settings(t.nginx().many(5)))
+    expect(t.webmond("-t", "-c", d.file), OK)
+    expect(t.webmond("-c", d.file), CONFIG, "kafka")
+    expect(t.webmond("--once", "-c", d.file), OK)
+    for options in (["-f"], ["--stdout"], ["-f", "--stdout"]):
+        with open(t.path("err"), "w+b") as err:
+            process = procs.spawn([binary(), "-c", d.file, *options], stdout=subprocess.PIPE,
+                                  stderr=err, bufsize=0)
+            lines = [procs.read_line(process.stdout, 10, "standard output") for _ in range(8)]
+            process.send_signal(signal.SIGTERM)
+            rest = process.stdout.read().decode()
+            code = process.wait(STOP_S)
+            err.seek(0)
+            require(code == 0, f"{options}: exit code {code}: {err.read().decode()}")
+        found = records.from_lines("\n".join(lines) + "\n" + rest)
+        records.check(found, at_least=8, envelopes=False)
+    require(not os.listdir(t.path("spool")), "there is a spool")
+
+
+def test_reader_of_stdout_is_slow_or_leaves(t):
+    d = t.daemon(t.settings(t.nginx().many(200), workers={"min": 2, "max": 2}))
+    read_end, write_end = os.pipe()
+    process = procs.spawn([binary(), "-c", d.file, "--stdout"], stdout=write_end,
+                          stderr=subprocess.DEVNULL)
+    os.close(write_end)
+    procs.time.sleep(6)  # 64 KiB of pipe and the results pipe fill up
+    text = b""
+    with open(read_end, "rb", buffering=0) as reader:
+        while text.count(b"\n") < 1500:
+            piece = reader.read(65536)
+            require(piece, "it ended")
+            text += piece
+        summary = records.check(records.from_lines(text[:text.rindex(b"\n")].decode()),
+                                envelopes=False)
+        t.note(summary)
+    require(process.wait(STOP_S) == 0, "not 0 after the reader has left")
+
+
+def test_daemon_and_pid_file(t):
+    settings = simple(t)
+    d = t.daemon(settings)
+    # a stale file that names a process which is not ours
+    stranger = procs.spawn(["sleep", "600"])
+    t.write("webmond.pid", f"{stranger.pid}\n")
+    d.start(foreground=False)
+    require(d.pid != stranger.pid and procs.cmdline(d.pid) == "webmond: supervisor",
+            f"PID {d.pid} is {procs.cmdline(d.pid)!r}")
+    require(os.stat(settings["pid_file"]).st_mode & 0o777 == 0o644, "the PID file is not 0644")
+    require(os.getsid(d.pid) != os.getsid(0) and os.getpgid(d.pid) != os.getpgid(0),
+            "it is not in a session of its own")
+    require(os.readlink(f"/proc/{d.pid}/cwd") == "/", "it does not stand in /")
+
+    second = expect(t.webmond("-c", d.file), RUNNING, f"{d.pid}")
+    require(second.stdout == "", second.stdout)
+    expect(t.webmond("-c", d.file, "-f"), RUNNING)
+    require(d.running() and procs.alive(stranger.pid), "the second start did harm")
+    with open(settings["pid_file"], encoding="ascii") as f:
+        require(int(f.read()) == d.pid, "the PID file has changed")
+
+    d.stop()
+    require(not os.path.exists(settings["pid_file"]), "the PID file is left behind")
+    require(procs.alive(stranger.pid), "the stranger is dead")
+    procs.end(stranger)
+
+
+def test_two_with_one_spool(t):
+    settings = simple(t)
+    d = t.daemon(settings).start()
+    other = t.daemon({**settings, "pid_file": t.path("other.pid")}, t.path("other.conf"))
+    expect(t.webmond("-c", other.file, timeout=STOP_S), RUNNING, "spool.*in use")
+    require(not os.path.exists(t.path("other.pid")), "a PID file is left behind")
+    d.stop()
+
+
+def test_starter_tells_what_went_wrong(t):
+    settings = simple(t)
+    broken = t.write("broken.conf", "sites = ( { name = 1; } );\n")
+    expect(t.webmond("-c", broken), CONFIG, r"broken\.conf:1: ")
+    for what, changed in {
+        "spool": {"spool": {"dir": t.path("not/there")}},
+        "PID file": {"pid_file": t.path("not/there.pid")},
+    }.items():
+        file = t.daemon({**settings, **changed}, t.path("changed.conf")).file
+        for mode in ([], ["-f"]):
+            done = t.webmond("-c", file, *mode, timeout=STOP_S)
+            expect(done, CANNOT_CREATE, "not/there")
+            t.note(f"{what}: {done.stderr.strip().splitlines()[-1]}")
+    require(not os.path.exists(settings["pid_file"]), "a PID file is left behind")
+    if context.ROOT:
+        os.chmod(t.path("spool"), 0o500)
+        os.chown(t.path("spool"), 0, 0)
+        expect(t.webmond("-c", t.daemon(settings).file), CANNOT_CREATE, "spool")
+
+
+@needs("root")
+def test_root_that_may_not_drop(t):
+    file = t.daemon(simple(t)).file
+    for options in (["-t"], [], ["-f"]):
+        done = procs.run(["setpriv", "--bounding-set=-setuid,-setgid", binary(), "-c", file,
+                          *options])
+        expect(done, PERMISSION, "nobody")
+
+
+def test_files_that_others_may_read(t):
+    properties = t.write("kafka.properties", "bootstrap.servers=127.0.0.1:1\n"
+                         "security.protocol=SASL_SSL\nsasl.mechanisms=PLAIN\n"
+                         "sasl.username=u\nsasl.password=canary-6b1f\n")
+    d = t.daemon(simple(t, kafka={"properties": [], "properties_file": "kafka.properties"}))
+    done = expect(t.webmond("-t", "-c", d.file), CONFIG, r"kafka\.properties:\d+: ")
+    require("canary-6b1f" not in done.stderr + done.stdout, "the password is shown")
+    t.protect(properties)
+    expect(t.webmond("-t", "-c", d.file), OK)
+    d.write_config(simple(t, kafka={"properties": ["sasl.password=canary-6b1f"]}))
+    done = expect(t.webmond("-t", "-c", d.file), CONFIG, "properties_file")
+    require("canary-6b1f" not in done.stderr + done.stdout, "the password is shown")
+
+
+def test_hostile_environment(t):
+    d = t.daemon({**simple(t), "sites": t.nginx().many(1)})
+    env = {"http_proxy": "http://127.0.0.1:1/", "https_proxy": "http://127.0.0.1:1/",
+           "all_proxy": "http://127.0.0.1:1/", "SSLKEYLOGFILE": t.path("keys"),
+           "SSL_CERT_FILE": "/nowhere", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu",
+           "HOME": "/nowhere", "PATH": ""}
+    lines = expect(t.webmond("--once", "--stdout", "-c", d.file, env=env), OK)
+    records.check(records.from_lines(lines.stdout), envelopes=False)
+    require(not os.path.exists(t.path("keys")), "TLS keys were written")
+    # closed descriptors 0 to 2, and no working directory
+    gone = t.path("gone")
+    os.mkdir(gone)
+    done = procs.run(["sh", "-c", 'cd "$1" && rmdir "$1" && exec "$2" -c "$3" -t <&- >&- 2>&-',
+                      "sh", gone, binary(), d.file])
+    expect(done, OK)
+
+
+def test_service_manager(t):
+    """Type=notify: READY, RELOADING, STOPPING, and the status line."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(t.path("notify"))
+        notify.settimeout(10)
+        d = t.daemon(simple(t)).start(env={"NOTIFY_SOCKET": t.path("notify")})
+        said = []
+
+        def hear(word):
+            while not any(word in s.splitlines() for s in said):
+                try:
+                    said.append(notify.recv(4096).decode())
+                except socket.timeout:
+                    require(False, f"no {word} in {said}")
+
+        hear("READY=1")
+        said.clear()
+        d.signal(signal.SIGHUP)
+        hear("RELOADING=1")
+        hear("READY=1")
+        d.signal(signal.SIGTERM)
+        hear("STOPPING=1")
+        d.wait_end()
+
+
+def test_corpus(t):
+    """tests/configs: what is wrong with each file stands in its comments."""
+    files = sorted(glob.glob(os.path.join(records.ROOT, "tests", "configs", "*")))
+    if not files:
+        raise Skip("no tests/configs")
+    wrong, count = [], 0
+    for path in files:
+        name = os.path.basename(path)
+        file = os.path.join(path, "webmond.conf") if os.path.isdir(path) else path
+        if not file.endswith(".conf") or not os.path.exists(file):
+            continue
+        count += 1
+        wrong += [f"{name}: {w}" for w in _corpus_file(t, name, file)]
+    require(not wrong, "\n  ".join([f"{len(wrong)} of {count} files:", *wrong]))
+    t.note(f"{count} files")
+
+
+def _corpus_file(t, name, file):
+    with open(file, encoding="utf-8", errors="replace") as f:
+        text = f.read()
+    expected = re.findall(r"#\s*expect(?:-validate)?:\s*(?:([^:\s]*):)?(\d+):\s*(.*?)\s*$", text,
+                          re.M)
+    # as another user than root: then `user` is of no interest
+    command = ["setpriv", "--reuid=65534", "--clear-groups"] if context.ROOT else []
+    done = procs.run([*command, binary(), "-t", "-c", file])
+    if name.startswith("valid"):
+        return [] if done.returncode == OK else [f"exit {done.returncode}: {done.stderr}"]
+    wrong = [] if done.returncode == CONFIG else [f"exit {done.returncode}"]
+    lines = done.stderr.splitlines()
+    for where, number, fragment in expected:
+        where = where or os.path.basename(file)
+        if not any(re.match(rf".*{re.escape(where)}:{number}: ", line) and fragment in line
+                   for line in lines):
+            wrong.append(f"nothing about line {number}, {fragment!r}, in {lines}")
+    return wrong or ([] if expected else ["the file expects nothing"])

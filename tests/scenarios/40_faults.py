@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# Kill and stop everything that can be killed and stopped, under load, and count afterwards: no
+# hole, no second content. Two hundred checks a second, real Kafka.
+
+import signal
+import time
+
+from harness import needs, procs, records, require
+from harness.sites import site
+
+ROUNDS = 5
+
+
+def loaded(t):
+    """
+    A daemon under load, its topic, and the web server. A few of the sites are slow, so that there
+    is always a check that runs.
+    """
+    nginx, slow, topic = t.nginx(), t.slow(), t.topic()
+    sites = [*nginx.many(200), *(site(f"slow-{n}", slow.url(f"delay/300/{n}")) for n in range(15))]
+    d = t.daemon(t.settings(sites, topic, workers={"min": 4, "max": 16}))
+    return d.start(), topic, nginx
+
+
+def moment(t, longest=1.5):
+    time.sleep(0.2 + t.random.random() * longest)
+
+
+def finish(t, d, topic, at_least):
+    d.stop()
+    summary = topic.check(at_least=at_least)
+    t.note(summary)
+    return summary
+
+
+def seen_by_sites(nginx, summary, allowance=0):
+    """Every request that nginx has seen is in a record; `allowance`: but for so many."""
+    started = {}
+    for r in summary.firsts:
+        if r.started_at is not None:
+            started[r.site] = started.get(r.site, 0) + 1
+    hits = nginx.hits()
+    surplus = {path: n - started.get(path.rsplit("/", 1)[1], 0) for path, n in hits.items()}
+    more = sum(max(n, 0) for n in surplus.values())
+    require(more <= allowance, f"{more} requests of {sum(hits.values())} have no record")
+
+
+@needs("kafka")
+def test_kill_checkers(t):
+    d, topic, nginx = loaded(t)
+    for _ in range(ROUNDS):
+        moment(t)
+        procs.kill(t.random.choice(d.checkers()))
+    moment(t)
+    summary = finish(t, d, topic, 600)
+    require(summary.epochs == 1 and not records.missing_slots(summary.firsts),
+            records.missing_slots(summary.firsts))
+    seen_by_sites(nginx, summary)
+
+
+@needs("kafka")
+def test_kill_publisher(t):
+    d, topic, nginx = loaded(t)
+    for _ in range(ROUNDS):
+        moment(t)
+        procs.kill(d.publisher())
+    moment(t)
+    summary = finish(t, d, topic, 600)
+    require(summary.epochs == 1 and not records.missing_slots(summary.firsts),
+            records.missing_slots(summary.firsts))
+    seen_by_sites(nginx, summary)
+
+
+@needs("kafka")
+def test_kill_supervisor(t):
+    d, topic, nginx = loaded(t)
+    for _ in range(ROUNDS):
+        moment(t)
+        others = [pid for role, pid in d.roles().items() if role != "supervisor"]
+        procs.kill(d.pid)
+        d.process.wait()
+        if t.random.random() < 0.5:  # else the new one meets what is left of the old
+            procs.wait_for(lambda: not any(map(procs.alive, others)), 10,
+                           lambda: f"orphans stay: {[procs.cmdline(p) for p in others]}")
+        d.start()
+    moment(t)
+    summary = finish(t, d, topic, 600)
+    require(summary.epochs == ROUNDS + 1, f"{summary.epochs} epochs")
+    seen_by_sites(nginx, summary)
+
+
+@needs("kafka")
+def test_kill_all_at_once(t):
+    d, topic, nginx = loaded(t)
+    for _ in range(ROUNDS):
+        moment(t)
+        d.kill()
+        d.start()
+    moment(t)
+    summary = finish(t, d, topic, 600)
+    # at most one tick of slots a kill, which began and were not committed yet
+    seen_by_sites(nginx, summary, allowance=ROUNDS * 60)
+
+
+@needs("kafka")
+def test_kill_the_broker(t):
+    d, topic, nginx = loaded(t)
+    for _ in range(2):
+        moment(t)
+        t.kafka().kill()
+        moment(t, 3)
+        t.kafka()  # starts it again, on the same ports
+    last = max(r.seq for r in topic.records())
+    topic.wait(lambda found: max(r.seq for r in found) > last + 200, 30, "nothing new arrives")
+    summary = finish(t, d, topic, 1000)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    seen_by_sites(nginx, summary)
+
+
+@needs("kafka")
+def test_stopped_publisher(t):
+    """The pipe fills and everybody waits: no checker is killed for that, nothing is lost."""
+    d, topic, nginx = loaded(t)
+    moment(t)
+    publisher = d.publisher()
+    procs.kill(publisher, signal.SIGSTOP)
+    time.sleep(7)  # 1 MiB is full, and a timeout and its grace are over, several times
+    procs.kill(publisher, signal.SIGCONT)
+    time.sleep(2)
+    require(d.publisher() == publisher, "it was replaced")
+    summary = finish(t, d, topic, 1000)
+    require("was killed" not in d.log(), "a checker was killed")
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    seen_by_sites(nginx, summary)
+
+
+@needs("kafka")
+def test_stopped_checker(t):
+    d, topic, nginx = loaded(t)
+    moment(t)
+    stopped = t.random.choice(d.checkers())
+    procs.kill(stopped, signal.SIGSTOP)
+    procs.wait_for(lambda: not procs.alive(stopped), 10, "the watchdog does not bite")
+    moment(t)
+    summary = finish(t, d, topic, 600)
+    require(summary.words["aborted"] >= 1, "no record of the check that was cut off")
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    last = max(r.slot for r in summary.firsts)
+    sick = {r.site for r in summary.firsts if r.error_type and r.slot < last - 2000}
+    require(len(sick) <= 2, f"others suffered: {sick}")
+    seen_by_sites(nginx, summary)
+
+
+@needs("kafka")
+def test_stopped_orphan(t):
+    """A checker that is stopped when the supervisor dies does not hold up the next start."""
+    d, topic, _ = loaded(t)
+    moment(t)
+    stopped = d.checkers()[0]
+    procs.kill(stopped, signal.SIGSTOP)
+    procs.kill(d.pid)
+    d.process.wait()
+    d.start()
+    moment(t)
+    procs.kill(stopped, signal.SIGCONT)
+    finish(t, d, topic, 200)
+
+
+@needs("kafka")
+def test_poison_site(t):
+    """A site whose checks end their checker: quarantined, with a record a slot, others go on."""
+    slow, nginx, topic = t.slow(), t.nginx(), t.topic()
+    poison = site("poison", slow.url("delay/600/poison"))
+    d = t.daemon(t.settings([poison, *nginx.many(20)], topic)).start()
+    path = "/delay/600/poison"
+    for n in range(1, 3):
+        procs.wait_for(lambda: slow.server.hits[path] >= n, 10, "the site is not checked", 0.01)
+        procs.kill(_who_talks_to(d, slow.port))
+    topic.wait(lambda found: any(r.error_type == "quarantined" for r in found), 10,
+               "it is not quarantined")
+    time.sleep(2)
+    d.stop()
+    summary = topic.check(at_least=60)
+    t.note(summary)
+    words = [r.error_type for r in summary.firsts if r.site == "poison"]
+    require(words[:2] == ["aborted", "aborted"] and words[2:] == ["quarantined"] * (len(words) - 2)
+            and len(words) >= 4, f"the records of the site: {words}")
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    require(slow.server.hits[path] == 2, f"{slow.server.hits[path]} checks")
+    require({r.error_type for r in summary.firsts if r.site != "poison"} <= {None, "aborted"},
+            "others suffered")
+
+
+def _who_talks_to(d, port):
+    """The checker with a connection to 127.0.0.1:`port`."""
+    remote = f"0100007F:{port:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f]
+    inodes = {f"socket:[{row[9]}]" for row in rows if row[2] == remote}
+    for pid in d.checkers():
+        if inodes & set(procs.open_files(pid).values()):
+            return pid
+    require(False, "no checker talks to the site")
+
+
+@needs("kafka")
+def test_full_disk(t):
+    """The spool's file cannot grow: nothing is consumed uncommitted; then there is room again."""
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(100), topic))
+    t.kafka().kill()
+    d.start(prefix=["prlimit", "--fsize=300000:"])
+    publisher = d.publisher()
+    d.wait_log(r"spool: cannot .*", 20)
+    time.sleep(3)
+    require(d.running() and d.publisher() == publisher, "somebody gave up")
+    # its own limit can be lifted by nobody here: its successor inherits the supervisor's
+    raised = procs.run(["prlimit", f"--pid={d.pid}", "--fsize=unlimited:"])
+    require(raised.returncode == 0, raised.stderr)
+    procs.kill(publisher)
+    t.kafka()
+    topic.wait(lambda found: len(found) > 700, 30, "what waited does not arrive")
+    summary = finish(t, d, topic, 700)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    seen_by_sites(nginx, summary)

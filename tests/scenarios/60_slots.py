@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# Slots: on a grid, one record each, in order, whatever the sites do. No assertion looks at how
+# long something took: a slow machine is no failure.
+
+import time
+
+from harness import needs, records, require
+from harness.sites import site
+
+
+@needs("kafka")
+def test_grid_over_restarts(t):
+    nginx, topic = t.nginx(), t.topic()
+    sites = nginx.many(20) + nginx.many(20, 1.5, prefix="odd") + nginx.many(5, 2, prefix="two")
+    d = t.daemon(t.settings(sites, topic))
+    for _ in range(3):
+        d.start()
+        time.sleep(3)
+        d.stop()
+    summary = topic.check(at_least=200)  # the grid is one of its promises
+    t.note(summary)
+    require(summary.epochs == 3, f"{summary.epochs} epochs")
+    phases = {(r.interval_s, r.slot % round(r.interval_s * 1000)) for r in summary.firsts}
+    require(len(phases) > 15, f"the load is not spread: {sorted(phases)}")
+    for epoch in {r.epoch for r in summary.firsts}:
+        mine = [r for r in summary.firsts if r.epoch == epoch]
+        require(not records.missing_slots(mine), records.missing_slots(mine))
+
+
+@needs("kafka")
+def test_check_as_long_as_its_interval(t):
+    slow, topic = t.slow(), t.topic()
+    sites = [site(f"hang-{n}", slow.url(f"hang/{n}"), 1, 1) for n in range(3)]
+    d = t.daemon(t.settings(sites, topic, workers={"min": 4, "max": 8})).start()
+    time.sleep(8)
+    d.stop()
+    summary = topic.check(at_least=18)
+    t.note(summary)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    require(summary.words["missed_overrun"] >= 6 and summary.words["timeout"] >= 9, str(summary))
+    for found in records.by_site(summary.firsts).values():
+        for before, after in zip(found, found[1:]):
+            require(after.error_type != "missed_overrun" or before.started_at or
+                    before.error_type == "missed_overrun", f"{after} overran {before}")
+
+
+@needs("kafka")
+def test_overload(t):
+    slow, topic = t.slow(), t.topic()
+    sites = [site(f"slow-{n}", slow.url(f"delay/400/{n}"), 1, 1) for n in range(8)]
+    d = t.daemon(t.settings(sites, topic, workers={"min": 1, "max": 1})).start()
+    time.sleep(12)
+    d.stop()
+    summary = topic.check(at_least=70)
+    t.note(summary)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    require(summary.words["missed_overload"] >= 20, str(summary))
+    require(summary.words["up"] >= 10, str(summary))
+    for name, found in records.by_site(summary.firsts).items():
+        require(any(r.status == "up" for r in found), f"{name} was never checked")
+
+
+@needs("kafka")
+def test_hanging_sites_disturb_nobody(t):
+    slow, nginx, topic = t.slow(), t.nginx(), t.topic()
+    healthy = nginx.many(90)
+    hanging = [site(f"hang-{n}", slow.url(f"hang/{n}"), 2, 1.5) for n in range(10)]
+    d = t.daemon(t.settings(healthy + hanging, topic, workers={"min": 2, "max": 24})).start()
+    time.sleep(10)
+    d.stop()
+    summary = topic.check(at_least=800)
+    t.note(summary)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    names = {s["name"] for s in healthy}
+    bad = [r for r in summary.firsts if r.site in names and r.status != "up"]
+    require(not bad, f"{len(bad)} checks of healthy sites suffered: {bad[:5]}")
+    bad = [r for r in summary.firsts if r.site not in names and
+           r.error_type not in ("timeout", "aborted")]
+    require(not bad, f"hanging sites: {bad[:5]}")

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# Answers of Kafka that a real broker does not give on demand: each is pushed into the mock
+# cluster while the daemon runs, and everything arrives all the same.
+
+import os
+import sqlite3
+import time
+
+from harness import needs, procs, records, require
+from harness.mock import Mock
+from harness.sites import site
+
+
+def start(t, count=20, **others):
+    cluster = t.mock()
+    topic = cluster.topic("results", 3)
+    d = t.daemon(t.settings(t.nginx().many(count), topic, cluster.bootstrap, **others)).start()
+    topic.wait(lambda found: len(found) >= count, 20, "nothing arrives")
+    return cluster, topic, d
+
+
+def goes_on(topic, what, more=60, seconds=40):
+    """New records arrive, and behind them there is no hole."""
+    last = max(r.seq for r in topic.records())
+    topic.wait(lambda found: {r.seq for r in found} >= set(range(last + more)), seconds,
+               f"after {what} nothing, or not all, arrives")
+
+
+def finish(t, topic, d):
+    d.stop()
+    summary = topic.check(at_least=60)
+    t.note(summary)
+    require(summary.epochs == 1 and not records.missing_slots(summary.firsts),
+            records.missing_slots(summary.firsts))
+    return summary
+
+
+def test_passing_errors(t):
+    cluster, topic, d = start(t)
+    for name, code, times in (
+            ("NOT_ENOUGH_REPLICAS", Mock.NOT_ENOUGH_REPLICAS, 5),
+            ("REQUEST_TIMED_OUT", Mock.REQUEST_TIMED_OUT, 3),
+            ("a closed connection", Mock.TRANSPORT, 3)):
+        cluster.errors(code, times)
+        goes_on(topic, name)
+    cluster.command("rtt", 700)
+    time.sleep(3)
+    cluster.command("rtt", 0)  # kcat needs it too
+    goes_on(topic, "rtt 700")
+    cluster.command("down")
+    time.sleep(3)
+    cluster.command("up")
+    goes_on(topic, "down and up")
+    finish(t, topic, d)
+
+
+def test_authorization_failed_then_granted(t):
+    cluster, topic, d = start(t)
+    cluster.errors(Mock.TOPIC_AUTHORIZATION_FAILED, 2)
+    t.note(d.wait_log(r"(error|warning): kafka: .*", 10).group())
+    goes_on(topic, "TOPIC_AUTHORIZATION_FAILED")
+    finish(t, topic, d)
+
+
+def test_batch_too_large(t):
+    """A batch is refused, its records are taken one by one: none of them is a dead letter."""
+    cluster, topic, d = start(t)
+    cluster.errors(Mock.MSG_SIZE_TOO_LARGE, 1)
+    goes_on(topic, "MSG_SIZE_TOO_LARGE")
+    finish(t, topic, d)
+    require("dead letter" not in d.log(), "a record was given up")
+
+
+def test_fatal_error(t):
+    """An idempotent producer that is out of order is replaced, and what it had is sent again."""
+    cluster, topic, d = start(t)
+    for _ in range(2):
+        cluster.errors(Mock.OUT_OF_ORDER_SEQUENCE, 1)
+        goes_on(topic, "OUT_OF_ORDER_SEQUENCE")
+    publisher = d.publisher()
+    finish(t, topic, d)
+    require(publisher, "there was no publisher")
+    require("a new producer" in d.log(), "the log does not speak of a new producer")
+
+
+@needs("kafka")
+def test_record_too_large_is_a_dead_letter(t):
+    """What is refused alone goes to the dead letters, and its neighbours are delivered."""
+    nginx = t.nginx()
+    topic = t.topic(config={"max.message.bytes": 1700})
+    noise = "".join(t.random.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(950))
+    settings = t.settings([*nginx.many(10), site("large", nginx.url(f"ok/{noise}"))], topic)
+    settings["kafka"]["properties"] += ["compression.codec=none", "batch.num.messages=1"]
+    d = t.daemon(settings).start()
+    d.wait_log("dead letter", 20)
+    topic.wait(lambda found: len(found) >= 40, 30, "the neighbours do not arrive")
+    d.stop()
+    found = topic.firsts()
+    require("large" not in {r.site for r in found}, "the large ones were taken")
+    large = _dead_letters(t)
+    t.note(f"{len(found)} records, {large} dead letters")
+    seqs = {r.seq for r in found}
+    missing = set(range(max(seqs) + 1)) - seqs
+    require(large >= len(missing) > 0, f"{sorted(missing)} are missing, {large} dead letters")
+    wrong = [w for r in found for w in records.wrong_with(r.data)]
+    require(not wrong, wrong)
+
+
+def _dead_letters(t):
+    database = sqlite3.connect(f"file:{t.path('spool')}/spool.db?mode=ro", uri=True)
+    try:
+        return database.execute("SELECT count(*) FROM dead").fetchone()[0]
+    finally:
+        database.close()
+
+
+def test_slow_cluster_fills_the_spool(t):
+    """A cluster too slow for the load: the spool grows, memory does not, and all arrives."""
+    cluster, topic, d = start(t, 100)
+    cluster.command("rtt", 2500)
+    time.sleep(6)
+    cluster.command("rtt", 0)
+    goes_on(topic, "rtt 2500", 200, 60)
+    size = int(procs.status_field(d.publisher(), "VmRSS").split()[0])
+    finish(t, topic, d)
+    require(size < 100 * 1024, f"the publisher has {size} KiB")
+    require(os.path.getsize(t.path("spool", "spool.db")) < 20 << 20, "the spool does not shrink")
