@@ -211,8 +211,8 @@ install: all
 		echo -o webmond -g webmond) "$(DESTDIR)$(spooldir)"
 
 uninstall:
-	$(Q)cd "$(DESTDIR)$(confdir)" && cmp -s webmond.conf webmond.conf.sample && \
-		rm -f webmond.conf || true
+	$(Q)conf="$(DESTDIR)$(confdir)/webmond.conf"; \
+		cmp -s "$$conf" "$$conf.sample" && rm -f "$$conf" || true
 	@for entry in $(INSTALLED); do \
 		$(if $(V),set -x;,echo "  REMOVE $(DESTDIR)$${entry##*:}";) \
 		rm -f "$(DESTDIR)$${entry##*:}" || exit; \
@@ -243,7 +243,7 @@ LIST_FILES = { test -e .git && git ls-files; } 2>/dev/null || \
 
 dist: $(srcdir)/configure
 	@out=$$PWD/$(NAME).tar; cd $(srcdir) && \
-	when=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || \
+	when=$${SOURCE_DATE_EPOCH:-$$({ test -e .git && git log -1 --format=%ct; } 2>/dev/null || \
 		stat -c %Y configure.ac)} && \
 	{ $(LIST_FILES); echo configure; } | LC_ALL=C sort -u | \
 	tar -c -f $$out -T - --transform 's|^|$(NAME)/|' --format=ustar --mtime=@$$when \

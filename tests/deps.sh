@@ -10,13 +10,12 @@
 # Ubuntu when it is root, or asks sudo at a terminal. If it cannot, it prints the command; it fails
 # if something is missing without which the goal is pointless, and the tests skip the rest.
 
-# goal: who needs it; want: "must", or "may" if there is something to see without it
-# what to look for | Debian, Ubuntu | Fedora
+# Who needs it; must it be there, or may it; what to look for; Debian's package; Fedora's.
 table() {
 	cat <<-'END'
 		build must command:cc                   gcc                  gcc
 		build must header:stdlib.h              libc6-dev            glibc-devel
-		build must command:autoreconf           autoconf             autoconf
+		build must configure                    autoconf             autoconf
 		build must command:pkg-config           pkg-config           pkgconf-pkg-config
 		build must library:libconfig>=1.5       libconfig-dev        libconfig-devel
 		build must library:libcurl>=7.87.0      libcurl4-openssl-dev libcurl-devel
@@ -27,12 +26,14 @@ table() {
 		test  must command:python3              python3              python3
 		test  must command:openssl              openssl              openssl
 		test  must authorities                  ca-certificates      ca-certificates
-		test  may  command:kcat                 kcat                 kcat
+		demo  must command:kcat                 kcat                 kcat
 		check must library:check>=0.15          check                check-devel
+		check may  command:kcat                 kcat                 kcat
 		check may  command:nginx                nginx-light          nginx-core
 		check may  command:strace               strace               strace
 		kafka may  command:java                 default-jre-headless java-latest-openjdk-headless
 		kafka may  command:mvn                  maven                maven
+		lint  must command:gcc                  gcc                  gcc
 		lint  must command:clang                clang                clang
 		lint  must command:clang-format         clang-format         clang-tools-extra
 		lint  must command:clang-tidy           clang-tidy           clang-tools-extra
@@ -43,7 +44,7 @@ table() {
 }
 
 case ${1-} in
-demo) groups='build test' ;;
+demo) groups='build test demo' ;;
 check) groups='build test check' ;;
 bench) groups='build test check kafka' ;;
 lint) groups='build test check lint' ;;
@@ -61,6 +62,7 @@ here() {
 	command:*) command -v "${1#*:}" >/dev/null ;;
 	header:*) printf '#include <%s>\n' "${1#*:}" | cc -E - >/dev/null 2>&1 ;;
 	library:*) pkg-config --exists "$(echo "${1#*:}" | sed "s/>=/ >= /")" 2>/dev/null ;;
+	configure) [ -e "$(dirname "$0")/../configure" ] || command -v autoreconf >/dev/null ;;
 	authorities)
 		for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
 		    /etc/ssl/cert.pem /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem; do
@@ -77,7 +79,7 @@ look() {
 	while read -r group want what deb rpm; do
 		case " $groups " in *" $group "*) ;; *) continue ;; esac
 		here "$what" && continue
-		debian="$debian $deb"
+		case " $debian " in *" $deb "*) ;; *) debian="$debian $deb" ;; esac
 		case " $fedora " in *" $rpm "*) ;; *) fedora="$fedora $rpm" ;; esac
 		[ "$want" = may ] || needed=yes
 	done <<-END
@@ -99,9 +101,9 @@ install() {
 	log=$(mktemp)
 	# shellcheck disable=SC2086 # a list
 	{
-		$sudo apt-get update -qq &&
-		    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
-			--no-install-recommends $debian
+		$sudo apt-get update -qq # other sources than ours may be broken
+		$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+		    --no-install-recommends $debian
 	} >"$log" 2>&1 || cat "$log" >&2
 	rm -f "$log"
 	case " $debian " in *" nginx-light "*) stop_nginx ;; esac

@@ -17,6 +17,7 @@ import tempfile
 from . import Failure, Skip, certs, procs
 
 VERSION = "4.1.0"
+FETCH_S = 600
 SASL_USER = "webmond"
 SASL_PASSWORD = "test-only-9d2f"
 
@@ -80,23 +81,24 @@ def cache_directory():
 def fetch():
     """The directory with Kafka's jars, filled by Maven when it is not there yet."""
     jars = cache_directory()
-    if glob.glob(os.path.join(jars, "kafka_2.13-*.jar")):
-        return jars
-    for tool in ("java", "mvn"):
+    there = glob.glob(os.path.join(jars, "kafka_2.13-*.jar"))
+    for tool in ["java"] if there else ["java", "mvn"]:
         if shutil.which(tool) is None:
-            raise Skip(f"real Kafka needs {tool} (Debian: openjdk-17-jre-headless, maven)")
+            raise Skip(f"real Kafka needs {tool} (Debian: default-jre-headless, maven)")
+    if there:
+        return jars
     os.makedirs(os.path.dirname(jars), exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(jars)) as work:
         with open(os.path.join(work, "pom.xml"), "w", encoding="utf-8") as f:
             f.write(_POM)
-        done = subprocess.run(
-            ["mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime",
-             f"-DoutputDirectory={work}/jars"],
-            cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, check=False)
+        try:
+            done = procs.run(
+                ["mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime",
+                 f"-DoutputDirectory={work}/jars"], FETCH_S, cwd=work)
+        except Failure as e:
+            raise Skip(f"cannot fetch Kafka: {e}") from None
         if done.returncode != 0:
-            text = done.stdout.decode("utf-8", "replace").strip().splitlines()
-            raise Skip("cannot fetch Kafka: " + (text[0] if text else "mvn failed"))
+            raise Skip("cannot fetch Kafka: " + (done.stdout.strip() or "mvn failed").split("\n")[0])
         shutil.rmtree(jars, ignore_errors=True)
         os.rename(os.path.join(work, "jars"), jars)
     return jars

@@ -77,7 +77,8 @@ class Topic:
             found[:] = self.records()
             return condition(found)
 
-        procs.wait_for(look, seconds, lambda: f"{what} ({len(found)} records are there)", 0.3)
+        procs.wait_for(look, seconds, lambda: f"{what() if callable(what) else what} "
+                       f"({len(found)} records are there)", 0.3)
         return found
 
     def check(self, **options):

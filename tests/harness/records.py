@@ -6,11 +6,12 @@
 
 import json
 import os
+import shutil
 import sys
 from collections import defaultdict
 from datetime import datetime, timezone
 
-from . import Failure, procs
+from . import Failure, Skip, procs
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 import schema  # noqa: E402  pylint: disable=wrong-import-position
@@ -72,6 +73,8 @@ class Record:
 
 def read_topic(arguments, topic, timeout=60):
     """All records of a topic, by partition and offset; `arguments`: how kcat finds the broker."""
+    if shutil.which("kcat") is None:
+        raise Skip("there is no kcat")
     done = procs.run(["kcat", "-q", *arguments, "-C", "-t", topic, "-o", "beginning", "-e", "-J",
                       "-X", "fetch.wait.max.ms=20", "-X", "check.crcs=true"], timeout=timeout)
     if done.returncode != 0:
