@@ -42,6 +42,9 @@
 #define READ_BATCH      1000
 #define SHRINK_US       (5 * US_PER_S) /* how often free pages are looked for */
 
+/* A row without a verdict for so long, while others get theirs, is stuck in librdkafka. */
+#define STUCK_US (20 * US_PER_S)
+
 /* Records sent and not confirmed; what a crash may repeat. Small spools have a smaller one. */
 #define WINDOW_MAX 8192
 
@@ -57,6 +60,7 @@ enum row_state {
 struct row {
 	uint64_t n;
 	enum row_state state;
+	int64_t sent_us;
 };
 
 struct publisher {
@@ -74,6 +78,7 @@ struct publisher {
 	bool rewind;            /* send again from the lowest row, once nothing flies */
 	char why_unfit[128];
 	int64_t not_before_us, backoff_us; /* of sending */
+	int64_t delivered_us;              /* the last confirmation */
 
 	bool pipe_ready, pipe_eof;
 	int64_t next_tick_us, tick_delay_us;
@@ -142,6 +147,7 @@ on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
 		settle(p, row, ROW_DELIVERED);
 		p->backoff_us = 0;
 		p->probing = false;
+		p->delivered_us = util_mono_us();
 		p->report.delivered++;
 		return;
 	case KAFKA_REFUSED:
@@ -224,7 +230,7 @@ send_row(void *arg, uint64_t n, const struct frame *frame)
 	if (p->count >= window_limit(p) || p->rewind || p->stdout_closed)
 		return false;
 	row = row_at(p, p->count);
-	*row = (struct row){ n, ROW_FLYING };
+	*row = (struct row){ n, ROW_FLYING, util_mono_us() };
 	p->count++;
 	p->flying++;
 	switch (p->start->output) {
@@ -273,6 +279,21 @@ lost(struct publisher *p, enum spool_status status)
 		p->exit_code = EXIT_CANNOT_CREATE;
 }
 
+/* The oldest row flies for ever although Kafka confirms younger ones: only a new producer helps. */
+static bool
+is_stuck(const struct publisher *p, int64_t now)
+{
+	const struct row *oldest = row_at(p, 0);
+
+	if (p->count == 0 || oldest->state != ROW_FLYING || now - oldest->sent_us < STUCK_US ||
+	    p->delivered_us < oldest->sent_us + STUCK_US / 2)
+		return false;
+	log_warning(
+	    "kafka: a record got no answer for %lld s while others did: a new producer is made",
+	    (long long)((now - oldest->sent_us) / US_PER_S));
+	return true;
+}
+
 static void
 send_ready(struct publisher *p, int64_t now)
 {
@@ -281,7 +302,7 @@ send_ready(struct publisher *p, int64_t now)
 	if (p->start->output == PUBLISH_TO_KAFKA) {
 		if (p->kafka != NULL)
 			kafka_poll(p->kafka);
-		if (p->kafka != NULL && kafka_is_fatal(p->kafka)) {
+		if (p->kafka != NULL && (kafka_is_fatal(p->kafka) || is_stuck(p, now))) {
 			kafka_close(p->kafka); /* its rows come back as refused */
 			p->kafka = NULL;
 			p->rewind = true;
@@ -577,6 +598,20 @@ finish(struct publisher *p)
 		    "%llu records wait in the spool", (unsigned long long)spool_count(p->spool));
 }
 
+static bool
+tick_is_due(const struct publisher *p, int64_t now)
+{
+	/* one at a time: the next row waits for the deletion of this one */
+	if (p->to_delete > 0 && window_limit(p) == 1 && p->tick_delay_us < US_PER_S)
+		return true;
+	if (now < p->next_tick_us)
+		return false;
+	if (p->pipe_ready && may_take_more(p))
+		return true;
+	return p->to_delete >= DELETE_MAX ||
+	       (p->to_delete > 0 && now >= p->next_tick_us + DELETE_AFTER_US);
+}
+
 static int
 open_all(struct publisher *p)
 {
@@ -629,10 +664,7 @@ publisher_main(const struct publisher_start *start)
 	for (;;) {
 		int64_t now = util_mono_us();
 
-		if ((p.pipe_ready || p.to_delete > 0) && now >= p.next_tick_us &&
-		    may_take_more(&p) &&
-		    (p.pipe_ready || p.to_delete >= DELETE_MAX ||
-			now >= p.next_tick_us + DELETE_AFTER_US))
+		if (tick_is_due(&p, now))
 			tick(&p);
 		if (is_finished(&p, now))
 			break;
