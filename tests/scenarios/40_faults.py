@@ -54,7 +54,7 @@ def test_kill_checkers(t):
         moment(t)
         procs.kill(t.random.choice(d.checkers()))
     moment(t)
-    summary = finish(t, d, topic, 600)
+    summary = finish(t, d, topic, 150)
     require(summary.epochs == 1 and not records.missing_slots(summary.firsts),
             records.missing_slots(summary.firsts))
     seen_by_sites(nginx, summary)
@@ -67,7 +67,7 @@ def test_kill_publisher(t):
         moment(t)
         procs.kill(d.publisher())
     moment(t)
-    summary = finish(t, d, topic, 600)
+    summary = finish(t, d, topic, 150)
     require(summary.epochs == 1 and not records.missing_slots(summary.firsts),
             records.missing_slots(summary.firsts))
     seen_by_sites(nginx, summary)
@@ -86,7 +86,7 @@ def test_kill_supervisor(t):
                            lambda: f"orphans stay: {[procs.cmdline(p) for p in others]}")
         d.start()
     moment(t)
-    summary = finish(t, d, topic, 600)
+    summary = finish(t, d, topic, 150)
     require(summary.epochs == ROUNDS + 1, f"{summary.epochs} epochs")
     seen_by_sites(nginx, summary)
 
@@ -99,7 +99,7 @@ def test_kill_all_at_once(t):
         d.kill()
         d.start()
     moment(t)
-    summary = finish(t, d, topic, 600)
+    summary = finish(t, d, topic, 150)
     # at most one tick of slots a kill, which began and were not committed yet
     seen_by_sites(nginx, summary, allowance=ROUNDS * 60)
 
@@ -144,7 +144,7 @@ def test_stopped_checker(t):
     procs.kill(stopped, signal.SIGSTOP)
     procs.wait_for(lambda: not procs.alive(stopped), 10, "the watchdog does not bite")
     moment(t)
-    summary = finish(t, d, topic, 600)
+    summary = finish(t, d, topic, 150)
     require(summary.words["aborted"] >= 1, "no record of the check that was cut off")
     require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
     last = max(r.slot for r in summary.firsts)
