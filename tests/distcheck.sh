@@ -65,7 +65,7 @@ say "uninstalling"
 $make uninstall >/dev/null
 nothing_left "$work/prefix" uninstall
 $make uninstall DESTDIR="$work/destdir" >/dev/null
-nothing_left "$work/destdir" "uninstall with DESTDIR"
+nothing_left "$work/destdir$work/prefix" "uninstall with DESTDIR"
 
 say "making the release again"
 $make dist >/dev/null
