@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# Who holds what: users, rights, descriptors, sockets, secrets.
+
+import os
+import pwd
+import time
+
+from harness import context, needs, procs, records, require
+from harness.sites import site
+
+CANARIES = ("canary-password-5d1e", "canary-token-77aa", "canary-environment-0c3b")
+O_ACCMODE, O_WRONLY = 3, 1
+
+
+def running(t, **others):
+    """A daemon against the SASL listener, with a wrong password that is a canary."""
+    lines = [line for line in t.kafka().properties("sasl") if "password" not in line]
+    t.write("kafka.properties", "\n".join([*lines, f"sasl.password={CANARIES[0]}"]), secret=True)
+    topic = t.topic()
+    sites = [*t.nginx().many(10), site("refused", t.refused().url()),
+             site("hanging", t.slow().url("hang/1"))]
+    secret = {"headers": [f"Authorization: Bearer {CANARIES[1]}"]}
+    settings = t.settings([{**s, **secret} for s in sites], topic,
+                          workers={"min": 3, "max": 6}, **others)
+    settings["kafka"] = {"topic": topic.name, "properties_file": "kafka.properties"}
+    d = t.daemon(settings).start("-v", env={**os.environ, "SOME_KEY": CANARIES[2]})
+    time.sleep(2.5)
+    return d, topic
+
+
+@needs("kafka")
+def test_titles(t):
+    d, _ = running(t)
+    roles = d.roles()
+    expected = {"supervisor", "publisher", *(f"checker {n}" for n in (1, 2, 3))}
+    require(set(roles) >= expected, f"{roles}")
+    for role, pid in roles.items():
+        require(procs.cmdline(pid) == f"webmond: {role}", f"{role}: {procs.cmdline(pid)!r}")
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+            require(f.read().strip() == "webmond", "comm is not webmond")
+    strangers = [procs.cmdline(pid) for pid in procs.descendants(d.pid)
+                 if pid not in roles.values()]
+    require(not strangers, f"other processes: {strangers}")
+    d.stop()
+
+
+def sockets(pid):
+    return {inode for fd, inode in procs.open_files(pid).items()
+            if inode.startswith("socket:") and fd > 2}
+
+
+def listening():
+    """Inodes of all sockets that take something from outside."""
+    found = set()
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        with open(f"/proc/net/{table}", encoding="ascii") as f:
+            for line in list(f)[1:]:
+                row = line.split()
+                unconnected = set(row[2].split(":")[0]) == {"0"}
+                if row[3] == "0A" or (table.startswith("udp") and unconnected):
+                    found.add(f"socket:[{row[9]}]")
+    with open("/proc/net/unix", encoding="ascii") as f:
+        for line in list(f)[1:]:
+            row = line.split()
+            if int(row[3], 16) & 0x10000 or len(row) > 7:  # listens, or has a name
+                found.add(f"socket:[{row[6]}]")
+    return found
+
+
+@needs("root", "kafka")
+def test_descriptors(t):
+    d, _ = running(t)
+    roles = d.roles()
+    files = {role: procs.open_files(pid) for role, pid in roles.items()}
+    open_to_all = listening()
+    for role, pid in roles.items():
+        require(not sockets(pid) & open_to_all, f"{role} listens: {sockets(pid) & open_to_all}")
+    for role, pid in roles.items():
+        for other in roles:
+            shared = sockets(pid) & sockets(roles[other]) if other != role else set()
+            require(not shared, f"{role} and {other} both hold {shared}")
+
+    results = {link for link in files["supervisor"].values() if link.startswith("pipe:")} & \
+              {link for link in files["publisher"].values()}
+    require(len(results) == 1, f"supervisor and publisher share {results}")
+    for role, pid in roles.items():
+        own = {fd: link for fd, link in files[role].items() if fd > 2}
+        writes = {_access(pid, fd) == O_WRONLY for fd, link in own.items() if link in results}
+        if role.startswith("checker"):
+            require(writes == {True}, f"{role} may read the results: {own}")
+            others = [link for link in own.values()
+                      if not link.startswith(("socket:", "pipe:", "anon_inode:"))]
+            require(not others, f"{role} holds {others}")
+        elif role == "publisher":
+            require(writes == {False}, f"the publisher holds the write end: {own}")
+            others = [link for link in own.values() if link.startswith("/")
+                      and not link.startswith(t.path("spool"))
+                      and link not in ("/dev/null", "/dev/urandom")]
+            require(not others, f"the publisher holds {others}")
+        else:
+            others = [link for link in own.values() if link.startswith("/")]
+            require(others == [t.path("webmond.pid")], f"the supervisor holds {others}")
+    d.stop()
+
+
+def _access(pid, fd):
+    with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as f:
+        for line in f:
+            if line.startswith("flags:"):
+                return int(line.split()[1], 8) & O_ACCMODE
+    return None
+
+
+@needs("root", "kafka")
+def test_users_and_rights(t):
+    d, _ = running(t, user=context.USER, checker_user=context.CHECKER_USER)
+    for role, pid in d.roles().items():
+        name = {"supervisor": "root", "publisher": context.USER}.get(role, context.CHECKER_USER)
+        user = pwd.getpwnam(name)
+        uids = {int(n) for n in procs.status_field(pid, "Uid").split()}
+        gids = {int(n) for n in procs.status_field(pid, "Gid").split()}
+        require(uids == {user.pw_uid}, f"{role} is {uids}, not {name}")
+        if role == "supervisor":
+            continue
+        require(gids == {user.pw_gid}, f"{role} has the groups {gids}")
+        groups = {int(n) for n in procs.status_field(pid, "Groups").split()}
+        require(0 not in groups, f"{role} is in the groups {groups}")
+        require(procs.status_field(pid, "NoNewPrivs") == "1", f"{role} may gain rights")
+        require(int(procs.status_field(pid, "CapEff"), 16) == 0, f"{role} has capabilities")
+        require(int(procs.status_field(pid, "CapPrm"), 16) == 0, f"{role} has capabilities")
+        # not dumpable: then the files in /proc belong to root
+        require(os.stat(f"/proc/{pid}/environ").st_uid == 0, f"{role} is dumpable")
+    checker = pwd.getpwnam(context.CHECKER_USER)
+    for path in (t.path("spool", "spool.db"), t.path("kafka.properties")):
+        done = procs.run(["setpriv", f"--reuid={checker.pw_uid}", f"--regid={checker.pw_gid}",
+                          "--clear-groups", "cat", path])
+        require(done.returncode != 0, f"checker_user may read {path}")
+    d.stop()
+
+
+@needs("user", "kafka")
+def test_rights_without_root(t):
+    d, _ = running(t)
+    for role, pid in d.roles().items():
+        if role != "supervisor":
+            require(procs.status_field(pid, "NoNewPrivs") == "1", f"{role} may gain rights")
+    d.stop()
+
+
+@needs("kafka")
+def test_secrets_stay_secret(t):
+    d, topic = running(t)
+    d.reload()
+    places = {}
+    for role, pid in d.roles().items():
+        for name in ("cmdline", "environ"):
+            try:
+                with open(f"/proc/{pid}/{name}", "rb") as f:
+                    places[f"{name} of the {role}"] = f.read().decode("utf-8", "replace")
+            except PermissionError:
+                pass  # not ours to read: good
+    d.stop()
+    lines = t.kafka().properties("sasl")
+    t.write("kafka.properties", "\n".join(lines), secret=True)
+    d.start("-v")
+    topic.wait(lambda found: len({r.epoch for r in found}) == 2, 30, "nothing arrives")
+    d.stop()
+    summary = topic.check(at_least=20)
+    t.note(summary)
+    places["the log"] = d.log()
+    places["a record"] = "".join(r.payload for r in topic.records())
+    lines = t.webmond("--once", "--stdout", "-v", "-c", d.file)
+    places["--once"] = lines.stdout + lines.stderr
+    places["-T"] = t.webmond("-T", "-v", "-c", d.file).stderr
+    for place, text in places.items():
+        for canary in CANARIES:
+            require(canary not in text, f"{canary} is in {place}")
+    require(records.by_site(summary.firsts)["refused"][0].status == "down", "refused is not down")
