@@ -22,7 +22,7 @@
  */
 #define WIRE_FRAME_MAX 4096
 
-/* Header, epoch, site and instance take at most 244 bytes of it; this is for the record. */
+/* The record in it; the rest is for header, site and instance. A larger one is never decoded. */
 #define WIRE_PAYLOAD_MAX 3848
 
 /* "20261123T101502Z-9f3c52d07a61be48" with its NUL. */

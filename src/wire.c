@@ -59,7 +59,8 @@ wire_encode(unsigned char *out, const struct frame *frame)
 	unsigned char *p = out + sizeof(h);
 
 	if (size > WIRE_FRAME_MAX || frame->site_size > UINT8_MAX ||
-	    frame->instance_size > UINT8_MAX || frame->identity_size > frame->payload_size)
+	    frame->instance_size > UINT8_MAX || frame->payload_size > WIRE_PAYLOAD_MAX ||
+	    frame->identity_size > frame->payload_size)
 		return 0;
 	memcpy(h.epoch, frame->epoch, sizeof(h.epoch));
 	p = mempcpy(p, frame->site, frame->site_size);
@@ -85,6 +86,9 @@ wire_decode(const void *data, size_t size, struct frame *frame)
 	texts = sizeof(h) + h.site_size + h.instance_size;
 	if (h.magic != WIRE_MAGIC || h.version != WIRE_VERSION || h.size > WIRE_FRAME_MAX ||
 	    h.type < WIRE_OPEN || h.type > WIRE_WHOLE || h.size < texts + h.identity_size)
+		return -1;
+	/* readers copy it into buffers of this size, and a checker may be in foreign hands */
+	if (h.size - texts > WIRE_PAYLOAD_MAX)
 		return -1;
 	if (h.size > size)
 		return 0;

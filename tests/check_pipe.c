@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/* The results pipe: whole frames or none, and nothing is taken out before its time. */
+#include "pipe.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util.h"
+#include "wire.h"
+
+static int in, out;
+static struct pipe_peek *peek;
+
+static void
+setup(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	ck_assert_int_eq(pipe_open(&out, &in), 0);
+	peek = pipe_peek_new(out);
+	ck_assert_ptr_nonnull(peek);
+}
+
+static void
+teardown(void)
+{
+	pipe_peek_free(peek);
+	close(out);
+	close(in);
+}
+
+/* Write a block that says who wrote it and how often before. */
+static int
+write_block(unsigned char *block, size_t size, unsigned char writer, uint32_t number)
+{
+	memset(block, writer, size);
+	memcpy(block + 1, &number, sizeof(number));
+	return pipe_write(in, block, size);
+}
+
+START_TEST(the_ends_are_closed_on_exec_and_never_block)
+{
+	ck_assert_int_ne(fcntl(in, F_GETFD) & FD_CLOEXEC, 0);
+	ck_assert_int_ne(fcntl(out, F_GETFD) & FD_CLOEXEC, 0);
+	ck_assert_int_ne(fcntl(in, F_GETFL) & O_NONBLOCK, 0);
+	ck_assert_int_ne(fcntl(out, F_GETFL) & O_NONBLOCK, 0);
+}
+END_TEST
+
+START_TEST(peeking_takes_nothing_and_consuming_exactly_that)
+{
+	unsigned char block[500];
+	const unsigned char *data;
+	int eof;
+
+	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), 0);
+	ck_assert_int_eq(eof, 0);
+	ck_assert_int_eq(write_block(block, sizeof(block), 'a', 7), 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), sizeof(block));
+		ck_assert_mem_eq(data, block, sizeof(block));
+	}
+
+	/* what came after the look stays, and a part may be taken */
+	ck_assert_int_eq(write_block(block, sizeof(block), 'b', 8), 0);
+	ck_assert_int_eq(pipe_peek_consume(peek, sizeof(block)), 0);
+	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), sizeof(block));
+	ck_assert_mem_eq(data, block, sizeof(block));
+	ck_assert_int_eq(pipe_peek_consume(peek, 100), 0);
+	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), sizeof(block) - 100);
+	ck_assert_mem_eq(data, block + 100, sizeof(block) - 100);
+}
+END_TEST
+
+START_TEST(the_end_comes_after_the_last_byte)
+{
+	unsigned char block[500];
+	const unsigned char *data;
+	int second = dup(in), eof;
+
+	ck_assert_int_eq(write_block(block, sizeof(block), 'a', 1), 0);
+	close(in);
+	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), sizeof(block));
+	ck_assert_int_eq(eof, 0);
+	ck_assert_int_eq(pipe_peek_consume(peek, sizeof(block)), 0);
+	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), 0);
+	ck_assert_int_eq(eof, 0); /* one writer is left */
+	close(second);
+	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), 0);
+	ck_assert_int_eq(eof, 1);
+	in = -1;
+}
+END_TEST
+
+START_TEST(a_full_pipe_takes_whole_blocks_or_none)
+{
+	unsigned char block[1234];
+	const unsigned char *data;
+	uint32_t written = 0, seen = 0;
+	ssize_t n;
+	int eof;
+
+	while (write_block(block, sizeof(block), 'f', written) == 0)
+		written++;
+	ck_assert_uint_gt(written, 10);
+	ck_assert_int_eq(pipe_write(in, block, sizeof(block)), 1);
+	ck_assert_int_eq(pipe_wait_room(in, 0), 0);
+	while ((n = pipe_peek_read(peek, &data, &eof)) > 0) {
+		ck_assert_int_eq(n % (ssize_t)sizeof(block), 0);
+		for (ssize_t at = 0; at < n; at += (ssize_t)sizeof(block), seen++)
+			ck_assert_mem_eq(data + at + 1, &seen, sizeof(seen));
+		ck_assert_int_eq(pipe_peek_consume(peek, (size_t)n), 0);
+	}
+	ck_assert_uint_eq(seen, written);
+	ck_assert_int_eq(pipe_wait_room(in, 0), 1);
+	ck_assert_int_eq(write_block(block, sizeof(block), 'f', written), 0);
+}
+END_TEST
+
+/* Room comes when something is consumed, and a waiting writer is woken by it. */
+START_TEST(a_writer_waits_for_room)
+{
+	unsigned char block[WIRE_FRAME_MAX];
+	const unsigned char *data;
+	ssize_t size;
+	pid_t pid;
+	int status, eof;
+
+	while (write_block(block, sizeof(block), 'w', 1) == 0)
+		;
+	pid = fork();
+	if (pid == 0)
+		_exit(pipe_wait_room(in, -1) == 1 && write_block(block, sizeof(block), 'x', 2) == 0
+			  ? 0
+			  : 1);
+	size = pipe_peek_read(peek, &data, &eof);
+	ck_assert_int_eq(pipe_peek_consume(peek, (size_t)size), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	while ((size = pipe_peek_read(peek, &data, &eof)) > 0) {
+		memcpy(block, data + size - WIRE_FRAME_MAX, WIRE_FRAME_MAX);
+		ck_assert_int_eq(pipe_peek_consume(peek, (size_t)size), 0);
+	}
+	ck_assert_uint_eq(block[0], 'x');
+}
+END_TEST
+
+/* Blocks of several writers never mix, whatever their size, and each writer's stay in order. */
+START_TEST(writers_do_not_tear_each_other)
+{
+	enum {
+		WRITERS = 4,
+		BLOCKS = 500
+	};
+	struct pollfd readable = { .fd = out, .events = POLLIN };
+	unsigned char whole[WIRE_FRAME_MAX];
+	uint32_t seen[WRITERS] = { 0 };
+	const unsigned char *data;
+	pid_t pids[WRITERS];
+	ssize_t n;
+	int eof;
+
+	for (unsigned char w = 0; w < WRITERS; w++) {
+		pids[w] = fork();
+		if (pids[w] != 0)
+			continue;
+		for (uint32_t i = 0; i < BLOCKS; i++) {
+			unsigned char block[WIRE_FRAME_MAX];
+			size_t size = 5 + (i * 977 + w * 331) % (sizeof(block) - 4);
+			int full;
+
+			while ((full = write_block(block, size, w, i)) == 1)
+				pipe_wait_room(in, -1);
+			if (full != 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	close(in);
+	in = -1;
+	for (;;) {
+		size_t used = 0;
+
+		poll(&readable, 1, -1);
+		n = pipe_peek_read(peek, &data, &eof);
+		ck_assert_int_ge(n, 0);
+		if (n == 0 && eof)
+			break;
+		while (used < (size_t)n) {
+			unsigned char w = data[used];
+			uint32_t number = seen[w];
+			size_t size = 5 + (number * 977 + w * 331) % (WIRE_FRAME_MAX - 4);
+
+			ck_assert_uint_lt(w, WRITERS);
+			if (used + size > (size_t)n)
+				break; /* tee() may cut at a page; the rest comes with the next look */
+			memset(whole, w, size);
+			memcpy(whole + 1, &number, sizeof(number));
+			ck_assert_mem_eq(data + used, whole, size);
+			seen[w]++;
+			used += size;
+		}
+		ck_assert_int_eq(pipe_peek_consume(peek, used), 0);
+	}
+	for (int w = 0; w < WRITERS; w++) {
+		int status;
+
+		ck_assert_int_eq(waitpid(pids[w], &status, 0), pids[w]);
+		ck_assert_int_eq(status, 0);
+		ck_assert_uint_eq(seen[w], BLOCKS);
+	}
+}
+END_TEST
+
+/* A reader that is killed between its look and its consuming has taken nothing. */
+START_TEST(a_dead_reader_takes_nothing_along)
+{
+	unsigned char block[700];
+	const unsigned char *data;
+	int status, eof;
+	pid_t pid;
+
+	for (uint32_t i = 0; i < 20; i++)
+		ck_assert_int_eq(write_block(block, sizeof(block), 'k', i), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct pipe_peek *own = pipe_peek_new(out);
+
+		if (own == NULL || pipe_peek_read(own, &data, &eof) != 20 * (ssize_t)sizeof(block))
+			_exit(1);
+		raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), 20 * (ssize_t)sizeof(block));
+}
+END_TEST
+
+START_TEST(without_a_reader_writing_fails)
+{
+	unsigned char block[100];
+
+	pipe_peek_free(peek);
+	peek = NULL;
+	close(out);
+	out = -1;
+	ck_assert_int_eq(write_block(block, sizeof(block), 'e', 1), -1);
+	ck_assert_int_eq(errno, EPIPE);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("pipe");
+	TCase *tcase = tcase_create("pipe");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, the_ends_are_closed_on_exec_and_never_block);
+	tcase_add_test(tcase, peeking_takes_nothing_and_consuming_exactly_that);
+	tcase_add_test(tcase, the_end_comes_after_the_last_byte);
+	tcase_add_test(tcase, a_full_pipe_takes_whole_blocks_or_none);
+	tcase_add_test(tcase, a_writer_waits_for_room);
+	tcase_add_test(tcase, writers_do_not_tear_each_other);
+	tcase_add_test(tcase, a_dead_reader_takes_nothing_along);
+	tcase_add_test(tcase, without_a_reader_writing_fails);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
