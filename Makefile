@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 # Sources lie beside this file; out of the source tree a Makefile of one line includes it.
 srcdir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
-.PHONY: all help deps format clean distclean bench check demo lint FORCE
+.PHONY: all help deps format clean distclean bench check check-faults demo lint FORCE
 all:
 
 help:
@@ -22,11 +22,12 @@ help:
 
 # GOAL make demo       the whole thing on this machine: broker, sites, daemon, records
 # GOAL make check      build and run every test; SANITIZE=address,undefined with sanitizers
+# GOAL make check-faults   break everything that can be broken, and count; FAULTS=quick: 10 minutes
 # GOAL make bench      measure
 # GOAL make lint       every linter, every warning
-# These four need no preparation: they first get what is missing, and configure.
-bench check demo lint:
-	@$(srcdir)/tests/deps.sh $@
+# These five need no preparation: they first get what is missing, and configure.
+bench check check-faults demo lint:
+	@$(srcdir)/tests/deps.sh $(@:check-faults=check)
 	@test -f $(srcdir)/configure || $(srcdir)/autogen.sh
 	@test -f config.mk || $(srcdir)/configure
 	@$(MAKE) run-$@
@@ -41,7 +42,7 @@ format:
 
 # --- configuration -------------------------------------------------------------------------------
 
-WITHOUT_CONFIG = bench check clean demo deps distclean format help lint
+WITHOUT_CONFIG = bench check check-faults clean demo deps distclean format help lint
 
 ifneq ($(filter-out $(WITHOUT_CONFIG),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(wildcard config.mk),)
@@ -123,7 +124,7 @@ $(B)/%: $(srcdir)/%.in $(srcdir)/Makefile config.mk
 # --- tests ---------------------------------------------------------------------------------------
 
 # GOAL make check-unit, make check-scenarios    the two halves of make check
-.PHONY: run-check check-unit check-scenarios run-demo run-bench run-lint
+.PHONY: run-check run-check-faults check-unit check-scenarios run-demo run-bench run-lint
 
 # A unit test is tests/check_MODULE.c with everything but main(); other C files there are programs
 # that scenarios use, such as the test broker.
@@ -157,6 +158,9 @@ check-unit: $(UNITS)
 
 check-scenarios: $(WEBMOND) $(HELPERS)
 	@$(RUN_TESTS) '' '$(SCENARIOS)'
+
+run-check-faults: $(WEBMOND) $(HELPERS)
+	@$(RUN_TESTS) '' '$(SCENARIOS) --faults $(if $(filter quick,$(FAULTS)),--quick)'
 
 run-demo: $(WEBMOND) $(HELPERS)
 	@$(TEST_ENVIRONMENT) $(srcdir)/tests/demo

@@ -24,3 +24,14 @@ def needs(*what):
         function.needs = what
         return function
     return mark
+
+
+def fault(number, what, promise, quick=True):
+    """
+    Mark a case of the fault suite: its number in tests/README.md, what is done to webmond, the
+    promise that must hold all the same. `quick`: also in the short run that CI makes.
+    """
+    def mark(function):
+        function.fault = {"number": number, "what": what, "promise": promise, "quick": quick}
+        return function
+    return mark

@@ -22,8 +22,9 @@ CHECKER_USER = "daemon"
 class Shared:
     """What lives as long as the run: the real broker, started when first asked for."""
 
-    def __init__(self, require_kafka):
+    def __init__(self, require_kafka, quick=True):
         self.require_kafka = require_kafka
+        self.quick = quick
         self.directory = tempfile.mkdtemp(prefix="webmond-tests-")
         os.chmod(self.directory, 0o755)
         self.broker = None
@@ -96,6 +97,24 @@ class Context:
         self._close = []
         self._topics = 0
         self._notes = []
+        self.figures = {}
+
+    def times(self, full, quick):
+        """How often to repeat a fault: `quick` in the short run."""
+        return quick if self.shared.quick else full
+
+    def report(self, summary=None, **figures):
+        """
+        For the table of the fault suite. `summary`: what Topic.check() returned, all that must be
+        there being there. Figures: expected, found, repeats, recovery_s, and note for the rest.
+        """
+        if summary is not None:
+            given_up = sum(r.dropped_through - r.seq for r in summary.firsts
+                           if r.error_type == "dropped")
+            self.figures = {"expected": len(summary.firsts) + given_up,
+                            "found": len(summary.firsts), "repeats": summary.repeats}
+            self.note(summary)
+        self.figures.update(figures)
 
     def note(self, text):
         """A line for -v."""
