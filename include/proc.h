@@ -69,8 +69,9 @@ void proc_follow_parent(pid_t parent);
 const char *proc_describe_exit(int wait_status, char *buffer, size_t size);
 
 /*
- * How long to wait before the next start of a process that keeps dying: 0.1 s, doubled up to 60 s;
- * a life of more than 60 s starts anew. Start from zeros.
+ * How long to wait before the next start of a process that keeps dying: 0.1 s, doubled. One that
+ * dies before it has `worked` is broken and waits up to 60 s; one that was at work is killed by
+ * somebody and comes back within a second. A life of more than 60 s starts anew. Start from zeros.
  */
 struct proc_backoff {
 	int64_t delay_us;
@@ -79,6 +80,6 @@ struct proc_backoff {
 };
 
 void proc_backoff_started(struct proc_backoff *b, int64_t mono_us);
-void proc_backoff_died(struct proc_backoff *b, int64_t mono_us);
+void proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us);
 
 #endif

@@ -182,8 +182,10 @@ proc_describe_exit(int wait_status, char *buffer, size_t size)
 	return buffer;
 }
 
-#define BACKOFF_FIRST_US (100 * US_PER_MS)
-#define BACKOFF_LAST_US  (60 * US_PER_S)
+#define BACKOFF_FIRST_US   (100 * US_PER_MS)
+#define BACKOFF_WORKED_US  (1 * US_PER_S)  /* at most, for one that has been at work */
+#define BACKOFF_LAST_US    (60 * US_PER_S) /* for one that never was: it is broken */
+#define BACKOFF_HEALTHY_US (60 * US_PER_S) /* who has lived so long begins anew */
 
 void
 proc_backoff_started(struct proc_backoff *b, int64_t mono_us)
@@ -192,11 +194,13 @@ proc_backoff_started(struct proc_backoff *b, int64_t mono_us)
 }
 
 void
-proc_backoff_died(struct proc_backoff *b, int64_t mono_us)
+proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us)
 {
-	if (b->delay_us == 0 || mono_us - b->started_us > BACKOFF_LAST_US)
+	int64_t limit = worked ? BACKOFF_WORKED_US : BACKOFF_LAST_US;
+
+	if (b->delay_us == 0 || mono_us - b->started_us > BACKOFF_HEALTHY_US)
 		b->delay_us = BACKOFF_FIRST_US;
 	else
-		b->delay_us = 2 * b->delay_us < BACKOFF_LAST_US ? 2 * b->delay_us : BACKOFF_LAST_US;
+		b->delay_us = 2 * b->delay_us < limit ? 2 * b->delay_us : limit;
 	b->not_before_us = mono_us + b->delay_us;
 }

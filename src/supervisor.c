@@ -73,7 +73,6 @@ struct watch {
 struct child {
 	pid_t pid;
 	int fd; /* -1: closed, or its end was seen */
-	bool failed_before_ready;
 	struct generation *generation;
 	struct proc_backoff backoff;
 	/* its check, while busy or owing */
@@ -449,7 +448,7 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 		return false;
 	if (make_channel(fd) < 0) {
 		log_error("cannot start a checker: %s", strerror(errno));
-		proc_backoff_died(&c->backoff, now);
+		proc_backoff_died(&c->backoff, false, now);
 		return false;
 	}
 	snprintf(role, sizeof(role), "checker %d", worker->index + 1);
@@ -467,7 +466,7 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	if (pid < 0) {
 		log_error("cannot start a checker: fork: %s", strerror(errno));
 		close(fd[0]);
-		proc_backoff_died(&c->backoff, now);
+		proc_backoff_died(&c->backoff, false, now);
 		return false;
 	}
 	*c = (struct child){ .pid = pid, .fd = fd[0], .generation = g, .backoff = c->backoff };
@@ -575,6 +574,7 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 {
 	struct child *c = worker->child;
 	bool expected = worker->retiring || s->stage >= STAGE_STOPPING;
+	bool worked = worker->state != WORKER_STARTING;
 	char how[64];
 
 	proc_describe_exit(status, how, sizeof(how));
@@ -603,7 +603,7 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 		c->generation = NULL;
 	}
 	if (!expected) {
-		proc_backoff_died(&c->backoff, now);
+		proc_backoff_died(&c->backoff, worked, now);
 		log_warning("checker %d %s", worker->index + 1, how);
 	}
 }
@@ -829,7 +829,7 @@ start_publisher(struct supervisor *s, int64_t now)
 		return;
 	if (make_channel(fd) < 0) {
 		log_error("cannot start the publisher: %s", strerror(errno));
-		proc_backoff_died(&s->publisher.backoff, now);
+		proc_backoff_died(&s->publisher.backoff, false, now);
 		return;
 	}
 	pid = proc_fork("publisher", (int[]){ fd[1], s->pipe_read }, 2);
@@ -849,12 +849,13 @@ start_publisher(struct supervisor *s, int64_t now)
 	if (pid < 0) {
 		log_error("cannot start the publisher: fork: %s", strerror(errno));
 		close(fd[0]);
-		proc_backoff_died(&s->publisher.backoff, now);
+		proc_backoff_died(&s->publisher.backoff, false, now);
 		return;
 	}
 	s->publisher.pid = pid;
 	s->publisher.fd = fd[0];
 	s->publisher.handing_over = false;
+	s->publisher.report.ready = false;
 	proc_backoff_started(&s->publisher.backoff, now);
 }
 
@@ -914,7 +915,7 @@ publisher_died(struct supervisor *s, int status, int64_t now)
 	log_error("the publisher %s", proc_describe_exit(status, how, sizeof(how)));
 	if (s->stage == STAGE_STARTING && !was_ready)
 		s->exit_code = code > 0 ? code : EXIT_INTERNAL;
-	proc_backoff_died(&s->publisher.backoff, now);
+	proc_backoff_died(&s->publisher.backoff, was_ready, now);
 }
 
 /* --- reload ------------------------------------------------------------------------------ */
