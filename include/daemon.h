@@ -20,14 +20,16 @@ void daemon_sanitize_descriptors(void);
 void daemon_sanitize(void);
 
 /*
- * Go to the background, in a session of its own. The starter stays until daemon_ready() and exits
- * 0, or until daemon_failed() or the death of the daemon and exits with that code. Returns 0 in the
- * daemon, or -1 with errno.
+ * Go to the background, in a session of its own, with /dev/null for standard input and output. The
+ * starter stays until daemon_ready() and exits 0, or until daemon_failed() or the death of the
+ * daemon and exits with that code. Unless `keep_stderr` (the log goes there), standard error leads
+ * to the starter, which passes it on while it lives, so that no child holds the terminal or the
+ * pipe of who started us. Returns 0 in the daemon, or -1 with errno.
  */
-int daemon_detach(void);
+int daemon_detach(bool keep_stderr);
 
-/* Tell the starter; close standard input, output and, unless the log goes there, error. */
-void daemon_ready(bool keep_stderr);
+/* Tell the starter. Without one nothing happens. */
+void daemon_ready(void);
 void daemon_failed(int exit_code);
 
 /*

@@ -17,6 +17,7 @@
 enum log_destination {
 	LOG_TO_STDERR,
 	LOG_TO_SYSLOG,
+	LOG_TO_BOTH, /* syslog, and what is wrong also to who started us */
 };
 
 /* From quiet to chatty; the configuration's `log.level` names them. */

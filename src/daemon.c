@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,42 +60,67 @@ daemon_sanitize(void)
 	umask(027);
 }
 
-/* The starter: exits as the daemon says. */
+/* The starter: passes on what the daemon complains about, and exits as the daemon says. */
 static _Noreturn void
-wait_for_daemon(int fd, pid_t child)
+wait_for_daemon(int code_fd, int error_fd, pid_t child)
 {
-	unsigned char code;
-	ssize_t n;
+	unsigned char code = EXIT_INTERNAL;
+	char text[4096];
+	ssize_t n, said;
 
-	do
-		n = read(fd, &code, 1);
-	while (n < 0 && errno == EINTR);
-	if (n == 1)
-		_exit(code);
+	for (;;) {
+		struct pollfd polls[] = { { .fd = code_fd, .events = POLLIN },
+			{ .fd = error_fd, .events = POLLIN } };
+
+		if (poll(polls, ARRAY_LENGTH(polls), -1) < 0)
+			continue;
+		/* first what was said before the code was sent */
+		said = polls[1].revents != 0 ? read(error_fd, text, sizeof(text)) : 0;
+		if (said > 0 && write(STDERR_FILENO, text, (size_t)said) == said)
+			continue;
+		if (polls[1].revents != 0)
+			error_fd = -1;
+		if (polls[0].revents == 0)
+			continue;
+		n = read(code_fd, &code, 1);
+		if (n == 1)
+			_exit(code);
+		if (n == 0)
+			break;
+	}
 	waitpid(child, NULL, 0);
 	log_error("the daemon ended before it was ready");
 	_exit(EXIT_INTERNAL);
 }
 
 int
-daemon_detach(void)
+daemon_detach(bool keep_stderr)
 {
-	int fd[2];
+	int code[2], error[2] = { -1, -1 };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t child;
 
-	if (pipe2(fd, O_CLOEXEC) < 0)
+	if (null < 0 || pipe2(code, O_CLOEXEC) < 0 || (!keep_stderr && pipe2(error, O_CLOEXEC) < 0))
 		return -1;
 	child = fork();
 	if (child < 0)
 		return -1;
 	if (child > 0) {
-		close(fd[1]);
-		wait_for_daemon(fd[0], child);
+		close(code[1]);
+		if (!keep_stderr)
+			close(error[1]);
+		wait_for_daemon(code[0], error[0], child);
 	}
-	close(fd[0]);
-	starter_fd = fd[1];
-	if (setsid() < 0)
+	close(code[0]);
+	starter_fd = code[1];
+	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+	    (!keep_stderr && dup2(error[1], STDERR_FILENO) < 0) || setsid() < 0)
 		return -1;
+	close(null);
+	if (!keep_stderr) {
+		close(error[0]);
+		close(error[1]);
+	}
 	/* a second fork: never a session leader, so never a controlling terminal */
 	child = fork();
 	if (child < 0)
@@ -116,23 +142,9 @@ tell_starter(unsigned char code)
 }
 
 void
-daemon_ready(bool keep_stderr)
+daemon_ready(void)
 {
-	bool detached = starter_fd >= 0;
-	int null;
-
 	tell_starter(EXIT_FINE);
-	if (!detached)
-		return;
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0)
-		return;
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	if (!keep_stderr)
-		dup2(null, STDERR_FILENO);
-	if (null > STDERR_FILENO)
-		close(null);
 }
 
 void

@@ -44,7 +44,7 @@ log_open(enum log_destination new_destination, enum log_level new_level)
 {
 	destination = new_destination;
 	threshold = new_level;
-	if (destination == LOG_TO_SYSLOG)
+	if (destination != LOG_TO_STDERR)
 		openlog("webmond", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
 
@@ -71,9 +71,10 @@ emit(enum log_level level, const char *text)
 {
 	const char *separator = role[0] != '\0' ? ": " : "";
 
-	if (destination == LOG_TO_SYSLOG) {
+	if (destination != LOG_TO_STDERR) {
 		syslog(levels[level].syslog_priority, "%s%s%s", role, separator, text);
-		return;
+		if (destination == LOG_TO_SYSLOG || level > LOG_LEVEL_WARNING)
+			return;
 	}
 
 	char line[2048], now[UTIL_RFC3339_SIZE];

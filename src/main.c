@@ -30,6 +30,7 @@ static struct {
 	bool once;
 	bool to_stdout;
 	bool verbose;
+	bool detached;
 } options = { .config_file = SYSCONFDIR "/webmond/webmond.conf" };
 
 static void
@@ -141,6 +142,9 @@ open_log(const struct config *config)
 		level = LOG_LEVEL_WARNING; /* the table is the output */
 	if (options.verbose)
 		level = LOG_LEVEL_DEBUG;
+	if (options.detached && destination == LOG_TO_SYSLOG)
+		destination = LOG_TO_BOTH;
+	options.detached = false; /* a reload has nobody to tell */
 	log_open(destination, level);
 }
 
@@ -256,8 +260,9 @@ main(int argc, char **argv)
 	if (code != EXIT_FINE)
 		return code;
 
-	if (daemonise && daemon_detach() < 0)
+	if (daemonise && daemon_detach(config->log_destination == LOG_TO_STDERR) < 0)
 		fatal(EXIT_OS, "cannot detach: %s", strerror(errno));
+	options.detached = daemonise;
 	if (daemonise || (config->pid_file_set && !options.once)) {
 		code = pidfile_acquire(config->pid_file);
 		if (code != EXIT_FINE) {

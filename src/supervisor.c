@@ -1247,7 +1247,7 @@ become_ready(struct supervisor *s)
 		return;
 	log_notice("webmond " VERSION " watches %zu sites with %d to %d checkers; epoch %s",
 	    s->watch_count, config->workers_min, config->workers_max, s->epoch);
-	daemon_ready(config->log_destination == LOG_TO_STDERR);
+	daemon_ready();
 	systemd_notify("READY=1\nMAINPID=%d", (int)getpid());
 }
 

@@ -182,9 +182,13 @@ def test_starter_tells_what_went_wrong(t):
     for what, changed in {
         "spool": {"spool": {"dir": t.path("not/there")}},
         "PID file": {"pid_file": t.path("not/there.pid")},
+        "spool, and the log elsewhere": {"spool": {"dir": t.path("not/there")},
+                                         "log": {"destination": "syslog"}},
     }.items():
         file = t.daemon({**settings, **changed}, t.path("changed.conf")).file
         for mode in ([], ["-f"]):
+            if mode and "log" in changed:
+                continue  # asked for syslog, in the foreground too
             done = t.webmond("-c", file, *mode, timeout=STOP_S)
             expect(done, CANNOT_CREATE, "not/there")
             t.note(f"{what}: {done.stderr.strip().splitlines()[-1]}")
