@@ -15,7 +15,7 @@
 
 struct probe;
 
-/* Initialise libcurl and one long-lived handle. After fork, once a process. NULL: impossible. */
+/* Initialise libcurl. After fork, once a process. NULL: impossible. */
 struct probe *probe_new(void);
 void probe_free(struct probe *probe);
 

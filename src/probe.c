@@ -4,9 +4,11 @@
 /*
  * One check by libcurl. Called by the checker; nothing is fatal but the failure to initialise.
  *
- * One easy handle lives as long as the process, because its cache of CA certificates does: without
- * it a check over HTTPS costs twenty times as much. Callbacks note how far an exchange has come, so
- * that a failure is blamed on the phase and the side that it belongs to.
+ * One multi handle lives as long as the process, because its cache of CA certificates does: without
+ * it a check over HTTPS costs twenty times as much. The easy handle lives for one check: before 8.1.1
+ * libcurl remembers the last header of the transfer before, and a response that begins with a folded
+ * line writes into its freed memory (https://github.com/curl/curl/issues/11101). Callbacks note how
+ * far an exchange has come, so that a failure is blamed on the phase and the side that it belongs to.
  */
 #include "probe.h"
 
@@ -38,7 +40,7 @@
 #define CA_CACHE_SECONDS 3600L
 
 struct probe {
-	CURL *curl;
+	CURLM *multi;
 	struct match *match;
 	const char *ca_file;
 	int leaked_threads;
@@ -47,6 +49,7 @@ struct probe {
 	size_t body_room;
 
 	/* of the running check */
+	CURL *curl;
 	const struct site *site;
 	struct result *result;
 	enum phase phase; /* how far it has come */
@@ -85,14 +88,17 @@ probe_library_version(void)
 
 /* The system's CA bundle: what libcurl was built with, else where distributions keep it. */
 static const char *
-find_ca_file(CURL *curl)
+find_ca_file(void)
 {
 	static const char *const known[] = { "/etc/ssl/certs/ca-certificates.crt",
 		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem" };
-	char *built_in = NULL;
+	CURL *curl = curl_easy_init();
+	const char *built_in = NULL; /* static text */
 
-	if (curl_easy_getinfo(curl, CURLINFO_CAINFO, &built_in) == CURLE_OK && built_in != NULL &&
-	    access(built_in, R_OK) == 0)
+	if (curl != NULL)
+		curl_easy_getinfo(curl, CURLINFO_CAINFO, &built_in);
+	curl_easy_cleanup(curl);
+	if (built_in != NULL && access(built_in, R_OK) == 0)
 		return built_in;
 	for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
 		if (access(known[i], R_OK) == 0)
@@ -108,13 +114,13 @@ probe_new(void)
 	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
 		return NULL;
 	p = xcalloc(1, sizeof(*p));
-	p->curl = curl_easy_init();
-	if (p->curl == NULL) {
+	p->multi = curl_multi_init();
+	if (p->multi == NULL) {
 		free(p);
 		return NULL;
 	}
 	p->match = match_new();
-	p->ca_file = find_ca_file(p->curl);
+	p->ca_file = find_ca_file();
 	return p;
 }
 
@@ -123,7 +129,7 @@ probe_free(struct probe *p)
 {
 	if (p == NULL)
 		return;
-	curl_easy_cleanup(p->curl);
+	curl_multi_cleanup(p->multi);
 	match_free(p->match);
 	free(p->body);
 	free(p);
@@ -405,7 +411,7 @@ make_headers(const struct site *site)
 	return list;
 }
 
-/* Everything that a check needs, on a handle fresh from curl_easy_reset(). */
+/* Everything that a check needs, on a fresh handle. */
 static void
 set_options(struct probe *p, const struct curl_slist *headers)
 {
@@ -709,11 +715,30 @@ judge_response(struct probe *p)
 		    p->body_cut ? " (it was cut at body_limit_kb)" : "");
 }
 
+/* What curl_easy_perform() does, in a multi handle that is ours and stays. */
+static CURLcode
+perform(struct probe *p)
+{
+	CURLcode code = CURLE_FAILED_INIT;
+	const CURLMsg *message;
+	int count = 1;
+
+	curl_multi_add_handle(p->multi, p->curl);
+	while (curl_multi_perform(p->multi, &count) == CURLM_OK && count > 0)
+		curl_multi_poll(p->multi, NULL, 0, 1000, NULL);
+	message = curl_multi_info_read(p->multi, &count);
+	if (message != NULL)
+		code = message->data.result;
+	curl_multi_remove_handle(p->multi, p->curl);
+	return code;
+}
+
 void
 probe_run(struct probe *p, const struct site *site, struct result *result)
 {
 	struct curl_slist *headers = make_headers(site);
-	struct probe fresh = { .curl = p->curl,
+	struct probe fresh = { .multi = p->multi,
+		.curl = curl_easy_init(),
 		.match = p->match,
 		.ca_file = p->ca_file,
 		.leaked_threads = p->leaked_threads,
@@ -727,9 +752,8 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	result_init(result);
 	result->redirects = 0;
 	p->literal_host = host_is_literal(site->url);
-	curl_easy_reset(p->curl);
 	set_options(p, headers);
-	code = aborted ? CURLE_ABORTED_BY_CALLBACK : curl_easy_perform(p->curl);
+	code = aborted ? CURLE_ABORTED_BY_CALLBACK : perform(p);
 
 	fill_phases(p);
 	if (code == CURLE_WRITE_ERROR && p->body_cut)
@@ -744,6 +768,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	} else {
 		judge_failure(p, code);
 	}
+	curl_easy_cleanup(p->curl);
 	curl_slist_free_all(headers);
 	if (p->body_room > BODY_KEEP) {
 		free(p->body);
