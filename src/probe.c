@@ -289,7 +289,7 @@ version_name(const char *line, size_t size)
 	return NULL;
 }
 
-/* The number behind the first space, or 0. */
+/* The number of up to three digits behind the first space, or 0. */
 static int
 status_of(const char *line, size_t size)
 {
@@ -300,7 +300,7 @@ status_of(const char *line, size_t size)
 		return 0;
 	for (c++; c < end && *c >= '0' && *c <= '9' && status < 1000; c++)
 		status = status * 10 + (*c - '0');
-	return status;
+	return status <= 999 ? status : 0;
 }
 
 /* Counts, and takes status and version over when the headers of a response are complete. */
@@ -599,8 +599,10 @@ judge_failure(struct probe *p, CURLcode code)
 		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &os_errno);
 	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &asked); /* with the one that failed */
 	if (p->redirect_to_private) {
-		result_fail(
-		    r, ERROR_REDIRECT_REFUSED, "redirect to a private address: %s", r->final_url);
+		const char *url = "";
+
+		curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+		result_fail(r, ERROR_REDIRECT_REFUSED, "redirect to a private address: %s", url);
 		return;
 	}
 	if (p->headers_flood) {
@@ -608,6 +610,9 @@ judge_failure(struct probe *p, CURLcode code)
 		return;
 	}
 	switch (code) {
+	case CURLE_OK: /* libcurl is content with less than we are */
+		result_fail(r, ERROR_PROTOCOL, "the response has no final status");
+		return;
 	case CURLE_ABORTED_BY_CALLBACK:
 		result_fail(r, ERROR_ABORTED, "webmond was stopped while the check ran");
 		return;
