@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 # Sources lie beside this file; out of the source tree a Makefile of one line includes it.
 srcdir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
-.PHONY: all help deps format clean distclean bench check check-faults demo lint FORCE
+.PHONY: all help deps format clean distclean bench check check-faults check-fuzz demo lint FORCE
 all:
 
 help:
@@ -23,10 +23,11 @@ help:
 # GOAL make demo       the whole thing on this machine: broker, sites, daemon, records
 # GOAL make check      build and run every test; SANITIZE=address,undefined with sanitizers
 # GOAL make check-faults   break everything that can be broken, and count; FAULTS=quick: 10 minutes
+# GOAL make check-fuzz     hostile bytes for every parser, FUZZ_SECONDS=30 for each
 # GOAL make bench      measure
 # GOAL make lint       every linter, every warning
-# These five need no preparation: they first get what is missing, and configure.
-bench check check-faults demo lint:
+# These six need no preparation: they first get what is missing, and configure.
+bench check check-faults check-fuzz demo lint:
 	@$(srcdir)/tests/deps.sh $(@:check-faults=check)
 	@test -f $(srcdir)/configure || $(srcdir)/autogen.sh
 	@test -f config.mk || $(srcdir)/configure
@@ -38,11 +39,11 @@ deps:
 
 # GOAL make format     clang-format
 format:
-	clang-format -i $(addprefix $(srcdir)/,include/*.h src/*.c tests/*.c)
+	clang-format -i $(addprefix $(srcdir)/,include/*.h src/*.c tests/*.[ch] tests/fuzz/*.[ch])
 
 # --- configuration -------------------------------------------------------------------------------
 
-WITHOUT_CONFIG = bench check check-faults clean demo deps distclean format help lint
+WITHOUT_CONFIG = bench check check-faults check-fuzz clean demo deps distclean format help lint
 
 ifneq ($(filter-out $(WITHOUT_CONFIG),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(wildcard config.mk),)
@@ -107,7 +108,7 @@ $(B)/flags: FORCE
 	@printf '%s\n' '$(COMMANDS)' | cmp -s - $@ || printf '%s\n' '$(COMMANDS)' >$@
 
 # Which headers an object was made from, noted by the compiler.
--include $(wildcard $(B)/src/*.d $(B)/tests/*.d)
+-include $(wildcard $(B)/src/*.d $(B)/tests/*.d $(B)/tests/fuzz/*.d)
 
 # Manual pages, configuration and service files with the directories of this build.
 EDIT = $(foreach v,VERSION sbindir sysconfdir localstatedir runstatedir datadir,-e 's|@$v@|$($v)|g')
@@ -124,7 +125,8 @@ $(B)/%: $(srcdir)/%.in $(srcdir)/Makefile config.mk
 # --- tests ---------------------------------------------------------------------------------------
 
 # GOAL make check-unit, make check-scenarios    the two halves of make check
-.PHONY: run-check run-check-faults check-unit check-scenarios run-demo run-bench run-lint
+.PHONY: run-check run-check-faults run-check-fuzz run-fuzz check-unit check-scenarios run-demo \
+	run-bench run-lint
 
 # A unit test is tests/check_MODULE.c with everything but main(); other C files there are programs
 # that scenarios use, such as the test broker.
@@ -161,6 +163,27 @@ check-scenarios: $(WEBMOND) $(HELPERS)
 
 run-check-faults: $(WEBMOND) $(HELPERS)
 	@$(RUN_TESTS) '' '$(SCENARIOS) --faults $(if $(filter quick,$(FAULTS)),--quick)'
+
+# A fuzz target is tests/fuzz/TARGET.c, its seeds are in tests/fuzz/corpus/TARGET. What a run finds
+# stays beside the program: good inputs in TARGET.corpus, bad ones in TARGET-crash-….
+FUZZERS = $(patsubst $(srcdir)/%.c,$(B)/%,$(wildcard $(srcdir)/tests/fuzz/*.c))
+FUZZ_SECONDS = 30
+
+run-check-fuzz:
+	@$(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined run-fuzz
+
+run-fuzz: $(FUZZERS:=.run)
+
+$(FUZZERS): $(B)/tests/%: $(B)/tests/%.o $(TESTED)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $< $(TESTED) $(LIB_LIBS) $(LIBS)
+
+$(FUZZERS:=.run): %.run: % FORCE
+	$(SAY) FUZZ "$(<F), $(FUZZ_SECONDS) s"
+	$(Q)mkdir -p $<.corpus
+	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=20 -max_len=16384 -close_fd_mask=3 \
+		-artifact_prefix=$<- $<.corpus $(srcdir)/tests/fuzz/corpus/$(<F) >$<.log 2>&1 && \
+		tail -n 1 $<.log || { cat $<.log; false; }
 
 run-demo: $(WEBMOND) $(HELPERS)
 	@$(TEST_ENVIRONMENT) $(srcdir)/tests/demo

@@ -4,7 +4,7 @@
 #
 # Get what a goal of the Makefile needs and this machine does not have:
 #
-#   tests/deps.sh all | check | demo | bench | lint
+#   tests/deps.sh all | check | check-fuzz | demo | bench | lint
 #
 # Says nothing if nothing is missing. Else names the packages and installs them on Debian and
 # Ubuntu when it is root, or asks sudo at a terminal. If it cannot, it prints the command; it fails
@@ -33,6 +33,8 @@ table() {
 		check may  command:strace               strace               strace
 		kafka may  command:java                 default-jre-headless java-latest-openjdk-headless
 		kafka may  command:mvn                  maven                maven
+		fuzz  must command:clang                clang                clang
+		fuzz  must libfuzzer                    libclang-rt-dev      compiler-rt
 		lint  must command:gcc                  gcc                  gcc
 		lint  must command:clang                clang                clang
 		lint  must command:clang-format         clang-format         clang-tools-extra
@@ -47,10 +49,11 @@ case ${1-} in
 demo) groups='build test demo' ;;
 check) groups='build test check' ;;
 bench) groups='build test check kafka' ;;
+check-fuzz) groups='build fuzz' ;;
 lint) groups='build test check lint' ;;
-all) groups='build test check kafka lint' ;;
+all) groups='build test check fuzz kafka lint' ;;
 *)
-	echo 'usage: tests/deps.sh all | check | demo | bench | lint' >&2
+	echo 'usage: tests/deps.sh all | check | check-fuzz | demo | bench | lint' >&2
 	exit 64
 	;;
 esac
@@ -63,6 +66,10 @@ here() {
 	header:*) printf '#include <%s>\n' "${1#*:}" | cc -E - >/dev/null 2>&1 ;;
 	library:*) pkg-config --exists "$(echo "${1#*:}" | sed "s/>=/ >= /")" 2>/dev/null ;;
 	configure) [ -e "$(dirname "$0")/../configure" ] || command -v autoreconf >/dev/null ;;
+	libfuzzer)
+		echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+		    clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null
+		;;
 	authorities)
 		for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
 		    /etc/ssl/cert.pem /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem; do

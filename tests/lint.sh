@@ -8,7 +8,7 @@
 
 findings=0
 sources=$(echo src/*.c)
-tests=$(echo tests/*.c)
+tests=$(echo tests/*.c tests/fuzz/*.c)
 headers=$(echo include/*.h)
 domain='result config schedule pool match probe'
 
@@ -43,7 +43,7 @@ stands_alone() { each "cc $FLAGS -Werror -fsyntax-only -x c" $headers; }
 tidy() { # a process each: with several files in one, version 14 sees uninitialised va_lists
 	export FLAGS
 	# shellcheck disable=SC2016 # the inner shell expands them
-	printf '%s\n' src/*.c tests/*.c | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$0" -- $FLAGS 2>&1'
+	printf '%s\n' src/*.c tests/*.c tests/fuzz/*.c | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$0" -- $FLAGS 2>&1'
 }
 
 # An outside library is known to one file: only FILE PATTERN
@@ -87,7 +87,7 @@ schema() { python3 -c 'import json, sys; json.load(sys.stdin)' <etc/check-result
 licence() {
 	# shellcheck disable=SC2046 # names without blanks
 	without=$(grep -L 'SPDX-License-Identifier: Apache-2.0' Makefile configure.ac autogen.sh .ci/run \
-	    $(find src include tests etc -type f ! -name '*.json' ! -name '*.md' ! -name '*.pyc' \
+	    $(find src include tests etc -type f ! -name '*.json' ! -name '*.md' ! -name '*.pyc' ! -path '*/corpus/*' \
 		! -name config.mk.in ! -name webmond.conf.in))
 	[ -z "$without" ] || {
 		echo "no licence in:" "$without"
@@ -96,7 +96,8 @@ licence() {
 }
 
 # shellcheck disable=SC2086
-check 'clang-format (make format)' clang-format --dry-run -Werror $headers $sources $tests
+check 'clang-format (make format)' clang-format --dry-run -Werror $headers $sources $tests \
+    tests/*.h tests/fuzz/*.h
 check 'gcc without a warning' compiles gcc
 check 'clang without a warning' compiles clang
 check 'each header compiles alone' stands_alone

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/* Any bytes as a configuration: it is good, or there is at least one mistake to tell. */
+#include "fuzz.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "config.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mistakes mistakes = { 0 };
+	struct config *config;
+	char path[64];
+	int fd = memfd_create("webmond.conf", MFD_CLOEXEC);
+
+	assert(fd >= 0);
+	assert(write(fd, data, size) == (ssize_t)size);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	config = config_load(path, &mistakes);
+	assert((config == NULL) == (mistakes.count > 0));
+	if (config != NULL) {
+		assert(config->site_count > 0);
+		for (size_t i = 0; i < config->site_count; i++) {
+			const struct site *site = &config->sites[i];
+
+			assert(config_find_site(config, site->name) == (ssize_t)i);
+			assert(config_site_equal(site, site));
+			assert(site->timeout_us > 0 && site->timeout_us <= site->interval_us);
+			assert(strlen(site->url) <= CONFIG_URL_MAX);
+		}
+	}
+	config_free(config);
+	mistakes_release(&mistakes);
+	close(fd);
+	return 0;
+}
