@@ -16,6 +16,12 @@
 /* A check longer than this, or one that timed out, makes its site slow until the next check. */
 #define POOL_SLOW_US 500000
 
+/*
+ * A site waits so long for a home that has just begun another check. On warm caches the checks of a
+ * tick cost two thirds of what they cost when each wakes a process of its own.
+ */
+#define POOL_HOME_US 2000
+
 /* A site that has waited so long for a busy pool makes it grow; less is the queue of one tick. */
 #define POOL_GROW_US 5000
 
@@ -33,18 +39,19 @@ enum worker_state {
 struct worker {
 	int index;
 	enum worker_state state;
-	bool retiring;         /* takes no more work: told to leave, or of an older generation */
-	bool slow;             /* busy with a slow site */
-	int64_t deadline_us;   /* busy: when the watchdog bites (monotonic) */
-	int64_t idle_since_us; /* idle: since when */
-	struct child *child;   /* the supervisor's side of it; opaque here */
+	bool retiring;       /* takes no more work: told to leave, or of an older generation */
+	bool slow;           /* busy with a slow site */
+	int64_t since_us;    /* when this state began (monotonic) */
+	int64_t deadline_us; /* busy: when the watchdog bites */
+	struct child *child; /* the supervisor's side of it; opaque here */
 };
 
 struct pool {
 	struct worker *worker;
 	int count; /* entries in `worker`: at least max; more while older generations leave */
 	int min, max;
-	int idle, busy, slow, starting;
+	int idle, busy, slow, starting, owing;
+	int64_t next_deadline_us; /* not after the earliest of all busy ones; INT64_MAX: none */
 };
 
 /* 1 <= min <= max. */
@@ -57,16 +64,20 @@ void pool_resize(struct pool *pool, int min, int max);
 /* Change the state of one worker, with the sums; the only way to do so. */
 void pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int64_t now_us);
 
-/* Give an idle worker a check, to be done by `deadline_us`. */
-void pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t deadline_us);
+/* Give an idle worker a check that may take so long. */
+void
+pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t now_us, int64_t allowed_us);
 
 /*
- * An idle checker for a site with this hash: its home, else the first idle one, so that helpers
- * beyond need fall idle. NULL: none, or the slow lane (half of the pool) is full.
+ * An idle checker for a site with this home (any number): that, else the first idle one, so that
+ * helpers beyond need fall idle. NULL: none.
  */
-struct worker *pool_choose(const struct pool *pool, uint64_t site_hash, bool slow);
+struct worker *pool_choose(const struct pool *pool, uint32_t home);
 
-/* Whether slow sites have to wait whoever is idle. */
+/* Whether the home is busy, but so recently that it may be idle again in a moment. */
+bool pool_wait_home(const struct pool *pool, uint32_t home, int64_t now_us);
+
+/* Whether slow sites have to wait whoever is idle: they get half of the pool. */
 bool pool_slow_lane_full(const struct pool *pool);
 
 /* A place for one more checker when all are busy, or NULL at the limit. */
@@ -78,11 +89,11 @@ struct worker *pool_missing_home(const struct pool *pool, const struct worker *a
 /* A helper that has been idle for too long, or NULL. */
 struct worker *pool_surplus(const struct pool *pool, int64_t now_us);
 
-/* A busy checker whose deadline has passed, or NULL; INT64_MAX deadlines never pass. */
-struct worker *pool_overdue(const struct pool *pool, int64_t now_us);
-
-/* When pool_overdue() may find the next one, or INT64_MAX. */
-int64_t pool_next_deadline(const struct pool *pool);
+/*
+ * A busy checker whose deadline has passed, or NULL; INT64_MAX deadlines never pass. The caller
+ * sets another deadline before it asks again.
+ */
+struct worker *pool_overdue(struct pool *pool, int64_t now_us);
 
 /*
  * Quarantine: a site that ends its checker twice in a row rests, 60 s first, doubled up to an hour.

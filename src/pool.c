@@ -17,7 +17,7 @@
 void
 pool_init(struct pool *pool, int min, int max)
 {
-	*pool = (struct pool){ 0 };
+	*pool = (struct pool){ .next_deadline_us = INT64_MAX };
 	pool_resize(pool, min, max);
 }
 
@@ -46,22 +46,25 @@ pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int
 	pool->idle += (state == WORKER_IDLE) - (w->state == WORKER_IDLE);
 	pool->busy += (state == WORKER_BUSY) - (w->state == WORKER_BUSY);
 	pool->starting += (state == WORKER_STARTING) - (w->state == WORKER_STARTING);
+	pool->owing += (state == WORKER_OWING) - (w->state == WORKER_OWING);
 	if (state != WORKER_BUSY && w->slow) {
 		w->slow = false;
 		pool->slow--;
 	}
 	w->deadline_us = INT64_MAX;
-	w->idle_since_us = now_us;
+	w->since_us = now_us;
 	w->state = state;
 }
 
 void
-pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t deadline_us)
+pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t now_us, int64_t allowed_us)
 {
-	pool_set_state(pool, w, WORKER_BUSY, 0);
+	pool_set_state(pool, w, WORKER_BUSY, now_us);
 	w->slow = slow;
 	pool->slow += slow;
-	w->deadline_us = deadline_us;
+	w->deadline_us = now_us + allowed_us;
+	if (w->deadline_us < pool->next_deadline_us)
+		pool->next_deadline_us = w->deadline_us;
 }
 
 bool
@@ -76,19 +79,32 @@ takes_work(const struct worker *w)
 	return w->state == WORKER_IDLE && !w->retiring;
 }
 
-struct worker *
-pool_choose(const struct pool *pool, uint64_t site_hash, bool slow)
+static struct worker *
+home_of(const struct pool *pool, uint32_t home)
 {
-	struct worker *home = &pool->worker[site_hash % (uint64_t)pool->min];
+	return &pool->worker[home % (uint32_t)pool->min];
+}
 
-	if (pool->idle == 0 || (slow && pool_slow_lane_full(pool)))
+struct worker *
+pool_choose(const struct pool *pool, uint32_t home)
+{
+	if (pool->idle == 0)
 		return NULL;
-	if (takes_work(home))
-		return home;
+	if (takes_work(home_of(pool, home)))
+		return home_of(pool, home);
 	for (int i = 0; i < pool->count; i++)
 		if (takes_work(&pool->worker[i]))
 			return &pool->worker[i];
 	return NULL;
+}
+
+bool
+pool_wait_home(const struct pool *pool, uint32_t home, int64_t now_us)
+{
+	const struct worker *w = home_of(pool, home);
+
+	return w->state == WORKER_BUSY && !w->slow && !w->retiring &&
+	       now_us < w->since_us + POOL_HOME_US;
 }
 
 struct worker *
@@ -115,30 +131,31 @@ pool_surplus(const struct pool *pool, int64_t now_us)
 	for (int i = pool->min; i < pool->count; i++) {
 		struct worker *w = &pool->worker[i];
 
-		if (takes_work(w) && w->idle_since_us + POOL_IDLE_US <= now_us)
+		if (takes_work(w) && w->since_us + POOL_IDLE_US <= now_us)
 			return w;
 	}
 	return NULL;
 }
 
 struct worker *
-pool_overdue(const struct pool *pool, int64_t now_us)
+pool_overdue(struct pool *pool, int64_t now_us)
 {
-	for (int i = 0; i < pool->count; i++)
-		if (pool->worker[i].state == WORKER_BUSY && pool->worker[i].deadline_us <= now_us)
-			return &pool->worker[i];
+	if (now_us < pool->next_deadline_us)
+		return NULL;
+	pool->next_deadline_us = INT64_MAX;
+	for (int i = 0; i < pool->count; i++) {
+		struct worker *w = &pool->worker[i];
+
+		if (w->state != WORKER_BUSY)
+			continue;
+		if (w->deadline_us <= now_us) {
+			pool->next_deadline_us = now_us; /* there may be more */
+			return w;
+		}
+		if (w->deadline_us < pool->next_deadline_us)
+			pool->next_deadline_us = w->deadline_us;
+	}
 	return NULL;
-}
-
-int64_t
-pool_next_deadline(const struct pool *pool)
-{
-	int64_t next = INT64_MAX;
-
-	for (int i = 0; i < pool->count; i++)
-		if (pool->worker[i].state == WORKER_BUSY && pool->worker[i].deadline_us < next)
-			next = pool->worker[i].deadline_us;
-	return next;
 }
 
 void

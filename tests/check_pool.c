@@ -23,14 +23,14 @@ START_TEST(a_site_goes_home_or_to_anyone_idle)
 {
 	struct pool pool = make_idle_pool(4, 8, 4);
 
-	ck_assert_int_eq(pool_choose(&pool, 6, false)->index, 2);
-	pool_assign(&pool, &pool.worker[2], false, 100);
-	ck_assert_int_eq(pool_choose(&pool, 6, false)->index, 0);
+	ck_assert_int_eq(pool_choose(&pool, 6)->index, 2);
+	pool_assign(&pool, &pool.worker[2], false, 0, 100);
+	ck_assert_int_eq(pool_choose(&pool, 6)->index, 0);
 	pool.worker[0].retiring = true;
-	ck_assert_int_eq(pool_choose(&pool, 6, false)->index, 1);
-	pool_assign(&pool, &pool.worker[1], false, 100);
-	pool_assign(&pool, &pool.worker[3], false, 100);
-	ck_assert_ptr_null(pool_choose(&pool, 6, false));
+	ck_assert_int_eq(pool_choose(&pool, 6)->index, 1);
+	pool_assign(&pool, &pool.worker[1], false, 0, 100);
+	pool_assign(&pool, &pool.worker[3], false, 0, 100);
+	ck_assert_ptr_null(pool_choose(&pool, 6));
 	ck_assert_int_eq(pool_grow(&pool)->index, 4);
 	pool_release(&pool);
 }
@@ -40,15 +40,30 @@ START_TEST(slow_sites_hold_at_most_half)
 {
 	struct pool pool = make_idle_pool(4, 4, 4);
 
-	pool_assign(&pool, pool_choose(&pool, 0, true), true, 100);
+	pool_assign(&pool, pool_choose(&pool, 0), true, 0, 100);
 	ck_assert(!pool_slow_lane_full(&pool));
-	pool_assign(&pool, pool_choose(&pool, 1, true), true, 100);
+	pool_assign(&pool, pool_choose(&pool, 1), true, 0, 100);
 	ck_assert(pool_slow_lane_full(&pool));
-	ck_assert_ptr_null(pool_choose(&pool, 2, true));
-	ck_assert_ptr_nonnull(pool_choose(&pool, 2, false));
+	ck_assert_ptr_nonnull(pool_choose(&pool, 2));
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
 	ck_assert(!pool_slow_lane_full(&pool));
 	ck_assert_ptr_null(pool_grow(&pool));
+	pool_release(&pool);
+}
+END_TEST
+
+START_TEST(a_home_that_has_just_begun_is_waited_for)
+{
+	struct pool pool = make_idle_pool(2, 4, 4);
+
+	ck_assert(!pool_wait_home(&pool, 1, 0)); /* it is idle */
+	pool_assign(&pool, &pool.worker[1], false, 1000, 500);
+	ck_assert(pool_wait_home(&pool, 1, 1000 + POOL_HOME_US - 1));
+	ck_assert(!pool_wait_home(&pool, 1, 1000 + POOL_HOME_US));
+	ck_assert(!pool_wait_home(&pool, 0, 1000));
+	pool_set_state(&pool, &pool.worker[1], WORKER_IDLE, 2000);
+	pool_assign(&pool, &pool.worker[1], true, 2000, 500);
+	ck_assert(!pool_wait_home(&pool, 1, 2000)); /* slow: in vain */
 	pool_release(&pool);
 }
 END_TEST
@@ -57,7 +72,7 @@ START_TEST(a_pool_of_one_serves_slow_sites_too)
 {
 	struct pool pool = make_idle_pool(1, 1, 1);
 
-	ck_assert_ptr_nonnull(pool_choose(&pool, 5, true));
+	ck_assert_ptr_nonnull(pool_choose(&pool, 5));
 	pool_release(&pool);
 }
 END_TEST
@@ -66,12 +81,15 @@ START_TEST(deadlines_and_idle_helpers)
 {
 	struct pool pool = make_idle_pool(1, 3, 3);
 
-	ck_assert_int_eq(pool_next_deadline(&pool), INT64_MAX);
-	pool_assign(&pool, &pool.worker[0], false, 500);
-	pool_assign(&pool, &pool.worker[1], false, 300);
-	ck_assert_int_eq(pool_next_deadline(&pool), 300);
+	ck_assert_int_eq(pool.next_deadline_us, INT64_MAX);
+	pool_assign(&pool, &pool.worker[0], false, 0, 500);
+	pool_assign(&pool, &pool.worker[1], false, 0, 300);
+	ck_assert_int_eq(pool.next_deadline_us, 300);
 	ck_assert_ptr_null(pool_overdue(&pool, 299));
 	ck_assert_int_eq(pool_overdue(&pool, 300)->index, 1);
+	pool.worker[1].deadline_us = INT64_MAX; /* killed; its end comes with waitpid(2) */
+	ck_assert_ptr_null(pool_overdue(&pool, 300));
+	ck_assert_int_eq(pool.next_deadline_us, 500);
 	ck_assert_ptr_null(pool_surplus(&pool, POOL_IDLE_US - 1));
 	ck_assert_int_eq(pool_surplus(&pool, POOL_IDLE_US)->index, 2);
 	pool_set_state(&pool, &pool.worker[0], WORKER_NONE, 0);
@@ -85,7 +103,7 @@ START_TEST(the_table_grows_and_keeps_its_sums)
 {
 	struct pool pool = make_idle_pool(2, 2, 2);
 
-	pool_assign(&pool, &pool.worker[1], true, 9);
+	pool_assign(&pool, &pool.worker[1], true, 0, 9);
 	pool_resize(&pool, 1, 5);
 	ck_assert_int_eq(pool.count, 5);
 	ck_assert_int_eq(pool.idle, 1);
@@ -131,6 +149,7 @@ main(void)
 
 	tcase_add_test(tcase, a_site_goes_home_or_to_anyone_idle);
 	tcase_add_test(tcase, slow_sites_hold_at_most_half);
+	tcase_add_test(tcase, a_home_that_has_just_begun_is_waited_for);
 	tcase_add_test(tcase, a_pool_of_one_serves_slow_sites_too);
 	tcase_add_test(tcase, deadlines_and_idle_helpers);
 	tcase_add_test(tcase, the_table_grows_and_keeps_its_sums);

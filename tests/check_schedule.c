@@ -63,7 +63,7 @@ START_TEST(the_heap_gives_the_earliest)
 
 	srand(2);
 	for (int i = 0; i < COUNT; i++) {
-		timers[i].due_us = rand() % 500;
+		timers[i].turn_us = rand() % 500;
 		schedule_insert(&s, &timers[i]);
 	}
 	for (int i = 0; i < COUNT; i += 3, left--)
@@ -73,9 +73,9 @@ START_TEST(the_heap_gives_the_earliest)
 	while (schedule_first(&s) != NULL) {
 		struct timer *t = schedule_first(&s);
 
-		ck_assert_int_ge(t->due_us, last);
+		ck_assert_int_ge(t->turn_us, last);
 		ck_assert_int_ne((t - timers) % 3, 0);
-		last = t->due_us;
+		last = t->turn_us;
 		schedule_remove(&s, t);
 		left--;
 	}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What the files of the supervisor share: its state, and who does what with it. No other process
+ * includes this.
+ *
+ *   supervisor.c   the loop: signals, clock, messages; start and stop
+ *   watch.c        one site: its next slot, its state, what is said about it
+ *   dispatch.c     what is due: OPEN and dispatch, or the record of a slot that never runs
+ *   children.c     checkers and publisher: birth, messages, death
+ *   reload.c       from HUP to the new configuration
+ *
+ * There is no queue of unwritten records: a site stays in its heap until its frame is in the pipe,
+ * and a CLOSE that a dead checker owes is a mark in the pool's table. Functions that write frames
+ * return false when the pipe has no room; their caller tries again when it has.
+ */
+#ifndef WEBMOND_SUPERVISE_H
+#define WEBMOND_SUPERVISE_H
+
+#include "payload.h"
+#include "pool.h"
+#include "proc.h"
+#include "schedule.h"
+#include "supervisor.h"
+#include "util.h"
+#include "wire.h"
+
+/* A checker has so long after its site's timeout before the watchdog kills it. */
+#define WATCHDOG_GRACE_US (2 * US_PER_S)
+
+/* A configuration with the number of those who still point into it. */
+struct generation {
+	struct config *config;
+	int users;
+};
+
+/* A site and what is known of it; lives as long as the site is configured. */
+struct watch {
+	struct timer timer; /* the next slot; first member, see watch_of() */
+	const struct site *site;
+	uint32_t index; /* in the configuration */
+	uint32_t home;  /* see watch_new() */
+	int64_t phase_us;
+	int64_t busy_until_us; /* slots due until then passed while a check ran (monotonic) */
+	int64_t since_us;      /* since when not up (monotonic) */
+	struct quarantine quarantine;
+	enum status status;
+	bool known; /* `status` means something */
+	bool running;
+	bool removed;     /* no longer configured; freed when its check ends */
+	bool clock_moved; /* the slot after this one is the next on the new clock */
+	bool slow;        /* its last check was */
+};
+
+/* The supervisor's side of a checker. */
+struct child {
+	pid_t pid; /* 0: none */
+	int fd;    /* -1: closed, or its end was seen */
+	struct generation *generation;
+	struct proc_backoff backoff;
+	/* its check, while busy or owing */
+	struct watch *watch;
+	struct slot slot;
+	char epoch[WIRE_EPOCH_SIZE];
+	char why[128]; /* the message of the record that it may owe */
+};
+
+enum stage {
+	STAGE_STARTING,
+	STAGE_RUNNING,
+	STAGE_STOPPING, /* checks end, checkers leave */
+	STAGE_DRAINING, /* the pipe is closed, the publisher finishes */
+	STAGE_OVER,
+};
+
+struct supervisor {
+	const struct supervisor_start *start;
+	struct generation *generation;
+	struct watch **watches;
+	size_t watch_count;
+	size_t not_up;           /* watches whose last check was not */
+	struct schedule lane[2]; /* normal, slow */
+	struct pool pool;
+	int pipe_read, pipe_write;
+	bool pipe_full;
+	char epoch[WIRE_EPOCH_SIZE];
+	uint64_t next_seq;
+	int64_t clock_offset_us; /* UTC - monotonic */
+
+	struct {
+		pid_t pid; /* 0: none */
+		int fd;
+		struct proc_backoff backoff;
+		struct wire_report report;
+		bool handing_over;
+	} publisher;
+
+	struct {
+		pid_t pid; /* the validation child; 0: none */
+		int fd;
+		struct generation *candidate;
+		char line[1024];
+		size_t line_size;
+		bool validated; /* the candidate is good */
+		bool again;     /* another HUP came meanwhile */
+	} reload;
+
+	enum stage stage;
+	int64_t stopping_since_us;
+	bool hurry; /* a second TERM */
+	int exit_code;
+	size_t once_left; /* with --once: sites without a result */
+	int64_t next_status_us;
+	int64_t next_care_us; /* of the pool; 0: at once */
+	pid_t self;
+};
+
+/* --- supervisor.c ------------------------------------------------------------------------ */
+
+struct generation *generation_new(struct config *config);
+void generation_release(struct generation *g);
+
+/* The spool has begun a new one: what runs now was opened in the old epoch, which is lost. */
+void begin_epoch(struct supervisor *s);
+
+/* --- watch.c ----------------------------------------------------------------------------- */
+
+static inline struct watch *
+watch_of(struct timer *t)
+{
+	return (struct watch *)t;
+}
+
+struct watch *watch_new(const struct site *site, uint32_t index);
+
+/* The site and its grid are those of `site`, after a reload. */
+void watch_set_site(struct watch *w, const struct site *site, uint32_t index);
+
+/* The site's first slot after now; the rest of its life follows from it. */
+void watch_set_next(struct watch *w);
+
+/* On to the slot after this one. */
+void watch_advance(struct supervisor *s, struct watch *w);
+
+/* Into and out of the heap of its lane. */
+void watch_enqueue(struct supervisor *s, struct watch *w);
+void watch_dequeue(struct supervisor *s, struct watch *w);
+
+/* Of a site that is no longer configured. */
+void watch_free(struct supervisor *s, struct watch *w);
+
+/* Note what a slot ended with; a change of state is logged once, with its reason. */
+void watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done);
+
+/* A check has ended, in whatever way: the site goes on with its next slot. */
+void watch_finished(struct supervisor *s, struct watch *w, const struct wire_done *done);
+
+/* After a step of the clock or a suspend everybody continues at the next slot on the new clock. */
+void follow_clock(struct supervisor *s, int64_t now);
+
+/* --- dispatch.c -------------------------------------------------------------------------- */
+
+/* Start what is due. Returns when to look again (monotonic). */
+int64_t dispatch(struct supervisor *s, int64_t now);
+
+/* Write the records that dead checkers owe. */
+bool pay_debts(struct supervisor *s, int64_t now);
+
+/* Give the slots of `w` that are due and will never run their records. */
+bool record_missed(struct supervisor *s, struct watch *w, int64_t now);
+
+/* At a stop: what is due gets its record too; afterwards the heaps are empty. */
+bool record_remaining(struct supervisor *s);
+
+/* --- children.c -------------------------------------------------------------------------- */
+
+/* Every place in the pool has its other side, with a process or without. */
+void resize_pool(struct supervisor *s, int min, int max);
+
+/* Start what is missing, dismiss what is too much. Returns when to look again (monotonic). */
+int64_t keep_pool(struct supervisor *s, int64_t now);
+bool start_checker(struct supervisor *s, struct worker *worker, int64_t now);
+
+/* Its check is over, with a record: idle again, or gone if its process is. */
+void release_worker(struct supervisor *s, struct worker *worker, int64_t now);
+
+/* Tell a checker to leave: it does so when it next looks at its socket. */
+void retire_checker(struct worker *worker);
+
+/* Read what a checker says; after its death, to the end. */
+void read_checker(struct supervisor *s, struct worker *worker, bool to_the_end, int64_t now);
+void checker_died(struct supervisor *s, struct worker *worker, int status, int64_t now);
+
+/* The watchdog. */
+void kill_overdue(struct supervisor *s, int64_t now);
+
+void start_publisher(struct supervisor *s, int64_t now);
+void order_publisher(struct supervisor *s, enum wire_order order);
+void read_publisher(struct supervisor *s);
+void publisher_died(struct supervisor *s, int status, int64_t now);
+
+/* --- reload.c ---------------------------------------------------------------------------- */
+
+/* Read the file and have it validated, or remember to do so. */
+void begin_reload(struct supervisor *s);
+void read_validation(struct supervisor *s);
+void finish_validation(struct supervisor *s, int status);
+
+/* The new configuration is good: everybody moves over to it. Tried again while the pipe is full. */
+void take_over(struct supervisor *s, int64_t now);
+
+#endif
