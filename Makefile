@@ -39,7 +39,8 @@ deps:
 
 # GOAL make format     clang-format
 format:
-	clang-format -i $(addprefix $(srcdir)/,include/*.h src/*.c tests/*.[ch] tests/fuzz/*.[ch])
+	clang-format -i $(addprefix $(srcdir)/,include/*.h src/*.c tests/*.[ch] tests/fuzz/*.[ch] \
+		tests/bench/*.[ch])
 
 # --- configuration -------------------------------------------------------------------------------
 
@@ -108,7 +109,7 @@ $(B)/flags: FORCE
 	@printf '%s\n' '$(COMMANDS)' | cmp -s - $@ || printf '%s\n' '$(COMMANDS)' >$@
 
 # Which headers an object was made from, noted by the compiler.
--include $(wildcard $(B)/src/*.d $(B)/tests/*.d $(B)/tests/fuzz/*.d)
+-include $(wildcard $(B)/src/*.d $(B)/tests/*.d $(B)/tests/fuzz/*.d $(B)/tests/bench/*.d)
 
 # Manual pages, configuration and service files with the directories of this build.
 EDIT = $(foreach v,VERSION sbindir sysconfdir localstatedir runstatedir datadir,-e 's|@$v@|$($v)|g')
@@ -188,8 +189,17 @@ $(FUZZERS:=.run): %.run: % FORCE
 run-demo: $(WEBMOND) $(HELPERS)
 	@$(TEST_ENVIRONMENT) $(srcdir)/tests/demo
 
-run-bench: $(WEBMOND) $(HELPERS)
-	@$(TEST_ENVIRONMENT) $(srcdir)/tests/bench.py
+# The loops that webmond is compared with; their slots are those of its schedule.
+LOOP = $(B)/tests/bench/loop
+LOOP_OBJECTS = $(patsubst $(srcdir)/%.c,$(B)/%.o,$(wildcard $(srcdir)/tests/bench/*.c))
+
+$(LOOP): $(LOOP_OBJECTS) $(addprefix $(B)/src/,log.o schedule.o util.o)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
+
+# BENCH: what it is told, such as BENCH=quick; see tests/README.md.
+run-bench: $(WEBMOND) $(LOOP)
+	@$(TEST_ENVIRONMENT) LOOP=$(abspath $(LOOP)) $(srcdir)/tests/bench.py $(BENCH)
 
 run-lint: $(EDITED)
 	@cd $(srcdir) && builddir=$(abspath $(B)) FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS))" tests/lint.sh

@@ -35,6 +35,10 @@ table() {
 		kafka may  command:mvn                  maven                maven
 		fuzz  must command:clang                clang                clang
 		fuzz  must libfuzzer                    libclang-rt-dev      compiler-rt
+		bench must command:kcat                 kcat                 kcat
+		bench must command:nginx                nginx-light          nginx-core
+		bench must command:java                 default-jre-headless java-latest-openjdk-headless
+		bench must command:mvn                  maven                maven
 		lint  must command:gcc                  gcc                  gcc
 		lint  must command:clang                clang                clang
 		lint  must command:clang-format         clang-format         clang-tools-extra
@@ -48,10 +52,10 @@ table() {
 case ${1-} in
 demo) groups='build test demo' ;;
 check) groups='build test check' ;;
-bench) groups='build test check kafka' ;;
+bench) groups='build test bench' ;;
 check-fuzz) groups='build fuzz' ;;
 lint) groups='build test check lint' ;;
-all) groups='build test check fuzz kafka lint' ;;
+all) groups='build test check fuzz kafka bench lint' ;;
 *)
 	echo 'usage: tests/deps.sh all | check | check-fuzz | demo | bench | lint' >&2
 	exit 64

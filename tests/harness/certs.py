@@ -16,22 +16,26 @@ def _openssl(*argv):
         raise Failure(f"openssl {argv[0]}: {done.stdout.decode('utf-8', 'replace')}")
 
 
-def _key_and(request, key, out, subject, *more):
-    _openssl("req", *request, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-             "-nodes", "-subj", subject, "-keyout", key, "-out", out, *more)
+P256 = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+RSA2048 = ("rsa:2048",)
+
+
+def _key_and(request, kind, key, out, subject, *more):
+    _openssl("req", *request, "-newkey", *kind, "-nodes", "-subj", subject, "-keyout", key,
+             "-out", out, *more)
     os.chmod(key, 0o600)
 
 
-def authority(cert, key, name):
+def authority(cert, key, name, kind=P256):
     """A self-signed authority in the two files."""
-    _key_and(["-x509", "-days", "30"], key, cert, f"/CN={name}",
+    _key_and(["-x509", "-days", "30"], kind, key, cert, f"/CN={name}",
              "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
-def signed(ca_cert, ca_key, cert, key, name, hosts="IP:127.0.0.1,DNS:localhost"):
+def signed(ca_cert, ca_key, cert, key, name, hosts="IP:127.0.0.1,DNS:localhost", kind=P256):
     """A certificate and its key, for servers at `hosts` and for clients."""
     request, extensions = f"{cert}.csr", f"{cert}.ext"
-    _key_and([], key, request, f"/CN={name}")
+    _key_and([], kind, key, request, f"/CN={name}")
     with open(extensions, "w", encoding="ascii") as f:
         f.write(f"basicConstraints=CA:FALSE\nsubjectAltName={hosts}\n")
     _openssl("x509", "-req", "-days", "30", "-in", request, "-CA", ca_cert, "-CAkey", ca_key,

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# What is measured: how many sites, how often, of which kind.
+
+from dataclasses import dataclass, replace
+
+# with the same number of checkers and of processes of the bare loops: webmond's own default
+PROCESSES = 4
+
+
+@dataclass(frozen=True)
+class Load:
+    name: str
+    sites: int
+    interval_s: int
+    kind: str = "http"        # see target.py
+    keepalive: bool = False
+    hanging: int = 0          # one site of so many never answers
+    timeout_s: float = 5
+    window_s: int = 20        # measured after a warm-up
+    own_patterns: bool = False
+
+    @property
+    def title(self):
+        extra = {"p256": "HTTPS, P-256", "rsa": "HTTPS, RSA-2048"}.get(self.kind, "HTTP")
+        extra += ", keep-alive" if self.keepalive else ""
+        extra += f", one site of {self.hanging} hangs" if self.hanging else ""
+        extra += ", each site with a pattern of its own" if self.own_patterns else ""
+        return f"{self.sites:,} sites / {self.interval_s} s, {extra}"
+
+    @property
+    def warm_s(self):
+        """Every site once, where that does not take too long."""
+        return min(self.interval_s + 1, 12)
+
+    @property
+    def due(self):
+        return self.sites * self.window_s / self.interval_s
+
+    def hangs(self, n):
+        return self.hanging > 0 and n % self.hanging == 0
+
+    def name_of(self, n):
+        return f"site-{n:06d}"
+
+    def url(self, target, n):
+        return target.url(n, "hang" if self.hangs(n) else self.kind)
+
+
+LOADS = [
+    Load("http-1k", 1000, 5),
+    Load("http-10k", 10000, 10, window_s=30),
+    Load("https-p256", 500, 5, kind="p256"),
+    Load("https-rsa", 500, 5, kind="rsa"),
+    Load("keepalive", 1000, 5, keepalive=True),
+    Load("hanging", 1000, 5, hanging=10, timeout_s=1),
+    Load("patterns", 10000, 10, own_patterns=True),
+]
+
+# sites grow, checks a second stay the same
+CURVE = [
+    Load("curve-1k", 1000, 1),
+    Load("curve-3k", 3000, 3),
+    Load("curve-10k", 10000, 10),
+    Load("curve-30k", 30000, 30),
+    Load("curve-100k", 100000, 100),
+]
+
+
+def quick():
+    """Enough to see whether a change pays."""
+    return [replace(load, window_s=2 * load.interval_s) for load in LOADS
+            if load.name in ("http-1k", "http-10k", "https-p256")]

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# What a tree of processes costs: CPU time to the nanosecond from the processes' own clocks, and
+# memory as the share of each page that is its own (PSS).
+
+import re
+import time
+from collections import defaultdict
+
+from harness import procs
+
+
+def _role(pid):
+    """webmond's processes by their titles; all others are one."""
+    title = re.match(r"webmond: (supervisor|checker|publisher)", procs.cmdline(pid))
+    return title.group(1) if title else "process"
+
+
+def _clock_ns(pid):
+    """CPU time of all threads that a process has and had."""
+    return time.clock_gettime_ns(~pid << 3 | 2)  # as clock_getcpuclockid(3) makes it
+
+
+def _tree(root):
+    return [root, *procs.descendants(root)]
+
+
+def cpu_ns(root):
+    """CPU time by role, of the tree and of those that its processes have waited for."""
+    found = defaultdict(int)
+    for pid in _tree(root):
+        stat = procs.stat(pid)
+        try:
+            clock = _clock_ns(pid)
+        except OSError:
+            continue
+        if stat is not None:
+            waited = (stat.cutime + stat.cstime) * 1_000_000_000 // procs.TICK
+            found[_role(pid)] += clock + waited
+    return found
+
+
+def pss_kb(root):
+    """role → list of the kB of each process."""
+    found = defaultdict(list)
+    for pid in _tree(root):
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+                lines = dict(line.split(":", 1) for line in f if line[0] in "PR")
+            found[_role(pid)].append(int(lines["Pss"].split()[0]))
+        except (OSError, KeyError):
+            continue
+    return found
+
+
+class Window:
+    """CPU time and time of day between begin() and end()."""
+
+    def __init__(self, root):
+        self.root = root
+        self._before = cpu_ns(root)
+        self.begin = time.time()
+
+    def close(self):
+        self.end = time.time()
+        after = cpu_ns(self.root)
+        self.cpu_ns = {role: ns - self._before.get(role, 0) for role, ns in after.items()}
+        return self

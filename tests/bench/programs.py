@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# The programs that are measured: the bare loops and webmond. peers.py has the others.
+#
+# A program has a name and these: start(load) returns the PID at the top of its tree; stop(begin,
+# end) ends it and returns an Outcome for the slots between two times of day.
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+
+from harness import Failure, daemon, procs
+
+from .loads import PROCESSES
+from .target import PATTERN
+
+LATEST_S = 600  # a loop that nobody ends ends by itself
+
+
+@dataclass
+class Outcome:
+    lateness_ms: list = field(default_factory=list)  # ascending, of what began in the window
+    records: int = None                              # in the topic, of slots in the window
+    words: dict = field(default_factory=dict)        # how many of them are what
+    wrong: list = field(default_factory=list)        # sentences
+
+
+class Loop:
+    """tests/bench/loop.c, in one of its ways and on one of its grids."""
+
+    def __init__(self, bench, way, grid):
+        self.bench, self.way, self.grid = bench, way, grid
+        self.name = f"{ {'raw': 'raw sockets', 'curl': 'bare libcurl'}[way] }, {grid}"
+
+    def suits(self, load):
+        """A blocking loop is late for others when a site hangs, and raw sockets are not kept."""
+        return not load.hanging and not (load.keepalive and self.way == "raw")
+
+    def start(self, load):
+        sites = self.bench.path("sites")
+        with open(sites, "w", encoding="ascii") as f:
+            f.writelines(f"{load.name_of(n)} {load.url(self.bench.target, n)}\n"
+                         for n in range(load.sites))
+        argv = [os.environ["LOOP"], self.way, "-g", self.grid, "-i", str(load.interval_s),
+                "-p", str(PROCESSES), "-d", str(LATEST_S), "-t", str(load.timeout_s)]
+        if load.kind in ("p256", "rsa"):
+            argv += ["-a", self.bench.target.bundle]
+        if load.keepalive:
+            argv += ["-k"]
+        self.process = procs.spawn([*argv, sites], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        return self.process.pid
+
+    def stop(self, begin, end):
+        self.process.terminate()
+        out, err = self.process.communicate(timeout=30)
+        outcome = Outcome(wrong=err.splitlines())
+        for line in out.splitlines():
+            slot_us, lateness_us = map(int, line.split())
+            if begin <= slot_us / 1e6 < end:
+                outcome.lateness_ms.append(lateness_us / 1000)
+        outcome.lateness_ms.sort()
+        return outcome
+
+
+class Webmond:
+    """The daemon with its default pool, into a topic of the real broker."""
+
+    name = "webmond"
+
+    def __init__(self, bench):
+        self.bench = bench
+
+    def suits(self, load):
+        return load.kind in ("http", "hang") or os.geteuid() == 0  # see _prefix
+
+    def _site(self, load, n):
+        site = {"name": load.name_of(n), "url": load.url(self.bench.target, n),
+                "body_regex": PATTERN}
+        if load.own_patterns:
+            site["body_regex"] += f"(?# of {n})"
+        return site
+
+    def settings(self, load, topic):
+        return self.bench.t.settings(
+            [self._site(load, n) for n in range(load.sites)], topic,
+            workers=None, log={"destination": "stderr", "level": "warning"},
+            spool={"max_mb": 1024},
+            defaults={"interval": load.interval_s, "timeout": load.timeout_s,
+                      "keepalive": load.keepalive})
+
+    def _prefix(self, load):
+        """webmond trusts what the system trusts; a mount that only it sees adds our authority."""
+        if load.kind not in ("p256", "rsa"):
+            return ()
+        target = self.bench.target
+        return ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1"; shift; exec "$@"',
+                target.bundle, target.system_bundle)
+
+    def start(self, load):
+        self.topic = self.bench.t.topic()
+        self.daemon = self.bench.t.daemon(self.settings(load, self.topic))
+        self.daemon.start(prefix=self._prefix(load), wait=False)
+        procs.wait_for(self._ready, 60, "webmond is not ready")
+        return self.daemon.pid
+
+    def _ready(self):
+        if not self.daemon.running():
+            raise Failure(f"webmond ended:\n{self.daemon.log()[-2000:]}")
+        return "publisher" in self.daemon.roles()
+
+    def stop(self, begin, end):
+        self.daemon.stop()
+        outcome = read_outcome(self.bench.t.kafka(), self.topic, begin, end)
+        outcome.wrong += self.daemon.log().splitlines()[:3]
+        os.unlink(self.daemon.log_file)
+        return outcome
+
+
+def read_records(kafka, topic):
+    """Each record of the topic as a dictionary, repeats left out, in the order of seq."""
+    done = procs.run(["kcat", "-q", "-b", kafka.address(), "-C", "-t", topic.name, "-o",
+                      "beginning", "-e", "-X", "fetch.wait.max.ms=20"], timeout=120)
+    if done.returncode != 0:
+        raise Failure(f"kcat: {done.stderr.strip()}")
+    found = {}
+    for line in done.stdout.splitlines():
+        record = json.loads(line)
+        found.setdefault(record["seq"], record)
+    return [found[seq] for seq in sorted(found)]
+
+
+def read_outcome(kafka, topic, begin, end):
+    from harness.records import milliseconds
+    outcome = Outcome(records=0)
+    records = read_records(kafka, topic)
+    if not records or records[-1]["seq"] + 1 != len(records):
+        outcome.wrong.append("there are holes in seq")
+    for record in records:
+        if not begin <= milliseconds(record["scheduled_at"]) / 1000 < end:
+            continue
+        outcome.records += 1
+        word = record["error_type"] or "up"
+        outcome.words[word] = outcome.words.get(word, 0) + 1
+        if record["lateness_ms"] is not None:
+            outcome.lateness_ms.append(record["lateness_ms"])
+    outcome.lateness_ms.sort()
+    return outcome

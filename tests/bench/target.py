@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# What is checked: nginx on a thousand addresses of 127/8, so that no connection waits for a port,
+# with a page of 10 KB that ends in a pattern. Its log says what was asked for, and when.
+
+import bisect
+import grp
+import os
+import pwd
+import shutil
+import signal
+import socket
+import statistics
+from collections import defaultdict
+
+from harness import Failure, Skip, certs, procs
+
+ADDRESSES = [f"127.1.{n // 250}.{n % 250 + 1}" for n in range(1000)]
+# a certificate names each; 100 handshakes a second leave ports enough
+TLS_ADDRESSES = ADDRESSES[:4]
+PATTERN = "Add to cart"
+PAGE = (b"<p>All work and no play makes a dull page.</p>\n" * 216 +
+        PATTERN.encode() + b"\n</html>\n")
+
+# where systems keep the authorities they trust
+BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+
+_CONFIG = """daemon off;
+{user}
+worker_processes 1;
+worker_rlimit_nofile 40000;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log warn;
+events {{ worker_connections 30000; }}
+http {{
+    log_format hits '$msec $request_time $request_uri';
+    access_log {directory}/hits.log hits;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    default_type text/html;
+    sendfile on;
+    tcp_nopush on;
+    open_file_cache max=10;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    root {directory}/www;
+    server {{
+{http}
+        location /up/ {{ rewrite ^ /page.html break; }}
+        location /hang/ {{ rewrite ^ /page.html break; limit_rate 1; }}
+    }}
+{tls}
+}}
+"""
+
+_TLS_SERVER = """    server {{
+{listen}
+        ssl_certificate {directory}/{kind}.cert;
+        ssl_certificate_key {directory}/{kind}.key;
+        location / {{ rewrite ^ /page.html break; }}
+    }}"""
+
+_KEYS = {"p256": certs.P256, "rsa": certs.RSA2048}
+
+
+def _user():
+    if os.geteuid() != 0:
+        return ""
+    group = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
+    return f"user nobody {group};"
+
+
+class Target:
+    """nginx, from the constructor to stop(). Kinds of sites: http, p256, rsa, hang."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        os.makedirs(self.path("www"))
+        with open(self.path("www", "page.html"), "wb") as f:
+            f.write(PAGE)
+        self.ports = dict(zip(("http", *_KEYS), procs.free_ports(1 + len(_KEYS), "0.0.0.0")))
+        self.ports["hang"] = self.ports["http"]
+        for kind, key in _KEYS.items():
+            self._certify(kind, key)
+        self._write_bundle()
+        with open(self.path("nginx.conf"), "w", encoding="ascii") as f:
+            f.write(_CONFIG.format(directory=directory, user=_user(),
+                                   http=self._listen(ADDRESSES, "http", "backlog=4096"),
+                                   tls="\n".join(map(self._tls_server, _KEYS))))
+        self._start()
+
+    def path(self, *names):
+        return os.path.join(self.directory, *names)
+
+    def _listen(self, addresses, kind, options):
+        return "\n".join(f"        listen {a}:{self.ports[kind]} {options};" for a in addresses)
+
+    def _tls_server(self, kind):
+        return _TLS_SERVER.format(directory=self.directory, kind=kind,
+                                  listen=self._listen(TLS_ADDRESSES, kind, "ssl backlog=4096"))
+
+    # --- authorities ---------------------------------------------------------------------
+
+    def _certify(self, kind, key):
+        ca = self.path(f"{kind}-ca.cert"), self.path(f"{kind}-ca.key")
+        certs.authority(*ca, f"bench {kind} authority", key)
+        certs.signed(*ca, self.path(f"{kind}.cert"), self.path(f"{kind}.key"), f"bench {kind}",
+                     ",".join(f"IP:{a}" for a in TLS_ADDRESSES), key)
+
+    def _write_bundle(self):
+        """Those that the system trusts, and ours: what a real client has to load."""
+        system = next((b for b in BUNDLES if os.path.exists(b)), None)
+        if system is None:
+            raise Skip("there is no bundle of authorities (Debian: ca-certificates)")
+        self.system_bundle, self.bundle = system, self.path("bundle.pem")
+        files = [system, *(self.path(f"{kind}-ca.cert") for kind in _KEYS)]
+        with open(self.bundle, "wb") as out:
+            for name in files:
+                with open(name, "rb") as f:
+                    out.write(f.read())
+        os.chmod(self.bundle, 0o644)
+
+    # --- life ------------------------------------------------------------------------------
+
+    def _start(self):
+        binary = shutil.which("nginx") or "/usr/sbin/nginx"
+        with open(self.path("nginx.err"), "wb") as err:
+            self.process = procs.spawn([binary, "-p", self.directory, "-c",
+                                        self.path("nginx.conf")], stderr=err)
+        procs.wait_for(self._answers, 20, lambda: f"nginx does not start:\n{self._errors()}")
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise Failure(f"nginx ended:\n{self._errors()}")
+        with socket.socket() as s:
+            s.settimeout(1)
+            return s.connect_ex((ADDRESSES[-1], self.ports["http"])) == 0
+
+    def _errors(self):
+        with open(self.path("nginx.err"), encoding="utf-8", errors="replace") as f:
+            return f.read()[-2000:]
+
+    def stop(self):
+        procs.end(self.process, 5, signal.SIGTERM)
+
+    # --- sites -----------------------------------------------------------------------------
+
+    def url(self, n, kind="http"):
+        """Where site number `n` is; its path names it."""
+        tls = kind in _KEYS
+        addresses = TLS_ADDRESSES if tls else ADDRESSES
+        return (f"http{'s' if tls else ''}://{addresses[n % len(addresses)]}:{self.ports[kind]}"
+                f"/{'hang' if kind == 'hang' else 'up'}/{n}")
+
+    def mark(self):
+        """The end of the log, for a later hits()."""
+        return os.path.getsize(self.path("hits.log"))
+
+    def hits(self, mark, begin, end):
+        """The Hits that began within two times of day, out of what was logged since `mark`."""
+        by_site, starts = defaultdict(list), []
+        with open(self.path("hits.log"), "rb") as f:
+            f.seek(mark)
+            for line in f.read().splitlines():
+                at, took, path = line.split()
+                start = float(at) - float(took)
+                if begin <= start < end:
+                    by_site[path].append(start)
+                    starts.append(start)
+        return Hits(by_site, sorted(starts), end - begin)
+
+
+class Hits:
+    """Requests as the target saw them; times in seconds, to the millisecond."""
+
+    PEAK_S = 0.1
+
+    def __init__(self, by_site, starts, window_s):
+        self.by_site = by_site
+        self.starts = starts
+        self.window_s = window_s
+
+    @property
+    def count(self):
+        return len(self.starts)
+
+    def jitter(self, interval_s):
+        """
+        How far each start is from the grid of its site, in ms. A site's grid is the one that its
+        own starts fit best: nobody is blamed for a phase of his own choice. Two starts of a site
+        would say nothing, so empty if there are not three.
+        """
+        found = []
+        if self.window_s < 3 * interval_s:
+            return found
+        for times in self.by_site.values():
+            off = [t - times[0] - round((t - times[0]) / interval_s) * interval_s for t in times]
+            middle = statistics.median(off)
+            found += (abs(o - middle) * 1000 for o in off)
+        return sorted(found)
+
+    def peak(self):
+        """The most starts within 0.1 s, as a multiple of an even spread."""
+        most = max((bisect.bisect_left(self.starts, t + self.PEAK_S) - i
+                    for i, t in enumerate(self.starts)), default=0)
+        return most / (self.count * self.PEAK_S / self.window_s) if self.starts else 0.0
+
+
+def percentile(ascending, share):
+    """Of a sorted list, nearest rank; None when it is empty."""
+    if not ascending:
+        return None
+    return ascending[min(len(ascending) - 1, int(share * len(ascending)))]
