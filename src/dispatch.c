@@ -196,14 +196,15 @@ first_due(const struct supervisor *s, bool without_slow, int64_t now)
 	return first != NULL && first->turn_us <= now ? watch_of(first) : NULL;
 }
 
-/* Nobody is idle: more checkers, when that lasts longer than the queue of a tick. */
+/* Nobody is idle: more checkers, if that lasts. Returns when to look again. */
 static int64_t
 grow_pool(struct supervisor *s, const struct watch *w, int64_t now)
 {
+	int64_t when = pool_grow_us(&s->pool, w->timer.due_us);
 	struct worker *worker;
 
-	if (now < w->timer.due_us + POOL_GROW_US)
-		return w->timer.due_us + POOL_GROW_US;
+	if (now < when)
+		return when;
 	while (s->pool.starting < GROW_AT_ONCE && (worker = pool_grow(&s->pool)) != NULL &&
 	       start_checker(s, worker, now))
 		;

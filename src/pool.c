@@ -62,6 +62,7 @@ pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t now_us, int6
 	pool_set_state(pool, w, WORKER_BUSY, now_us);
 	w->slow = slow;
 	pool->slow += slow;
+	pool->assigned_us = now_us;
 	w->deadline_us = now_us + allowed_us;
 	if (w->deadline_us < pool->next_deadline_us)
 		pool->next_deadline_us = w->deadline_us;
@@ -105,6 +106,15 @@ pool_wait_home(const struct pool *pool, uint32_t home, int64_t now_us)
 
 	return w->state == WORKER_BUSY && !w->slow && !w->retiring &&
 	       now_us < w->since_us + POOL_HOME_US;
+}
+
+int64_t
+pool_grow_us(const struct pool *pool, int64_t due_us)
+{
+	int64_t begun = pool->assigned_us > due_us ? pool->assigned_us : due_us;
+	int64_t stalled = begun + POOL_GROW_STALLED_US;
+
+	return stalled < due_us + POOL_GROW_US ? stalled : due_us + POOL_GROW_US;
 }
 
 struct worker *
