@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/* The closed list, which consumers store, and messages that may stand in a record. */
+#include "result.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+
+/* Words are added, never renamed: a change of this list is a change of the interface. */
+static const struct {
+	enum error_type error;
+	const char *word;
+	const char *status;
+} words[] = {
+	{ ERROR_NONE, NULL, "up" },
+	{ ERROR_DNS, "dns", "down" },
+	{ ERROR_CONNECT, "connect", "down" },
+	{ ERROR_TLS, "tls", "down" },
+	{ ERROR_TIMEOUT, "timeout", "down" },
+	{ ERROR_PROTOCOL, "protocol", "down" },
+	{ ERROR_HTTP_STATUS, "http_status", "down" },
+	{ ERROR_REGEX_MISMATCH, "regex_mismatch", "down" },
+	{ ERROR_TOO_MANY_REDIRECTS, "too_many_redirects", "down" },
+	{ ERROR_REDIRECT_REFUSED, "redirect_refused", "down" },
+	{ ERROR_REGEX_LIMIT, "regex_limit", "unknown" },
+	{ ERROR_MISSED_OVERLOAD, "missed_overload", "unknown" },
+	{ ERROR_MISSED_OVERRUN, "missed_overrun", "unknown" },
+	{ ERROR_ABORTED, "aborted", "unknown" },
+	{ ERROR_QUARANTINED, "quarantined", "unknown" },
+	{ ERROR_LOCAL, "local", "unknown" },
+	{ ERROR_DROPPED, "dropped", "unknown" },
+};
+
+START_TEST(every_word_and_its_status)
+{
+	bool seen[ERROR_COUNT] = { false };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+		ck_assert_pstr_eq(error_type_name(words[i].error), words[i].word);
+		ck_assert_str_eq(status_name(result_status(words[i].error)), words[i].status);
+		seen[words[i].error] = true;
+	}
+	for (int error = 0; error < ERROR_COUNT; error++) {
+		ck_assert_msg(seen[error], "error %d is not in this list", error);
+		/* two words would be one to a consumer */
+		for (int other = 1; other < error; other++)
+			ck_assert_str_ne(error_type_name(error), error_type_name(other));
+	}
+}
+END_TEST
+
+START_TEST(nothing_is_known_at_first)
+{
+	struct result r;
+
+	memset(&r, 0x5a, sizeof(r));
+	result_init(&r);
+	ck_assert_int_eq(r.error, ERROR_NONE);
+	ck_assert_str_eq(r.error_message, "");
+	ck_assert_int_eq(r.http_status, RESULT_NONE);
+	ck_assert_ptr_null(r.http_version);
+	ck_assert_int_eq(r.elapsed_us, RESULT_NONE);
+	ck_assert(!r.completed);
+	for (int i = 0; i < PHASE_COUNT; i++)
+		ck_assert_int_eq(r.phase_us[i], RESULT_NONE);
+	ck_assert_int_eq(r.redirect_us, RESULT_NONE);
+	ck_assert_int_eq(r.redirects, RESULT_NONE);
+	ck_assert_str_eq(r.final_url, "");
+	ck_assert_str_eq(r.remote_ip, "");
+	ck_assert_int_eq(r.body_bytes, RESULT_NONE);
+	ck_assert_int_eq(r.body_truncated, TRISTATE_NULL);
+	ck_assert_int_eq(r.body_matched, TRISTATE_NULL);
+	ck_assert_str_eq(r.failed_regex, "");
+	ck_assert_ptr_null(r.tls_version);
+	ck_assert_int_eq(r.cert_expires_us, RESULT_NONE);
+}
+END_TEST
+
+START_TEST(a_failure_has_its_word_and_sentence)
+{
+	struct result r;
+
+	result_init(&r);
+	result_fail(&r, ERROR_HTTP_STATUS, "got %d, want %s", 503, "200-299");
+	ck_assert_int_eq(r.error, ERROR_HTTP_STATUS);
+	ck_assert_str_eq(r.error_message, "got 503, want 200-299");
+	/* the last word counts */
+	result_fail(&r, ERROR_LOCAL, "%s", "no memory");
+	ck_assert_int_eq(r.error, ERROR_LOCAL);
+	ck_assert_str_eq(r.error_message, "no memory");
+}
+END_TEST
+
+/* What a server says gets into messages. */
+START_TEST(messages_are_one_clean_line)
+{
+	struct result r;
+
+	result_init(&r);
+	result_fail(&r, ERROR_PROTOCOL, "%s", "a\r\nb\x1b[31mc\xff\xc3\xa4\x7f");
+	ck_assert_str_eq(r.error_message, "a  b [31mc\xef\xbf\xbd\xc3\xa4 ");
+}
+END_TEST
+
+START_TEST(long_messages_are_cut_at_a_character)
+{
+	static const char *const characters[] = { "x", "\xc3\xa4", "\xe2\x82\xac",
+		"\xf0\x9f\x92\xa9", "\xc2\x85", "\xff" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(characters); i++) {
+		size_t width = strlen(characters[i]);
+		char text[3000], again[RESULT_MESSAGE_MAX + 1];
+		struct result r;
+		size_t n;
+
+		for (n = 0; n + width < sizeof(text); n += width)
+			memcpy(text + n, characters[i], width);
+		text[n] = '\0';
+		result_init(&r);
+		result_fail(&r, ERROR_PROTOCOL, "%s", text);
+		n = strlen(r.error_message);
+		ck_assert_uint_le(n, RESULT_MESSAGE_MAX);
+		ck_assert_uint_ge(n, RESULT_MESSAGE_MAX - 6);
+		ck_assert_str_eq(r.error_message + n - 3, "\xe2\x80\xa6");
+		/* clean already: cleaning changes nothing */
+		util_clean_text(again, sizeof(again), r.error_message, n);
+		ck_assert_str_eq(again, r.error_message);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("result");
+	TCase *tcase = tcase_create("result");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, every_word_and_its_status);
+	tcase_add_test(tcase, nothing_is_known_at_first);
+	tcase_add_test(tcase, a_failure_has_its_word_and_sentence);
+	tcase_add_test(tcase, messages_are_one_clean_line);
+	tcase_add_test(tcase, long_messages_are_cut_at_a_character);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
