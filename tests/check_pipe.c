@@ -168,16 +168,16 @@ START_TEST(writers_do_not_tear_each_other)
 	ssize_t n;
 	int eof;
 
-	for (unsigned char w = 0; w < WRITERS; w++) {
+	for (int w = 0; w < WRITERS; w++) {
 		pids[w] = fork();
 		if (pids[w] != 0)
 			continue;
 		for (uint32_t i = 0; i < BLOCKS; i++) {
 			unsigned char block[WIRE_FRAME_MAX];
-			size_t size = 5 + (i * 977 + w * 331) % (sizeof(block) - 4);
+			size_t size = 5 + (i * 977 + (uint32_t)w * 331) % (sizeof(block) - 4);
 			int full;
 
-			while ((full = write_block(block, size, w, i)) == 1)
+			while ((full = write_block(block, size, (unsigned char)w, i)) == 1)
 				pipe_wait_room(in, -1);
 			if (full != 0)
 				_exit(1);
