@@ -8,6 +8,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +94,8 @@ emit(enum log_level level, const char *text)
 	}
 	/* one write a line, so that lines of several processes do not mix; a full or closed log must
 	 * not stop the daemon */
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	if (poll(&out, 1, 0) == 1 && write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;
 }
 
