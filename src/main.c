@@ -177,16 +177,23 @@ find_users(const struct config *config, struct proc_user *publisher, struct proc
 	if (geteuid() != 0)
 		return EXIT_FINE;
 	for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
-		if (proc_find_user(wanted[i].name, wanted[i].user) == 0)
+		bool found = proc_find_user(wanted[i].name, wanted[i].user) == 0;
+
+		if (found && wanted[i].user->uid != 0)
 			continue;
 		if (wanted[i].at.line > 0)
 			fprintf(stderr, "%s:%d: ", wanted[i].at.file, wanted[i].at.line);
 		else
 			fprintf(stderr, "%s: ", config->file);
-		fprintf(stderr,
-		    "%s: there is no user \"%s\"; create it with: useradd --system --user-group "
-		    "--home-dir / --no-create-home --shell /usr/sbin/nologin %s\n",
-		    wanted[i].key, wanted[i].name, wanted[i].name);
+		if (found)
+			fprintf(stderr, "%s: must be a user without rights, not \"%s\"\n",
+			    wanted[i].key, wanted[i].name);
+		else
+			fprintf(stderr,
+			    "%s: there is no user \"%s\"; create it with: useradd --system "
+			    "--user-group --home-dir / --no-create-home --shell /usr/sbin/nologin "
+			    "%s\n",
+			    wanted[i].key, wanted[i].name, wanted[i].name);
 		return EXIT_CONFIG;
 	}
 	return EXIT_FINE;
@@ -281,6 +288,6 @@ main(int argc, char **argv)
 	start.only = argv + optind;
 	code = supervisor_main(&start);
 	pidfile_remove();
-	daemon_failed(code); /* if it was never ready */
+	daemon_failed(code != EXIT_FINE ? code : EXIT_INTERNAL); /* if it was never ready */
 	return code;
 }
