@@ -89,8 +89,8 @@ bool pool_slow_lane_full(const struct pool *pool);
 /* When a site that is due at `due_us` and finds all busy makes the pool grow. */
 int64_t pool_grow_us(const struct pool *pool, int64_t due_us);
 
-/* A place for one more checker, or NULL at the limit. */
-struct worker *pool_grow(const struct pool *pool);
+/* A place for one more checker, or NULL at the limit; `after` as below. */
+struct worker *pool_grow(const struct pool *pool, const struct worker *after);
 
 /* A home without a process, or NULL. `after`: continue behind that one; NULL: from the start. */
 struct worker *pool_missing_home(const struct pool *pool, const struct worker *after);

@@ -40,17 +40,19 @@ struct watch {
 	struct timer timer; /* the next slot; first member, see watch_of() */
 	const struct site *site;
 	uint32_t index; /* in the configuration */
-	uint32_t home;  /* see watch_new() */
-	int64_t phase_us;
+	uint32_t home;  /* of its tick, see pool_choose() */
+	int64_t interval_us, phase_us;
 	int64_t busy_until_us; /* slots due until then passed while a check ran (monotonic) */
 	int64_t since_us;      /* since when not up (monotonic) */
 	struct quarantine quarantine;
 	enum status status;
 	bool known; /* `status` means something */
 	bool running;
-	bool removed;     /* no longer configured; freed when its check ends */
-	bool clock_moved; /* the slot after this one is the next on the new clock */
-	bool slow;        /* its last check was */
+	bool slow; /* its last check was */
+	/* then the grid ended: behind it the site is gone, or goes on by another clock or interval;
+	 * slots due before get their records (monotonic; INT64_MAX: it goes on) */
+	int64_t jump_us;
+	struct generation *leaving; /* no longer configured: what its site is part of; else NULL */
 };
 
 /* The supervisor's side of a checker. */
@@ -84,6 +86,7 @@ struct supervisor {
 	struct pool pool;
 	int pipe_read, pipe_write;
 	bool pipe_full;
+	int64_t pipe_full_us; /* the last time that it was */
 	char epoch[WIRE_EPOCH_SIZE];
 	uint64_t next_seq;
 	int64_t clock_offset_us; /* UTC - monotonic */
@@ -93,7 +96,9 @@ struct supervisor {
 		int fd;
 		struct proc_backoff backoff;
 		struct wire_report report;
+		int64_t heard_us; /* the last report */
 		bool handing_over;
+		int64_t patience_us; /* until when it is let work at a hand-over or a stop */
 	} publisher;
 
 	struct {
@@ -102,13 +107,14 @@ struct supervisor {
 		struct generation *candidate;
 		char line[1024];
 		size_t line_size;
-		bool validated; /* the candidate is good */
-		bool again;     /* another HUP came meanwhile */
+		int64_t since_us;
+		bool again; /* another HUP came meanwhile */
 	} reload;
 
 	enum stage stage;
 	int64_t stopping_since_us;
-	bool hurry; /* a second TERM */
+	bool hurry;  /* a second TERM */
+	bool failed; /* to start */
 	int exit_code;
 	size_t once_left; /* with --once: sites without a result */
 	int64_t next_status_us;
@@ -121,6 +127,9 @@ struct supervisor {
 struct generation *generation_new(struct config *config);
 void generation_release(struct generation *g);
 
+/* Whether the limit of descriptors allows so many checkers; says so if not. */
+bool have_descriptors(const struct config *config);
+
 /* The spool has begun a new one: what runs now was opened in the old epoch, which is lost. */
 void begin_epoch(struct supervisor *s);
 
@@ -132,23 +141,24 @@ watch_of(struct timer *t)
 	return (struct watch *)t;
 }
 
+/* Has no slot and is in no heap before watch_restart(). */
 struct watch *watch_new(const struct site *site, uint32_t index);
 
-/* The site and its grid are those of `site`, after a reload. */
-void watch_set_site(struct watch *w, const struct site *site, uint32_t index);
-
-/* The site's first slot after now; the rest of its life follows from it. */
-void watch_set_next(struct watch *w);
+/*
+ * Continue at the first slot after now, on the grid of the site's interval and the clock as they
+ * are now. Slots that are due already get their records first.
+ */
+void watch_restart(struct supervisor *s, struct watch *w, int64_t now);
 
 /* On to the slot after this one. */
 void watch_advance(struct supervisor *s, struct watch *w);
 
-/* Into and out of the heap of its lane. */
-void watch_enqueue(struct supervisor *s, struct watch *w);
+/* Out of the heap of its lane and back, or to its end if it is leaving and no slot is left. */
 void watch_dequeue(struct supervisor *s, struct watch *w);
+void watch_enqueue(struct supervisor *s, struct watch *w);
 
-/* Of a site that is no longer configured. */
-void watch_free(struct supervisor *s, struct watch *w);
+/* The site is no longer configured; the caller forgets it. */
+void watch_leave(struct supervisor *s, struct watch *w, int64_t now);
 
 /* Note what a slot ended with; a change of state is logged once, with its reason. */
 void watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done);
@@ -157,7 +167,7 @@ void watch_note(struct supervisor *s, struct watch *w, const struct wire_done *d
 void watch_finished(struct supervisor *s, struct watch *w, const struct wire_done *done);
 
 /* After a step of the clock or a suspend everybody continues at the next slot on the new clock. */
-void follow_clock(struct supervisor *s, int64_t now);
+void follow_clock(struct supervisor *s);
 
 /* --- dispatch.c -------------------------------------------------------------------------- */
 
@@ -200,14 +210,19 @@ void order_publisher(struct supervisor *s, enum wire_order order);
 void read_publisher(struct supervisor *s);
 void publisher_died(struct supervisor *s, int status, int64_t now);
 
+/* A publisher that takes too long to leave is killed: its successor finds all that it left. */
+void kill_stuck_publisher(struct supervisor *s, int64_t now);
+
 /* --- reload.c ---------------------------------------------------------------------------- */
 
 /* Read the file and have it validated, or remember to do so. */
-void begin_reload(struct supervisor *s);
+void begin_reload(struct supervisor *s, int64_t now);
 void read_validation(struct supervisor *s);
-void finish_validation(struct supervisor *s, int status);
 
-/* The new configuration is good: everybody moves over to it. Tried again while the pipe is full. */
-void take_over(struct supervisor *s, int64_t now);
+/* A validation that does not end is killed, as is one that a stop finds running. */
+void limit_validation(struct supervisor *s, int64_t now);
+
+/* The validation child has ended: everybody moves over to the new configuration, if it is good. */
+void finish_validation(struct supervisor *s, int status, int64_t now);
 
 #endif

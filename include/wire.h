@@ -94,7 +94,7 @@ struct wire_done {
 	enum error_type error;
 	int http_status;
 	int64_t elapsed_us;
-	char error_message[RESULT_MESSAGE_MAX + 1];
+	char error_message[128]; /* for the log; the record has it whole */
 };
 
 /* Supervisor to publisher. */

@@ -116,8 +116,8 @@ checker_main(const struct checker_start *start)
 			.error = result.error,
 			.http_status = result.http_status,
 			.elapsed_us = result.elapsed_us };
-		snprintf(
-		    done.error_message, sizeof(done.error_message), "%s", result.error_message);
+		util_clean_text(done.error_message, sizeof(done.error_message),
+		    result.error_message, strlen(result.error_message));
 		if (report(start->job_fd, &done) < 0 || done.leaving)
 			break;
 	}

@@ -20,6 +20,9 @@
 #include "pipe.h"
 #include "supervise.h"
 
+/* At a hand-over or a stop the publisher flushes for at most 5 s; so long is stuck. */
+#define PUBLISHER_PATIENCE_US (15 * US_PER_S)
+
 /* --- birth ------------------------------------------------------------------------------- */
 
 /*
@@ -96,7 +99,7 @@ start_publisher(struct supervisor *s, int64_t now)
 	int fd;
 	pid_t pid;
 
-	if (s->publisher.pid > 0)
+	if (s->publisher.pid > 0 || s->failed)
 		return;
 	pid = spawn("publisher", s->pipe_read, &s->publisher.backoff, now, &fd);
 	if (pid == 0) {
@@ -115,6 +118,8 @@ start_publisher(struct supervisor *s, int64_t now)
 	s->publisher.fd = fd;
 	s->publisher.handing_over = false;
 	s->publisher.report.ready = false;
+	if (s->hurry)
+		order_publisher(s, WIRE_NO_FLUSH);
 }
 
 void
@@ -201,6 +206,10 @@ read_checker(struct supervisor *s, struct worker *worker, bool to_the_end, int64
 		ssize_t n = recv(c->fd, &done, sizeof(done), MSG_DONTWAIT);
 
 		if (n == (ssize_t)sizeof(done)) {
+			/* it reads hostile bytes: what it says may be anything */
+			done.error_message[sizeof(done.error_message) - 1] = '\0';
+			if ((unsigned)done.error >= ERROR_COUNT)
+				done.error = ERROR_LOCAL;
 			handle_done(s, worker, &done, now);
 			if (!to_the_end)
 				return;
@@ -243,6 +252,7 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 	c->pid = 0;
 	if (worker->state == WORKER_STARTING && s->stage == STAGE_STARTING) {
 		log_error("checker %d %s at its start", worker->index + 1, how);
+		s->failed = true;
 		s->exit_code = EXIT_OS;
 	}
 	if (!expected) {
@@ -269,7 +279,9 @@ kill_overdue(struct supervisor *s, int64_t now)
 	while ((worker = pool_overdue(&s->pool, now)) != NULL) {
 		struct child *c = worker->child;
 
-		if (!pipe_wait_room(s->pipe_write, 0)) {
+		if (!pipe_wait_room(s->pipe_write, 0))
+			s->pipe_full_us = now;
+		if (now - s->pipe_full_us < WATCHDOG_GRACE_US) {
 			/* it waits for the pipe, as everybody does */
 			worker->deadline_us = now + WATCHDOG_GRACE_US;
 			continue;
@@ -317,9 +329,12 @@ read_publisher(struct supervisor *s)
 	struct wire_report report;
 	ssize_t n;
 
-	while ((n = recv(s->publisher.fd, &report, sizeof(report), MSG_DONTWAIT)) > 0)
-		if (n == (ssize_t)sizeof(report))
-			s->publisher.report = report;
+	while ((n = recv(s->publisher.fd, &report, sizeof(report), MSG_DONTWAIT)) > 0) {
+		if (n != (ssize_t)sizeof(report))
+			continue;
+		s->publisher.report = report;
+		s->publisher.heard_us = util_mono_us();
+	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	close(s->publisher.fd);
@@ -340,24 +355,42 @@ publisher_died(struct supervisor *s, int status, int64_t now)
 	was_ready = s->publisher.report.ready;
 	s->publisher.fd = -1;
 	s->publisher.pid = 0;
-	if (s->stage == STAGE_DRAINING && code == EXIT_FINE) {
-		s->stage = STAGE_OVER;
+	if (code == EXIT_SPOOL_LOST) {
+		begin_epoch(s);
+		log_error("the spool was set aside; a new epoch begins: %s", s->epoch);
+		proc_backoff_died(&s->publisher.backoff, false, now);
 		return;
 	}
 	if (s->publisher.handing_over)
 		return; /* its successor starts at once */
-	if (code == EXIT_SPOOL_LOST) {
-		begin_epoch(s);
-		log_error("the spool was set aside; a new epoch begins: %s", s->epoch);
-		return;
-	}
-	if (s->start->output == PUBLISH_TO_STDOUT && code == EXIT_FINE) {
-		/* who read our standard output has gone: nobody wants the rest; checkers follow us */
+	if (code == EXIT_FINE &&
+	    (s->stage == STAGE_DRAINING || s->start->output == PUBLISH_TO_STDOUT)) {
+		/* all is said; or who read our standard output has gone, and nobody wants the rest */
 		s->stage = STAGE_OVER;
 		return;
 	}
 	log_error("the publisher %s", proc_describe_exit(status, how, sizeof(how)));
-	if (s->stage == STAGE_STARTING && !was_ready)
+	if (s->stage == STAGE_STARTING && !was_ready) {
+		s->failed = true;
 		s->exit_code = code > 0 ? code : EXIT_INTERNAL;
+	}
 	proc_backoff_died(&s->publisher.backoff, was_ready, now);
+}
+
+void
+kill_stuck_publisher(struct supervisor *s, int64_t now)
+{
+	bool leaving = s->publisher.handing_over || s->stage >= STAGE_STOPPING;
+
+	if (s->publisher.pid == 0 || !leaving) {
+		s->publisher.patience_us = 0;
+		return;
+	}
+	if (s->publisher.patience_us == 0)
+		s->publisher.patience_us = now + PUBLISHER_PATIENCE_US;
+	if (now < s->publisher.patience_us)
+		return;
+	log_error("the publisher does not leave: killed; its successor takes what it left");
+	kill(s->publisher.pid, SIGKILL);
+	s->publisher.patience_us = 0;
 }

@@ -15,7 +15,7 @@
 #include "supervise.h"
 
 /* Checkers started at once when the pool grows: forks must not delay the slots of others. */
-#define GROW_AT_ONCE 8
+#define GROW_AT_ONCE 4
 
 /* --- frames ------------------------------------------------------------------------------ */
 
@@ -28,6 +28,8 @@ put_frame(struct supervisor *s, const unsigned char *frame, size_t size)
 	if (full < 0)
 		log_error("cannot write to the results pipe: %s", strerror(errno));
 	s->pipe_full = full != 0;
+	if (s->pipe_full)
+		s->pipe_full_us = util_mono_us();
 	return full == 0;
 }
 
@@ -112,14 +114,18 @@ why_missed(
 		    w->quarantine.crashes, (long long)((w->quarantine.until_us - now) / US_PER_S));
 		return ERROR_QUARANTINED;
 	}
-	if (!s->start->once && w->timer.due_us + w->site->interval_us <= now) {
-		snprintf(message, size, "no checker was free within %.3g s; see workers.max",
-		    (double)w->site->interval_us / US_PER_S);
+	if (!s->start->once && w->timer.due_us + w->interval_us <= now) {
+		if (s->pipe_full_us >= w->timer.due_us)
+			snprintf(message, size, "the publisher took no records; the log says why");
+		else
+			snprintf(message, size,
+			    "no checker was free within %.3g s; see workers.max",
+			    (double)w->interval_us / US_PER_S);
 		return ERROR_MISSED_OVERLOAD;
 	}
-	if (s->stage != STAGE_RUNNING || w->removed) {
+	if (s->stage != STAGE_RUNNING || w->leaving != NULL) {
 		snprintf(message, size, "%s before the check began",
-		    w->removed ? "the site was removed" : "webmond was stopped");
+		    w->leaving != NULL ? "the site was removed" : "webmond was stopped");
 		return ERROR_ABORTED;
 	}
 	return ERROR_NONE;
@@ -131,7 +137,7 @@ record_missed(struct supervisor *s, struct watch *w, int64_t now)
 	char message[128];
 	enum error_type error;
 
-	while (w->timer.due_us <= now &&
+	while (w->timer.due_us <= now && (w->leaving == NULL || w->timer.due_us <= w->jump_us) &&
 	       (error = why_missed(s, w, now, message, sizeof(message))) != ERROR_NONE) {
 		struct slot slot = { .slot_us = w->timer.slot_us,
 			.started_us = RESULT_NONE,
@@ -201,13 +207,12 @@ static int64_t
 grow_pool(struct supervisor *s, const struct watch *w, int64_t now)
 {
 	int64_t when = pool_grow_us(&s->pool, w->timer.due_us);
-	struct worker *worker;
+	struct worker *worker = NULL;
 
 	if (now < when)
 		return when;
-	while (s->pool.starting < GROW_AT_ONCE && (worker = pool_grow(&s->pool)) != NULL &&
-	       start_checker(s, worker, now))
-		;
+	while (s->pool.starting < GROW_AT_ONCE && (worker = pool_grow(&s->pool, worker)) != NULL)
+		start_checker(s, worker, now);
 	return INT64_MAX;
 }
 

@@ -118,9 +118,9 @@ pool_grow_us(const struct pool *pool, int64_t due_us)
 }
 
 struct worker *
-pool_grow(const struct pool *pool)
+pool_grow(const struct pool *pool, const struct worker *after)
 {
-	for (int i = 0; i < pool->max; i++)
+	for (int i = after != NULL ? after->index + 1 : 0; i < pool->max; i++)
 		if (pool->worker[i].state == WORKER_NONE)
 			return &pool->worker[i];
 	return NULL;

@@ -6,6 +6,7 @@
  * mistake the old one stays in force. Nothing is fatal.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,6 +17,9 @@
 #include "supervise.h"
 #include "validate.h"
 
+/* It compiles patterns and reads keys; a hundred thousand sites take seconds. */
+#define VALIDATION_MAX_US (120 * US_PER_S)
+
 static void
 refuse(struct supervisor *s)
 {
@@ -25,14 +29,40 @@ refuse(struct supervisor *s)
 	systemd_notify("READY=1\nSTATUS=reload failed: the old configuration stays in force");
 }
 
+/* What a reload cannot change: paths and users that processes hold, or had rights for once. */
+static bool
+needs_restart(const struct config *old, const struct config *new)
+{
+	const struct {
+		const char *name, *old, *new;
+	} fixed[] = {
+		{ "pid_file", old->pid_file, new->pid_file },
+		{ "spool.dir", old->spool_dir, new->spool_dir },
+		{ "user", old->user, new->user },
+		{ "checker_user", old->checker_user, new->checker_user },
+		{ "kafka", old->has_kafka ? "" : NULL, new->has_kafka ? "" : NULL },
+	};
+	bool changed = false;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(fixed); i++) {
+		const char *a = fixed[i].old, *b = fixed[i].new;
+
+		if (a == b || (a != NULL && b != NULL && strcmp(a, b) == 0))
+			continue;
+		log_error("%s: %s has changed: that needs a restart", new->file, fixed[i].name);
+		changed = true;
+	}
+	return changed;
+}
+
 void
-begin_reload(struct supervisor *s)
+begin_reload(struct supervisor *s, int64_t now)
 {
 	struct mistakes mistakes = { 0 };
 	struct config *config;
 	pid_t pid;
 
-	s->reload.again = s->reload.pid != 0 || s->reload.validated || s->publisher.handing_over;
+	s->reload.again = s->reload.pid > 0 || s->publisher.handing_over;
 	if (s->reload.again)
 		return; /* one at a time; those that come meanwhile are one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
@@ -45,60 +75,32 @@ begin_reload(struct supervisor *s)
 		return;
 	}
 	s->reload.candidate = generation_new(config);
-	s->reload.line_size = 0;
-	pid = validate_start(config, &s->start->publisher_user, false, &s->reload.fd);
-	if (pid > 0) {
-		s->reload.pid = pid;
+	if (needs_restart(s->generation->config, config) || !have_descriptors(config)) {
+		refuse(s);
 		return;
 	}
-	log_error("cannot start the validation: %s", strerror(errno));
-	refuse(s);
+	pid = validate_start(config, &s->start->publisher_user, false, &s->reload.fd);
+	if (pid < 0) {
+		log_error("cannot start the validation: %s", strerror(errno));
+		refuse(s);
+		return;
+	}
+	s->reload.pid = pid;
+	s->reload.since_us = now;
+	s->reload.line_size = 0;
 }
 
-/* What a restart is needed for stays as it was. */
-static void
-keep_fixed_settings(const struct config *old, struct config *new)
+/* A site that was removed while its check runs, and is back before that has ended. */
+static struct watch *
+find_leaving(struct supervisor *s, const char *name)
 {
-	const struct {
-		const char *name;
-		const char *old;
-		const char **new;
-	} fixed[] = {
-		{ "pid_file", old->pid_file, &new->pid_file },
-		{ "spool.dir", old->spool_dir, &new->spool_dir },
-		{ "user", old->user, &new->user },
-		{ "checker_user", old->checker_user, &new->checker_user },
-	};
+	for (int i = 0; i < s->pool.count; i++) {
+		struct watch *w = s->pool.worker[i].child->watch;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(fixed); i++) {
-		const char *a = fixed[i].old != NULL ? fixed[i].old : "";
-		const char *b = *fixed[i].new != NULL ? *fixed[i].new : "";
-
-		if (strcmp(a, b) != 0)
-			log_warning("%s: the change takes effect at the next start", fixed[i].name);
+		if (w != NULL && w->leaving != NULL && strcmp(w->site->name, name) == 0)
+			return w;
 	}
-	if (old->has_kafka != new->has_kafka)
-		log_warning("kafka: adding or removing the section takes effect at the next start");
-}
-
-/* What came up for sites that leave gets its record. False: the pipe is full, try again. */
-static bool
-dismiss_sites(struct supervisor *s, const struct config *config, int64_t now)
-{
-	for (size_t i = 0; i < s->watch_count; i++) {
-		struct watch *w = s->watches[i];
-
-		if (config_find_site(config, w->site->name) >= 0)
-			continue;
-		w->removed = true;
-		watch_dequeue(s, w);
-		if (!record_missed(s, w, now)) {
-			if (!w->running)
-				watch_enqueue(s, w);
-			return false;
-		}
-	}
-	return true;
+	return NULL;
 }
 
 /* Take over the sites of `config`: the unchanged ones keep slot, state and running check. */
@@ -114,30 +116,34 @@ adopt_sites(struct supervisor *s, const struct config *config, int64_t now)
 
 		if (index < 0) {
 			removed++;
-			if (!w->running)
-				watch_free(s, w);
+			watch_leave(s, w, now);
 			continue;
 		}
-		const struct site *site = &config->sites[index];
-		bool new_grid = site->interval_us != w->site->interval_us;
-
-		changed += !config_site_equal(site, w->site);
-		watch_set_site(w, site, (uint32_t)index);
+		changed += !config_site_equal(&config->sites[index], w->site);
+		w->site = &config->sites[index];
+		w->index = (uint32_t)index;
 		watches[index] = w;
-		if (new_grid && w->timer.due_us > now) {
-			watch_dequeue(s, w);
-			watch_set_next(w);
-			if (!w->running)
-				watch_enqueue(s, w);
-		}
+		if (w->interval_us != w->site->interval_us)
+			watch_restart(s, w, now);
 	}
 	for (size_t i = 0; i < config->site_count; i++) {
+		const struct site *site = &config->sites[i];
+		struct watch *w;
+
 		if (watches[i] != NULL)
 			continue;
 		added++;
-		watches[i] = watch_new(&config->sites[i], (uint32_t)i);
-		watch_set_next(watches[i]);
-		watch_enqueue(s, watches[i]);
+		w = find_leaving(s, site->name);
+		if (w == NULL) {
+			w = watch_new(site, (uint32_t)i);
+		} else {
+			generation_release(w->leaving);
+			w->leaving = NULL;
+			w->site = site;
+			w->index = (uint32_t)i;
+		}
+		watches[i] = w;
+		watch_restart(s, w, now);
 	}
 	free(s->watches);
 	s->watches = watches;
@@ -146,27 +152,23 @@ adopt_sites(struct supervisor *s, const struct config *config, int64_t now)
 	    added, changed, removed);
 }
 
-void
+static void
 take_over(struct supervisor *s, int64_t now)
 {
-	struct generation *old = s->generation, *candidate = s->reload.candidate;
+	struct generation *old = s->generation;
+	const struct config *config = s->reload.candidate->config;
 
-	if (candidate == NULL || !dismiss_sites(s, candidate->config, now))
-		return;
-	s->reload.validated = false;
+	adopt_sites(s, config, now);
+	s->generation = s->reload.candidate;
 	s->reload.candidate = NULL;
-	keep_fixed_settings(old->config, candidate->config);
-	adopt_sites(s, candidate->config, now);
-	s->generation = candidate;
-	resize_pool(s, candidate->config->workers_min, candidate->config->workers_max);
+	resize_pool(s, config->workers_min, config->workers_max);
 	for (int i = 0; i < s->pool.count; i++)
-		if (s->pool.worker[i].state != WORKER_NONE &&
-		    s->pool.worker[i].state != WORKER_OWING)
+		if (s->pool.worker[i].state != WORKER_NONE)
 			retire_checker(&s->pool.worker[i]);
-	/* running checks point into the old one: their children hold it */
+	/* running checks and sites that leave point into the old one: they hold it */
 	generation_release(old);
-	s->start->open_log(candidate->config);
-	if (s->publisher.pid > 0) {
+	s->start->open_log(config);
+	if (s->publisher.pid > 0 && s->start->output == PUBLISH_TO_KAFKA) {
 		s->publisher.handing_over = true;
 		order_publisher(s, WIRE_HAND_OVER);
 	}
@@ -175,14 +177,26 @@ take_over(struct supervisor *s, int64_t now)
 }
 
 void
-finish_validation(struct supervisor *s, int status)
+finish_validation(struct supervisor *s, int status, int64_t now)
 {
-	if (s->reload.fd >= 0)
-		close(s->reload.fd);
+	while (s->reload.fd >= 0)
+		read_validation(s);
 	s->reload.pid = 0;
-	s->reload.validated = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE;
-	if (!s->reload.validated)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE && s->stage == STAGE_RUNNING)
+		take_over(s, now);
+	else
 		refuse(s);
+}
+
+void
+limit_validation(struct supervisor *s, int64_t now)
+{
+	if (s->reload.pid == 0 ||
+	    (s->stage == STAGE_RUNNING && now < s->reload.since_us + VALIDATION_MAX_US))
+		return;
+	log_error("the validation of the new configuration does not end: killed");
+	kill(s->reload.pid, SIGKILL);
+	s->reload.since_us = INT64_MAX - VALIDATION_MAX_US; /* once */
 }
 
 /* Its lines go to the log as they are. */

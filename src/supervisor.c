@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,9 +25,15 @@
 #include "supervise.h"
 
 /* At a stop: running checks end by themselves; then TERM, then KILL; the publisher has longer. */
-#define STOP_CHECKS_US    (5 * US_PER_S)
-#define STOP_KILL_US      (7 * US_PER_S)
-#define STOP_PUBLISHER_US (30 * US_PER_S)
+#define STOP_CHECKS_US (5 * US_PER_S)
+#define STOP_KILL_US   (7 * US_PER_S)
+#define STOP_MAX_US    (60 * US_PER_S)
+
+/* What the supervisor holds beside its checkers, and what a child needs: libraries open files. */
+#define DESCRIPTORS_BESIDES 32
+
+/* The publisher reports every second; a commit on a slow disk may take a while. */
+#define PUBLISHER_SILENT_US (20 * US_PER_S)
 
 static volatile sig_atomic_t got_sigchld, got_sighup, got_sigterm;
 
@@ -90,7 +97,7 @@ reap(struct supervisor *s, int64_t now)
 			continue;
 		}
 		if (pid == s->reload.pid) {
-			finish_validation(s, status);
+			finish_validation(s, status, now);
 			continue;
 		}
 		for (int i = 0; i < s->pool.count; i++)
@@ -118,18 +125,17 @@ continue_stop(struct supervisor *s, int64_t now)
 	int64_t age = now - s->stopping_since_us;
 	int alive = 0;
 
-	if (s->stage == STAGE_DRAINING) {
-		if (age > STOP_PUBLISHER_US && s->publisher.pid > 0) {
-			log_error(
-			    "the publisher does not end: killed; what it had not stored is lost");
+	if (age > STOP_MAX_US) {
+		log_error("stopping takes too long: what the publisher has not stored is lost");
+		if (s->publisher.pid > 0)
 			kill(s->publisher.pid, SIGKILL);
-			s->stage = STAGE_OVER;
-			s->exit_code = EXIT_INTERNAL;
-		}
-		if (age > STOP_PUBLISHER_US)
-			s->stage = STAGE_OVER;
-		return now + US_PER_S;
+		s->exit_code = EXIT_INTERNAL;
+		s->stage = STAGE_OVER;
 	}
+	if (s->stage == STAGE_DRAINING && s->publisher.pid == 0 && s->failed)
+		s->stage = STAGE_OVER; /* a start that failed has nothing to drain */
+	if (s->stage >= STAGE_DRAINING)
+		return now + US_PER_S;
 	for (int i = 0; i < s->pool.count; i++) {
 		struct worker *worker = &s->pool.worker[i];
 
@@ -147,11 +153,8 @@ continue_stop(struct supervisor *s, int64_t now)
 		return now + 200 * US_PER_MS;
 	close(s->pipe_write);
 	s->pipe_write = -1;
-	/* a start that failed has nothing to drain */
-	s->stage = s->publisher.pid == 0 && s->exit_code != EXIT_FINE ? STAGE_OVER : STAGE_DRAINING;
-	if (s->hurry)
-		order_publisher(s, WIRE_NO_FLUSH);
-	return now + US_PER_S;
+	s->stage = STAGE_DRAINING;
+	return now;
 }
 
 static void
@@ -173,10 +176,8 @@ handle_signals(struct supervisor *s, int64_t now)
 		got_sighup = 0;
 		s->reload.again = true;
 	}
-	if (s->reload.validated && s->stage == STAGE_RUNNING)
-		take_over(s, now);
 	if (s->reload.again && s->stage == STAGE_RUNNING && !s->start->once)
-		begin_reload(s);
+		begin_reload(s, now);
 }
 
 /* All are up: slots begin now. */
@@ -187,18 +188,18 @@ become_ready(struct supervisor *s)
 	int64_t now = util_mono_us();
 
 	s->stage = STAGE_RUNNING;
-	s->clock_offset_us = util_utc_us() - now;
 	if (s->start->once && s->start->output == PUBLISH_TO_NOTHING)
 		printf("%-24s %-8s %4s %9s  %s\n", "SITE", "STATUS", "CODE", "MS", "WHY");
 	for (size_t i = 0; i < s->watch_count; i++) {
 		struct watch *w = s->watches[i];
 
-		watch_set_next(w);
+		watch_restart(s, w, now);
 		if (s->start->once) {
+			watch_dequeue(s, w);
 			w->timer.due_us = w->timer.turn_us = now;
 			w->timer.slot_us = now + s->clock_offset_us;
+			watch_enqueue(s, w);
 		}
-		watch_enqueue(s, w);
 	}
 	if (s->start->once)
 		return;
@@ -215,8 +216,11 @@ tell_status(struct supervisor *s, int64_t now)
 
 	if (now < s->next_status_us || s->stage != STAGE_RUNNING || s->start->once)
 		return;
+	/* systemd hears of us as long as the publisher is at work too */
+	if (now - s->publisher.heard_us < PUBLISHER_SILENT_US)
+		systemd_notify("WATCHDOG=1");
 	s->next_status_us = now + (every > 0 && every < 5 * US_PER_S ? every : 5 * US_PER_S);
-	systemd_notify("WATCHDOG=1\nSTATUS=%zu sites, %zu not up, %d of %d checkers busy, "
+	systemd_notify("STATUS=%zu sites, %zu not up, %d of %d checkers busy, "
 		       "%s, %llu records waiting",
 	    s->watch_count, s->not_up, s->pool.busy, s->pool.max,
 	    s->publisher.report.delivering ? "delivering" : "Kafka does not take records",
@@ -239,7 +243,7 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 	int64_t now = util_mono_us();
 	struct timespec timeout = { 0 };
 	sigset_t blocked;
-	int n = 0;
+	int n = 0, ready;
 
 	if (room < s->pool.count) {
 		room = s->pool.count;
@@ -263,7 +267,10 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 		timeout.tv_sec = (wake - now) / US_PER_S;
 		timeout.tv_nsec = (wake - now) % US_PER_S * 1000;
 	}
-	if (ppoll(polls, (nfds_t)(FIRST_SPEAKER + n), &timeout, open_mask) <= 0)
+	ready = ppoll(polls, (nfds_t)(FIRST_SPEAKER + n), &timeout, open_mask);
+	if (ready < 0 && errno == EINVAL)
+		fatal(EXIT_OS, "the limit of descriptors was lowered below their number");
+	if (ready <= 0)
 		return;
 	/* ppoll() delivers no signal when a descriptor is ready: under load none would ever come */
 	sigprocmask(SIG_SETMASK, open_mask, &blocked);
@@ -298,16 +305,17 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		int64_t wake = now + US_PER_S; /* systemd, the clock */
 
 		handle_signals(s, now);
-		if (s->stage == STAGE_STARTING && s->exit_code != EXIT_FINE)
+		follow_clock(s);
+		now = util_mono_us(); /* a reload takes a while */
+		if (s->stage == STAGE_STARTING && s->failed)
 			begin_stop(s, now);
-		if (s->stage != STAGE_OVER &&
-		    (s->stage < STAGE_DRAINING || s->exit_code == EXIT_FINE))
-			start_publisher(s, now);
+		kill_stuck_publisher(s, now);
+		limit_validation(s, now);
+		start_publisher(s, now);
 		if (now >= s->next_care_us)
 			s->next_care_us = keep_pool(s, now);
 		if (s->stage == STAGE_STARTING && everyone_ready(s))
 			become_ready(s);
-		follow_clock(s, now);
 		kill_overdue(s, now);
 		if (s->stage == STAGE_RUNNING) {
 			wake = earliest(wake, dispatch(s, now));
@@ -344,6 +352,23 @@ catch_signals(sigset_t *open_mask)
 	sigemptyset(open_mask);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+}
+
+bool
+have_descriptors(const struct config *config)
+{
+	rlim_t needed = (rlim_t)config->workers_max + DESCRIPTORS_BESIDES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return true;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max >= needed)
+		return true;
+	log_error("workers.max = %d needs %llu descriptors, the limit is %llu: lower it, or raise "
+		  "the limit (ulimit -n, LimitNOFILE=)",
+	    config->workers_max, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+	return false;
 }
 
 /* With --once SITE…: only these. Returns false after naming one that does not exist. */
@@ -384,6 +409,8 @@ supervisor_main(const struct supervisor_start *start)
 	proc_set_title("webmond: supervisor");
 	if (!choose_watches(&s))
 		return EXIT_USAGE;
+	if (!have_descriptors(start->config))
+		return EXIT_OS;
 	if (pipe_open(&s.pipe_read, &s.pipe_write) < 0)
 		fatal(EXIT_OS, "cannot create the results pipe: %s", strerror(errno));
 	resize_pool(&s, start->config->workers_min, start->config->workers_max);

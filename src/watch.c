@@ -13,58 +13,63 @@
 /* Clocks further apart than this: a step or a suspend, not drift. */
 #define CLOCK_STEP_US (100 * US_PER_MS)
 
-void
-watch_set_site(struct watch *w, const struct site *site, uint32_t index)
-{
-	w->site = site;
-	w->index = index;
-	w->phase_us = schedule_phase(site->name, site->interval_us);
-	/* sites of one tick share a home, where they run back to back on warm caches */
-	w->home = (uint32_t)(w->phase_us / SCHEDULE_TICK_US);
-}
-
 struct watch *
 watch_new(const struct site *site, uint32_t index)
 {
 	struct watch *w = xcalloc(1, sizeof(*w));
 
-	watch_set_site(w, site, index);
+	w->site = site;
+	w->index = index;
+	w->timer.due_us = INT64_MAX;
 	return w;
 }
 
-void
-watch_free(struct supervisor *s, struct watch *w)
+static void
+set_slot(struct watch *w, int64_t slot_us, int64_t due_us)
 {
-	s->not_up -= w->known && w->status != STATUS_UP;
-	free(w);
+	w->timer.slot_us = slot_us;
+	w->timer.due_us = w->timer.turn_us = due_us;
+}
+
+/* The first slot after jump_us, on the grid of the site's interval and the clock as it is now. */
+static void
+jump(struct supervisor *s, struct watch *w)
+{
+	int64_t slot;
+
+	w->interval_us = w->site->interval_us;
+	w->phase_us = schedule_phase(w->site->name, w->interval_us);
+	slot = schedule_next_slot(w->jump_us + s->clock_offset_us, w->interval_us, w->phase_us);
+	set_slot(w, slot, slot - s->clock_offset_us);
+	w->jump_us = INT64_MAX;
+	/* sites of one tick share a home, where they run back to back on warm caches */
+	w->home = (uint32_t)(w->phase_us / SCHEDULE_TICK_US);
 }
 
 void
-watch_set_next(struct watch *w)
+watch_restart(struct supervisor *s, struct watch *w, int64_t now)
 {
-	int64_t utc = util_utc_us();
-
-	w->timer.slot_us = schedule_next_slot(utc, w->site->interval_us, w->phase_us);
-	w->timer.due_us = w->timer.turn_us = util_mono_us() + (w->timer.slot_us - utc);
+	watch_dequeue(s, w);
+	w->jump_us = now;
+	if (w->timer.due_us > now)
+		jump(s, w);
+	if (!w->running)
+		watch_enqueue(s, w);
 }
 
-/* Slow drift of the clocks is taken up here, step by step. */
 void
 watch_advance(struct supervisor *s, struct watch *w)
 {
-	if (w->clock_moved) {
-		w->clock_moved = false;
-		watch_set_next(w);
+	int64_t slot = schedule_next_slot(w->timer.slot_us, w->interval_us, w->phase_us);
+
+	if (w->jump_us == INT64_MAX) {
+		set_slot(
+		    w, slot, slot - s->clock_offset_us); /* takes up slow drift of the clocks */
 		return;
 	}
-	w->timer.slot_us = schedule_next_slot(w->timer.slot_us, w->site->interval_us, w->phase_us);
-	w->timer.due_us = w->timer.turn_us = w->timer.slot_us - s->clock_offset_us;
-}
-
-void
-watch_enqueue(struct supervisor *s, struct watch *w)
-{
-	schedule_insert(&s->lane[w->slow], &w->timer);
+	set_slot(w, slot, w->timer.due_us + (slot - w->timer.slot_us));
+	if (w->timer.due_us > w->jump_us && w->leaving == NULL)
+		jump(s, w);
 }
 
 void
@@ -74,28 +79,44 @@ watch_dequeue(struct supervisor *s, struct watch *w)
 }
 
 void
-follow_clock(struct supervisor *s, int64_t now)
+watch_enqueue(struct supervisor *s, struct watch *w)
 {
+	if (w->leaving == NULL || w->timer.due_us <= w->jump_us) {
+		schedule_insert(&s->lane[w->slow], &w->timer);
+		return;
+	}
+	s->not_up -= w->known && w->status != STATUS_UP;
+	generation_release(w->leaving);
+	free(w);
+}
+
+void
+watch_leave(struct supervisor *s, struct watch *w, int64_t now)
+{
+	watch_dequeue(s, w);
+	w->leaving = s->generation;
+	w->leaving->users++;
+	w->jump_us = now;
+	if (!w->running)
+		watch_enqueue(s, w);
+}
+
+void
+follow_clock(struct supervisor *s)
+{
+	int64_t now = util_mono_us();
 	int64_t offset = util_utc_us() - now;
 	int64_t step = offset - s->clock_offset_us;
 
+	if (util_mono_us() - now > CLOCK_STEP_US / 10)
+		return; /* we lost the processor in between; next time */
 	s->clock_offset_us = offset;
 	if (s->stage != STAGE_RUNNING || s->start->once || llabs(step) < CLOCK_STEP_US)
 		return;
 	log_warning("the clock moved by %.1f s: every site continues at its next slot",
 	    (double)step / US_PER_S);
-	for (size_t i = 0; i < s->watch_count; i++) {
-		struct watch *w = s->watches[i];
-
-		if (w->timer.due_us <= now) {
-			w->clock_moved = true; /* this slot has come up and gets its record first */
-			continue;
-		}
-		watch_dequeue(s, w);
-		watch_set_next(w);
-		if (!w->running)
-			watch_enqueue(s, w);
-	}
+	for (size_t i = 0; i < s->watch_count; i++)
+		watch_restart(s, s->watches[i], now);
 }
 
 static const char *
@@ -164,8 +185,6 @@ watch_finished(struct supervisor *s, struct watch *w, const struct wire_done *do
 	w->slow = done->error == ERROR_TIMEOUT || done->elapsed_us > POOL_SLOW_US;
 	if (s->start->once)
 		s->once_left--;
-	if (w->removed)
-		watch_free(s, w);
-	else if (!s->start->once)
+	else
 		watch_enqueue(s, w);
 }

@@ -31,7 +31,7 @@ START_TEST(a_site_goes_home_or_to_anyone_idle)
 	pool_assign(&pool, &pool.worker[1], false, 0, 100);
 	pool_assign(&pool, &pool.worker[3], false, 0, 100);
 	ck_assert_ptr_null(pool_choose(&pool, 6));
-	ck_assert_int_eq(pool_grow(&pool)->index, 4);
+	ck_assert_int_eq(pool_grow(&pool, NULL)->index, 4);
 	pool_release(&pool);
 }
 END_TEST
@@ -47,7 +47,7 @@ START_TEST(slow_sites_hold_at_most_half)
 	ck_assert_ptr_nonnull(pool_choose(&pool, 2));
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
 	ck_assert(!pool_slow_lane_full(&pool));
-	ck_assert_ptr_null(pool_grow(&pool));
+	ck_assert_ptr_null(pool_grow(&pool, NULL));
 	pool_release(&pool);
 }
 END_TEST
@@ -127,7 +127,7 @@ START_TEST(the_table_grows_and_keeps_its_sums)
 	ck_assert_int_eq(pool.slow, 1);
 	pool_resize(&pool, 1, 1);
 	ck_assert_int_eq(pool.count, 5);
-	ck_assert_ptr_null(pool_grow(&pool));
+	ck_assert_ptr_null(pool_grow(&pool, NULL));
 	pool_release(&pool);
 }
 END_TEST

@@ -14,8 +14,8 @@ from harness import Skip, context, needs, procs, records, require
 from harness.daemon import STOP_S, binary
 from harness.sites import site
 
-OK, NOT_UP, USAGE, UNAVAILABLE, CANNOT_CREATE, RUNNING, PERMISSION, CONFIG = (
-    0, 1, 64, 69, 73, 75, 77, 78)
+OK, NOT_UP, USAGE, UNAVAILABLE, OS, CANNOT_CREATE, RUNNING, PERMISSION, CONFIG = (
+    0, 1, 64, 69, 71, 73, 75, 77, 78)
 
 
 def expect(done, code, text=None, stream="stderr"):
@@ -200,6 +200,13 @@ def test_starter_tells_what_went_wrong(t):
 
 
 @needs("root")
+def test_root_is_no_user_without_rights(t):
+    for key in ("user", "checker_user"):
+        file = t.daemon(simple(t, **{key: "root"})).file
+        expect(t.webmond("-t", "-c", file), CONFIG, rf"webmond\.conf:\d+: {key}: must be a user")
+
+
+@needs("root")
 def test_root_that_may_not_drop(t):
     file = t.daemon(simple(t)).file
     for options in (["-t"], [], ["-f"]):
@@ -237,6 +244,32 @@ def test_hostile_environment(t):
     done = procs.run(["sh", "-c", 'cd "$1" && rmdir "$1" && exec "$2" -c "$3" -t <&- >&- 2>&-',
                       "sh", gone, binary(), d.file])
     expect(done, OK)
+
+
+def test_too_few_descriptors(t):
+    d = t.daemon(simple(t, workers={"min": 1, "max": 64}))
+    for options in (["-f"], []):
+        done = procs.run(["prlimit", "--nofile=50:50", binary(), "-c", d.file, *options])
+        expect(done, OS, r"workers\.max = 64 needs 96 descriptors")
+
+
+def test_log_that_nobody_reads(t):
+    """A full pipe for standard error does not stop the daemon."""
+    d = t.daemon({**simple(t), "log": {"destination": "stderr", "level": "debug"}})
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    d.process = procs.spawn([binary(), "-c", d.file, "-f"], stdout=writer, stderr=writer)
+    d.pid = d.process.pid
+    procs.wait_for(lambda: "publisher" in d.roles(), 10, "it does not start")
+    d.signal(signal.SIGTERM)
+    require(d.wait_end() == 0, "it did not stop in good order")
+    os.close(reader)
+    os.close(writer)
 
 
 def test_service_manager(t):

@@ -156,3 +156,88 @@ def test_stop_ends_running_checks(t):
     t.note(summary)
     require(summary.words["aborted"] == sum(slow.server.hits.values()),
             f"{slow.server.hits} hang, {summary}")
+
+
+@needs("kafka")
+def test_sites_leave_while_the_pipe_is_full(t):
+    """Slots that were due get their records in order, those of the removed sites too."""
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(200), topic, workers={"min": 4, "max": 16})).start()
+    publisher = d.publisher()
+    procs.kill(publisher, signal.SIGSTOP)
+    time.sleep(6)  # a thousand records fill it
+    mark = d.log_size()
+    d.write_config({**d.settings, "sites": d.settings["sites"][:60]})
+    d.signal(signal.SIGHUP)
+    d.wait_log(r"reloaded: 60 sites|held back", 10, mark)
+    time.sleep(1.5)
+    procs.kill(publisher, signal.SIGCONT)
+    time.sleep(3)
+    d.stop()
+    summary = topic.check(at_least=800)
+    t.note(summary)
+    by_site = records.by_site(summary.firsts)
+    end = max(r.slot for r in summary.firsts)
+    for s in d.settings["sites"]:
+        require(end - by_site[s["name"]][-1].slot < 1500, f"{s['name']} has stopped")
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+
+
+@needs("kafka")
+def test_what_needs_a_restart_is_refused(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(20), topic)).start()
+    good = d.settings
+    for changed in ({"spool": {"dir": t.own_directory("other")}},
+                    {"pid_file": t.path("other.pid")}, {"kafka": None}):
+        mark = d.log_size()
+        d.write_config({**good, **changed})
+        d.reload(good=False)
+        d.wait_log("that needs a restart", 5, mark)
+    d.reload(good)
+    time.sleep(2)
+    d.stop()
+    summary = topic.check(at_least=20)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+
+
+@needs("kafka")
+def test_reload_of_many_sites_is_no_step_of_the_clock(t):
+    nginx, topic, refused = t.nginx(), t.topic(), t.refused()
+    quick = nginx.many(20)
+    idle = [site(f"idle-{n}", refused.url(), 86400) for n in range(20000)]
+    d = t.daemon(t.settings([*quick, *idle], topic)).start()
+    for _ in range(3):
+        d.reload()
+        time.sleep(0.5)
+    d.stop()
+    require("the clock moved" not in d.log(), "a reload was taken for a step of the clock")
+    found = topic.check(at_least=20).firsts
+    quick = [r for r in found if r.site.startswith("up-")]
+    require(not records.missing_slots(quick), records.missing_slots(quick))
+
+
+def test_reload_without_kafka_section(t):
+    d = t.daemon(t.settings(t.nginx().many(50))).start()
+    out = t.path("webmond.log")  # standard output goes there too
+    for _ in range(5):
+        time.sleep(0.4)
+        d.reload()
+    d.stop()
+    with open(out, encoding="utf-8") as f:
+        lines = [line for line in f if line.startswith("{")]
+    firsts = records.check(records.from_lines("".join(lines)), at_least=50, envelopes=False).firsts
+    require(not records.missing_slots(firsts), records.missing_slots(firsts))
+
+
+@needs("kafka")
+def test_stop_with_a_stopped_publisher_and_a_full_pipe(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(200), topic, workers={"min": 4, "max": 16})).start()
+    procs.kill(d.publisher(), signal.SIGSTOP)
+    time.sleep(6)
+    d.stop(60)  # its successor drains the pipe
+    require("does not leave" in d.log(), "the publisher was not stopped")
+    summary = topic.check(at_least=800)
+    t.note(summary)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
