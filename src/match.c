@@ -12,12 +12,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /*
  * Steps at one start position: 1,000,000 are some 3 ms with machine code and stop an exponential
  * pattern early; PCRE2's own default of 10 million takes ten times as long.
  */
 #define MATCH_LIMIT_STEPS 1000000
+
+/*
+ * And as these count anew at each start position, a limit for the whole: processor time for all
+ * patterns of a body. An honest search of 1 MiB takes a few milliseconds.
+ */
+#define MATCH_TIME_US (300 * US_PER_MS)
+
+/* Start positions before the first look at the clock. */
+#define STRETCH_FIRST 64
 
 /* Machine code has 32 KiB of stack by itself, too little for alternations over a long body. */
 #define JIT_STACK_MAX (1024 * 1024)
@@ -32,7 +42,8 @@
  * Bodies are bytes: what is not UTF-8 matches nothing instead of being an error. \C could split
  * a character.
  */
-#define COMPILE_OPTIONS (PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C)
+#define COMPILE_OPTIONS                                                                            \
+	(PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT)
 
 struct match {
 	pcre2_match_context *context;
@@ -110,10 +121,49 @@ cached(struct match *m, const char *text)
 	return m->cache[i].code;
 }
 
+static int64_t
+cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+/*
+ * As pcre2_match(), but with a look at the clock between stretches of start positions. Each is as
+ * long as all before it: a pattern that walks to the end of the body from everywhere is caught
+ * early, and what PCRE2 knows from one position to the next is lost only some twenty times.
+ */
+static int
+search(struct match *m, const pcre2_code *code, const char *body, size_t size, int64_t end_us)
+{
+	uint32_t options = 0;
+	size_t from = 0, next = STRETCH_FIRST;
+
+	pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
+	for (;;) {
+		int found;
+
+		pcre2_set_offset_limit(m->context, next - 1);
+		found = pcre2_match(code, (PCRE2_SPTR)body, size, from, 0, m->data, m->context);
+		if (found != PCRE2_ERROR_NOMATCH || (options & PCRE2_ANCHORED) != 0 || next > size)
+			return found;
+		if (cpu_us() > end_us)
+			return PCRE2_ERROR_MATCHLIMIT;
+		/* inside a character nothing begins */
+		for (from = next; from < size && (body[from] & 0xc0) == 0x80;)
+			from++;
+		next = 2 * from;
+	}
+}
+
 enum match_outcome
 match_body(struct match *m, const struct site *site, const char *body, size_t size,
     const struct pattern **decisive)
 {
+	int64_t end_us = cpu_us() + MATCH_TIME_US;
+
 	for (size_t i = 0; i < site->pattern_count; i++) {
 		const struct pattern *p = &site->patterns[i];
 		pcre2_code *code = cached(m, p->text);
@@ -122,7 +172,7 @@ match_body(struct match *m, const struct site *site, const char *body, size_t si
 		*decisive = p;
 		if (code == NULL)
 			return MATCH_LIMIT; /* validated before: memory is short */
-		found = pcre2_match(code, (PCRE2_SPTR)body, size, 0, 0, m->data, m->context);
+		found = search(m, code, body, size, end_us);
 		if (found < 0 && found != PCRE2_ERROR_NOMATCH)
 			return MATCH_LIMIT;
 		if ((found >= 0) == p->negated)

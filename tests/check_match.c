@@ -5,6 +5,7 @@
 #include "match.h"
 
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct pattern *decisive;
@@ -63,6 +64,47 @@ START_TEST(explosions_are_limits)
 }
 END_TEST
 
+/* From each start position it walks to the end: no single one of them takes many steps. */
+START_TEST(quadratic_searches_are_limits)
+{
+	const size_t size = 512 * 1024;
+	char *body = malloc(size);
+
+	memset(body, 'a', size);
+	body[size - 1] = 'b';
+	ck_assert_int_eq(match_one("(?<!z)[ac]*b\\d", false, body, size), MATCH_LIMIT);
+	/* and the same body is no trouble for others */
+	ck_assert_int_eq(match_one("a+b$", false, body, size), MATCH_HOLDS);
+	ck_assert_int_eq(match_one("needle", false, body, size), MATCH_FAILS);
+	free(body);
+}
+END_TEST
+
+/* Searches go in stretches of start positions; none may fall between two. */
+START_TEST(matches_are_found_at_every_place)
+{
+	static const char needle[] = "\xc3\xa9needle";
+	const size_t length = sizeof(needle) - 1;
+	char body[600];
+
+	for (size_t at = 0; at + length <= sizeof(body); at++) {
+		memset(body, '.', sizeof(body));
+		memcpy(body + at, needle, length);
+		ck_assert_int_eq(match_one(needle, false, body, sizeof(body)), MATCH_HOLDS);
+		ck_assert_int_eq(
+		    match_one("(?<=\xc3\xa9)needle", false, body, sizeof(body)), MATCH_HOLDS);
+		ck_assert_int_eq(match_one("^\xc3\xa9needle", false, body, sizeof(body)),
+		    at == 0 ? MATCH_HOLDS : MATCH_FAILS);
+		ck_assert_int_eq(match_one("\\Gneedle", false, body, sizeof(body)), MATCH_FAILS);
+	}
+	memset(body, '.', sizeof(body));
+	ck_assert_int_eq(match_one("$", false, body, sizeof(body)), MATCH_HOLDS);
+	memset(body, 0x80, sizeof(body));
+	body[sizeof(body) - 1] = 'x';
+	ck_assert_int_eq(match_one("x$", false, body, sizeof(body)), MATCH_HOLDS);
+}
+END_TEST
+
 START_TEST(the_first_that_decides_is_named)
 {
 	struct pattern patterns[] = { { .text = "a" }, { .text = "x" }, { .text = "y" } };
@@ -96,9 +138,12 @@ main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_set_timeout(tcase, 60); /* a busy machine, sanitizers */
 	tcase_add_test(tcase, what_matches);
 	tcase_add_test(tcase, bodies_may_hold_zero_bytes);
 	tcase_add_test(tcase, explosions_are_limits);
+	tcase_add_test(tcase, quadratic_searches_are_limits);
+	tcase_add_test(tcase, matches_are_found_at_every_place);
 	tcase_add_test(tcase, the_first_that_decides_is_named);
 	tcase_add_test(tcase, bad_patterns_have_an_offset);
 	suite_add_tcase(suite, tcase);
