@@ -15,7 +15,6 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +26,7 @@
 #include <unistd.h>
 
 #include "match.h"
+#include "verdict.h"
 
 /* All headers of all responses of a check; larger than any honest server's. */
 #define HEADERS_MAX (256 * 1024)
@@ -154,31 +154,6 @@ on_resolver_start(void *state, void *reserved, void *arg)
 	return 0;
 }
 
-/* Loopback, link-local, site-local: where a redirect from outside has no business. */
-static bool
-is_private(const struct sockaddr *address)
-{
-	if (address->sa_family == AF_INET) {
-		uint32_t ip = ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr);
-
-		return ip >> 24 == 0 || ip >> 24 == 10 || ip >> 24 == 127 || ip >> 20 == 0xac1 ||
-		       ip >> 16 == 0xa9fe || ip >> 16 == 0xc0a8 || ip >> 22 == 0x191;
-	}
-	if (address->sa_family == AF_INET6) {
-		const struct in6_addr *ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
-
-		if (IN6_IS_ADDR_V4MAPPED(ip)) {
-			struct sockaddr_in v4 = { .sin_family = AF_INET };
-
-			memcpy(&v4.sin_addr, ip->s6_addr + 12, 4);
-			return is_private((const struct sockaddr *)&v4);
-		}
-		return IN6_IS_ADDR_LOOPBACK(ip) || IN6_IS_ADDR_LINKLOCAL(ip) ||
-		       IN6_IS_ADDR_UNSPECIFIED(ip) || (ip->s6_addr[0] & 0xfe) == 0xfc;
-	}
-	return false;
-}
-
 /* Opens the socket; the address is the resolved one, so no name can talk its way around. */
 static curl_socket_t
 on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -191,8 +166,8 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	p->phase = PHASE_CONNECT;
 	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &redirects);
 	if (redirects == 0) {
-		p->first_is_private = is_private(&address->addr);
-	} else if (!p->first_is_private && is_private(&address->addr)) {
+		p->first_is_private = verdict_is_private(&address->addr);
+	} else if (!p->first_is_private && verdict_is_private(&address->addr)) {
 		p->redirect_to_private = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -536,25 +511,6 @@ fill_phases(struct probe *p)
 		r->phase_us[PHASE_TLS] = RESULT_NONE;
 }
 
-static bool
-is_local_errno(long error)
-{
-	switch (error) {
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case EADDRNOTAVAIL: /* no local port left */
-	case ENETUNREACH:   /* no route from here */
-	case ENETDOWN:
-	case EACCES:
-	case EPERM: /* a local firewall */
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* A name cannot be looked up without descriptors; getaddrinfo(3) does not tell. */
 static bool
 out_of_descriptors(void)
@@ -626,7 +582,7 @@ judge_failure(struct probe *p, CURLcode code)
 			result_fail(r, ERROR_DNS, "%s", why);
 		return;
 	case CURLE_COULDNT_CONNECT:
-		if (is_local_errno(os_errno))
+		if (verdict_is_local((int)os_errno))
 			result_fail(r, ERROR_LOCAL, "cannot connect from here: %s",
 			    strerror((int)os_errno));
 		else
@@ -673,51 +629,12 @@ judge_failure(struct probe *p, CURLcode code)
 		/* TLS 1.3 servers refuse a missing client certificate after the handshake */
 		if (p->used_tls && (p->phase == PHASE_TLS || strstr(why, "alert") != NULL))
 			result_fail(r, ERROR_TLS, "%s", why);
-		else if (is_local_errno(os_errno) && p->phase < PHASE_WAIT)
+		else if (verdict_is_local((int)os_errno) && p->phase < PHASE_WAIT)
 			result_fail(r, ERROR_LOCAL, "%s: %s", why, strerror((int)os_errno));
 		else
 			result_fail(r, ERROR_PROTOCOL, "%s", why);
 		return;
 	}
-}
-
-static bool
-status_expected(const struct site *site, int status)
-{
-	for (size_t i = 0; i < site->expect_count; i++)
-		if (status >= site->expect[i].first && status <= site->expect[i].last)
-			return true;
-	return false;
-}
-
-/* A complete response: status first, then the body. */
-static void
-judge_response(struct probe *p)
-{
-	const struct site *site = p->site;
-	struct result *r = p->result;
-	const struct pattern *decisive = NULL;
-	enum match_outcome outcome = MATCH_HOLDS;
-
-	if (site->pattern_count > 0) {
-		outcome = match_body(
-		    p->match, site, p->body != NULL ? p->body : "", p->body_size, &decisive);
-		if (outcome != MATCH_LIMIT)
-			r->body_matched = outcome == MATCH_HOLDS ? TRISTATE_TRUE : TRISTATE_FALSE;
-		if (decisive != NULL)
-			util_clean_text(r->failed_regex, sizeof(r->failed_regex), decisive->text,
-			    strlen(decisive->text));
-	}
-	if (!status_expected(site, r->http_status))
-		result_fail(
-		    r, ERROR_HTTP_STATUS, "got %d, want %s", r->http_status, site->expect_status);
-	else if (outcome == MATCH_LIMIT)
-		result_fail(r, ERROR_REGEX_LIMIT, "the pattern hit a limit on this body");
-	else if (decisive != NULL)
-		result_fail(r, ERROR_REGEX_MISMATCH, "%s%s",
-		    decisive->negated ? "the body matches a pattern that it must not match"
-				      : "the body does not match",
-		    p->body_cut ? " (it was cut at body_limit_kb)" : "");
 }
 
 /* What curl_easy_perform() does, in a multi handle that is ours and stays. */
@@ -769,7 +686,8 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	}
 	if (code == CURLE_OK && result->http_status != RESULT_NONE) {
 		result->completed = true;
-		judge_response(p);
+		verdict_response(
+		    result, p->match, site, p->body != NULL ? p->body : "", p->body_size);
 	} else {
 		judge_failure(p, code);
 	}
