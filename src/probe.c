@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <netdb.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -53,17 +54,15 @@ struct probe {
 	const struct site *site;
 	struct result *result;
 	enum phase phase; /* how far it has come */
+	bool entered[PHASE_COUNT];
 	bool used_tls;
-	bool literal_host;
+	bool certificate_wanted; /* from us, by the last server */
 	size_t body_size, headers_size;
 	bool body_cut;
 	bool headers_flood;
-	bool in_headers;
-	int status_seen; /* of the response whose headers are coming in */
-	const char *version_seen;
 	int local_errno;
-	bool first_is_private;
-	bool redirect_to_private;
+	bool from_private;                  /* the first host is: redirects may stay there */
+	char private_ip[RESULT_IP_MAX + 1]; /* where a redirect was refused to go */
 };
 
 static volatile sig_atomic_t aborted;
@@ -144,14 +143,66 @@ on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 	return aborted;
 }
 
+static void
+enter(struct probe *p, enum phase phase)
+{
+	p->phase = phase;
+	p->entered[phase] = true;
+}
+
+static long
+redirect_count(const struct probe *p)
+{
+	long n = 0;
+
+	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &n);
+	return n;
+}
+
+static bool
+host_is_literal(const char *url)
+{
+	const char *host = strstr(url, "://");
+	unsigned char address[16];
+	char name[INET6_ADDRSTRLEN + 1];
+	size_t n;
+
+	if (host == NULL)
+		return false;
+	host += 3;
+	if (*host == '[')
+		return true;
+	n = strcspn(host, ":/?#");
+	if (n >= sizeof(name))
+		return false;
+	memcpy(name, host, n);
+	name[n] = '\0';
+	return inet_pton(AF_INET, name, address) == 1;
+}
+
+/* Called for addresses too, which take no time. */
 static int
 on_resolver_start(void *state, void *reserved, void *arg)
 {
 	struct probe *p = arg;
+	const char *url = NULL;
 
 	(void)state, (void)reserved;
-	p->phase = PHASE_DNS;
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	if (host_is_literal(url))
+		p->phase = PHASE_CONNECT;
+	else
+		enter(p, PHASE_DNS);
 	return 0;
+}
+
+/* What the record says of a connection is of the last one. */
+static void
+forget_connection(struct result *r)
+{
+	r->remote_ip[0] = '\0';
+	r->tls_version = NULL;
+	r->cert_expires_us = RESULT_NONE;
 }
 
 /* Opens the socket; the address is the resolved one, so no name can talk its way around. */
@@ -159,22 +210,47 @@ static curl_socket_t
 on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct probe *p = arg;
-	long redirects = 0;
 	int fd;
 
 	(void)purpose;
-	p->phase = PHASE_CONNECT;
-	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &redirects);
-	if (redirects == 0) {
-		p->first_is_private = verdict_is_private(&address->addr);
-	} else if (!p->first_is_private && verdict_is_private(&address->addr)) {
-		p->redirect_to_private = true;
-		return CURL_SOCKET_BAD;
+	if (!p->from_private && redirect_count(p) > 0) {
+		char ip[NI_MAXHOST] = "";
+
+		getnameinfo(
+		    &address->addr, address->addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST);
+		ip[strcspn(ip, "%")] = '\0';
+		if (verdict_is_private(ip)) {
+			snprintf(p->private_ip, sizeof(p->private_ip), "%.*s", RESULT_IP_MAX, ip);
+			return CURL_SOCKET_BAD;
+		}
 	}
+	enter(p, PHASE_CONNECT);
+	forget_connection(p->result);
+	p->certificate_wanted = false;
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0)
 		p->local_errno = errno;
 	return fd;
+}
+
+static void
+note_ip(struct probe *p)
+{
+	const char *ip = "";
+
+	curl_easy_getinfo(p->curl, CURLINFO_PRIMARY_IP, &ip);
+	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", ip);
+}
+
+/* The server asks for a certificate, and we have none. */
+static int
+on_client_certificate(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+{
+	struct probe *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	(void)certificate, (void)key;
+	p->certificate_wanted = true;
+	return 0;
 }
 
 static CURLcode
@@ -182,9 +258,12 @@ on_ssl_context(CURL *curl, void *context, void *arg)
 {
 	struct probe *p = arg;
 
-	(void)curl, (void)context;
-	p->phase = PHASE_TLS;
+	(void)curl;
+	SSL_CTX_set_app_data(context, p);
+	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
+	enter(p, PHASE_TLS);
 	p->used_tls = true;
+	note_ip(p);
 	return CURLE_OK;
 }
 
@@ -200,35 +279,35 @@ asn1_time_us(const ASN1_TIME *t)
 
 /* libssl's names are static: "TLSv1.3". */
 static void
-note_tls(struct probe *p)
+note_tls(struct result *r, const SSL *ssl)
 {
-	const struct curl_tlssessioninfo *info = NULL;
-	const SSL *ssl;
-	X509 *leaf;
+	X509 *leaf = SSL_get1_peer_certificate(ssl);
 
-	if (curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK || info == NULL ||
-	    info->backend != CURLSSLBACKEND_OPENSSL || info->internals == NULL)
-		return;
-	ssl = info->internals;
-	p->result->tls_version = SSL_get_version(ssl);
-	leaf = SSL_get1_peer_certificate(ssl);
+	r->tls_version = SSL_get_version(ssl);
 	if (leaf != NULL)
-		p->result->cert_expires_us = asn1_time_us(X509_get0_notAfter(leaf));
+		r->cert_expires_us = asn1_time_us(X509_get0_notAfter(leaf));
 	X509_free(leaf);
 }
 
-/* After redirects: where this request really goes; a refused one is never asked. */
+/* Where redirects have led, without a name and password ("https://a:b@host/"). */
 static void
 note_url(struct probe *p)
 {
-	const char *url = NULL;
-	long redirects = 0;
+	struct result *r = p->result;
+	const char *url = NULL, *host, *at;
+	size_t n;
 
-	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &redirects);
-	p->result->redirects = (int)redirects;
-	if (redirects > 0 && curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK)
-		util_clean_text(
-		    p->result->final_url, sizeof(p->result->final_url), url, strlen(url));
+	r->redirects = (int)redirect_count(p);
+	if (r->redirects == 0)
+		return;
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	host = strstr(url, "://");
+	host = host != NULL ? host + 3 : url;
+	at = memrchr(host, '@', strcspn(host, "/?#"));
+	n = util_clean_text(r->final_url, sizeof(r->final_url), url, (size_t)(host - url));
+	if (at != NULL)
+		host = at + 1;
+	util_clean_text(r->final_url + n, sizeof(r->final_url) - n, host, strlen(host));
 }
 
 /* The connection stands and the request goes out; later its TLS session may be gone. */
@@ -236,72 +315,57 @@ static int
 on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
 	struct probe *p = arg;
+	const struct curl_tlssessioninfo *tls = NULL;
 
 	(void)local_ip, (void)remote_port, (void)local_port;
-	p->phase = PHASE_WAIT;
-	p->in_headers = false;
+	enter(p, PHASE_WAIT);
 	note_url(p);
+	if (p->result->redirects == 0)
+		p->from_private = verdict_is_private(remote_ip);
+	forget_connection(p->result);
 	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", remote_ip);
-	p->result->tls_version = NULL;
-	p->result->cert_expires_us = RESULT_NONE;
-	if (p->used_tls)
-		note_tls(p);
+	curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
+	if (tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL) {
+		p->used_tls = true;
+		note_tls(p->result, tls->internals);
+		/* what has once been asked in secret is not asked in the open */
+		curl_easy_setopt(p->curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+	}
 	return CURL_PREREQFUNC_OK;
 }
 
-static const char *
-version_name(const char *line, size_t size)
+/* Takes the status over: the headers of a response are complete. */
+static void
+note_response(struct probe *p)
 {
-	static const struct {
-		const char *prefix, *name;
-	} versions[] = { { "HTTP/1.1 ", "1.1" }, { "HTTP/1.0 ", "1.0" }, { "HTTP/2 ", "2" },
-		{ "HTTP/3 ", "3" } };
+	static const char *const names[] = { [CURL_HTTP_VERSION_1_0] = "1.0",
+		[CURL_HTTP_VERSION_1_1] = "1.1",
+		[CURL_HTTP_VERSION_2_0] = "2",
+		[CURL_HTTP_VERSION_3] = "3" };
+	long status = 0, version = 0;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(versions); i++)
-		if (size > strlen(versions[i].prefix) &&
-		    memcmp(line, versions[i].prefix, strlen(versions[i].prefix)) == 0)
-			return versions[i].name;
-	return NULL;
+	curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200 || status > 999)
+		return; /* an interim one, or nonsense */
+	curl_easy_getinfo(p->curl, CURLINFO_HTTP_VERSION, &version);
+	p->result->http_status = (int)status;
+	p->result->http_version = (size_t)version < ARRAY_LENGTH(names) ? names[version] : NULL;
 }
 
-/* The number of up to three digits behind the first space, or 0. */
-static int
-status_of(const char *line, size_t size)
-{
-	const char *c = memchr(line, ' ', size), *end = line + size;
-	int status = 0;
-
-	if (c == NULL)
-		return 0;
-	for (c++; c < end && *c >= '0' && *c <= '9' && status < 1000; c++)
-		status = status * 10 + (*c - '0');
-	return status <= 999 ? status : 0;
-}
-
-/* Counts, and takes status and version over when the headers of a response are complete. */
 static size_t
 on_header(char *line, size_t one, size_t size, void *arg)
 {
 	struct probe *p = arg;
 
 	(void)one;
-	p->phase = PHASE_RECEIVE;
+	enter(p, PHASE_RECEIVE);
 	p->headers_size += size;
 	if (p->headers_size > HEADERS_MAX) {
 		p->headers_flood = true;
 		return 0;
 	}
-	if (size > 5 && memcmp(line, "HTTP/", 5) == 0) {
-		p->in_headers = true;
-		p->version_seen = version_name(line, size);
-		p->status_seen = status_of(line, size);
-	} else if (p->in_headers && (size == 0 || line[0] == '\r' || line[0] == '\n')) {
-		p->in_headers = false;
-		if (p->status_seen >= 200) {
-			p->result->http_status = p->status_seen;
-			p->result->http_version = p->version_seen;
-		}
-	}
+	if (line[0] == '\r' || line[0] == '\n')
+		note_response(p);
 	return size;
 }
 
@@ -332,27 +396,6 @@ on_body(char *data, size_t one, size_t size, void *arg)
 }
 
 /* --- the request ------------------------------------------------------------------------- */
-
-static bool
-host_is_literal(const char *url)
-{
-	const char *host = strstr(url, "://");
-	unsigned char address[16];
-	char name[INET6_ADDRSTRLEN + 1];
-	size_t n;
-
-	if (host == NULL)
-		return false;
-	host += 3;
-	if (*host == '[')
-		return true;
-	n = strcspn(host, ":/?#");
-	if (n >= sizeof(name))
-		return false;
-	memcpy(name, host, n);
-	name[n] = '\0';
-	return inet_pton(AF_INET, name, address) == 1;
-}
 
 static void
 set_method(CURL *curl, const struct site *site)
@@ -392,7 +435,6 @@ set_options(struct probe *p, const struct curl_slist *headers)
 {
 	CURL *curl = p->curl;
 	const struct site *site = p->site;
-	bool https = strncasecmp(site->url, "https:", 6) == 0;
 	static const long ip_versions[] = { [IP_ANY] = CURL_IPRESOLVE_WHATEVER,
 		[IP_4] = CURL_IPRESOLVE_V4,
 		[IP_6] = CURL_IPRESOLVE_V6 };
@@ -405,7 +447,7 @@ set_options(struct probe *p, const struct curl_slist *headers)
 
 	/* only the web, only directly, no matter what the environment or a redirect says */
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, https ? "https" : "http,https");
+	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L);
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, site->follow_redirects > 0 ? 1L : 0L);
@@ -460,53 +502,22 @@ timer_us(CURL *curl, CURLINFO info)
 	return t;
 }
 
-static int64_t
-not_negative(int64_t n)
-{
-	return n > 0 ? n : 0;
-}
-
-/*
- * libcurl's timers count from the start of each request and are summed over redirects. What their
- * differences leave of the whole belongs to the phase in which the exchange ended.
- */
 static void
-fill_phases(struct probe *p)
+note_times(struct probe *p)
 {
 	struct result *r = p->result;
-	int64_t dns = timer_us(p->curl, CURLINFO_NAMELOOKUP_TIME_T);
-	int64_t connected = timer_us(p->curl, CURLINFO_CONNECT_TIME_T);
-	int64_t prepared = timer_us(p->curl, CURLINFO_PRETRANSFER_TIME_T);
-	int64_t first_byte = timer_us(p->curl, CURLINFO_STARTTRANSFER_TIME_T);
-	int64_t rest;
+	int64_t end_us[PHASE_COUNT] = {
+		[PHASE_DNS] = timer_us(p->curl, CURLINFO_NAMELOOKUP_TIME_T),
+		[PHASE_CONNECT] = timer_us(p->curl, CURLINFO_CONNECT_TIME_T),
+		[PHASE_TLS] = timer_us(p->curl, CURLINFO_PRETRANSFER_TIME_T),
+		[PHASE_WAIT] = timer_us(p->curl, CURLINFO_STARTTRANSFER_TIME_T),
+	};
 
 	r->elapsed_us = timer_us(p->curl, CURLINFO_TOTAL_TIME_T);
 	r->redirect_us = r->redirects > 0 ? timer_us(p->curl, CURLINFO_REDIRECT_TIME_T) : 0;
 	if (r->redirect_us > r->elapsed_us)
 		r->redirect_us = r->elapsed_us;
-	if (p->literal_host && r->redirects == 0)
-		dns = 0;
-	r->phase_us[PHASE_DNS] = dns;
-	r->phase_us[PHASE_CONNECT] = not_negative(connected - dns);
-	r->phase_us[PHASE_TLS] = p->used_tls ? not_negative(prepared - connected) : 0;
-	r->phase_us[PHASE_WAIT] = not_negative(first_byte - (p->used_tls ? prepared : connected));
-	r->phase_us[PHASE_RECEIVE] = 0;
-	rest = r->elapsed_us;
-	for (int i = 0; i < PHASE_COUNT; i++)
-		rest -= r->phase_us[i];
-	r->phase_us[p->phase] += rest;
-	/* overlapping timers of many hops: take what is too much from the largest */
-	for (int i = 0; i < PHASE_COUNT; i++) {
-		if (r->phase_us[i] < 0) {
-			int largest = PHASE_RECEIVE;
-
-			for (int k = 0; k < PHASE_COUNT; k++)
-				if (r->phase_us[k] > r->phase_us[largest])
-					largest = k;
-			r->phase_us[largest] += r->phase_us[i];
-			r->phase_us[i] = 0;
-		}
-	}
+	verdict_phases(r, end_us, p->entered, p->phase);
 	if (!p->used_tls)
 		r->phase_us[PHASE_TLS] = RESULT_NONE;
 }
@@ -535,11 +546,25 @@ fail_timeout(struct probe *p)
 	    (double)p->site->timeout_us / US_PER_S, doing[p->phase]);
 }
 
-/* libcurl's sentence, or its general one for the code. */
+/*
+ * libcurl's sentence, or its general one for the code; this is better than what it says when a
+ * connection is gone before it could note its address.
+ */
 static const char *
 reason(const struct probe *p, CURLcode code)
 {
-	return p->error[0] != '\0' ? p->error : curl_easy_strerror(code);
+	return p->error[0] != '\0' && strncmp(p->error, "getpeername", 11) != 0
+		   ? p->error
+		   : curl_easy_strerror(code);
+}
+
+/* Whether a redirect led to what is not asked: another scheme, garbage, a private address. */
+static bool
+redirect_refused(const struct probe *p, CURLcode code)
+{
+	return (code == CURLE_COULDNT_CONNECT && p->private_ip[0] != '\0') ||
+	       ((code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) &&
+		   redirect_count(p) > p->result->redirects);
 }
 
 /* Why there is no complete response. */
@@ -549,25 +574,19 @@ judge_failure(struct probe *p, CURLcode code)
 	struct result *r = p->result;
 	const char *why = reason(p, code);
 	long os_errno = p->local_errno;
-	long asked = 0;
+	long status = 0;
 
-	if (os_errno == 0)
+	/* libcurl never forgets one, so it may be of an earlier connection */
+	if (os_errno == 0 && p->phase == PHASE_CONNECT && p->entered[PHASE_CONNECT])
 		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &os_errno);
-	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &asked); /* with the one that failed */
-	if (p->redirect_to_private) {
-		const char *url = "";
-
-		curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
-		result_fail(r, ERROR_REDIRECT_REFUSED, "redirect to a private address: %s", url);
-		return;
-	}
 	if (p->headers_flood) {
 		result_fail(r, ERROR_PROTOCOL, "more than %d KiB of headers", HEADERS_MAX / 1024);
 		return;
 	}
 	switch (code) {
 	case CURLE_OK: /* libcurl is content with less than we are */
-		result_fail(r, ERROR_PROTOCOL, "the response has no final status");
+		curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
+		result_fail(r, ERROR_PROTOCOL, "no final response, only %ld", status);
 		return;
 	case CURLE_ABORTED_BY_CALLBACK:
 		result_fail(r, ERROR_ABORTED, "webmond was stopped while the check ran");
@@ -585,6 +604,10 @@ judge_failure(struct probe *p, CURLcode code)
 		if (verdict_is_local((int)os_errno))
 			result_fail(r, ERROR_LOCAL, "cannot connect from here: %s",
 			    strerror((int)os_errno));
+		else if (os_errno == ECONNRESET) /* so there was a connection */
+			result_fail(r, ERROR_PROTOCOL, "connection reset at once");
+		else if (os_errno != 0)
+			result_fail(r, ERROR_CONNECT, "%s: %s", why, strerror((int)os_errno));
 		else
 			result_fail(r, ERROR_CONNECT, "%s", why);
 		return;
@@ -607,9 +630,6 @@ judge_failure(struct probe *p, CURLcode code)
 			result_fail(r, ERROR_LOCAL, "%s", why);
 		return;
 	case CURLE_PEER_FAILED_VERIFICATION:
-		r->tls_version = NULL;
-		r->cert_expires_us = RESULT_NONE;
-		/* fall through */
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CIPHER:
 	case CURLE_SSL_ISSUER_ERROR:
@@ -617,19 +637,17 @@ judge_failure(struct probe *p, CURLcode code)
 	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
 		result_fail(r, ERROR_TLS, "%s", why);
 		return;
-	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_URL_MALFORMAT:
-		/* the same code says that a reply had no status line at all */
-		if (asked > 0 && strstr(why, "HTTP/0.9") == NULL)
-			result_fail(r, ERROR_REDIRECT_REFUSED, "redirect refused: %s", why);
-		else
-			result_fail(r, ERROR_PROTOCOL, "%s", why);
-		return;
 	default:
-		/* TLS 1.3 servers refuse a missing client certificate after the handshake */
+		/*
+		 * TLS 1.3 servers refuse a missing client certificate after the handshake, and their
+		 * alert may be overtaken by the reset of the connection.
+		 */
 		if (p->used_tls && (p->phase == PHASE_TLS || strstr(why, "alert") != NULL))
 			result_fail(r, ERROR_TLS, "%s", why);
-		else if (verdict_is_local((int)os_errno) && p->phase < PHASE_WAIT)
+		else if (p->certificate_wanted && p->phase == PHASE_WAIT)
+			result_fail(r, ERROR_TLS,
+			    "closed after the request for a client certificate: %s", why);
+		else if (verdict_is_local((int)os_errno))
 			result_fail(r, ERROR_LOCAL, "%s: %s", why, strerror((int)os_errno));
 		else
 			result_fail(r, ERROR_PROTOCOL, "%s", why);
@@ -655,6 +673,16 @@ perform(struct probe *p)
 	return code;
 }
 
+static void
+judge_response(struct probe *p)
+{
+	const char *location = NULL;
+
+	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_URL, &location); /* one that is not followed */
+	verdict_response(p->result, p->match, p->site, p->body != NULL ? p->body : "", p->body_size,
+	    location != NULL);
+}
+
 void
 probe_run(struct probe *p, const struct site *site, struct result *result)
 {
@@ -673,24 +701,28 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	*p = fresh;
 	result_init(result);
 	result->redirects = 0;
-	p->literal_host = host_is_literal(site->url);
+	p->used_tls = strncasecmp(site->url, "https:", 6) == 0;
 	set_options(p, headers);
 	code = aborted ? CURLE_ABORTED_BY_CALLBACK : perform(p);
 
-	fill_phases(p);
 	if (code == CURLE_WRITE_ERROR && p->body_cut)
 		code = CURLE_OK;
 	if (result->http_status != RESULT_NONE) {
 		result->body_bytes = (int64_t)p->body_size;
 		result->body_truncated = p->body_cut ? TRISTATE_TRUE : TRISTATE_FALSE;
 	}
-	if (code == CURLE_OK && result->http_status != RESULT_NONE) {
-		result->completed = true;
-		verdict_response(
-		    result, p->match, site, p->body != NULL ? p->body : "", p->body_size);
+	if (redirect_refused(p, code)) {
+		result_fail(result, ERROR_REDIRECT_REFUSED, "redirect refused: %s%s",
+		    p->private_ip[0] != '\0' ? "private address " : "",
+		    p->private_ip[0] != '\0' ? p->private_ip : reason(p, code));
 	} else {
-		judge_failure(p, code);
+		note_url(p); /* that of the last redirect, even if nobody could be asked there */
+		if (code == CURLE_OK && result->http_status != RESULT_NONE)
+			judge_response(p);
+		else
+			judge_failure(p, code);
 	}
+	note_times(p);
 	curl_easy_cleanup(p->curl);
 	curl_slist_free_all(headers);
 	if (p->body_room > BODY_KEEP) {

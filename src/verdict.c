@@ -6,32 +6,33 @@
  */
 #include "verdict.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 
-bool
-verdict_is_private(const struct sockaddr *address)
+static bool
+is_private_v4(uint32_t ip)
 {
-	if (address->sa_family == AF_INET) {
-		uint32_t ip = ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr);
+	return ip >> 24 == 0 || ip >> 24 == 10 || ip >> 24 == 127 || ip >> 20 == 0xac1 ||
+	       ip >> 16 == 0xa9fe || ip >> 16 == 0xc0a8 || ip >> 22 == 0x191;
+}
 
-		return ip >> 24 == 0 || ip >> 24 == 10 || ip >> 24 == 127 || ip >> 20 == 0xac1 ||
-		       ip >> 16 == 0xa9fe || ip >> 16 == 0xc0a8 || ip >> 22 == 0x191;
-	}
-	if (address->sa_family == AF_INET6) {
-		const struct in6_addr *ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
+bool
+verdict_is_private(const char *ip)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+	uint32_t last;
 
-		if (IN6_IS_ADDR_V4MAPPED(ip)) {
-			struct sockaddr_in v4 = { .sin_family = AF_INET };
-
-			memcpy(&v4.sin_addr, ip->s6_addr + 12, 4);
-			return verdict_is_private((const struct sockaddr *)&v4);
-		}
-		return IN6_IS_ADDR_LOOPBACK(ip) || IN6_IS_ADDR_LINKLOCAL(ip) ||
-		       IN6_IS_ADDR_UNSPECIFIED(ip) || (ip->s6_addr[0] & 0xfe) == 0xfc;
-	}
-	return false;
+	if (inet_pton(AF_INET, ip, &v4) == 1)
+		return is_private_v4(ntohl(v4.s_addr));
+	if (inet_pton(AF_INET6, ip, &v6) != 1)
+		return false;
+	memcpy(&last, v6.s6_addr + 12, sizeof(last));
+	if (IN6_IS_ADDR_V4MAPPED(&v6) || IN6_IS_ADDR_V4COMPAT(&v6))
+		return is_private_v4(ntohl(last));
+	return IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_LINKLOCAL(&v6) ||
+	       IN6_IS_ADDR_UNSPECIFIED(&v6) || (v6.s6_addr[0] & 0xfe) == 0xfc;
 }
 
 bool
@@ -53,6 +54,21 @@ verdict_is_local(int error)
 	}
 }
 
+void
+verdict_phases(struct result *r, const int64_t end_us[PHASE_COUNT], const bool entered[PHASE_COUNT],
+    enum phase last)
+{
+	int64_t done = 0;
+
+	for (int i = 0; i < PHASE_COUNT; i++) {
+		int64_t end = end_us[i] < r->elapsed_us ? end_us[i] : r->elapsed_us;
+
+		r->phase_us[i] = entered[i] && end > done ? end - done : 0;
+		done += r->phase_us[i];
+	}
+	r->phase_us[last] += r->elapsed_us - done;
+}
+
 static bool
 status_expected(const struct site *site, int status)
 {
@@ -63,13 +79,15 @@ status_expected(const struct site *site, int status)
 }
 
 void
-verdict_response(
-    struct result *r, struct match *match, const struct site *site, const char *body, size_t size)
+verdict_response(struct result *r, struct match *match, const struct site *site, const char *body,
+    size_t size, bool redirects)
 {
 	const struct pattern *decisive = NULL;
 	enum match_outcome outcome = MATCH_HOLDS;
+	bool expected = status_expected(site, r->http_status);
 
-	if (site->pattern_count > 0) {
+	r->completed = expected || !redirects;
+	if (r->completed && site->pattern_count > 0) {
 		outcome = match_body(match, site, body, size, &decisive);
 		if (outcome != MATCH_LIMIT)
 			r->body_matched = outcome == MATCH_HOLDS ? TRISTATE_TRUE : TRISTATE_FALSE;
@@ -77,9 +95,10 @@ verdict_response(
 			util_clean_text(r->failed_regex, sizeof(r->failed_regex), decisive->text,
 			    strlen(decisive->text));
 	}
-	if (!status_expected(site, r->http_status))
-		result_fail(
-		    r, ERROR_HTTP_STATUS, "got %d, want %s", r->http_status, site->expect_status);
+	if (!expected)
+		result_fail(r, ERROR_HTTP_STATUS, "got %d, want %s%s", r->http_status,
+		    site->expect_status,
+		    redirects ? " (follow_redirects = 0 does not follow it)" : "");
 	else if (outcome == MATCH_LIMIT)
 		result_fail(r, ERROR_REGEX_LIMIT, "the pattern hit a limit on this body");
 	else if (decisive != NULL)

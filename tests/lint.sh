@@ -10,7 +10,7 @@ findings=0
 sources=$(echo src/*.c)
 tests=$(echo tests/*.c tests/fuzz/*.c)
 headers=$(echo include/*.h)
-domain='result config schedule pool match probe'
+domain='result config schedule pool match verdict probe'
 
 # check NAME COMMAND…: says NAME, and what the command prints if it fails
 check() {

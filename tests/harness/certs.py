@@ -32,13 +32,14 @@ def authority(cert, key, name, kind=P256):
              "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
-def signed(ca_cert, ca_key, cert, key, name, hosts="IP:127.0.0.1,DNS:localhost", kind=P256):
-    """A certificate and its key, for servers at `hosts` and for clients."""
+def signed(ca_cert, ca_key, cert, key, name, hosts="IP:127.0.0.1,DNS:localhost", kind=P256,
+           days=30):
+    """A certificate and its key, for servers at `hosts` and clients; -1 day: it has expired."""
     request, extensions = f"{cert}.csr", f"{cert}.ext"
     _key_and([], kind, key, request, f"/CN={name}")
     with open(extensions, "w", encoding="ascii") as f:
         f.write(f"basicConstraints=CA:FALSE\nsubjectAltName={hosts}\n")
-    _openssl("x509", "-req", "-days", "30", "-in", request, "-CA", ca_cert, "-CAkey", ca_key,
+    _openssl("x509", "-req", "-days", days, "-in", request, "-CA", ca_cert, "-CAkey", ca_key,
              "-CAcreateserial", "-extfile", extensions, "-out", cert)
     os.unlink(request)
     os.unlink(extensions)

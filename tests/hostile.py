@@ -1,0 +1,644 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# A web server that does on 127.0.0.1 what web servers must not do, and the table of what webmond
+# must say about each behaviour. scenarios/30_hostile.py holds webmond against it; for people
+#
+#   tests/hostile.py [DIRECTORY]
+#
+# serves until interrupted, prints the table with URLs, and leaves hostile.conf in DIRECTORY for
+# `webmond --once`.
+
+import gzip
+import os
+import re
+import socket
+import ssl
+import struct
+import sys
+import tempfile
+import threading
+import zlib
+
+from harness import certs, context, daemon
+
+SHORT_S = 1.0      # the timeout of what must time out
+LONG_S = 20        # and of everything else: enough for a busy machine
+HOLD_S = 30        # a client that does not give up is let go after this
+KB = 1024
+MB = 1024 * KB
+PLAIN, TLS = "http", "https"
+
+BROTLI_BOMB = bytes.fromhex("cbffff3ff82560e2b14020f7fe6f")  # 8 MiB of "0"
+
+
+def gzip_bomb():
+    return gzip.compress(bytes(8 * MB))
+
+
+def zstd_bomb():
+    """8 MiB in blocks of 128 KiB that repeat one byte."""
+    blocks = [((128 * KB) << 3 | 1 << 1 | last, b"0") for last in [0] * 63 + [1]]
+    return bytes.fromhex("28b52ffd0058") + b"".join(
+        header.to_bytes(3, "little") + byte for header, byte in blocks)
+
+
+# --- what answers are made of -----------------------------------------------------------------
+
+def response(body=b"", *headers, status="200 OK", version="HTTP/1.1", length=True):
+    """A whole response; `length`: its Content-Length, True for the right one, None for none."""
+    lines = [f"{version} {status}", *headers]
+    if length is not None:
+        lines.append(f"Content-Length: {len(body) if length is True else length}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def redirect(location, *headers, status="302 Found", **options):
+    return response(b"", f"Location: {location}", *headers, status=status, **options)
+
+
+def chunked(*chunks, end=b"0\r\n\r\n"):
+    return (response(b"", "Transfer-Encoding: chunked", length=None) +
+            b"".join(b"%x\r\n%s\r\n" % (len(c), c) for c in chunks) + end)
+
+
+def encoded(name, body):
+    return response(body, f"Content-Encoding: {name}")
+
+
+class Client:
+    """A connection; for paths, after its request has been read."""
+
+    def __init__(self, sock, server):
+        self.sock = sock
+        self.server = server
+        self.request = b""
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def hold(self):
+        """Say no more, until the client has gone."""
+        self.sock.settimeout(HOLD_S)
+        while self.sock.recv(4096):
+            pass
+
+    def reset(self):
+        """Close with RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+def then_hold(data):
+    def answer(client):
+        client.send(data)
+        client.hold()
+    return answer
+
+
+def then_reset(data):
+    def answer(client):
+        client.send(data)
+        client.reset()
+    return answer
+
+
+def for_ever(start, piece, pause=0.0):
+    """`start`, and then `piece` until the client or the server has had enough."""
+    def answer(client):
+        client.send(start)
+        while not client.server.over.wait(pause):
+            client.send(piece)
+    return answer
+
+
+def byte_by_byte(data, pause):
+    def answer(client):
+        for byte in data:
+            client.send(bytes([byte]))
+            if client.server.over.wait(pause):
+                break
+    return answer
+
+
+def echo_request(client):
+    client.send(response(client.request))
+
+
+# --- the table --------------------------------------------------------------------------------
+
+class Case:
+    """
+    One behaviour. `answer`: bytes, a function of a Client, or None; `site`: keys of the
+    configuration, of which `url` may hold {http}, {https} and {port}; `expected`: fields of the
+    record, each a value, a compiled pattern, or a function that says yes or no.
+    """
+
+    def __init__(self, name, answer, expected, site):
+        self.name = name
+        self.answer = answer
+        self.expected = expected
+        self.site = site
+        self.port = None  # with one of its own
+
+
+CASES = []
+
+
+def case(name, answer, expected, url=None, **site):
+    """A path of the plain server, unless `url` says otherwise."""
+    CASES.append(Case(name, answer, expected, {"url": url or "{http}/" + name, **site}))
+
+
+def up(code=200, **fields):
+    return {"status": "up", "error_type": None, "error_message": None, "http_status_code": code,
+            "response_time_ms": KNOWN, "failed_regex": None, **fields}
+
+
+def down(word, says="", code=None, **fields):
+    """No complete response; `code`: of the headers that came."""
+    return {"status": "down", "error_type": word, "error_message": re.compile(says),
+            "http_status_code": code, "response_time_ms": None, "body_regex_matched": None,
+            "failed_regex": None, **fields}
+
+
+def judged(word, says="", code=200, **fields):
+    """A complete response that is not as it should be."""
+    return {"status": "unknown" if word == "regex_limit" else "down", "error_type": word,
+            "error_message": re.compile(says), "http_status_code": code,
+            "response_time_ms": KNOWN, "failed_regex": None, **fields}
+
+
+def KNOWN(value):  # pylint: disable=invalid-name
+    return value is not None
+
+
+def nothing_came(**fields):
+    """What is null when not even headers came."""
+    return {"http_version": None, "body_bytes": None, "body_truncated": None, "redirects": 0,
+            "final_url": None, **fields}
+
+
+def at_least(number):
+    return lambda value: value is not None and value >= number
+
+
+# Names.
+for name, host in (("unknown-name", "no-such-host.invalid"), ("empty-label", "a..invalid"),
+                   ("long-label", "a" * 64 + ".invalid"),
+                   ("long-name", ".".join(["a" * 60] * 5) + ".invalid")):
+    case(name, None, down("dns", **nothing_came(remote_ip=None, connect_ms=0, tls_ms=None)),
+         url=f"http://{host}/")
+case("wrong-ip-version", None, down("connect"), url="http://127.0.0.1:9/", ip_version="6")
+case("name", response(b"ok"), up(remote_ip=re.compile(r"127\.0\.0\.1|::1")),
+     url="http://localhost:{plain_port}/name")
+
+# Connections.
+case("refused", None, down("connect", "refused", **nothing_came(dns_ms=0)),
+     url="http://127.0.0.1:{refused_port}/")
+case("refused-tls", None, down("connect", "refused", tls_ms=0, tls_version=None),
+     url="https://127.0.0.1:{refused_port}/")
+case("port-0", None, down("connect"), url="http://127.0.0.1:0/")
+case("black-hole", None, down("timeout", "connecting", **nothing_came(connect_ms=at_least(990))),
+     url="http://127.0.0.1:{full_port}/", timeout=SHORT_S)
+case("reset-at-once", Client.reset, down("protocol", **nothing_came()), url="http://{port}/")
+case("close-at-once", lambda client: None, down("protocol", **nothing_came()),
+     url="http://{port}/")
+case("empty-reply", b"", down("protocol", "[Ee]mpty reply", **nothing_came(remote_ip="127.0.0.1")))
+case("reset-after-request", Client.reset, down("protocol", **nothing_came()))
+case("reset-in-headers", then_reset(b"HTTP/1.1 200 OK\r\nX: "), down("protocol"))
+case("reset-in-body", then_reset(response(b"some", length=100)),
+     down("protocol", code=200, http_version="1.1"))
+case("silence", Client.hold, down("timeout", "waiting for the response",
+                                  **nothing_came(wait_ms=at_least(900))), timeout=SHORT_S)
+case("silence-in-headers", then_hold(b"HTTP/1.1 200 OK\r\n"),
+     down("timeout", "receiving", http_version=None), timeout=SHORT_S)
+case("silence-in-body", then_hold(response(b"part", length=100)),
+     down("timeout", "receiving", code=200, body_bytes=4, body_truncated=False,
+          receive_ms=at_least(900)), timeout=SHORT_S, body_regex="part")
+case("slow-headers", byte_by_byte(response(b"never comes to this"), 0.1),
+     down("timeout", "receiving|waiting"), timeout=SHORT_S)
+case("slow-body", for_ever(response(length=1000), b".", 0.1),
+     down("timeout", "receiving", code=200), timeout=SHORT_S)
+case("slow-but-in-time", byte_by_byte(response(b"ok"), 0.002), up(body_bytes=2))
+
+# TLS. Nothing here is signed by an authority that the system trusts.
+for name in ("expired", "self-signed", "wrong-host", "unknown-authority"):
+    case("tls-" + name, response(b"ok"),
+         down("tls", "certificate", **nothing_came(
+             dns_ms=0, tls_ms=KNOWN, tls_version=None, cert_expires_at=None,
+             remote_ip="127.0.0.1")), url="https://{port}/")
+case("tls-unverified", response(b"ok"), up(tls_ms=KNOWN, tls_version="TLSv1.3",
+                                           cert_expires_at=lambda at: at > "2026"),
+     url="{https}/tls-unverified", verify_tls=False)
+case("tls-expired-unverified", response(b"ok"), up(cert_expires_at=KNOWN), url="https://{port}/",
+     verify_tls=False)
+case("tls-1.2", response(b"ok"), up(tls_version="TLSv1.2"), url="https://{port}/",
+     verify_tls=False)
+case("tls-1.0", response(b"ok"), down("tls", tls_version=None), url="https://{port}/",
+     verify_tls=False)
+case("tls-client-certificate", response(b"ok"),
+     down("tls", "certificate", **nothing_came()), url="https://{port}/",
+     verify_tls=False)
+case("tls-client-certificate-1.2", response(b"ok"), down("tls", **nothing_came()),
+     url="https://{port}/", verify_tls=False)
+case("tls-garbage", lambda client: client.send(b"HTTP/1.1 400 this is not TLS\r\n\r\n" * 20),
+     down("tls", **nothing_came(tls_version=None)), url="https://{port}/")
+case("tls-closed", lambda client: client.sock.recv(4096), down("tls", **nothing_came()),
+     url="https://{port}/")
+case("tls-reset", lambda client: (client.sock.recv(1), client.reset()),
+     down("tls", **nothing_came()), url="https://{port}/")
+case("tls-silence", Client.hold, down("timeout", "TLS handshake", **nothing_came(
+    tls_ms=at_least(900), tls_version=None)), url="https://{port}/", timeout=SHORT_S)
+case("plain-on-tls-port", None, down("protocol", tls_ms=None),
+     url="http://127.0.0.1:{tls_port}/ok")
+case("tls-no-close-notify", response(b"all or half?", length=None), up(body_bytes=12),
+     url="{https}/tls-no-close-notify", verify_tls=False)
+case("tls-empty-reply", b"", down("protocol", tls_version="TLSv1.3", cert_expires_at=KNOWN),
+     url="{https}/tls-empty-reply", verify_tls=False)
+
+# Status lines and headers.
+case("ok", response(b"ok"), up(http_version="1.1", body_bytes=2, body_truncated=False,
+                               body_regex_matched=None, redirects=0, redirect_ms=0,
+                               final_url=None, remote_ip="127.0.0.1", dns_ms=0, tls_ms=None,
+                               tls_version=None, cert_expires_at=None))
+case("http-1.0", response(b"ok", version="HTTP/1.0", length=None), up(http_version="1.0"))
+case("http-0.9", b"just a body, as in 1991\n", down("protocol", "HTTP/0.9", **nothing_came()))
+case("binary-reply", bytes(range(256)) * 100, down("protocol", **nothing_came()))
+case("shoutcast", b"ICY 200 OK\r\n\r\nmusic", down("protocol", **nothing_came()))
+case("http-1.9", response(b"ok", version="HTTP/1.9"), down("protocol"))
+case("http-2-unasked", response(b"ok", version="HTTP/2"), up(http_version="2"))
+case("no-reason", response(b"ok", status="200"), up())
+for code in ("000", "099", "20", "2000", "abc", "-200"):
+    case("status-" + code, response(b"ok", status=code), down("protocol", **nothing_came()))
+for code in (401, 404, 407, 418, 500, 503, 600, 999):
+    case(f"status-{code}", response(b"sorry", status=f"{code} X"),
+         judged("http_status", f"got {code}, want 200-299", code=code, body_bytes=5))
+case("status-expected", response(b"gone", status="410 Gone"), up(410), expect_status="200,404-410")
+case("status-204-with-body", response(b"surprise", status="204 No Content"), up(204, body_bytes=0))
+case("status-205", response(b"", status="205 Reset Content"), up(205))
+case("status-304", response(b"", status="304 Not Modified", length=None),
+     judged("http_status", code=304, body_bytes=0))
+case("status-416", response(b"x", status="416 X"), judged("http_status", code=416))
+case("head-with-body", response(b"surprise"), up(body_bytes=0, method="HEAD"), method="HEAD")
+case("interim", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 3 + response(b"ok"), up())
+case("interim-then-close", b"HTTP/1.1 100 Continue\r\n\r\n", down("protocol", **nothing_came()))
+case("interim-flood", for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 400),
+     down("protocol", "headers"))
+case("switching-protocols", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: chess\r\n\r\ne4",
+     down("protocol", "101"))
+case("headers-for-ever", for_ever(b"HTTP/1.1 200 OK\r\n", b"X: " + b"y" * 4000 + b"\r\n"),
+     down("protocol", "256 KiB of headers"))
+case("one-endless-header", for_ever(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 65536),
+     down("protocol", "header"))
+case("big-headers", b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"y" * 8000 + b"\r\n") * 20 +
+     b"Content-Length: 0\r\n\r\n", up())
+case("nul-in-header", b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
+     down("protocol"))
+case("control-in-header", b"HTTP/1.1 200 OK\r\nX: \x1b[31m\x07\x80\r\nContent-Length: 0\r\n\r\n",
+     up())
+case("no-colon", b"HTTP/1.1 200 OK\r\nthis is no header\r\n\r\n", down("protocol"))
+case("folded-header", b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n", up())
+case("bare-lf", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", up(body_bytes=2))
+
+# Lengths and encodings.
+case("no-length", response(b"until the end", length=None), up(body_bytes=13))
+case("length-short", response(b"less", length=100),
+     down("protocol", code=200, body_bytes=4, body_truncated=False), body_regex="less")
+case("length-long", response(b"more than told", length=4), up(body_bytes=4, body_truncated=False))
+case("length-negative", response(b"x", length=-1), down("protocol"))
+case("length-garbage", response(b"x", length="many"), down("protocol"))
+case("length-huge", then_hold(response(b"x", length=10 ** 30)),
+     down("timeout", "receiving", code=200), timeout=SHORT_S)
+case("length-twice", response(b"ok", "Content-Length: 2"), up(body_bytes=2))
+case("chunked", chunked(b"a", b"bc"), up(body_bytes=3))
+case("chunk-trailers", chunked(b"abc", end=b"0\r\nX: y\r\n\r\n"), up(body_bytes=3))
+case("chunk-size-garbage", chunked(end=b"xyz\r\nabc\r\n"), down("protocol", code=200))
+case("chunk-size-huge", chunked(end=b"f" * 30 + b"\r\nabc"), down("protocol", code=200))
+case("chunk-size-negative", chunked(end=b"-5\r\nabc"), down("protocol", code=200))
+case("chunk-cut", chunked(b"abc", end=b"100\r\nonly this"), down("protocol", code=200))
+case("chunk-no-end", chunked(b"abc", end=b""), down("protocol", code=200, body_bytes=3))
+case("unknown-encoding", encoded("rot13", b"bx"), down("protocol", "encoding", code=200))
+case("wrong-encoding", encoded("gzip", b"this was never compressed"),
+     down("protocol", code=200))
+case("wrong-brotli", encoded("br", b"this was never compressed"), down("protocol", code=200))
+case("gzip", encoded("gzip", gzip.compress(b"all is well")),
+     up(body_bytes=11, body_regex_matched=True), body_regex="^all is well$")
+case("deflate", encoded("deflate", zlib.compress(b"all is well")), up(body_bytes=11))
+case("gzip-garbage-behind", encoded("gzip", gzip.compress(b"ok") + b"garbage"),
+     down("protocol", code=200))
+case("gzip-bad-checksum", encoded("gzip", gzip.compress(b"ok")[:-8] + bytes(8)),
+     down("protocol", "check", code=200))
+case("gzip-corrupt", encoded("gzip", gzip.compress(b"x" * 999)[:15] + b"\xff" * 99),
+     down("protocol", code=200))
+for name, bomb in (("gzip", gzip_bomb()), ("br", BROTLI_BOMB), ("zstd", zstd_bomb()),
+                   ("deflate", zlib.compress(bytes(8 * MB)))):
+    case(f"{name}-bomb", encoded(name, bomb), up(body_bytes=64 * KB, body_truncated=True),
+         body_limit_kb=64)
+case("gzip-bomb-twice", encoded("gzip, gzip", gzip.compress(gzip_bomb())),
+     up(body_bytes=64 * KB, body_truncated=True), body_limit_kb=64)
+case("six-encodings", encoded("gzip, gzip, gzip, gzip, gzip, gzip", gzip_bomb()),
+     down("protocol", "encoding"))
+
+# Bodies.
+case("body-endless", for_ever(response(length=None), b"x" * 65536),
+     up(body_bytes=64 * KB, body_truncated=True), body_limit_kb=64)
+case("body-1-gib", for_ever(response(length=1024 * MB), b"x" * 65536),
+     up(body_bytes=1024 * KB, body_truncated=True))
+case("body-endless-chunks", for_ever(chunked(end=b""), b"4000\r\n" + b"x" * 16384 + b"\r\n"),
+     up(body_bytes=64 * KB, body_truncated=True, body_regex_matched=True),
+     body_limit_kb=64, body_regex="^x{65535}")
+case("body-at-limit", response(b"x" * KB), up(body_bytes=KB, body_truncated=False),
+     body_limit_kb=1)
+case("body-over-limit", response(b"x" * (KB + 1)), up(body_bytes=KB, body_truncated=True),
+     body_limit_kb=1)
+case("match-across-limit", response(b"x" * (KB - 2) + b"well"),
+     judged("regex_mismatch", "cut at body_limit_kb", body_regex_matched=False,
+            body_truncated=True, failed_regex="well"), body_limit_kb=1, body_regex="well")
+case("match-at-limit", response(b"x" * (KB - 4) + b"well" + b"x" * KB),
+     up(body_regex_matched=True, body_truncated=True), body_limit_kb=1, body_regex="well")
+case("empty-body", response(), judged("regex_mismatch", "does not match", body_bytes=0,
+                                      body_truncated=False, body_regex_matched=False,
+                                      failed_regex="."), body_regex=".")
+case("empty-body-matches", response(), up(body_regex_matched=True), body_regex="^$")
+case("empty-body-not", response(), up(body_regex_matched=True), body_regex_not="error")
+case("body-latin-1", response(b"caf\xe9 ol\xe9"), up(body_regex_matched=True),
+     body_regex="^caf.* ol|caf")
+case("body-utf-16", response("all is well".encode("utf-16")),
+     judged("regex_mismatch", body_regex_matched=False, failed_regex="well"), body_regex="well")
+case("body-binary", response(bytes(range(256)) + b"needle" + bytes(reversed(range(256)))),
+     up(body_regex_matched=True), body_regex="needle")
+case("body-nul", response(b"a\0\0needle\0"), up(body_regex_matched=True), body_regex="needle")
+case("several-patterns", response(b"one two three"),
+     judged("regex_mismatch", "does not match", body_regex_matched=False, failed_regex="four"),
+     body_regex=["one", "four", "five"])
+case("pattern-not", response(b"all is well, no error"),
+     judged("regex_mismatch", "must not", body_regex_matched=False, failed_regex="error"),
+     body_regex="well", body_regex_not=["fatal", "error"])
+case("status-before-pattern", response(b"oops", status="500 X"),
+     judged("http_status", code=500, body_regex_matched=False, failed_regex="well"),
+     body_regex="well")
+case("pattern-explodes", response(b"a" * 40 + b"!"),
+     judged("regex_limit", "limit", body_regex_matched=None, failed_regex="^(a+)+$"),
+     body_regex="^(a+)+$")
+case("pattern-quadratic", response(b"a" * 512 * KB + b"b!"),
+     judged("regex_limit", "limit", body_regex_matched=None, failed_regex="(?<!z)[ac]*b\\d"),
+     body_regex="(?<!z)[ac]*b\\d")
+case("pattern-blanks", response(b" " * 512 * KB + b"xfoo"),
+     judged("regex_mismatch", failed_regex="\\s+foo"),
+     body_regex="\\s+foo")
+
+# Redirects.
+case("redirect", redirect("/ok"), up(redirects=1, redirect_ms=KNOWN,
+                                     final_url=re.compile(r"^http://127\.0\.0\.1:\d+/ok$")))
+for code in (300, 301, 303, 307, 308):
+    case(f"redirect-{code}", redirect("/ok", status=f"{code} X"), up(redirects=1))
+case("redirect-two", redirect("/redirect"), up(redirects=2, final_url=re.compile("/ok$")))
+case("redirect-to-name", redirect("http://localhost:{plain_port}/ok"),
+     up(final_url=re.compile("^http://localhost:")))
+case("redirect-protocol-relative", redirect("//127.0.0.1:{plain_port}/ok"), up(redirects=1))
+case("redirect-relative", redirect("ok"), up(final_url=re.compile("/ok$")))
+case("redirect-dots", redirect("../../x/../ok"), up(final_url=re.compile("/ok$")))
+case("redirect-fragment", redirect("/ok#part"), up(redirects=1))
+case("redirect-blank", redirect("/ok?a b"), up(redirects=1, final_url=re.compile("a[+]b$")))
+case("redirect-latin-1", redirect("/ok?caf\xe9"), up(redirects=1))
+case("redirect-long", redirect("/ok?" + "y" * 2048),
+     up(redirects=1, final_url=lambda url: len(url.encode()) <= 512 and url.endswith("…")))
+case("redirect-password", redirect("http://someone:secret-word@127.0.0.1:{plain_port}/ok"),
+     up(redirects=1, final_url=re.compile(r"^http://127\.0\.0\.1:\d+/ok$")))
+case("redirect-with-body", redirect("/ok", length=1000), up(redirects=1))
+case("redirect-endless-body", for_ever(redirect("/ok", length=None), b"x" * 65536),
+     up(redirects=1))
+case("redirect-twice", redirect("/ok", "Location: /status-500"), up(redirects=1))
+case("redirect-to-error", redirect("/status-500"),
+     judged("http_status", code=500, redirects=1))
+case("redirect-to-silence", redirect("/silence"),
+     down("timeout", "waiting", code=302, redirects=1, final_url=re.compile("/silence$")),
+     timeout=SHORT_S)
+case("redirect-to-refused", redirect("http://127.0.0.1:{refused_port}/"),
+     down("connect", code=302, redirects=1, final_url=re.compile(":[0-9]+/$")))
+case("redirect-to-unknown-name", redirect("http://no-such-host.invalid/x"),
+     down("dns", code=302, redirects=1, final_url="http://no-such-host.invalid/x"))
+case("redirect-to-000", redirect("/status-000"), down("protocol", code=302, redirects=1))
+case("redirect-to-0.9", redirect("/http-0.9"), down("protocol", code=302, redirects=1))
+case("redirect-to-tls", redirect("{https}/ok"),
+     up(redirects=1, tls_ms=KNOWN, tls_version="TLSv1.3"), verify_tls=False)
+case("redirect-to-bad-tls", redirect("{https}/ok"),
+     down("tls", code=302, redirects=1, tls_version=None))
+case("redirect-loop", redirect("/redirect-loop"),
+     down("too_many_redirects", "5", code=302, redirects=5))
+case("redirects-3-of-2", redirect("/redirect-two"),
+     down("too_many_redirects", "2", code=302, redirects=2), follow_redirects=2)
+case("redirects-3-of-3", redirect("/redirect-two"), up(redirects=3), follow_redirects=3)
+for name, target in (("file", "file:///etc/passwd"), ("ftp", "ftp://127.0.0.1/x"),
+                     ("gopher", "gopher://127.0.0.1/x"), ("scheme", "nonsense:x"),
+                     ("javascript", "javascript:alert(1)"), ("garbage", "http://[::1/%zz"),
+                     ("port", "http://127.0.0.1:99999/")):
+    case("redirect-to-" + name, redirect(target),
+         down("redirect_refused", code=302, redirects=0, final_url=None))
+case("redirect-then-file", redirect("/redirect-to-file"),
+     down("redirect_refused", code=302, redirects=1, final_url=re.compile("/redirect-to-file$")))
+case("redirect-from-tls", redirect("{http}/ok"),
+     down("redirect_refused", code=302, redirects=0, tls_version="TLSv1.3"),
+     url="{https}/redirect-from-tls", verify_tls=False)
+case("redirect-to-tls-and-back", redirect("{https}/redirect-from-tls"),
+     down("redirect_refused", code=302, redirects=1), verify_tls=False)
+case("redirect-without-location", response(b"where?", status="302 Found"),
+     judged("http_status", code=302, redirects=0, final_url=None))
+case("redirect-to-nothing", redirect(""), {"http_status_code": 302})
+case("redirect-not-followed", redirect("/ok"),
+     {**down("http_status", "got 302", code=302), "redirects": 0}, follow_redirects=0)
+case("redirect-expected", redirect("/ok"), up(302, redirects=0), follow_redirects=0,
+     expect_status="301,302")
+
+# What is sent.
+case("sends-headers", echo_request, up(body_regex_matched=True), headers=["X-Probe: a b"],
+     user_agent="tester/1", body_regex=["GET /", "X-Probe: a b\\r\\n", "User-Agent: tester/1\\r",
+                                        "Accept-Encoding: .*gzip"])
+case("sends-body", echo_request, up(body_regex_matched=True, method="PUT"), method="PUT",
+     body='{"a": 1}', body_regex=["^PUT ", "\\r\\n\\r\\n\\{\"a\": 1\\}$"])
+case("no-secrets-in-messages", redirect("ftp://x/"), down("redirect_refused", code=302),
+     headers=["Authorization: Bearer secret-word"])
+
+
+# --- the server -------------------------------------------------------------------------------
+
+class Server:
+    """All of the table; from the constructor to stop()."""
+
+    def __init__(self, directory):
+        self.over = threading.Event()
+        self.directory = directory
+        self.paths = {c.name: c for c in CASES if c.answer is not None}
+        self._sockets = []
+        authority = self._file("hostile-ca.pem"), self._file("hostile-ca.key")
+        certs.authority(*authority, "hostile authority")
+        self._authority = authority
+        self.names = {
+            "plain_port": self._listen(self._serve_path),
+            "tls_port": self._listen(self._serve_path, self._context("tls")),
+            "refused_port": self._bind().getsockname()[1],
+            "full_port": self._full(),
+        }
+        self.names["http"] = f"http://127.0.0.1:{self.names['plain_port']}"
+        self.names["https"] = f"https://127.0.0.1:{self.names['tls_port']}"
+        for c in CASES:
+            if "{port}" in c.site["url"]:
+                # with a handshake by ssl, if the answer is that of a web server
+                context = (self._context(c.name) if c.name.startswith("tls") and
+                           isinstance(c.answer, bytes) else None)
+                c.port = self._listen(lambda client, case=c: self._answer(case, client), context)
+
+    def _file(self, name):
+        return os.path.join(self.directory, name)
+
+    def _bind(self):
+        s = socket.socket()
+        s.bind(("127.0.0.1", 0))
+        self._sockets.append(s)
+        return s
+
+    def _full(self):
+        """A port whose queue of connections is full: more of them get no answer."""
+        listener = self._bind()
+        listener.listen(0)
+        for _ in range(4):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(listener.getsockname())
+            self._sockets.append(s)
+        return listener.getsockname()[1]
+
+    def _context(self, name):
+        """How to serve TLS in a certain way."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        pair = self._file(name + ".pem"), self._file(name + ".key")
+        if name == "tls-self-signed":
+            certs.authority(*pair, "127.0.0.1")
+        else:
+            certs.signed(*self._authority, *pair, name,
+                         "DNS:elsewhere.example" if name == "tls-wrong-host" else "IP:127.0.0.1",
+                         days=-1 if "expired" in name else 30)
+        context.load_cert_chain(*pair)
+        if name == "tls-1.0":
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+        elif name.endswith("-1.2") or name == "tls-1.2":
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        if name.startswith("tls-client-certificate"):
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self._authority[0])
+        return context
+
+    def _listen(self, serve, context=None):
+        listener = self._bind()
+        listener.listen(256)
+
+        def one(sock):
+            try:
+                sock.settimeout(HOLD_S)
+                if context is not None:
+                    sock = context.wrap_socket(sock, server_side=True,
+                                               suppress_ragged_eofs=False)
+                serve(Client(sock, self))
+            except OSError:
+                pass  # clients that give up are what this is about
+            finally:
+                # not by shutdown(2) alone: what is unread would become a reset
+                sock.close()
+
+        def accept():
+            while True:
+                try:
+                    sock, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=one, args=(sock,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        return listener.getsockname()[1]
+
+    def _fill(self, data):
+        """Ports in answers."""
+        for name in self.names:
+            data = data.replace(b"{%s}" % name.encode(), str(self.names[name]).encode())
+        return data
+
+    def _serve_path(self, client):
+        while b"\r\n\r\n" not in client.request:
+            piece = client.sock.recv(65536)
+            if not piece:
+                return
+            client.request += piece
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", client.request)
+        while length and len(client.request.partition(b"\r\n\r\n")[2]) < int(length.group(1)):
+            client.request += client.sock.recv(65536)
+        name = re.split(r"[/?]", client.request.split()[1].decode("latin-1"), maxsplit=2)[1]
+        if name in self.paths:
+            self._answer(self.paths[name], client)
+        else:
+            client.send(response(status="404 Not Found"))
+
+    def _answer(self, c, client):
+        if callable(c.answer):
+            c.answer(client)
+            return
+        if not client.request:
+            client.request = client.sock.recv(65536)
+        client.send(self._fill(c.answer))
+
+    def sites(self):
+        """The table as sites of a configuration."""
+        found = []
+        for c in CASES:
+            url = c.site["url"].format(port=f"127.0.0.1:{c.port}", **self.names)
+            found.append({"name": c.name, "interval": 60, "timeout": LONG_S, **c.site, "url": url})
+        return found
+
+    def stop(self):
+        self.over.set()
+        for s in self._sockets:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # not all of them are connected
+            s.close()
+
+
+def wrong_with(expected, record):
+    """Which fields of a record are not as in the table."""
+    wrong = []
+    for name, value in expected.items():
+        found = record[name]
+        if isinstance(value, re.Pattern):
+            good = found is not None and value.search(str(found)) is not None
+        elif callable(value):
+            good = value(found)
+        else:
+            good = found == value
+        if not good:
+            want = getattr(value, "pattern", getattr(value, "__name__", repr(value)))
+            wrong.append(f"{name} is {found!r}, not {want}")
+    return wrong
+
+
+def main(argv):
+    directory = argv[0] if argv else tempfile.mkdtemp(prefix="hostile-")
+    server = Server(directory)
+    sites = server.sites()
+    for c, site in zip(CASES, sites):
+        print(f"{c.name:28s} {c.expected.get('error_type') or 'up':20} {site['url'][:120]}")
+    file = os.path.join(directory, "hostile.conf")
+    with open(file, "w", encoding="utf-8") as f:
+        f.write(daemon.render({"instance": "hostile", "user": context.USER if context.ROOT else None, "log": {"destination": "stderr"},
+                               "workers": {"min": 4, "max": 32}, "sites": sites}))
+    print(f"\nwebmond --once -c {file}", flush=True)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        server.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# What servers can do wrong, and the word for it: the table of hostile.py, line by line.
+
+import os
+import re
+
+import hostile
+from harness import procs, records, require
+from harness.daemon import binary
+
+# of any process of webmond, with bodies of 8 MiB and more all around
+MEMORY_MAX_KB = 64 * 1024
+
+
+def once(t, settings):
+    """The records of one check of each site, and the largest process that took part, in KiB."""
+    file = t.daemon(settings).file
+    with open(t.path("records"), "w+b") as out, open(t.path("log"), "w+b") as err:
+        process = procs.spawn([binary(), "--once", "--stdout", "-c", file], stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        require(process.returncode in (0, 1), f"exit code {process.returncode}: {err.read()}")
+        return records.from_lines(out.read().decode("utf-8")), usage.ru_maxrss
+
+
+def test_the_right_word(t):
+    server = hostile.Server(t.directory)
+    try:
+        found, memory_kb = once(t, t.settings(server.sites(), workers={"min": 4, "max": 32}))
+    finally:
+        server.stop()
+    t.note(records.check(found, at_least=len(hostile.CASES), envelopes=False))
+    by_name = {r.site: r for r in found}
+    wrong = []
+    for case in hostile.CASES:
+        r = by_name[case.name]
+        wrong += [f"{case.name}: {w} ({r.error_type}: {r.error_message})"
+                  for w in hostile.wrong_with(case.expected, r.data) + always(r)]
+    require(not wrong, "\n  ".join([f"{len(wrong)} fields are wrong", *wrong]))
+    t.note(f"the largest process took {memory_kb} KiB")
+    require(memory_kb < MEMORY_MAX_KB, f"a process took {memory_kb} KiB")
+
+
+def always(r):
+    """What is true of every check, whatever the server did."""
+    wrong = []
+    literal = re.match(r"https?://(127\.0\.0\.1|\[)", r.url)
+    if literal and r.redirects == 0 and r.dns_ms != 0:
+        wrong.append(f"dns_ms is {r.dns_ms} for an address")
+    if (r.tls_ms is None) != (not r.url.startswith("https:")
+                              and not (r.final_url or "").startswith("https:")):
+        wrong.append(f"tls_ms is {r.tls_ms}")
+    if "secret-word" in r.payload:
+        wrong.append("a secret is in the record")
+    if (r.body_bytes is None) != (r.http_status_code is None):
+        wrong.append(f"body_bytes is {r.body_bytes} with status {r.http_status_code}")
+    return wrong
