@@ -223,14 +223,15 @@ choose_output(const struct config *config)
 	return config->has_kafka ? PUBLISH_TO_KAFKA : PUBLISH_TO_STDOUT;
 }
 
-/* A path given on the command line must survive the change to "/". */
+/* A path given on the command line must survive the change to "/". Links in it stay links. */
 static void
 make_config_path_absolute(void)
 {
-	char *path = realpath(options.config_file, NULL);
+	char *cwd = getcwd(NULL, 0);
 
-	if (path != NULL)
-		options.config_file = path;
+	if (options.config_file[0] != '/' && cwd != NULL)
+		options.config_file = xasprintf("%s/%s", cwd, options.config_file);
+	free(cwd);
 }
 
 int
