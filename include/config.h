@@ -6,11 +6,12 @@
  *
  * config_load() checks all that can be known from the text: names, types, ranges, duplicates.
  * What needs a library or another user's rights (URLs, patterns, Kafka's files) is checked by
- * validate.h, with the `struct origin` kept here. Children inherit the configuration by fork.
+ * validate.h, with the lines kept here. Children inherit the configuration by fork.
  */
 #ifndef WEBMOND_CONFIG_H
 #define WEBMOND_CONFIG_H
 
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "log.h"
@@ -58,9 +59,12 @@ struct site {
 	bool verify_tls;
 	bool keepalive;
 	enum ip_version ip_version;
+	bool enabled;
 	const char *labels; /* "k=v,k=v" or NULL */
-	struct origin at;
-	struct origin url_at;
+
+	const char *file; /* where it stands, for messages */
+	int line, name_line, url_line;
+	int timeout_line; /* 0: not its own */
 };
 
 /* One "name=value" out of kafka.properties. */
@@ -70,63 +74,62 @@ struct property {
 	struct origin at;
 };
 
+/* Lines are those of keys in `file`; 0: the key is not there. */
 struct config {
-	const char *file; /* as given */
+	const char *file;         /* as given */
+	struct mistakes mistakes; /* with any, this is good for validate.h only */
 
 	const char *instance; /* default: the host name */
 	const char *location; /* NULL: not set */
 	const char *user;     /* NULL: not set */
 	const char *checker_user;
-	struct origin user_at, checker_user_at;
+	int user_line, checker_user_line;
 	const char *pid_file;
-	bool pid_file_set; /* by the file, not by default */
+	int pid_file_line;
 
 	enum log_destination log_destination;
-	bool log_destination_set;
+	int log_destination_line;
 	enum log_level log_level;
 
 	int workers_min; /* 1 … workers_max */
 	int workers_max; /* … 4,096 */
+	int workers_line;
 
 	const char *spool_dir;
 	int64_t spool_max_bytes;
-	bool spool_sync_full;
+	unsigned spool_sync_full; /* 1: full, 0: normal */
 
 	bool has_kafka;
 	const char *kafka_topic;
 	const char *kafka_properties_file; /* absolute or relative to the cwd at load; NULL: none */
-	struct origin kafka_at, kafka_properties_file_at;
+	int kafka_line, kafka_properties_file_line;
 	const struct property *kafka_properties;
 	size_t kafka_property_count;
 
-	const struct site *sites; /* the enabled ones, in the order of the files */
-	size_t site_count;
+	const struct site *sites; /* in the order of the files, but the enabled ones first */
+	size_t site_count;        /* enabled */
+	size_t disabled_count;    /* behind them, only to be validated */
+	struct site defaults;     /* what sites inherit; no name, no url */
+	const char *sites_dir;
+	int sites_line, sites_dir_line;
 
 	struct config_private *private;
 };
 
 /*
- * Read `path` and the files of its `sites_dir`. Returns the configuration, which the caller frees
- * with config_free(), or NULL when there is any mistake; then each is a line in `mistakes`
- * (start from zeros). Relative names inside are resolved against the directory of the file that
- * holds them. Reads files only; no library but libconfig is touched.
+ * Read `path` and the files of its `sites_dir`. Relative names inside are resolved against the
+ * directory of the file that holds them. Reads files only; no library but libconfig is touched.
+ * Never NULL: what is wrong stands in `mistakes`, and the rest is as good as can be, so that
+ * validate.h can name its mistakes too; it may lack names, URLs or the topic. To be freed with
+ * config_free().
  */
-struct config *config_load(const char *path, struct mistakes *mistakes);
+struct config *config_load(const char *path);
 void config_free(struct config *config);
 
 /* The index of the enabled site `name`, or -1. O(log n). */
 ssize_t config_find_site(const struct config *config, const char *name);
 
-/*
- * Why webmond does not take this librdkafka property, or NULL: what would break a promise (lost
- * records, an unchecked broker) is refused, inline and in the properties file alike.
- */
-const char *config_refused_property(const char *name, const char *value);
-
-/* Whether the value of this librdkafka property is a secret. */
-bool config_secret_property(const char *name);
-
-/* Whether two descriptions lead to the same checks (origins do not count). */
+/* Whether two descriptions lead to the same checks (lines do not count). */
 bool config_site_equal(const struct site *a, const struct site *b);
 
 #endif

@@ -55,6 +55,12 @@ uint32_t util_crc32(const void *data, size_t size);
 void util_random(void *out, size_t size);
 
 /*
+ * The bytes of the UTF-8 character that `text` begins with, at most `size`; 0 if it is invalid (as
+ * are overlong forms and surrogates).
+ */
+size_t util_utf8_length(const char *text, size_t size);
+
+/*
  * Copy `in` to `out` as one line of valid UTF-8 of at most `size` - 1 bytes: control characters
  * become spaces, invalid bytes U+FFFD; what does not fit is cut at a character and ends in "…".
  * Returns the length. `size` >= 4.

@@ -16,8 +16,8 @@
 #include "proc.h"
 
 /*
- * Start the child. It writes each mistake as a line to `*fd` (the caller reads to the end and
- * closes it) and exits EXIT_FINE, EXIT_CONFIG, or with `network` EXIT_UNAVAILABLE when Kafka or the
+ * Start the child. It writes each mistake as a line, those of the loading before its own, to `*fd`
+ * (the caller reads to the end and closes it) and exits EXIT_FINE, EXIT_CONFIG, or with `network` EXIT_UNAVAILABLE when Kafka or the
  * topic is not there. Returns its pid, or -1 with errno.
  */
 pid_t

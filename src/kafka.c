@@ -10,14 +10,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <librdkafka/rdkafka.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* A properties file longer than this is none. */
-#define FILE_MAX (1024 * 1024)
+#include "properties.h"
 
 /* SCRAM of older versions sends its nonce twice, which Kafka 4 takes for a wrong password. */
 #define SCRAM_FIXED 0x020601ff
@@ -154,7 +153,6 @@ note_delivery(struct kafka *k)
 
 /* --- properties -------------------------------------------------------------------------- */
 
-/* A list of properties being gathered; later ones win. */
 struct gathering {
 	rd_kafka_conf_t *conf;
 	struct mistakes *mistakes;
@@ -162,149 +160,19 @@ struct gathering {
 	bool has_servers;
 };
 
-static bool
-ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), m = strlen(end);
-
-	return n >= m && strcmp(s + n - m, end) == 0;
-}
-
-/* Files that properties name: readable by us, and a key by nobody else. */
 static void
-check_file(struct gathering *g, struct origin at, const char *name, const char *path)
+set_property(void *arg, struct origin at, const char *name, const char *value)
 {
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-	if (fd < 0) {
-		mistakes_add(
-		    g->mistakes, at, "%s: cannot read \"%s\": %s", name, path, strerror(errno));
-		return;
-	}
-	if (fstat(fd, &st) == 0) {
-		if (S_ISDIR(st.st_mode) && strcmp(name, "ssl.ca.location") != 0)
-			mistakes_add(g->mistakes, at, "%s: \"%s\" is a directory", name, path);
-		else if ((st.st_mode & S_IROTH) != 0 &&
-			 (strstr(name, "key") != NULL || strstr(name, "keystore") != NULL))
-			mistakes_add(g->mistakes, at,
-			    "%s: everybody can read \"%s\"; do: chmod o-rwx %s", name, path, path);
-	}
-	close(fd);
-}
-
-/* `dir`: what relative file names are relative to, with its slash; "" for none. */
-static void
-set_property(
-    struct gathering *g, struct origin at, const char *dir, const char *name, const char *value)
-{
-	const char *refusal = config_refused_property(name, value);
-	char *path = NULL;
+	struct gathering *g = arg;
 	char why[512];
 
-	if (refusal != NULL) {
-		mistakes_add(g->mistakes, at, "%s: %s", name, refusal);
-		return;
-	}
-	if (ends_with(name, ".location") && value[0] != '\0') {
-		path = value[0] == '/' ? xstrdup(value) : xasprintf("%s%s", dir, value);
-		check_file(g, at, name, path);
-		value = path;
-	}
 	if (rd_kafka_conf_set(g->conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
-		mistakes_add(g->mistakes, at, "%s",
-		    config_secret_property(name)
-			? "a secret property has a value that librdkafka refuses"
-			: why);
+		mistakes_add(g->mistakes, at, "%s: %.*s", name, (int)strcspn(why, "\n"),
+		    property_is_secret(name) ? "librdkafka does not take the value" : why);
 	if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0)
 		g->has_servers = value[0] != '\0';
 	if (strncmp(name, "sasl.mechanism", 14) == 0)
 		g->scram = strncmp(value, "SCRAM", 5) == 0;
-	free(path);
-}
-
-static char *
-trim(char *s)
-{
-	size_t n;
-
-	s += strspn(s, " \t\r");
-	n = strlen(s);
-	while (n > 0 && strchr(" \t\r", s[n - 1]) != NULL)
-		s[--n] = '\0';
-	return s;
-}
-
-/* The directory of `path` with its slash, or "". */
-static char *
-directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL ? xasprintf("%.*s", (int)(slash - path + 1), path) : xstrdup("");
-}
-
-static char *
-read_file(const char *path, struct stat *st)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	char *text = NULL;
-	ssize_t n = -1;
-
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || st->st_size > FILE_MAX) {
-		errno = S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
-	} else {
-		text = xcalloc(1, (size_t)st->st_size + 1);
-		n = read(fd, text, (size_t)st->st_size);
-	}
-	if (n < 0) {
-		free(text);
-		text = NULL;
-	}
-	close(fd);
-	return text;
-}
-
-/* name=value lines, as `kcat -F` reads them. */
-static void
-read_properties_file(struct gathering *g, const struct config *config)
-{
-	const char *path = config->kafka_properties_file;
-	struct origin at = { path, 0 };
-	struct stat st = { 0 };
-	char *text = read_file(path, &st), *dir = directory_of(path);
-	char *next = text;
-	bool open_to_all = (st.st_mode & S_IROTH) != 0;
-
-	if (text == NULL)
-		mistakes_add(g->mistakes, config->kafka_properties_file_at,
-		    "kafka.properties_file: cannot read \"%s\": %s", path, strerror(errno));
-	while (next != NULL) {
-		char *line = strsep(&next, "\n"), *equals;
-
-		at.line++;
-		line = trim(line);
-		if (line[0] == '\0' || line[0] == '#')
-			continue;
-		equals = strchr(line, '=');
-		if (equals == NULL) {
-			mistakes_add(g->mistakes, at, "expected name=value");
-			continue;
-		}
-		*equals = '\0';
-		if (open_to_all &&
-		    (config_secret_property(trim(line)) || strncmp(line, "sasl.", 5) == 0)) {
-			mistakes_add(g->mistakes, at,
-			    "%s: everybody can read this file; do: chmod o-rwx %s", trim(line),
-			    path);
-			open_to_all = false; /* once is enough */
-		}
-		set_property(g, at, dir, trim(line), trim(equals + 1));
-	}
-	free(dir);
-	free(text);
 }
 
 static void
@@ -397,17 +265,8 @@ make_conf(const struct config *config, struct mistakes *mistakes)
 		rd_kafka_conf_set(g.conf, defaults[i][0], defaults[i][1], why, sizeof(why));
 	rd_kafka_conf_set(g.conf, "client.id", client_id, why, sizeof(why));
 	free(client_id);
-	if (config->kafka_properties_file != NULL)
-		read_properties_file(&g, config);
-	for (size_t i = 0; i < config->kafka_property_count; i++) {
-		const struct property *p = &config->kafka_properties[i];
-		char *dir = directory_of(config->file);
-
-		set_property(&g, p->at, dir, p->name, p->value);
-		free(dir);
-	}
-	if (!g.has_servers && mistakes->count == before)
-		mistakes_add(mistakes, config->kafka_at,
+	if (properties_read(config, mistakes, set_property, &g) && !g.has_servers)
+		mistakes_add(mistakes, (struct origin){ config->file, config->kafka_line },
 		    "kafka: no broker: set bootstrap.servers in properties_file or properties");
 	if (g.scram && rd_kafka_version() < SCRAM_FIXED)
 		log_warning(
@@ -422,15 +281,30 @@ make_conf(const struct config *config, struct mistakes *mistakes)
 
 /* --- the producer ------------------------------------------------------------------------ */
 
+static rd_kafka_t *
+new_producer(rd_kafka_conf_t *conf, struct origin at, struct mistakes *mistakes)
+{
+	char why[512];
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+
+	if (rk != NULL)
+		return rk;
+	mistakes_add(mistakes, at, "kafka: %s%s", why,
+	    strstr(why, "sasl.kerberos") != NULL
+		? "; set sasl.mechanism (without it Kerberos is meant)"
+		: "");
+	rd_kafka_conf_destroy(conf);
+	return NULL;
+}
+
 struct kafka *
 kafka_open(
     const struct config *config, const struct kafka_handler *handler, struct mistakes *mistakes)
 {
 	rd_kafka_conf_t *conf = make_conf(config, mistakes);
-	struct origin at = config->kafka_at;
+	struct origin at = { config->file, config->kafka_line };
 	rd_kafka_queue_t *queue;
 	struct kafka *k;
-	char why[512];
 
 	if (conf == NULL)
 		return NULL;
@@ -446,14 +320,8 @@ kafka_open(
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-	k->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	k->rk = new_producer(conf, at, mistakes);
 	if (k->rk == NULL) {
-		const char *hint = strstr(why, "sasl.kerberos") != NULL
-				       ? "; set sasl.mechanism (without it Kerberos is meant)"
-				       : "";
-
-		mistakes_add(mistakes, at, "kafka: %s%s", why, hint);
-		rd_kafka_conf_destroy(conf);
 		kafka_close(k);
 		return NULL;
 	}
@@ -586,19 +454,36 @@ kafka_is_delivering(const struct kafka *k)
 
 /* --- for -t and -T ----------------------------------------------------------------------- */
 
-static void
-ignore_verdict(void *arg, uint64_t row, enum kafka_verdict verdict, const char *why)
+static int
+resolve_nothing(const char *node, const char *service, const struct addrinfo *wanted,
+    struct addrinfo **result, void *opaque)
 {
-	(void)arg, (void)row, (void)verdict, (void)why;
+	(void)service, (void)wanted, (void)opaque;
+	*result = NULL;
+	return node != NULL ? EAI_FAIL : 0; /* no node: `*result` is to be freed */
+}
+
+static void
+ignore_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)rk, (void)level, (void)facility, (void)text;
 }
 
 void
 kafka_check(const struct config *config, struct mistakes *mistakes)
 {
-	struct kafka_handler handler = { ignore_verdict, NULL };
+	rd_kafka_conf_t *conf = make_conf(config, mistakes);
+	rd_kafka_t *rk;
 
-	/* only librdkafka itself can say whether keys, certificates and options go together */
-	kafka_close(kafka_open(config, &handler, mistakes));
+	if (conf == NULL)
+		return;
+	/* only librdkafka itself can say whether keys, certificates and options go together; it must
+	 * not try to connect meanwhile */
+	rd_kafka_conf_set_resolve_cb(conf, resolve_nothing);
+	rd_kafka_conf_set_log_cb(conf, ignore_log);
+	rk = new_producer(conf, (struct origin){ config->file, config->kafka_line }, mistakes);
+	if (rk != NULL)
+		rd_kafka_destroy(rk);
 }
 
 /* Keep what librdkafka says while we wait: it is the reason. */

@@ -136,7 +136,7 @@ open_log(const struct config *config)
 	enum log_level level = config->log_level;
 
 	if (options.once || options.to_stdout ||
-	    (options.foreground && !config->log_destination_set))
+	    (options.foreground && config->log_destination_line == 0))
 		destination = LOG_TO_STDERR;
 	if (options.once && level > LOG_LEVEL_WARNING)
 		level = LOG_LEVEL_WARNING; /* the table is the output */
@@ -148,69 +148,49 @@ open_log(const struct config *config)
 	log_open(destination, level);
 }
 
-static struct config *
-load_config(void)
-{
-	struct mistakes mistakes = { 0 };
-	struct config *config = config_load(options.config_file, &mistakes);
-
-	for (size_t i = 0; i < mistakes.count; i++)
-		fprintf(stderr, "%s\n", mistakes.line[i]);
-	mistakes_release(&mistakes);
-	return config;
-}
-
-/* Who the publisher and the checkers become. Returns an exit code after saying why. */
-static int
-find_users(const struct config *config, struct proc_user *publisher, struct proc_user *checker)
+/* Who the publisher and the checkers become. A user that does not exist is one more mistake. */
+static void
+find_users(struct config *config, struct proc_user *publisher, struct proc_user *checker)
 {
 	const char *user = config->user != NULL ? config->user : "webmond";
 	const char *checker_user = config->checker_user != NULL ? config->checker_user : user;
 	const struct {
 		const char *key, *name;
-		struct origin at;
+		int line;
 		struct proc_user *user;
-	} wanted[] = { { "user", user, config->user_at, publisher },
-		{ "checker_user", checker_user, config->checker_user_at, checker } };
+	} wanted[] = { { "user", user, config->user_line, publisher },
+		{ "checker_user", checker_user, config->checker_user_line, checker } };
 
 	*publisher = *checker = (struct proc_user){ .drop = false };
 	if (geteuid() != 0)
-		return EXIT_FINE;
+		return;
 	for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
-		bool found = proc_find_user(wanted[i].name, wanted[i].user) == 0;
+		struct origin at = { config->file, wanted[i].line > 0 ? wanted[i].line : 1 };
+		bool found;
 
+		if (i > 0 && checker_user == user) {
+			*checker = *publisher;
+			break;
+		}
+		found = proc_find_user(wanted[i].name, wanted[i].user) == 0;
 		if (found && wanted[i].user->uid != 0)
 			continue;
-		if (wanted[i].at.line > 0)
-			fprintf(stderr, "%s:%d: ", wanted[i].at.file, wanted[i].at.line);
-		else
-			fprintf(stderr, "%s: ", config->file);
 		if (found)
-			fprintf(stderr, "%s: must be a user without rights, not \"%s\"\n",
-			    wanted[i].key, wanted[i].name);
+			mistakes_add(&config->mistakes, at,
+			    "%s: must be a user without rights, not \"%s\"", wanted[i].key,
+			    wanted[i].name);
 		else
-			fprintf(stderr,
+			mistakes_add(&config->mistakes, at,
 			    "%s: there is no user \"%s\"; create it with: useradd --system "
-			    "--user-group --home-dir / --no-create-home --shell /usr/sbin/nologin "
-			    "%s\n",
+			    "--user-group --home-dir / --no-create-home --shell /usr/sbin/nologin %s",
 			    wanted[i].key, wanted[i].name, wanted[i].name);
-		return EXIT_CONFIG;
+		/* the rest is validated without rights; nobody knows whose files Kafka's are */
+		*wanted[i].user = (struct proc_user){
+			.drop = true, .uid = 65534, .gid = 65534, .name = "nobody"
+		};
+		if (i == 0)
+			config->has_kafka = false;
 	}
-	return EXIT_FINE;
-}
-
-static int
-test_config(struct config *config, const struct proc_user *user)
-{
-	int code = validate_run(config, user, options.test_network);
-
-	if (code == EXIT_FINE)
-		printf("%s: the configuration is good: %zu sites%s\n", config->file,
-		    config->site_count,
-		    options.test_network && config->has_kafka ? "; Kafka and the topic are there"
-							      : "");
-	config_free(config);
-	return code;
 }
 
 static enum publisher_output
@@ -246,32 +226,33 @@ main(int argc, char **argv)
 	proc_init_title(argc, argv);
 	parse_options(argc, argv);
 	daemon_sanitize();
-	daemonise = !options.foreground && !options.once && !options.to_stdout;
+	daemonise = !options.test && !options.foreground && !options.once && !options.to_stdout;
 	if (daemonise)
 		make_config_path_absolute();
 
-	config = load_config();
-	if (config == NULL)
-		return EXIT_CONFIG;
-	code = find_users(config, &start.publisher_user, &start.checker_user);
-	if (code != EXIT_FINE)
+	config = config_load(options.config_file);
+	find_users(config, &start.publisher_user, &start.checker_user);
+	code = validate_run(config, &start.publisher_user, options.test_network);
+	if (code == EXIT_FINE && options.test)
+		printf("%s: the configuration is good: %zu sites%s\n", config->file,
+		    config->site_count,
+		    options.test_network && config->has_kafka ? "; Kafka and the topic are there"
+							      : "");
+	if (code != EXIT_FINE || options.test) {
+		config_free(config);
 		return code;
-	if (options.test)
-		return test_config(config, &start.publisher_user);
+	}
 	if (!config->has_kafka && daemonise) {
 		fprintf(stderr,
 		    "%s: no kafka section: only -f, --stdout and --once work without one\n",
 		    config->file);
 		return EXIT_CONFIG;
 	}
-	code = validate_run(config, &start.publisher_user, false);
-	if (code != EXIT_FINE)
-		return code;
 
 	if (daemonise && daemon_detach(config->log_destination == LOG_TO_STDERR) < 0)
 		fatal(EXIT_OS, "cannot detach: %s", strerror(errno));
 	options.detached = daemonise;
-	if (daemonise || (config->pid_file_set && !options.once)) {
+	if (daemonise || (config->pid_file_line > 0 && !options.once)) {
 		code = pidfile_acquire(config->pid_file);
 		if (code != EXIT_FINE) {
 			daemon_failed(code);

@@ -58,7 +58,6 @@ needs_restart(const struct config *old, const struct config *new)
 void
 begin_reload(struct supervisor *s, int64_t now)
 {
-	struct mistakes mistakes = { 0 };
 	struct config *config;
 	pid_t pid;
 
@@ -66,14 +65,7 @@ begin_reload(struct supervisor *s, int64_t now)
 	if (s->reload.again)
 		return; /* one at a time; those that come meanwhile are one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
-	config = config_load(s->generation->config->file, &mistakes);
-	for (size_t i = 0; i < mistakes.count; i++)
-		log_error("%s", mistakes.line[i]);
-	mistakes_release(&mistakes);
-	if (config == NULL) {
-		refuse(s);
-		return;
-	}
+	config = config_load(s->generation->config->file);
 	s->reload.candidate = generation_new(config);
 	if (needs_restart(s->generation->config, config) || !have_descriptors(config)) {
 		refuse(s);

@@ -162,10 +162,10 @@ util_random(void *out, size_t size)
 	}
 }
 
-/* The length of the valid UTF-8 character at `s`, or 0 (overlong forms and surrogates are invalid). */
-static size_t
-utf8_length(const unsigned char *s, size_t size)
+size_t
+util_utf8_length(const char *text, size_t size)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	static const struct {
 		unsigned char low, high, second_low, second_high;
 		size_t length;
@@ -206,7 +206,7 @@ util_clean_text(char *out, size_t size, const char *in, size_t in_size)
 
 	for (size_t i = 0; i < in_size;) {
 		const unsigned char *c = (const unsigned char *)in + i;
-		size_t n = utf8_length(c, in_size - i);
+		size_t n = util_utf8_length(in + i, in_size - i);
 		const char *piece = in + i;
 		size_t piece_size = n;
 

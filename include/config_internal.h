@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What the files of the configuration share; nobody else includes this.
+ *
+ *   config.c       the whole: loading, looking up, comparing
+ *   config_text.c  a file to its text, and what must be known before it is parsed
+ *   config_file.c  the text to values, by libconfig, along the tables of keys
+ *   config_keys.c  the tables, and the rules of single keys
+ */
+#ifndef WEBMOND_CONFIG_INTERNAL_H
+#define WEBMOND_CONFIG_INTERNAL_H
+
+#include "config.h"
+
+/* What is known while the files are read. */
+struct reader {
+	struct config *config;
+	const char *file; /* the one being read */
+	const char *dir;  /* its directory with a slash, or "" */
+	struct site *sites;
+	size_t site_count, site_room;
+};
+
+/* A string where it stands. */
+struct text {
+	const char *value;
+	int line;
+};
+
+enum key_kind {
+	KEY_TEXT,    /* const char * */
+	KEY_TEXTS,   /* a string, an array or a list of strings, for `store` */
+	KEY_PATH,    /* const char *, relative to the directory of the file */
+	KEY_WORD,    /* an enum or unsigned: the index in `words` */
+	KEY_INTEGER, /* int */
+	KEY_KIB,     /* size_t, bytes */
+	KEY_MIB,     /* int64_t, bytes */
+	KEY_SECONDS, /* int64_t, microseconds in whole milliseconds */
+	KEY_BOOL,    /* bool */
+	KEY_GROUP,   /* a struct, by the table `keys` */
+	KEY_SITES,   /* the list of sites, read when the rest of the file is */
+};
+
+/* One key of a group; a table of them ends with name NULL. */
+struct key {
+	const char *name;
+	enum key_kind kind;
+	size_t field;    /* where in the struct the value goes */
+	size_t line;     /* where its line goes, an int; 0: nowhere */
+	double min, max; /* of a number; of a string: bytes in the record, `max` 0: any number */
+	const char *const *words;
+	const struct key *keys;
+	/* What is wrong with a string, or NULL. */
+	const char *(*wrong)(const char *value);
+	/* What to do with the strings, if not just to keep the one; they are kept already. */
+	void (*store)(struct reader *r, const struct key *key, void *target,
+	    const struct text *items, size_t count, int line);
+	bool required;
+	bool lines; /* line breaks and tabs are fine */
+};
+
+extern const char *const config_reserved_keys[]; /* of later versions */
+extern const struct key config_main_keys[];      /* struct config */
+extern const struct key config_sites_keys[];     /* a file of sites_dir */
+extern const struct key config_site_keys[];      /* struct site */
+
+/* Memory that lives as long as the configuration; zeroed. */
+void *config_keep(struct config *config, size_t size);
+const char *config_keep_text(struct config *config, const char *text);
+
+void config_mistake(struct reader *r, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The text of the file being read, to be freed, or NULL with the mistake noted. */
+char *config_read_text(struct reader *r);
+
+/* Read `path` along `keys` into `target`, and its sites into the reader. */
+void config_take_file(struct reader *r, const char *path, const struct key *keys, void *target);
+
+/* A site is read: take what its keys say together, and put it to the others. */
+void config_add_site(struct reader *r, struct site *site);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Kafka's properties, out of kafka.properties and the section `kafka`: what webmond does not take,
+ * and who else may read what is secret. Only the publisher and the validation child read them,
+ * with their own rights.
+ */
+#ifndef WEBMOND_PROPERTIES_H
+#define WEBMOND_PROPERTIES_H
+
+#include "config.h"
+
+/*
+ * Give each property to `set`, first those of the file, then those that win; names of files are
+ * made relative to the directory of the file that names them. What is refused goes to `mistakes`
+ * instead. Returns false when the file could not be read.
+ */
+bool properties_read(const struct config *config, struct mistakes *mistakes,
+    void (*set)(void *arg, struct origin at, const char *name, const char *value), void *arg);
+
+/* Whether the value of this property is a secret. */
+bool property_is_secret(const char *name);
+
+#endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Every key of the configuration with its type and range, and the rules of single keys.
+ */
+#include "config_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS  "0123456789"
+
+#define INSTANCE_MAX 64
+
+static bool
+consists_of(const char *text, const char *characters)
+{
+	return text[strspn(text, characters)] == '\0';
+}
+
+/* --- what is wrong with a string --------------------------------------------------------- */
+
+static const char *
+wrong_name(const char *value)
+{
+	if (consists_of(value, LETTERS DIGITS "._-") && strlen(value) <= CONFIG_NAME_MAX)
+		return NULL;
+	return "must be 1 to 64 of letters, digits, '.', '_' and '-'";
+}
+
+static const char *
+wrong_url(const char *value)
+{
+	const char *host = strstr(value, "://"), *end, *port;
+
+	if (strncasecmp(value, "http://", 7) != 0 && strncasecmp(value, "https://", 8) != 0)
+		return "must begin with http:// or https://";
+	host += 3;
+	end = host + strcspn(host, "/?#");
+	if (memchr(host, '@', (size_t)(end - host)) != NULL)
+		return "must not contain a user or password; the keys username and password_file "
+		       "are for them (not supported in this version)";
+	if (strchr(value, ' ') != NULL)
+		return "must not contain spaces; write %20";
+	if (end == host || *host == ':')
+		return "has no host name";
+	/* libcurl takes port 0 */
+	port = memrchr(host, ':', (size_t)(end - host));
+	if (port != NULL && port + 1 + strspn(port + 1, "0") == end)
+		return "the port must be 1 to 65535";
+	return NULL;
+}
+
+static const char *
+wrong_method(const char *value)
+{
+	if (strlen(value) > 16 || !consists_of(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_"))
+		return "must be 1 to 16 capital letters";
+	return strcmp(value, "CONNECT") == 0 ? "CONNECT is for proxies" : NULL;
+}
+
+static const char *
+wrong_header(const char *value)
+{
+	size_t name = strspn(value, LETTERS DIGITS "!#$%&'*+-.^_`|~");
+
+	if (name == 0 || value[name] != ':' || consists_of(value + name + 1, " "))
+		return "must look like \"Name: value\"";
+	if (strncasecmp(value, "Content-Length:", 15) == 0)
+		return "Content-Length follows from body; leave it out";
+	return NULL;
+}
+
+static const char *
+wrong_label(const char *value)
+{
+	const char *equals = strchr(value, '=');
+
+	if (equals == NULL || equals == value || strchr(value, ',') != NULL)
+		return "must look like \"key=value\", without a comma";
+	return NULL;
+}
+
+static const char *
+wrong_topic(const char *value)
+{
+	if (!consists_of(value, LETTERS DIGITS "._-") || strlen(value) > 249 ||
+	    strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
+		return "must be 1 to 249 of letters, digits, '.', '_' and '-'";
+	return NULL;
+}
+
+static const char *
+wrong_property(const char *value)
+{
+	const char *equals = strchr(value, '=');
+
+	return equals == NULL || equals == value ? "must look like \"name=value\"" : NULL;
+}
+
+/* --- what becomes of strings ------------------------------------------------------------- */
+
+/* A code with blanks around it; 0 if there is none. */
+static short
+take_code(const char **c)
+{
+	short code = 0;
+	size_t n;
+
+	*c += strspn(*c, " ");
+	n = strspn(*c, DIGITS);
+	if (n == 3)
+		code = (short)(((*c)[0] - '0') * 100 + ((*c)[1] - '0') * 10 + (*c)[2] - '0');
+	*c += n;
+	*c += strspn(*c, " ");
+	return code;
+}
+
+static void
+store_status(struct reader *r, const struct key *key, void *target, const struct text *items,
+    size_t count, int line)
+{
+	struct site *site = target;
+	struct status_range *ranges;
+	size_t n = 0, room = count;
+	const char *c;
+
+	for (c = items->value; *c != '\0'; c++)
+		room += *c == ',';
+	ranges = config_keep(r->config, room * sizeof(*ranges));
+	for (c = items->value; n < room; c++) {
+		struct status_range *range = &ranges[n++];
+
+		range->first = range->last = take_code(&c);
+		if (*c == '-') {
+			c++;
+			range->last = take_code(&c);
+		}
+		if (range->first < 100 || range->last < range->first ||
+		    *c != (n < room ? ',' : '\0')) {
+			config_mistake(r, line,
+			    "%s: must be codes and ranges from 100 to 999, as in \"200-299,404\"",
+			    key->name);
+			return;
+		}
+	}
+	site->expect = ranges;
+	site->expect_count = n;
+	site->expect_status = items->value;
+}
+
+static void
+store_headers(struct reader *r, const struct key *key, void *target, const struct text *items,
+    size_t count, int line)
+{
+	const char **headers = config_keep(r->config, (count + 1) * sizeof(*headers));
+
+	(void)key;
+	(void)line;
+	for (size_t i = 0; i < count; i++)
+		headers[i] = items[i].value;
+	((struct site *)target)->headers = headers;
+}
+
+static void
+store_labels(struct reader *r, const struct key *key, void *target, const struct text *items,
+    size_t count, int line)
+{
+	char together[CONFIG_LABELS_MAX + 1] = "";
+	size_t size = 0, in_record = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *c = items[i].value;
+
+		for (in_record += i > 0; *c != '\0'; c++)
+			in_record += 1 + (*c == '"' || *c == '\\');
+		if (in_record > CONFIG_LABELS_MAX) {
+			config_mistake(r, line, "%s: are longer than %d bytes together", key->name,
+			    CONFIG_LABELS_MAX);
+			return;
+		}
+		size += (size_t)snprintf(together + size, sizeof(together) - size, "%s%s",
+		    i > 0 ? "," : "", items[i].value);
+	}
+	((struct site *)target)->labels = size > 0 ? config_keep_text(r->config, together) : NULL;
+}
+
+/* Each of the two lists replaces its own part of what `defaults` gave. */
+static void
+store_patterns(struct reader *r, const struct key *key, void *target, const struct text *items,
+    size_t count, int line)
+{
+	struct site *site = target;
+	bool negated = strcmp(key->name, "body_regex_not") == 0;
+	struct pattern *patterns = config_keep(
+	    r->config, (site->pattern_count + count) * sizeof(*patterns));
+	size_t n = 0;
+
+	(void)line;
+	for (size_t i = 0; negated && i < site->pattern_count; i++)
+		if (!site->patterns[i].negated)
+			patterns[n++] = site->patterns[i];
+	for (size_t i = 0; i < count; i++)
+		patterns[n++] = (struct pattern){ items[i].value, negated,
+			{ r->file, items[i].line } };
+	for (size_t i = 0; !negated && i < site->pattern_count; i++)
+		if (site->patterns[i].negated)
+			patterns[n++] = site->patterns[i];
+	site->patterns = patterns;
+	site->pattern_count = n;
+}
+
+static void
+store_properties(struct reader *r, const struct key *key, void *target, const struct text *items,
+    size_t count, int line)
+{
+	struct config *c = target;
+	struct property *properties = config_keep(c, count * sizeof(*properties));
+
+	(void)key;
+	(void)line;
+	for (size_t i = 0; i < count; i++) {
+		size_t name = strcspn(items[i].value, " =");
+		const char *value = strchr(items[i].value, '=') + 1;
+		char *copy = config_keep(c, name + 1);
+
+		memcpy(copy, items[i].value, name);
+		properties[i] = (struct property){ copy, value + strspn(value, " "),
+			{ r->file, items[i].line } };
+	}
+	c->kafka_properties = properties;
+	c->kafka_property_count = count;
+}
+
+void
+config_add_site(struct reader *r, struct site *site)
+{
+	if (site->timeout_us == 0)
+		site->timeout_us = site->interval_us < 10 * US_PER_S ? site->interval_us
+								     : 10 * US_PER_S;
+	else if (site->timeout_us > site->interval_us)
+		config_mistake(r, site->timeout_line > 0 ? site->timeout_line : site->line,
+		    "timeout: %.10g s is longer than the interval of %.10g s",
+		    (double)site->timeout_us / US_PER_S, (double)site->interval_us / US_PER_S);
+	if (r->site_count == r->site_room) {
+		r->site_room = r->site_room > 0 ? 2 * r->site_room : 64;
+		r->sites = xreallocarray(r->sites, r->site_room, sizeof(*r->sites));
+	}
+	r->sites[r->site_count++] = *site;
+}
+
+/* --- the tables -------------------------------------------------------------------------- */
+
+#define SITE(member)       .field = offsetof(struct site, member)
+#define CONFIG(member)     .field = offsetof(struct config, member)
+#define LINE(type, member) .line = offsetof(struct type, member)
+
+static const char *const ip_words[] = { "any", "4", "6", NULL };
+static const char *const destination_words[] = { "stderr", "syslog", NULL };
+static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
+static const char *const sync_words[] = { "normal", "full", NULL };
+
+const char *const config_reserved_keys[] = { "allow_private_redirects", "auth", "body_file",
+	"ca_file", "cert_min_days", "client_cert", "client_key", "connect_timeout", "header_regex",
+	"header_regex_not", "http_version", "max_body_bytes", "max_response_time", "min_body_bytes",
+	"no_proxy", "password_file", "proxy", "record_query", "resolve", "retries", "retry_delay",
+	"server_name", "tls_min_version", "token_file", "username", "vantage", NULL };
+
+const struct key config_site_keys[] = {
+	{ "name", KEY_TEXT, SITE(name), LINE(site, name_line), .min = 1, .wrong = wrong_name,
+	    .required = true },
+	{ "url", KEY_TEXT, SITE(url), LINE(site, url_line), .min = 1, .max = CONFIG_URL_MAX,
+	    .wrong = wrong_url, .required = true },
+	/* `defaults` has those from here on */
+	{ "interval", KEY_SECONDS, SITE(interval_us), .min = 1, .max = 86400 },
+	{ "timeout", KEY_SECONDS, SITE(timeout_us), LINE(site, timeout_line), .min = 0.1,
+	    .max = 86400 },
+	{ "method", KEY_TEXT, SITE(method), .min = 1, .wrong = wrong_method },
+	{ "headers", KEY_TEXTS, .wrong = wrong_header, .store = store_headers },
+	{ "body", KEY_TEXT, SITE(body), .lines = true },
+	{ "user_agent", KEY_TEXT, SITE(user_agent) },
+	{ "expect_status", KEY_TEXT, .store = store_status },
+	{ "body_regex", KEY_TEXTS, .min = 1, .store = store_patterns },
+	{ "body_regex_not", KEY_TEXTS, .min = 1, .store = store_patterns },
+	{ "body_limit_kb", KEY_KIB, SITE(body_limit), .min = 1, .max = 65536 },
+	{ "follow_redirects", KEY_INTEGER, SITE(follow_redirects), .min = 0, .max = 20 },
+	{ "verify_tls", KEY_BOOL, SITE(verify_tls) },
+	{ "keepalive", KEY_BOOL, SITE(keepalive) },
+	{ "enabled", KEY_BOOL, SITE(enabled) },
+	{ "ip_version", KEY_WORD, SITE(ip_version), .words = ip_words },
+	{ "labels", KEY_TEXTS, .wrong = wrong_label, .store = store_labels },
+	{ 0 },
+};
+
+static const struct key log_keys[] = {
+	{ "destination", KEY_WORD, CONFIG(log_destination), LINE(config, log_destination_line),
+	    .words = destination_words },
+	{ "level", KEY_WORD, CONFIG(log_level), .words = level_words },
+	{ 0 },
+};
+
+static const struct key workers_keys[] = {
+	{ "min", KEY_INTEGER, CONFIG(workers_min), .min = 1, .max = 4096 },
+	{ "max", KEY_INTEGER, CONFIG(workers_max), .min = 1, .max = 4096 },
+	{ 0 },
+};
+
+static const struct key spool_keys[] = {
+	{ "dir", KEY_PATH, CONFIG(spool_dir), .min = 1 },
+	{ "max_mb", KEY_MIB, CONFIG(spool_max_bytes), .min = 1, .max = 1000000 },
+	{ "sync", KEY_WORD, CONFIG(spool_sync_full), .words = sync_words },
+	{ 0 },
+};
+
+static const struct key kafka_keys[] = {
+	{ "topic", KEY_TEXT, CONFIG(kafka_topic), .min = 1, .wrong = wrong_topic,
+	    .required = true },
+	{ "properties_file", KEY_PATH, CONFIG(kafka_properties_file),
+	    LINE(config, kafka_properties_file_line), .min = 1 },
+	{ "properties", KEY_TEXTS, .wrong = wrong_property, .store = store_properties },
+	{ 0 },
+};
+
+const struct key config_main_keys[] = {
+	{ "instance", KEY_TEXT, CONFIG(instance), .min = 1, .max = INSTANCE_MAX },
+	{ "location", KEY_TEXT, CONFIG(location), .min = 1, .max = INSTANCE_MAX },
+	{ "user", KEY_TEXT, CONFIG(user), LINE(config, user_line), .min = 1, .max = 32 },
+	{ "checker_user", KEY_TEXT, CONFIG(checker_user), LINE(config, checker_user_line), .min = 1,
+	    .max = 32 },
+	{ "pid_file", KEY_PATH, CONFIG(pid_file), LINE(config, pid_file_line), .min = 1 },
+	{ "log", KEY_GROUP, .keys = log_keys },
+	{ "defaults", KEY_GROUP, CONFIG(defaults), .keys = &config_site_keys[2] },
+	{ "sites", KEY_SITES, LINE(config, sites_line) },
+	{ "sites_dir", KEY_PATH, CONFIG(sites_dir), LINE(config, sites_dir_line), .min = 1 },
+	{ "workers", KEY_GROUP, LINE(config, workers_line), .keys = workers_keys },
+	{ "spool", KEY_GROUP, .keys = spool_keys },
+	{ "kafka", KEY_GROUP, LINE(config, kafka_line), .keys = kafka_keys },
+	{ 0 },
+};
+
+const struct key config_sites_keys[] = {
+	{ "sites", KEY_SITES, .field = 0 },
+	{ 0 },
+};
