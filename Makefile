@@ -197,8 +197,10 @@ $(LOOP): $(LOOP_OBJECTS) $(addprefix $(B)/src/,log.o schedule.o util.o)
 	$(SAY) LINK $@
 	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
 
-# BENCH: what it is told, such as BENCH=quick; see tests/README.md.
+# BENCH: what it is told, such as BENCH=quick; PEERS=1: get the other programs first. See
+# tests/README.md.
 run-bench: $(WEBMOND) $(LOOP)
+	$(if $(PEERS),@$(srcdir)/tests/bench/peers.sh)
 	@$(TEST_ENVIRONMENT) LOOP=$(abspath $(LOOP)) $(srcdir)/tests/bench.py $(BENCH)
 
 run-lint: $(EDITED)

@@ -17,7 +17,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from bench import loads, measure, programs, report  # noqa: E402
+from bench import loads, measure, peers, programs, report  # noqa: E402
 from bench.target import Target  # noqa: E402
 from harness import Failure, Skip, context, procs  # noqa: E402
 
@@ -37,6 +37,9 @@ class Bench:
         self.t.kafka()
         self.target = Target(self.path("target"))
 
+    def end_offset(self, topic):
+        return self.t.kafka().end_offset(topic.name) if topic is not None else 0
+
     def close(self):
         if self.target is not None:
             self.target.stop()
@@ -49,12 +52,16 @@ def measure_one(bench, program, load):
     mark = bench.target.mark()
     root = program.start(load)
     time.sleep(load.warm_s)
+    before = bench.end_offset(program.topic)
     window = measure.Window(root)
     time.sleep(load.window_s)
     window.close()
+    sent = bench.end_offset(program.topic) - before
     pss = measure.pss_kb(root)
     outcome = program.stop(window.begin, window.end)
-    hits = bench.target.hits(mark, window.begin, window.end)
+    if outcome.records is None and program.topic is not None:
+        outcome.records = sent
+    hits = bench.target.hits(mark, load.interval_s, window.begin, window.end)
     return report.Row(program.name, load, window, pss, hits, outcome)
 
 
@@ -73,7 +80,8 @@ def choose(bench, args):
     """The loads and the programs that were asked for."""
     everything = [programs.Loop(bench, "raw", "flat"), programs.Loop(bench, "raw", "grouped"),
                   programs.Loop(bench, "curl", "flat"), programs.Loop(bench, "curl", "spread"),
-                  programs.Loop(bench, "curl", "grouped"), programs.Webmond(bench)]
+                  programs.Loop(bench, "curl", "grouped"), programs.Webmond(bench),
+                  *(peer(bench) for peer in peers.ALL)]
     sizes = loads.quick() if args.size == "quick" else loads.LOADS + loads.CURVE
     return ([load for load in sizes if re.search(args.l, load.name)],
             [program for program in everything if re.search(args.p, program.name)])
@@ -90,7 +98,7 @@ def run(bench, args):
         print(f"\n{load.name}: {load.title}\n{report.HEADER}", flush=True)
         for _ in range(args.n):
             for program in chosen_programs:
-                if program.suits(load):
+                if program.suits(load) and not program.missing():
                     print(measure_one(bench, program, load), flush=True)
 
 

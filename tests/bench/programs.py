@@ -3,8 +3,9 @@
 #
 # The programs that are measured: the bare loops and webmond. peers.py has the others.
 #
-# A program has a name and these: start(load) returns the PID at the top of its tree; stop(begin,
-# end) ends it and returns an Outcome for the slots between two times of day.
+# A program has a name and these: missing() says whether it is not there; suits(load); version();
+# start(load) returns the PID at the top of its tree; stop(begin, end) ends it and returns an Outcome
+# for the slots between two times of day; `topic` is where its records go, or None.
 
 import json
 import os
@@ -27,25 +28,42 @@ class Outcome:
     wrong: list = field(default_factory=list)        # sentences
 
 
+def write_sites(bench, load, target):
+    """The file of sites for loop.c; `target`: what a site's number is called by."""
+    path = bench.path("sites")
+    with open(path, "w", encoding="ascii") as f:
+        f.writelines(f"{load.name_of(n)} {target(n)}\n" for n in range(load.sites))
+    return path
+
+
 class Loop:
     """tests/bench/loop.c, in one of its ways and on one of its grids."""
 
+    topic = None
+
     def __init__(self, bench, way, grid):
         self.bench, self.way, self.grid = bench, way, grid
-        self.name = f"{ {'raw': 'raw sockets', 'curl': 'bare libcurl'}[way] }, {grid}"
+        self.name = {"raw": "raw sockets", "curl": "bare libcurl"}[way] + f", {grid}"
+
+    def missing(self):
+        return False
 
     def suits(self, load):
         """A blocking loop is late for others when a site hangs, and raw sockets are not kept."""
-        return not load.hanging and not (load.keepalive and self.way == "raw")
+        if load.hanging or load.own_patterns:
+            return False
+        if self.way == "raw" or self.grid == "flat":
+            return load.name in ("http-1k", "https-p256")
+        return self.grid == "grouped" or load.name in ("http-1k", "http-10k", "https-p256")
+
+    def version(self):
+        return procs.run(["curl-config", "--version"]).stdout.strip() if self.way == "curl" else ""
 
     def start(self, load):
-        sites = self.bench.path("sites")
-        with open(sites, "w", encoding="ascii") as f:
-            f.writelines(f"{load.name_of(n)} {load.url(self.bench.target, n)}\n"
-                         for n in range(load.sites))
+        sites = write_sites(self.bench, load, lambda n: load.url(self.bench.target, n))
         argv = [os.environ["LOOP"], self.way, "-g", self.grid, "-i", str(load.interval_s),
                 "-p", str(PROCESSES), "-d", str(LATEST_S), "-t", str(load.timeout_s)]
-        if load.kind in ("p256", "rsa"):
+        if load.is_tls:
             argv += ["-a", self.bench.target.bundle]
         if load.keepalive:
             argv += ["-k"]
@@ -73,8 +91,14 @@ class Webmond:
     def __init__(self, bench):
         self.bench = bench
 
+    def missing(self):
+        return False
+
     def suits(self, load):
-        return load.kind in ("http", "hang") or os.geteuid() == 0  # see _prefix
+        return not load.is_tls or os.geteuid() == 0  # see _prefix
+
+    def version(self):
+        return procs.run([daemon.binary(), "-V"]).stdout.splitlines()[0]
 
     def _site(self, load, n):
         site = {"name": load.name_of(n), "url": load.url(self.bench.target, n),
@@ -93,7 +117,7 @@ class Webmond:
 
     def _prefix(self, load):
         """webmond trusts what the system trusts; a mount that only it sees adds our authority."""
-        if load.kind not in ("p256", "rsa"):
+        if not load.is_tls:
             return ()
         target = self.bench.target
         return ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1"; shift; exec "$@"',

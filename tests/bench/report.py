@@ -41,7 +41,7 @@ class Row:
         late, o = self.outcome.lateness_ms, self.outcome
         line = (f"{self.program:22} {self.us_per_check or 0:8.1f} "
                 f"{self.hits.count:6}/{'-' if flat else round(self.load.due):>6} "
-                f"{'-' if flat else three(self.hits.jitter(self.load.interval_s)):>20} "
+                f"{'-' if flat else three(self.hits.jitter()):>20} "
                 f"{three(late):>20} {self.hits.peak():5.1f} {self.pss_mb:7.1f} "
                 f"{'-' if o.records is None else f'{o.records / max(1, self.hits.count):.3f}':>8}")
         if len(self.window.cpu_ns) > 1:

@@ -104,8 +104,12 @@ class Target:
 
     # --- authorities ---------------------------------------------------------------------
 
+    def authority(self, kind):
+        """The file with the certificate of who has signed for that kind of sites."""
+        return self.path(f"{kind}-ca.cert")
+
     def _certify(self, kind, key):
-        ca = self.path(f"{kind}-ca.cert"), self.path(f"{kind}-ca.key")
+        ca = self.authority(kind), self.path(f"{kind}-ca.key")
         certs.authority(*ca, f"bench {kind} authority", key)
         certs.signed(*ca, self.path(f"{kind}.cert"), self.path(f"{kind}.key"), f"bench {kind}",
                      ",".join(f"IP:{a}" for a in TLS_ADDRESSES), key)
@@ -116,7 +120,7 @@ class Target:
         if system is None:
             raise Skip("there is no bundle of authorities (Debian: ca-certificates)")
         self.system_bundle, self.bundle = system, self.path("bundle.pem")
-        files = [system, *(self.path(f"{kind}-ca.cert") for kind in _KEYS)]
+        files = [system, *map(self.authority, _KEYS)]
         with open(self.bundle, "wb") as out:
             for name in files:
                 with open(name, "rb") as f:
@@ -159,18 +163,22 @@ class Target:
         """The end of the log, for a later hits()."""
         return os.path.getsize(self.path("hits.log"))
 
-    def hits(self, mark, begin, end):
-        """The Hits that began within two times of day, out of what was logged since `mark`."""
+    def hits(self, mark, interval_s, begin, end):
+        """
+        The Hits that began within two times of day, out of what was logged since `mark`; for the
+        grids of sites also those of the interval before.
+        """
         by_site, starts = defaultdict(list), []
         with open(self.path("hits.log"), "rb") as f:
             f.seek(mark)
             for line in f.read().splitlines():
                 at, took, path = line.split()
                 start = float(at) - float(took)
-                if begin <= start < end:
+                if begin - interval_s <= start < end:
                     by_site[path].append(start)
+                if begin <= start < end:
                     starts.append(start)
-        return Hits(by_site, sorted(starts), end - begin)
+        return Hits(by_site, sorted(starts), interval_s, begin, end)
 
 
 class Hits:
@@ -178,28 +186,30 @@ class Hits:
 
     PEAK_S = 0.1
 
-    def __init__(self, by_site, starts, window_s):
+    def __init__(self, by_site, starts, interval_s, begin, end):
         self.by_site = by_site
         self.starts = starts
-        self.window_s = window_s
+        self.interval_s = interval_s
+        self.begin = begin
+        self.window_s = end - begin
 
     @property
     def count(self):
         return len(self.starts)
 
-    def jitter(self, interval_s):
+    def jitter(self):
         """
-        How far each start is from the grid of its site, in ms. A site's grid is the one that its
-        own starts fit best: nobody is blamed for a phase of his own choice. Two starts of a site
-        would say nothing, so empty if there are not three.
+        How far each start is from the grid of its site, in ms, ascending. A site's grid is the one
+        that its own starts fit best: nobody is blamed for a phase of his own choice. Of sites with
+        fewer than three starts nothing can be said.
         """
         found = []
-        if self.window_s < 3 * interval_s:
-            return found
         for times in self.by_site.values():
-            off = [t - times[0] - round((t - times[0]) / interval_s) * interval_s for t in times]
+            if len(times) < 3:
+                continue
+            off = [(t - times[0] + self.interval_s / 2) % self.interval_s for t in times]
             middle = statistics.median(off)
-            found += (abs(o - middle) * 1000 for o in off)
+            found += (abs(o - middle) * 1000 for o, t in zip(off, times) if t >= self.begin)
         return sorted(found)
 
     def peak(self):

@@ -235,7 +235,7 @@ class Broker:
         with open(self._path("broker.log"), encoding="utf-8", errors="replace") as f:
             return "".join(f.readlines()[-30:])
 
-    # --- administration: two requests are not worth a start of the JVM -----------------------
+    # --- administration: a few requests are not worth a start of the JVM -----------------------
 
     def _call(self, api, version, body):
         name = b"webmond-tests"
@@ -259,3 +259,17 @@ class Broker:
         body += struct.pack(">i?", 20000, only_validate)
         answer = self._call(19, 2, body)
         return struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name))[0]
+
+    def end_offset(self, topic, partitions=3):
+        """ListOffsets version 1: how many messages a topic has, over all its partitions."""
+        name = struct.pack(">h", len(topic)) + topic.encode()
+        body = struct.pack(">ii", -1, 1) + name + struct.pack(">i", partitions)
+        for n in range(partitions):
+            body += struct.pack(">iq", n, -1)
+        answer = self._call(2, 1, body)
+        start, one = 4 + len(name) + 4, struct.calcsize(">ihqq")
+        found = [struct.unpack_from(">ihqq", answer, start + n * one) for n in range(partitions)]
+        for _, error, _, _ in found:
+            if error != 0:
+                raise Failure(f"Kafka does not tell the end of {topic}: error {error}")
+        return sum(offset for _, _, _, offset in found)
