@@ -64,8 +64,8 @@ struct frame {
 size_t wire_encode(unsigned char *out, const struct frame *frame);
 
 /*
- * Decode the frame at the start of `data`. Returns its length; 0 when `size` bytes hold only a
- * part of one; -1 when it is damaged (magic, length or checksum).
+ * Decode the frame at the start of `data`. Returns its length, or -1 when it is damaged (magic,
+ * length, checksum) or only a part of one: a frame is one write, and no reader sees half of it.
  */
 ssize_t wire_decode(const void *data, size_t size, struct frame *frame);
 

@@ -353,7 +353,7 @@ keep_bad_bytes(struct publisher *p, const unsigned char *data, size_t size)
 	free(path);
 }
 
-/* Apply the whole frames at the start of `data`; `*used` is what they and skipped bytes take. */
+/* Apply the frames of `data`; `*used` is what they and skipped bytes take. */
 static enum spool_status
 apply_frames(
     struct publisher *p, const unsigned char *data, size_t size, size_t *used, unsigned *frames)
@@ -366,8 +366,6 @@ apply_frames(
 		struct frame frame;
 		ssize_t n = wire_decode(data + *used, size - *used, &frame);
 
-		if (n == 0)
-			break;
 		if (n < 0) {
 			size_t skip = wire_resync(data + *used, size - *used);
 

@@ -459,7 +459,7 @@ adopt_open(struct spool *s, int64_t epoch)
 		struct frame frame;
 
 		if (wire_decode(sqlite3_column_blob(select, 1),
-			(size_t)sqlite3_column_bytes(select, 1), &frame) <= 0) {
+			(size_t)sqlite3_column_bytes(select, 1), &frame) < 0) {
 			log_error("spool: the open slot %llu is damaged and gets no record; it was "
 				  "moved to the dead letters",
 			    (unsigned long long)seq);

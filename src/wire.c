@@ -80,18 +80,16 @@ wire_decode(const void *data, size_t size, struct frame *frame)
 	size_t texts;
 
 	if (size < sizeof(h))
-		return size >= sizeof(h.magic) && memcmp(p, &(uint32_t){ WIRE_MAGIC }, 4) != 0 ? -1
-											       : 0;
+		return -1;
 	memcpy(&h, p, sizeof(h));
 	texts = sizeof(h) + h.site_size + h.instance_size;
 	if (h.magic != WIRE_MAGIC || h.version != WIRE_VERSION || h.size > WIRE_FRAME_MAX ||
-	    h.type < WIRE_OPEN || h.type > WIRE_WHOLE || h.size < texts + h.identity_size)
+	    h.size > size || h.type < WIRE_OPEN || h.type > WIRE_WHOLE ||
+	    h.size < texts + h.identity_size)
 		return -1;
 	/* readers copy it into buffers of this size, and a checker may be in foreign hands */
 	if (h.size - texts > WIRE_PAYLOAD_MAX)
 		return -1;
-	if (h.size > size)
-		return 0;
 	if (h.crc != checksum(p, h.size) || h.epoch[WIRE_EPOCH_SIZE - 1] != '\0')
 		return -1;
 	*frame = (struct frame){ .type = h.type,

@@ -78,8 +78,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct frame frame;
 		ssize_t n = wire_decode(bytes + used, size - used, &frame);
 
-		if (n == 0)
-			break;
 		if (n < 0) {
 			used += wire_resync(bytes + used, size - used);
 			continue;
