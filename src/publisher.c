@@ -33,7 +33,7 @@
 #define BUSY_FRAMES    256
 
 #define DELETE_AFTER_US (500 * US_PER_MS) /* delivered rows go so soon when no frames come */
-#define DELETE_MAX      4000              /* rows a transaction: keeps SQLite's log small */
+#define DELETE_MAX      1000              /* rows a transaction: keeps SQLite's log small */
 #define REPORT_US       (US_PER_S)
 #define FLUSH_STOP_US   (5 * US_PER_S)
 #define FLUSH_RELOAD_US (1 * US_PER_S)
@@ -430,6 +430,21 @@ forget_deleted(struct publisher *p, uint64_t deleted)
 	}
 }
 
+static enum spool_status
+transact(struct publisher *p, const unsigned char *data, size_t size, size_t *used,
+    unsigned *frames, uint64_t *deleted)
+{
+	enum spool_status status = spool_begin(p->spool);
+
+	if (status == SPOOL_OK)
+		status = apply_frames(p, data, size, used, frames);
+	if (status == SPOOL_OK)
+		status = delete_delivered(p, deleted);
+	if (status == SPOOL_OK)
+		status = spool_commit(p->spool);
+	return status;
+}
+
 /* Peek, commit, consume. Whatever fails, nothing is consumed that was not committed. */
 static void
 tick(struct publisher *p)
@@ -437,7 +452,7 @@ tick(struct publisher *p)
 	const unsigned char *data;
 	size_t used = 0;
 	unsigned frames = 0;
-	uint64_t deleted = 0;
+	uint64_t deleted;
 	enum spool_status status;
 	int eof;
 	ssize_t size = pipe_peek_read(p->peek, &data, &eof);
@@ -451,13 +466,10 @@ tick(struct publisher *p)
 	p->pipe_eof = eof;
 	if (size == 0 && p->to_delete == 0)
 		return;
-	status = spool_begin(p->spool);
-	if (status == SPOOL_OK)
-		status = apply_frames(p, data, (size_t)size, &used, &frames);
-	if (status == SPOOL_OK)
-		status = delete_delivered(p, &deleted);
-	if (status == SPOOL_OK)
-		status = spool_commit(p->spool);
+	status = transact(p, data, (size_t)size, &used, &frames, &deleted);
+	if (status == SPOOL_RETRY && size > 0 && p->to_delete > 0)
+		/* no room for new records: what was delivered must go all the same, to make some */
+		status = transact(p, data, 0, &used, &frames, &deleted);
 	if (status != SPOOL_OK) {
 		lost(p, status);
 		/* the frames stay in the pipe, whoever writes waits; try again in a while */

@@ -30,9 +30,10 @@
 #define BURIED_KEPT  10000 /* dead letters; older ones go */
 #define DROP_BATCH   1000  /* rows looked at for a run to drop */
 #define DROP_SAY_US  (60 * US_PER_S)
-#define DISK_RESERVE (16 << 20)
+#define RESERVE_MIN  (8 << 20) /* free bytes of the file system; SQLite's log needs some to delete */
+#define RESERVE_MAX  (16 << 20)
 #define SHRINK_BELOW 1000 /* rows; with more, free pages will be needed again */
-#define PAGES_KEPT   1000 /* free pages that are not worth giving back */
+#define PAGES_KEPT   1000 /* free pages not worth giving back; one full pipe needs no more */
 
 enum statement {
 	BEGIN,
@@ -598,15 +599,17 @@ static bool
 disk_is_full(struct spool *s)
 {
 	struct statvfs fs;
-	uint64_t free_bytes, reserve;
+	uint64_t all, reserve;
 
 	if (s->path == NULL || statvfs(s->options.dir, &fs) < 0)
 		return false;
-	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	reserve = (uint64_t)fs.f_blocks * fs.f_frsize / 8;
-	if (free_bytes >= (reserve < DISK_RESERVE ? reserve : DISK_RESERVE))
+	all = (uint64_t)fs.f_blocks * fs.f_frsize;
+	reserve = all / 8 < RESERVE_MAX ? all / 8 : RESERVE_MAX;
+	if (reserve < RESERVE_MIN)
+		reserve = all / 2 < RESERVE_MIN ? all / 2 : RESERVE_MIN;
+	if ((uint64_t)fs.f_bavail * fs.f_frsize >= reserve)
 		return false;
-	return pragma_number(s, "PRAGMA freelist_count") < PAGES_KEPT / 4;
+	return pragma_number(s, "PRAGMA freelist_count") < PAGES_KEPT;
 }
 
 enum spool_status
