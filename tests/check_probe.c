@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The probe from inside, against a small server that says what it is told: what a sequence of
+ * checks by one probe shows, limits to the byte, and trouble of our own. The words for what servers
+ * do wrong are in scenarios/30_hostile.py.
+ *
+ * connect(2), getpeername(2) and getaddrinfo(3) are ours: 192.0.2.1, a public address, leads to the
+ * server on loopback, and looking up a name takes for ever.
+ */
+#include "probe.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define PUBLIC_IP "192.0.2.1"
+
+/* --- the system -------------------------------------------------------------------------- */
+
+static bool is_public[1024]; /* by descriptor: connected to PUBLIC_IP, as far as libcurl knows */
+
+int
+connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	struct sockaddr_in a;
+
+	memcpy(&a, address, sizeof(a) < size ? sizeof(a) : size);
+	is_public[fd] = a.sin_family == AF_INET && a.sin_addr.s_addr == inet_addr(PUBLIC_IP);
+	if (is_public[fd]) {
+		a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		return (int)syscall(SYS_connect, fd, &a, sizeof(a));
+	}
+	return (int)syscall(SYS_connect, fd, address, size);
+}
+
+int
+getpeername(int fd, struct sockaddr *address, socklen_t *size)
+{
+	int outcome = (int)syscall(SYS_getpeername, fd, address, size);
+
+	if (outcome == 0 && is_public[fd])
+		((struct sockaddr_in *)address)->sin_addr.s_addr = inet_addr(PUBLIC_IP);
+	return outcome;
+}
+
+int
+getaddrinfo(
+    const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+	(void)node, (void)service, (void)hints, (void)found;
+	for (;;)
+		pause();
+}
+
+/* --- the server -------------------------------------------------------------------------- */
+
+#define RESPONSE_MAX (512 * 1024)
+
+static int port;
+
+/*
+ * Serve one connection: the path says what to answer.
+ *   /body/N        N bytes
+ *   /headers/N     N bytes of headers
+ *   /count         how many connections there have been
+ *   /close         the same, and closes the connection behind it
+ *   /to/URL        a redirect
+ *   /raw/…         garbage
+ *   /hang          nothing
+ */
+static void
+serve(int fd, int connections)
+{
+	static char response[RESPONSE_MAX];
+	char request[4096], path[1024];
+	size_t used = 0;
+	ssize_t n;
+
+	while ((n = read(fd, request + used, sizeof(request) - 1 - used)) > 0) {
+		int size = 0;
+		long number;
+
+		used += (size_t)n;
+		request[used] = '\0';
+		if (strstr(request, "\r\n\r\n") == NULL)
+			continue;
+		if (sscanf(request, "%*s %1023s", path) != 1)
+			return;
+		if (sscanf(path, "/body/%ld", &number) == 1) {
+			size = sprintf(
+			    response, "HTTP/1.1 200 OK\r\nContent-Length: %ld\r\n\r\n", number);
+			memset(response + size, 'x', (size_t)number);
+			size += (int)number;
+		} else if (sscanf(path, "/headers/%ld", &number) == 1) {
+			size = sprintf(response, "HTTP/1.1 204 X\r\n");
+			while (size < number - 2 - 1000)
+				size += sprintf(response + size, "X: %0995d\r\n", 0);
+			size += sprintf(
+			    response + size, "X: %0*ld\r\n\r\n", (int)number - 2 - size - 5, 0L);
+		} else if (strncmp(path, "/to/", 4) == 0) {
+			size = sprintf(response,
+			    "HTTP/1.1 302 X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+			    path + 4);
+		} else if (strncmp(path, "/raw/", 5) == 0) {
+			size = sprintf(response, "nonsense");
+		} else if (strcmp(path, "/count") == 0 || strcmp(path, "/close") == 0) {
+			size = sprintf(response, "HTTP/1.1 200 X\r\nContent-Length: 4\r\n\r\n%4d",
+			    connections);
+		}
+		for (int sent = 0; sent < size; sent += (int)n)
+			if ((n = send(fd, response + sent, (size_t)(size - sent), MSG_NOSIGNAL)) <
+			    0)
+				return;
+		if (strcmp(path, "/close") == 0 || strncmp(path, "/raw/", 5) == 0)
+			return;
+		used = 0;
+	}
+}
+
+/* In a child that dies with the test. */
+static void
+start_server(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr = { .s_addr = htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pid_t parent = getpid();
+
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, size), 0);
+	ck_assert_int_eq(listen(listener, 64), 0);
+	ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	port = ntohs(address.sin_port);
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(0);
+		for (int connections = 1;; connections++) {
+			int fd = accept(listener, NULL, NULL);
+
+			/* by a child each, so that none waits for another one's end */
+			if (fork() == 0) {
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				serve(fd, connections);
+				_exit(0);
+			}
+			close(fd);
+		}
+	}
+	close(listener);
+}
+
+/* --- the probe --------------------------------------------------------------------------- */
+
+/* libcurl counts timeouts in milliseconds. */
+#define EARLY_US (2 * US_PER_MS)
+
+static struct probe *probe;
+static struct result r;
+static const char *const no_headers[] = { NULL };
+static const struct status_range good[] = { { 200, 299 } };
+static struct site site = { .name = "site",
+	.method = "GET",
+	.headers = no_headers,
+	.user_agent = "check",
+	.expect_status = "200-299",
+	.expect = good,
+	.expect_count = 1,
+	.body_limit = 1024,
+	.follow_redirects = 5,
+	.timeout_us = 30 * US_PER_S };
+
+static void
+set_up(void)
+{
+	start_server();
+	probe = probe_new();
+	ck_assert_ptr_nonnull(probe);
+}
+
+static void
+tear_down(void)
+{
+	probe_free(probe);
+}
+
+/* Check http://HOST:PORT/PATH; `r` is what came of it. */
+static enum error_type
+check_at(const char *host, const char *format, ...)
+{
+	static char url[2048];
+	int64_t sum = 0;
+	va_list ap;
+	int n = snprintf(url, sizeof(url), "http://%s:%d/", host, port);
+
+	va_start(ap, format);
+	vsnprintf(url + n, sizeof(url) - (size_t)n, format, ap);
+	va_end(ap);
+	site.url = url;
+	probe_run(probe, &site, &r);
+	for (int i = 0; i < PHASE_COUNT; i++)
+		sum += r.phase_us[i] != RESULT_NONE ? r.phase_us[i] : 0;
+	ck_assert_int_eq(sum, r.elapsed_us);
+	ck_assert_int_eq(r.phase_us[PHASE_TLS], RESULT_NONE);
+	ck_assert((r.error == ERROR_NONE) == (r.error_message[0] == '\0'));
+	return r.error;
+}
+
+#define check(...) check_at("127.0.0.1", __VA_ARGS__)
+
+/* --- the tests --------------------------------------------------------------------------- */
+
+START_TEST(limits_are_exact)
+{
+	for (int size = 1023; size <= 1026; size++) {
+		ck_assert_int_eq(check("body/%d", size), ERROR_NONE);
+		ck_assert_int_eq(r.body_bytes, size <= 1024 ? size : 1024);
+		ck_assert_int_eq(r.body_truncated, size <= 1024 ? TRISTATE_FALSE : TRISTATE_TRUE);
+		ck_assert(r.completed);
+	}
+	ck_assert_int_eq(check("headers/%d", 256 * 1024), ERROR_NONE);
+	ck_assert_int_eq(r.http_status, 204);
+	ck_assert_int_eq(check("headers/%d", 256 * 1024 + 1), ERROR_PROTOCOL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "256 KiB of headers"));
+}
+END_TEST
+
+START_TEST(nothing_is_left_of_the_check_before)
+{
+	static const struct pattern patterns[] = { { .text = "^x*$" } };
+
+	for (int round = 0; round < 3; round++) {
+		/* a long body, then an empty one: the pattern must not see the old */
+		site.patterns = patterns;
+		site.pattern_count = 1;
+		ck_assert_int_eq(check("count"), ERROR_REGEX_MISMATCH);
+		ck_assert_str_eq(r.failed_regex, "^x*$");
+		ck_assert_int_eq(check("body/0"), ERROR_NONE);
+		ck_assert_int_eq(r.body_matched, TRISTATE_TRUE);
+		ck_assert_int_eq(r.body_bytes, 0);
+		site.pattern_count = 0;
+
+		ck_assert_int_eq(check("raw/"), ERROR_PROTOCOL);
+		ck_assert_int_eq(r.http_status, RESULT_NONE);
+		ck_assert_int_eq(r.body_bytes, RESULT_NONE);
+		ck_assert_int_eq(check("to//body/3"), ERROR_NONE);
+		ck_assert_int_eq(r.redirects, 1);
+		ck_assert_int_eq(r.body_bytes, 3);
+		ck_assert_int_eq(check("to/file:///etc/passwd"), ERROR_REDIRECT_REFUSED);
+		ck_assert_int_eq(check("body/5000"), ERROR_NONE);
+		ck_assert_int_eq(r.body_truncated, TRISTATE_TRUE);
+		ck_assert_int_eq(r.redirects, 0);
+		ck_assert_str_eq(r.final_url, "");
+		ck_assert_int_eq(r.redirect_us, 0);
+
+		site.method = "HEAD";
+		ck_assert_int_eq(check("body/100"), ERROR_NONE);
+		ck_assert_int_eq(r.body_bytes, 0);
+		site.method = "POST";
+		site.body = "some=thing";
+		ck_assert_int_eq(check("body/100"), ERROR_NONE);
+		site.method = "GET";
+		site.body = NULL;
+		ck_assert_int_eq(check("body/100"), ERROR_NONE);
+		ck_assert_int_eq(r.body_bytes, 100);
+
+		site.timeout_us = 100 * US_PER_MS;
+		ck_assert_int_eq(check("hang"), ERROR_TIMEOUT);
+		ck_assert_int_ge(r.elapsed_us, site.timeout_us - EARLY_US);
+		site.timeout_us = 30 * US_PER_S;
+	}
+}
+END_TEST
+
+/* The server counts connections; its answer is the count in four places. */
+START_TEST(connections_are_kept_only_when_asked_for)
+{
+	static const struct pattern first[] = { { .text = "^   1$" } };
+	static const struct pattern third[] = { { .text = "^   3$" } };
+
+	site.keepalive = true;
+	site.patterns = first;
+	site.pattern_count = 1;
+	for (int round = 0; round < 3; round++) {
+		ck_assert_int_eq(check("count"), ERROR_NONE);
+		ck_assert_str_eq(r.remote_ip, "127.0.0.1");
+		if (round > 0) {
+			ck_assert_int_eq(r.phase_us[PHASE_DNS], 0);
+			ck_assert_int_eq(r.phase_us[PHASE_CONNECT], 0);
+		}
+	}
+	site.keepalive = false;
+	site.pattern_count = 0;
+	check("count");
+	site.patterns = third;
+	site.pattern_count = 1;
+	ck_assert_int_eq(check("count"), ERROR_NONE);
+	ck_assert_int_gt(r.phase_us[PHASE_CONNECT], 0);
+}
+END_TEST
+
+/* One that the server has closed meanwhile is not the site's failure. */
+START_TEST(a_kept_connection_may_be_gone)
+{
+	site.keepalive = true;
+	for (int round = 0; round < 5; round++) {
+		ck_assert_int_eq(check("close"), ERROR_NONE);
+		ck_assert_int_eq(check("count"), ERROR_NONE);
+	}
+}
+END_TEST
+
+START_TEST(redirects_from_outside_do_not_lead_inside)
+{
+	ck_assert_int_eq(check_at(PUBLIC_IP, "body/1"), ERROR_NONE);
+	ck_assert_str_eq(r.remote_ip, PUBLIC_IP);
+
+	ck_assert_int_eq(
+	    check_at(PUBLIC_IP, "to/http://127.0.0.1:%d/body/1", port), ERROR_REDIRECT_REFUSED);
+	ck_assert_str_eq(r.error_message, "redirect refused: private address 127.0.0.1");
+	ck_assert_int_eq(r.http_status, 302);
+	ck_assert_int_eq(r.redirects, 0);
+	ck_assert_str_eq(r.final_url, "");
+	ck_assert_str_eq(r.remote_ip, PUBLIC_IP);
+	ck_assert(!r.completed);
+	ck_assert_int_eq(
+	    check_at(PUBLIC_IP, "to/http://[::ffff:7f00:1]:%d/", port), ERROR_REDIRECT_REFUSED);
+	ck_assert_int_eq(check_at(PUBLIC_IP, "to/http://0x7f.1:%d/", port), ERROR_REDIRECT_REFUSED);
+	ck_assert_int_eq(check_at(PUBLIC_IP, "to/http://169.254.169.254/"), ERROR_REDIRECT_REFUSED);
+
+	ck_assert_int_eq(
+	    check_at(PUBLIC_IP, "to/http://" PUBLIC_IP ":%d/body/1", port), ERROR_NONE);
+	/* whoever checks a private host may be led to another */
+	ck_assert_int_eq(check("to/http://127.0.0.2:%d/", port), ERROR_CONNECT);
+	ck_assert_int_eq(check("to/http://127.0.0.1:%d/body/1", port), ERROR_NONE);
+	/* also over a connection that was opened by an earlier check */
+	site.keepalive = true;
+	ck_assert_int_eq(check("body/1"), ERROR_NONE);
+	ck_assert_int_eq(check("to/http://127.0.0.2:%d/", port), ERROR_CONNECT);
+	ck_assert_int_eq(r.redirects, 1);
+}
+END_TEST
+
+START_TEST(our_own_trouble_is_local)
+{
+	struct rlimit few = { 0, 1024 }, old;
+
+	ck_assert_int_eq(check("body/1"), ERROR_NONE);
+	getrlimit(RLIMIT_NOFILE, &old);
+	few.rlim_max = old.rlim_max;
+	few.rlim_cur = (rlim_t)dup(0);
+	close((int)few.rlim_cur);
+	setrlimit(RLIMIT_NOFILE, &few);
+	ck_assert_int_eq(check("body/1"), ERROR_LOCAL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "Too many open files"));
+	setrlimit(RLIMIT_NOFILE, &old);
+	ck_assert_int_eq(check("body/1"), ERROR_NONE);
+	/* and is forgotten by then */
+	ck_assert_int_eq(check("raw/"), ERROR_PROTOCOL);
+}
+END_TEST
+
+static void
+on_alarm(int number)
+{
+	(void)number;
+	probe_abort();
+}
+
+START_TEST(an_abort_ends_the_check_and_all_later_ones)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval soon = { .it_value = { .tv_usec = 100000 } };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	ck_assert_int_eq(check("hang"), ERROR_ABORTED);
+	ck_assert_int_lt(r.elapsed_us, site.timeout_us);
+	ck_assert_int_eq(r.http_status, RESULT_NONE);
+	ck_assert_int_eq(check("body/1"), ERROR_ABORTED);
+}
+END_TEST
+
+START_TEST(an_abort_does_not_wait_for_a_name)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval soon = { .it_value = { .tv_usec = 100000 } };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	ck_assert_int_eq(check_at("name.example", ""), ERROR_ABORTED);
+	ck_assert_int_lt(r.elapsed_us, site.timeout_us);
+}
+END_TEST
+
+/* Each timeout while looking up a name leaves a thread behind. */
+START_TEST(leaked_threads_wear_the_probe_out)
+{
+	int checks = 0;
+
+	site.timeout_us = 100 * US_PER_MS;
+	while (!probe_is_worn(probe) && checks < 100) {
+		ck_assert_int_eq(check_at("name.example", ""), ERROR_TIMEOUT);
+		ck_assert_ptr_nonnull(strstr(r.error_message, "looking up the name"));
+		ck_assert_int_ge(r.phase_us[PHASE_DNS], site.timeout_us - EARLY_US);
+		checks++;
+	}
+	ck_assert_int_eq(checks, 32);
+}
+END_TEST
+
+START_TEST(which_urls_are_checked)
+{
+	static const char *const fine[] = { "http://example.com", "https://example.com:8443/a?b#c",
+		"http://127.0.0.1/", "http://[::1]:80/", "http://xn--nxasmq6b.example/",
+		"HTTP://EXAMPLE.COM/" };
+	static const char *const wrong[] = { "", "example.com", "ftp://example.com/", "file:///etc",
+		"http://", "http://a b/", "http://example.com:99999/", "http://example.com:x/",
+		"http://user@example.com/", "http://user:word@example.com/", "http://[::1/",
+		"http://b\xc3\xbc"
+		"cher.example/",
+		"javascript:alert(1)" };
+	char why[256];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(fine); i++)
+		ck_assert_msg(
+		    probe_check_url(fine[i], why, sizeof(why)) == 0, "%s: %s", fine[i], why);
+	for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+		why[0] = '\0';
+		ck_assert_msg(probe_check_url(wrong[i], why, sizeof(why)) < 0, "%s", wrong[i]);
+		ck_assert_msg(why[0] != '\0', "%s: no reason", wrong[i]);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("probe");
+	TCase *tcase = tcase_create("probe");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, limits_are_exact);
+	tcase_add_test(tcase, nothing_is_left_of_the_check_before);
+	tcase_add_test(tcase, connections_are_kept_only_when_asked_for);
+	tcase_add_test(tcase, a_kept_connection_may_be_gone);
+	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
+	tcase_add_test(tcase, our_own_trouble_is_local);
+	tcase_add_test(tcase, an_abort_ends_the_check_and_all_later_ones);
+	tcase_add_test(tcase, an_abort_does_not_wait_for_a_name);
+	tcase_add_test(tcase, leaked_threads_wear_the_probe_out);
+	tcase_add_test(tcase, which_urls_are_checked);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}

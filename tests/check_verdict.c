@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/* What an exchange means: addresses, errors, phases, and a response held against its site. */
+#include "verdict.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+START_TEST(where_redirects_may_not_lead)
+{
+	static const char *const private[] = { "127.0.0.1", "127.255.255.254", "10.0.0.1",
+		"172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+		"0.0.0.0", "::1", "::", "fe80::1", "fc00::1", "fd12:3456::1", "::ffff:10.0.0.1",
+		"::ffff:127.0.0.1", "::127.0.0.1" };
+	static const char *const public[] = { "8.8.8.8", "172.15.0.1", "172.32.0.1", "192.167.1.1",
+		"100.63.0.1", "100.128.0.1", "11.0.0.1", "2001:4860:4860::8888", "::ffff:8.8.8.8",
+		"fb00::1", "", "example.com" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(private); i++)
+		ck_assert_msg(verdict_is_private(private[i]), "%s", private[i]);
+	for (size_t i = 0; i < ARRAY_LENGTH(public); i++)
+		ck_assert_msg(!verdict_is_private(public[i]), "%s", public[i]);
+}
+END_TEST
+
+START_TEST(whose_fault_it_is)
+{
+	static const int ours[] = { EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL, ENETUNREACH,
+		EACCES, EPERM };
+	static const int theirs[] = { 0, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ETIMEDOUT, EPIPE };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(ours); i++)
+		ck_assert_msg(verdict_is_local(ours[i]), "%s", strerror(ours[i]));
+	for (size_t i = 0; i < ARRAY_LENGTH(theirs); i++)
+		ck_assert_msg(!verdict_is_local(theirs[i]), "%s", strerror(theirs[i]));
+}
+END_TEST
+
+/* Phases of an exchange that took `elapsed` and ended in `last`. */
+static const int64_t *
+phases(int64_t elapsed, const int64_t end[PHASE_COUNT], const bool entered[PHASE_COUNT],
+    enum phase last)
+{
+	static struct result r;
+
+	result_init(&r);
+	r.elapsed_us = elapsed;
+	verdict_phases(&r, end, entered, last);
+	return r.phase_us;
+}
+
+static void
+assert_phases(
+    const int64_t *found, int64_t dns, int64_t connect, int64_t tls, int64_t wait, int64_t receive)
+{
+	ck_assert_int_eq(found[PHASE_DNS], dns);
+	ck_assert_int_eq(found[PHASE_CONNECT], connect);
+	ck_assert_int_eq(found[PHASE_TLS], tls);
+	ck_assert_int_eq(found[PHASE_WAIT], wait);
+	ck_assert_int_eq(found[PHASE_RECEIVE], receive);
+}
+
+START_TEST(where_the_time_went)
+{
+	static const bool all[] = { true, true, true, true, true };
+	static const bool address[] = { false, true, false, true, true };
+	static const bool kept[] = { false, false, false, true, true };
+	static const bool refused[] = { true, true, false, false, false };
+	static const bool unknown[] = { true, false, false, false, false };
+
+	assert_phases(
+	    phases(100, (int64_t[]){ 10, 30, 60, 90, 0 }, all, PHASE_RECEIVE), 10, 20, 30, 30, 10);
+	/* what there was not takes no time, whatever the timers say */
+	assert_phases(
+	    phases(100, (int64_t[]){ 1, 30, 31, 90, 0 }, address, PHASE_RECEIVE), 0, 30, 0, 60, 10);
+	assert_phases(
+	    phases(100, (int64_t[]){ 1, 2, 3, 90, 0 }, kept, PHASE_RECEIVE), 0, 0, 0, 90, 10);
+	/* the phase that failed takes the rest */
+	assert_phases(
+	    phases(100, (int64_t[]){ 10, 0, 0, 0, 0 }, refused, PHASE_CONNECT), 10, 90, 0, 0, 0);
+	assert_phases(
+	    phases(100, (int64_t[PHASE_COUNT]){ 0 }, unknown, PHASE_DNS), 100, 0, 0, 0, 0);
+	assert_phases(
+	    phases(100, (int64_t[]){ 10, 30, 0, 0, 0 }, all, PHASE_TLS), 10, 20, 70, 0, 0);
+	/* a second request that failed early: its name counts, its connection does not yet */
+	assert_phases(
+	    phases(300, (int64_t[]){ 50, 40, 60, 90, 0 }, all, PHASE_CONNECT), 50, 210, 10, 30, 0);
+}
+END_TEST
+
+START_TEST(phases_add_up)
+{
+	for (int round = 0; round < 10000; round++) {
+		int64_t elapsed = random() % 1000, sum = 0;
+		int64_t end[PHASE_COUNT];
+		bool entered[PHASE_COUNT];
+		const int64_t *found;
+
+		for (int i = 0; i < PHASE_COUNT; i++) {
+			end[i] = random() % 1200;
+			entered[i] = random() % 2 == 0;
+		}
+		found = phases(elapsed, end, entered, (enum phase)(random() % PHASE_COUNT));
+		for (int i = 0; i < PHASE_COUNT; i++) {
+			ck_assert_int_ge(found[i], 0);
+			sum += found[i];
+		}
+		ck_assert_int_eq(sum, elapsed);
+	}
+}
+END_TEST
+
+/* A response of `status` with the body "all is well", to a site that wants 200 and `pattern`. */
+static const struct result *
+judge(int status, const char *pattern, bool redirects)
+{
+	static struct result r;
+	static struct match *match;
+	static const struct status_range expect[] = { { 200, 200 }, { 301, 302 } };
+	struct pattern patterns[] = { { .text = pattern } };
+	struct site site = { .expect_status = "200,301-302",
+		.expect = expect,
+		.expect_count = ARRAY_LENGTH(expect),
+		.patterns = patterns,
+		.pattern_count = pattern != NULL };
+
+	if (match == NULL)
+		match = match_new();
+	result_init(&r);
+	r.http_status = status;
+	verdict_response(&r, match, &site, "all is well", 11, redirects);
+	return &r;
+}
+
+START_TEST(status_comes_first)
+{
+	ck_assert_int_eq(judge(200, NULL, false)->error, ERROR_NONE);
+	ck_assert_int_eq(judge(302, "well", false)->error, ERROR_NONE);
+	ck_assert_int_eq(judge(201, "well", false)->error, ERROR_HTTP_STATUS);
+	ck_assert_str_eq(judge(500, "no", false)->error_message, "got 500, want 200,301-302");
+	ck_assert_int_eq(judge(500, "no", false)->body_matched, TRISTATE_FALSE);
+	ck_assert_int_eq(judge(200, "no", false)->error, ERROR_REGEX_MISMATCH);
+	ck_assert_str_eq(judge(200, "no", false)->failed_regex, "no");
+	ck_assert_int_eq(judge(200, NULL, false)->body_matched, TRISTATE_NULL);
+	ck_assert_int_eq(judge(200, "well", false)->body_matched, TRISTATE_TRUE);
+}
+END_TEST
+
+START_TEST(redirects_that_are_not_followed)
+{
+	ck_assert_int_eq(judge(301, "well", true)->error, ERROR_NONE);
+	ck_assert(judge(301, "well", true)->completed);
+	ck_assert_int_eq(judge(303, "well", true)->error, ERROR_HTTP_STATUS);
+	ck_assert(!judge(303, "well", true)->completed);
+	ck_assert_int_eq(judge(303, "well", true)->body_matched, TRISTATE_NULL);
+	ck_assert(judge(303, "well", false)->completed);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("verdict");
+	TCase *tcase = tcase_create("verdict");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, where_redirects_may_not_lead);
+	tcase_add_test(tcase, whose_fault_it_is);
+	tcase_add_test(tcase, where_the_time_went);
+	tcase_add_test(tcase, phases_add_up);
+	tcase_add_test(tcase, status_comes_first);
+	tcase_add_test(tcase, redirects_that_are_not_followed);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
