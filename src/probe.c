@@ -732,39 +732,35 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	}
 }
 
+static bool
+is_ascii(const char *s)
+{
+	while (*s != '\0' && (*s & 0x80) == 0)
+		s++;
+	return *s == '\0';
+}
+
 int
 probe_check_url(const char *url, char *why, size_t size)
 {
 	CURLU *u = curl_url();
-	CURLUcode code;
-	char *part = NULL;
-	int outcome = -1;
+	CURLUcode code = CURLUE_OUT_OF_MEMORY;
+	char *host = NULL;
 
-	if (u == NULL) {
-		snprintf(why, size, "out of memory");
-		return -1;
-	}
-	code = curl_url_set(u, CURLUPART_URL, url, CURLU_DISALLOW_USER);
-	if (code != CURLUE_OK) {
-		snprintf(why, size, "%s", curl_url_strerror(code));
-	} else if (curl_url_get(u, CURLUPART_SCHEME, &part, 0) != CURLUE_OK ||
-		   (strcmp(part, "http") != 0 && strcmp(part, "https") != 0)) {
+	why[0] = '\0';
+	if (u != NULL)
+		code = curl_url_set(u, CURLUPART_URL, url, CURLU_DISALLOW_USER);
+	if (code == CURLUE_OK)
+		code = curl_url_get(u, CURLUPART_HOST, &host, 0);
+	if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0)
 		snprintf(why, size, "only http and https are checked");
-	} else {
-		curl_free(part);
-		part = NULL;
-		if (curl_url_get(u, CURLUPART_HOST, &part, 0) != CURLUE_OK || part[0] == '\0') {
-			snprintf(why, size, "no host name");
-		} else {
-			outcome = 0;
-			for (const char *c = part; *c != '\0'; c++)
-				outcome = (*c & 0x80) != 0 ? -1 : outcome;
-			if (outcome < 0)
-				snprintf(
-				    why, size, "write the host name in its ASCII form (\"xn--…\")");
-		}
-	}
-	curl_free(part);
+	else if (strstr(url, "//")[2] == '/') /* libcurl takes "http:///x" for "http://x" */
+		snprintf(why, size, "no host name");
+	else if (code != CURLUE_OK)
+		snprintf(why, size, "%s", curl_url_strerror(code));
+	else if (!is_ascii(host))
+		snprintf(why, size, "write the host name in its ASCII form (\"xn--…\")");
+	curl_free(host);
 	curl_url_cleanup(u);
-	return outcome;
+	return why[0] == '\0' ? 0 : -1;
 }

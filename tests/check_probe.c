@@ -428,8 +428,9 @@ START_TEST(which_urls_are_checked)
 		"http://127.0.0.1/", "http://[::1]:80/", "http://xn--nxasmq6b.example/",
 		"HTTP://EXAMPLE.COM/" };
 	static const char *const wrong[] = { "", "example.com", "ftp://example.com/", "file:///etc",
-		"http://", "http://a b/", "http://example.com:99999/", "http://example.com:x/",
-		"http://user@example.com/", "http://user:word@example.com/", "http://[::1/",
+		"http://", "http:///path", "http:/example.com/", "http:example.com", "http://a b/",
+		"http://example.com:99999/", "http://example.com:x/", "http://user@example.com/",
+		"http://user:word@example.com/", "http://[::1/",
 		"http://b\xc3\xbc"
 		"cher.example/",
 		"javascript:alert(1)" };
