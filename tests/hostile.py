@@ -199,7 +199,6 @@ case("refused", None, down("connect", "refused", **nothing_came(dns_ms=0)),
      url="http://127.0.0.1:{refused_port}/")
 case("refused-tls", None, down("connect", "refused", tls_ms=0, tls_version=None),
      url="https://127.0.0.1:{refused_port}/")
-case("port-0", None, down("connect"), url="http://127.0.0.1:0/")
 case("black-hole", None, down("timeout", "connecting", **nothing_came(connect_ms=at_least(990))),
      url="http://127.0.0.1:{full_port}/", timeout=SHORT_S)
 case("reset-at-once", Client.reset, down("protocol", **nothing_came()), url="http://{port}/")
@@ -418,6 +417,7 @@ case("redirect-to-silence", redirect("/silence"),
      timeout=SHORT_S)
 case("redirect-to-refused", redirect("http://127.0.0.1:{refused_port}/"),
      down("connect", code=302, redirects=1, final_url=re.compile(":[0-9]+/$")))
+case("redirect-to-port-0", redirect("http://127.0.0.1:0/"), down("connect", code=302))
 case("redirect-to-unknown-name", redirect("http://no-such-host.invalid/x"),
      down("dns", code=302, redirects=1, final_url="http://no-such-host.invalid/x"))
 case("redirect-to-000", redirect("/status-000"), down("protocol", code=302, redirects=1))
