@@ -1,0 +1,741 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The producer against librdkafka's mock cluster, in this process: what arrives, what becomes of
+ * each kind of trouble, what is said about it; and the properties, from where they are written to
+ * the mistakes in them.
+ */
+#include "kafka.h"
+
+#include <check.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "capture.h"
+#include "log.h"
+
+#define TOPIC   "results"
+#define PRODUCE 0 /* keys of Kafka's protocol */
+#define INIT_ID 22
+
+/* Nobody listens there: a refused connection. */
+#define NOBODY "bootstrap.servers=127.0.0.1:1"
+
+static char dir[64];
+static rd_kafka_t *mock;
+static rd_kafka_mock_cluster_t *cluster;
+
+/* What became of the rows. */
+static struct {
+	int count;
+	int times[100];
+	enum kafka_verdict last[100];
+	char why[512];
+} verdicts;
+
+static void
+setup(void)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+	capture_start();
+	snprintf(dir, sizeof(dir), "/tmp/check_kafka.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
+	mock = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+	ck_assert_ptr_nonnull(mock);
+	cluster = rd_kafka_mock_cluster_new(mock, 1);
+	ck_assert_ptr_nonnull(cluster);
+	rd_kafka_mock_topic_create(cluster, TOPIC, 3, 1);
+	memset(&verdicts, 0, sizeof(verdicts));
+}
+
+static void
+teardown(void)
+{
+	char command[128];
+
+	rd_kafka_mock_cluster_destroy(cluster);
+	rd_kafka_destroy(mock);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static const char *
+servers(void)
+{
+	static char text[256];
+
+	snprintf(
+	    text, sizeof(text), "bootstrap.servers=%s", rd_kafka_mock_cluster_bootstraps(cluster));
+	return text;
+}
+
+/* --- properties -------------------------------------------------------------------------- */
+
+/* A kafka section with these "name=value"; the file is NULL or in `dir`. At w.conf:10, 11, … */
+static struct config *
+make_config(const char *file, const char *const *properties)
+{
+	static struct property list[16];
+	static struct config config;
+	static char path[128], text[16][512], main_file[128];
+	size_t n = 0;
+
+	snprintf(main_file, sizeof(main_file), "%s/w.conf", dir);
+	snprintf(path, sizeof(path), "%s/%s", dir, file != NULL ? file : "");
+	for (; properties != NULL && properties[n] != NULL; n++) {
+		char *equals;
+
+		snprintf(text[n], sizeof(text[n]), "%s", properties[n]);
+		equals = strchr(text[n], '=');
+		*equals = '\0';
+		list[n] = (struct property){ text[n], equals + 1, { "w.conf", 10 + (int)n } };
+	}
+	config = (struct config){ .file = main_file,
+		.instance = "probe-1",
+		.has_kafka = true,
+		.kafka_topic = TOPIC,
+		.kafka_properties_file = file != NULL ? path : NULL,
+		.kafka_at = { "w.conf", 5 },
+		.kafka_properties_file_at = { "w.conf", 7 },
+		.kafka_properties = list,
+		.kafka_property_count = n };
+	return &config;
+}
+
+static const char *
+write_file(const char *name, const char *text, mode_t mode)
+{
+	static char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(chmod(path, mode), 0);
+	return path;
+}
+
+/* What kafka_check() finds, a line each, without the names of our directory. */
+static const char *
+mistakes_in(const struct config *config)
+{
+	static char all[4096];
+	struct mistakes m = { 0 };
+	size_t n = 0;
+
+	all[0] = '\0';
+	kafka_check(config, &m);
+	for (size_t i = 0; i < m.count; i++) {
+		const char *line = m.line[i];
+
+		while (*line != '\0' && n < sizeof(all) - 2) {
+			if (strncmp(line, dir, strlen(dir)) == 0)
+				line += strlen(dir) + 1;
+			all[n++] = *line++;
+		}
+		all[n++] = '\n';
+		all[n] = '\0';
+	}
+	mistakes_release(&m);
+	return all;
+}
+
+START_TEST(good_properties_have_no_mistakes)
+{
+	static const char *const properties[] = { "linger.ms=5", "compression.codec=gzip", NULL };
+
+	write_file("p", "# where\n\n  bootstrap.servers = 127.0.0.1:1 \r\nlinger.ms=1\n", 0644);
+	ck_assert_str_eq(mistakes_in(make_config("p", properties)), "");
+}
+END_TEST
+
+START_TEST(every_mistake_has_its_place)
+{
+	static const char *const properties[] = { "socket.timeout.ms=often", "no.such.property=1",
+		"acks=1", NULL };
+
+	write_file("p", "bootstrap.servers=127.0.0.1:1\nnonsense\n\nmetadata.max.age.ms=x\n", 0600);
+	ck_assert_str_eq(mistakes_in(make_config("p", properties)),
+	    "p:2: expected name=value\n"
+	    "p:4: Invalid value for configuration property \"metadata.max.age.ms\"\n"
+	    "w.conf:10: Invalid value for configuration property \"socket.timeout.ms\"\n"
+	    "w.conf:11: No such configuration property: \"no.such.property\"\n"
+	    "w.conf:12: acks: webmond needs all: with less, records are lost\n");
+}
+END_TEST
+
+START_TEST(what_breaks_a_promise_is_refused)
+{
+	static const char *const refused[] = { "enable.idempotence=true", "acks=all",
+		"request.required.acks=-1", "message.timeout.ms=1000", "delivery.timeout.ms=1000",
+		"plugin.library.paths=x.so", "interceptors=x", "ssl.engine.location=x.so",
+		"debug=all", "debug=broker, all", "enable.ssl.certificate.verification=false",
+		"enable.ssl.certificate.verification=F", "enable.ssl.certificate.verification=0" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+		const char *properties[] = { NOBODY, refused[i], NULL };
+		char expected[128];
+
+		snprintf(expected, sizeof(expected),
+		    "w.conf:11: %.*s: ", (int)strcspn(refused[i], "="), refused[i]);
+		ck_assert_msg(strncmp(mistakes_in(make_config(NULL, properties)), expected,
+				  strlen(expected)) == 0,
+		    "%s gave %s", refused[i], mistakes_in(make_config(NULL, properties)));
+	}
+}
+END_TEST
+
+START_TEST(a_broker_must_be_named)
+{
+	ck_assert_str_eq(mistakes_in(make_config(NULL, NULL)),
+	    "w.conf:5: kafka: no broker: set bootstrap.servers in properties_file or properties\n");
+}
+END_TEST
+
+START_TEST(the_properties_file_must_be_one)
+{
+	char path[128];
+
+	ck_assert_str_eq(mistakes_in(make_config("p", NULL)),
+	    "w.conf:7: kafka.properties_file: cannot read \"p\": No such file or directory\n");
+	snprintf(path, sizeof(path), "%s/p", dir);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert_str_eq(mistakes_in(make_config("p", NULL)),
+	    "w.conf:7: kafka.properties_file: cannot read \"p\": Is a directory\n");
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(mkfifo(path, 0600), 0); /* nobody waits for a writer */
+	ck_assert_ptr_nonnull(strstr(mistakes_in(make_config("p", NULL)), "cannot read \"p\""));
+}
+END_TEST
+
+START_TEST(secrets_are_for_few_and_never_shown)
+{
+	static const char text[] = "bootstrap.servers=127.0.0.1:1\n"
+				   "security.protocol=sasl_ssl\nsasl.mechanism=PLAIN\n"
+				   "sasl.username=me\nsasl.password=hunter2\n"
+				   "ssl.key.password=hunter3\n";
+
+	write_file("p", text, 0640);
+	ck_assert_str_eq(mistakes_in(make_config("p", NULL)), "");
+	write_file("p", text, 0644);
+	/* once is enough */
+	ck_assert_str_eq(mistakes_in(make_config("p", NULL)),
+	    "p:3: sasl.mechanism: everybody can read this file; do: chmod o-rwx p\n");
+	/* what librdkafka refuses it would also repeat */
+	write_file("p",
+	    "bootstrap.servers=127.0.0.1:1\nsecurity.protocol=ssl\nssl.key.pem=hunter2\n", 0600);
+	ck_assert_ptr_null(strstr(mistakes_in(make_config("p", NULL)), "hunter2"));
+	ck_assert_str_ne(mistakes_in(make_config("p", NULL)), "");
+	ck_assert_ptr_null(strstr(captured(), "hunter"));
+}
+END_TEST
+
+/* Relative names belong to the file that names them. */
+START_TEST(files_are_found_beside_the_file_that_names_them)
+{
+	static const char *const inlined[] = { NOBODY, "ssl.key.location=key.pem", NULL };
+
+	write_file("p", "bootstrap.servers=127.0.0.1:1\nssl.ca.location=ca.pem\n", 0644);
+	ck_assert_str_eq(mistakes_in(make_config("p", NULL)),
+	    "p:2: ssl.ca.location: cannot read \"ca.pem\": No such file or directory\n");
+	write_file("key.pem", "key", 0644);
+	ck_assert_str_eq(mistakes_in(make_config(NULL, inlined)),
+	    "w.conf:11: ssl.key.location: everybody can read \"key.pem\"; do: chmod o-rwx "
+	    "key.pem\n");
+}
+END_TEST
+
+/* Only librdkafka can tell that a file is no certificate. */
+START_TEST(what_librdkafka_refuses_is_a_mistake)
+{
+	static const char *const properties[] = { NOBODY, "security.protocol=ssl",
+		"ssl.ca.location=ca.pem", NULL };
+
+	write_file("ca.pem", "this is no certificate\n", 0644);
+	ck_assert_int_eq(
+	    strncmp(mistakes_in(make_config(NULL, properties)), "w.conf:5: kafka: ", 17), 0);
+}
+END_TEST
+
+/* --- records ----------------------------------------------------------------------------- */
+
+static void
+on_verdict(void *arg, uint64_t row, enum kafka_verdict verdict, const char *why)
+{
+	ck_assert_ptr_eq(arg, &verdicts);
+	ck_assert_uint_lt(row, ARRAY_LENGTH(verdicts.last));
+	verdicts.count++;
+	verdicts.times[row]++;
+	verdicts.last[row] = verdict;
+	snprintf(verdicts.why, sizeof(verdicts.why), "%s", why);
+}
+
+static struct kafka *
+open_kafka(const struct config *config)
+{
+	struct kafka_handler handler = { on_verdict, &verdicts };
+	struct mistakes m = { 0 };
+	struct kafka *k = kafka_open(config, &handler, &m);
+
+	ck_assert_msg(k != NULL, "%s", m.count > 0 ? m.line[0] : "no reason");
+	return k;
+}
+
+static struct kafka *
+open_mock(void)
+{
+	const char *properties[] = { servers(), "linger.ms=1", NULL };
+
+	return open_kafka(make_config(NULL, properties));
+}
+
+static int
+send_record(struct kafka *k, uint64_t row, const char *site, size_t payload_size)
+{
+	static char payload[WIRE_PAYLOAD_MAX];
+	struct frame frame = { .type = WIRE_CLOSE,
+		.epoch = "20261123T101502Z-9f3c52d07a61be48",
+		.seq = row,
+		.slot_us = 1795428902123456,
+		.site = site,
+		.site_size = strlen(site),
+		.instance = "probe-1 and more",
+		.instance_size = 7,
+		.payload = payload,
+		.payload_size = payload_size };
+
+	memset(payload, 'p', sizeof(payload));
+	return kafka_send(k, row, &frame);
+}
+
+/* Serve until there are `count` verdicts; kafka_fd() must say when there is something to do. */
+static void
+await(struct kafka *k, int count)
+{
+	struct pollfd p = { .fd = kafka_fd(k), .events = POLLIN };
+
+	kafka_poll(k);
+	while (verdicts.count < count) {
+		ck_assert_int_eq(poll(&p, 1, 30000), 1);
+		kafka_poll(k);
+	}
+	ck_assert_int_eq(verdicts.count, count);
+}
+
+static void
+await_words(struct kafka *k, const char *words)
+{
+	struct pollfd p = { .fd = kafka_fd(k), .events = POLLIN };
+
+	kafka_poll(k);
+	while (strstr(captured(), words) == NULL) {
+		ck_assert_int_eq(poll(&p, 1, 30000), 1);
+		kafka_poll(k);
+	}
+}
+
+/* The next `count` messages of the topic. */
+static void
+consume(int count, void (*look)(const rd_kafka_message_t *message))
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(3);
+	rd_kafka_t *consumer;
+
+	rd_kafka_conf_set(
+	    conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster), NULL, 0);
+	rd_kafka_conf_set(conf, "group.id", "test", NULL, 0);
+	rd_kafka_conf_set(conf, "fetch.wait.max.ms", "10", NULL, 0);
+	rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
+	consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
+	ck_assert_ptr_nonnull(consumer);
+	for (int i = 0; i < 3; i++)
+		rd_kafka_topic_partition_list_add(all, TOPIC, i)
+		    ->offset = RD_KAFKA_OFFSET_BEGINNING;
+	rd_kafka_assign(consumer, all);
+	while (count > 0) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, 1000);
+
+		if (message != NULL && message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+			look(message);
+			count--;
+		}
+		if (message != NULL)
+			rd_kafka_message_destroy(message);
+	}
+	rd_kafka_topic_partition_list_destroy(all);
+	rd_kafka_consumer_close(consumer);
+	rd_kafka_destroy(consumer);
+}
+
+static void
+look_at_record(const rd_kafka_message_t *message)
+{
+	static const struct {
+		const char *site;
+		int partition; /* where Java's producer puts it */
+	} partitions[] = { { "kafka", 1 }, { "1234", 0 }, { "234", 2 }, { "34", 0 }, { "4", 1 } };
+	static const struct {
+		const char *name, *value;
+	} expected[] = { { "content-type", "application/json" }, { "ce_specversion", "1.0" },
+		{ "ce_id", NULL }, { "ce_source", "probe-1" }, { "ce_type", "webmond.check.v1" },
+		{ "ce_time", "2026-11-23T10:15:02.123Z" } };
+	rd_kafka_timestamp_type_t type;
+	rd_kafka_headers_t *headers;
+	size_t row = message->len - 100;
+
+	ck_assert_uint_lt(row, ARRAY_LENGTH(partitions));
+	ck_assert_uint_eq(message->key_len, strlen(partitions[row].site));
+	ck_assert_mem_eq(message->key, partitions[row].site, message->key_len);
+	ck_assert_int_eq(message->partition, partitions[row].partition);
+	ck_assert_int_eq(rd_kafka_message_timestamp(message, &type), 1795428902123);
+	ck_assert_int_eq(type, RD_KAFKA_TIMESTAMP_CREATE_TIME);
+	for (size_t i = 0; i < message->len; i++)
+		ck_assert_int_eq(((const char *)message->payload)[i], 'p');
+	ck_assert_int_eq(rd_kafka_message_headers(message, &headers), RD_KAFKA_RESP_ERR_NO_ERROR);
+	ck_assert_uint_eq(rd_kafka_header_cnt(headers), ARRAY_LENGTH(expected));
+	for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {
+		const char *name;
+		const void *value;
+		char id[64];
+		size_t size;
+
+		snprintf(id, sizeof(id), "20261123T101502Z-9f3c52d07a61be48-%zu", row);
+		ck_assert_int_eq(rd_kafka_header_get_all(headers, i, &name, &value, &size),
+		    RD_KAFKA_RESP_ERR_NO_ERROR);
+		ck_assert_str_eq(name, expected[i].name);
+		ck_assert_uint_eq(size, strlen(expected[i].value != NULL ? expected[i].value : id));
+		ck_assert_mem_eq(value, expected[i].value != NULL ? expected[i].value : id, size);
+	}
+}
+
+START_TEST(a_record_arrives_with_all_that_belongs_to_it)
+{
+	static const char *const sites[] = { "kafka", "1234", "234", "34", "4" };
+	struct kafka *k = open_mock();
+
+	ck_assert(!kafka_is_delivering(k));
+	for (size_t i = 0; i < ARRAY_LENGTH(sites); i++)
+		ck_assert_int_eq(send_record(k, i, sites[i], 100 + i), 0);
+	await(k, ARRAY_LENGTH(sites));
+	for (size_t i = 0; i < ARRAY_LENGTH(sites); i++) {
+		ck_assert_int_eq(verdicts.times[i], 1);
+		ck_assert_int_eq(verdicts.last[i], KAFKA_DELIVERED);
+	}
+	ck_assert(kafka_is_delivering(k));
+	ck_assert(!kafka_is_fatal(k));
+	ck_assert_int_eq(count_of(captured(), "kafka: delivering to topic \"results\"\n"), 1);
+	kafka_close(k);
+	ck_assert_int_eq(verdicts.count, ARRAY_LENGTH(sites));
+	consume(ARRAY_LENGTH(sites), look_at_record);
+}
+END_TEST
+
+/* The section wins over the file. */
+START_TEST(later_properties_win)
+{
+	const char *properties[] = { servers(), NULL };
+	struct kafka *k;
+
+	write_file("p", NOBODY "\nlinger.ms=1\n", 0644);
+	k = open_kafka(make_config("p", properties));
+	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	await(k, 1);
+	ck_assert_int_eq(verdicts.last[0], KAFKA_DELIVERED);
+	kafka_close(k);
+}
+END_TEST
+
+START_TEST(what_passes_is_not_our_business)
+{
+	static const rd_kafka_resp_err_t passing[] = { RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+		RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+		RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+		RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+		RD_KAFKA_RESP_ERR__TRANSPORT };
+	struct kafka *k = open_mock();
+
+	for (size_t i = 0; i < ARRAY_LENGTH(passing); i++) {
+		rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, passing[i]);
+		ck_assert_int_eq(send_record(k, i, "shop", 100), 0);
+		await(k, (int)i + 1);
+		ck_assert_msg(
+		    verdicts.last[i] == KAFKA_DELIVERED, "%s", rd_kafka_err2name(passing[i]));
+	}
+	kafka_close(k);
+}
+END_TEST
+
+START_TEST(what_is_refused_may_come_again)
+{
+	static const struct {
+		rd_kafka_resp_err_t error;
+		const char *hint;
+	} cases[] = {
+		{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+		    "give this user the right to write to \"results\"" },
+		{ RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "Broker: Policy violation" },
+		{ RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, "Broker: Invalid timestamp" },
+	};
+	struct kafka *k = open_mock();
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct pollfd p = { .fd = kafka_fd(k), .events = POLLIN };
+		int refused = 0;
+
+		capture_forget();
+		rd_kafka_mock_push_request_errors(
+		    cluster, PRODUCE, 2, cases[i].error, cases[i].error);
+		/* as the publisher does: again until it is through */
+		do {
+			int before = verdicts.count;
+
+			if (send_record(k, i, "shop", 100) == 0)
+				await(k, before + 1);
+			ck_assert_int_eq(verdicts.count, before + 1);
+			if (verdicts.last[i] == KAFKA_DELIVERED)
+				break;
+			ck_assert_int_eq(verdicts.last[i], KAFKA_REFUSED);
+			ck_assert_ptr_nonnull(strstr(verdicts.why, cases[i].hint));
+			ck_assert(!kafka_is_delivering(k));
+			poll(&p, 1, 20); /* librdkafka may want to look at the topic first */
+		} while (++refused < 1000);
+		ck_assert_int_ge(refused, 2);
+		ck_assert_int_eq(verdicts.last[i], KAFKA_DELIVERED);
+		ck_assert(kafka_is_delivering(k));
+		/* the cause is said once, however often it hits, and so is its end */
+		ck_assert_int_eq(count_of(captured(), cases[i].hint), 1);
+		ck_assert_int_eq(count_of(captured(), " warning: "), 1);
+		ck_assert_int_eq(
+		    count_of(captured(), " notice: kafka: delivering again after "), 1);
+	}
+	ck_assert(!kafka_is_fatal(k));
+	kafka_close(k);
+}
+END_TEST
+
+START_TEST(what_is_unfit_is_known_by_its_error)
+{
+	static const rd_kafka_resp_err_t unfit[] = { RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+		RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, RD_KAFKA_RESP_ERR_INVALID_RECORD };
+	struct kafka *k = open_mock();
+
+	for (size_t i = 0; i < ARRAY_LENGTH(unfit); i++) {
+		rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, unfit[i]);
+		ck_assert_int_eq(send_record(k, i, "shop", 100), 0);
+		await(k, (int)i + 1);
+		ck_assert_msg(verdicts.last[i] == KAFKA_UNFIT, "%s", rd_kafka_err2name(unfit[i]));
+		ck_assert_str_eq(verdicts.why, rd_kafka_err2str(unfit[i]));
+	}
+	kafka_close(k);
+}
+END_TEST
+
+START_TEST(what_is_too_large_for_librdkafka_is_unfit_at_once)
+{
+	const char *properties[] = { servers(), "message.max.bytes=1000", NULL };
+	struct kafka *k = open_kafka(make_config(NULL, properties));
+
+	ck_assert_int_eq(send_record(k, 7, "shop", 2000), -1);
+	ck_assert_int_eq(verdicts.count, 1);
+	ck_assert_int_eq(verdicts.last[7], KAFKA_UNFIT);
+	kafka_close(k);
+	ck_assert_int_eq(verdicts.count, 1);
+}
+END_TEST
+
+START_TEST(a_fatal_error_ends_the_producer)
+{
+	struct kafka *k = open_mock();
+
+	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	await(k, 1);
+	rd_kafka_mock_push_request_errors(
+	    cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	await_words(k, "a new producer is made");
+	ck_assert(kafka_is_fatal(k));
+	/* whatever has no verdict by now gets it at the end, and each just one */
+	ck_assert_int_eq(send_record(k, 2, "shop", 100), -1);
+	kafka_close(k);
+	ck_assert_int_eq(verdicts.count, 3);
+	ck_assert_int_eq(verdicts.last[1], KAFKA_REFUSED);
+	ck_assert_int_eq(verdicts.last[2], KAFKA_REFUSED);
+
+	k = open_mock();
+	ck_assert(!kafka_is_fatal(k));
+	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	await(k, 4);
+	ck_assert_int_eq(verdicts.last[1], KAFKA_DELIVERED);
+	kafka_close(k);
+}
+END_TEST
+
+START_TEST(a_user_without_rights_in_the_cluster)
+{
+	struct kafka *k;
+
+	rd_kafka_mock_push_request_errors(
+	    cluster, INIT_ID, 1, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
+	k = open_mock();
+	send_record(k, 0, "shop", 100); /* refused now or later: the answer may be here already */
+	await_words(k, "give this user the right");
+	ck_assert(kafka_is_fatal(k));
+	kafka_close(k);
+	ck_assert_int_eq(verdicts.times[0], 1);
+	ck_assert_int_eq(verdicts.last[0], KAFKA_REFUSED);
+}
+END_TEST
+
+START_TEST(a_full_queue_takes_no_more)
+{
+	static const char *const properties[] = { NOBODY, "queue.buffering.max.messages=2", NULL };
+	struct kafka *k = open_kafka(make_config(NULL, properties));
+
+	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	ck_assert_int_eq(send_record(k, 2, "shop", 100), 1);
+	ck_assert_int_eq(verdicts.count, 0);
+	/* the end: all come back, and that is no trouble */
+	capture_forget();
+	kafka_close(k);
+	ck_assert_int_eq(verdicts.count, 2);
+	ck_assert_int_eq(verdicts.last[0], KAFKA_REFUSED);
+	ck_assert_int_eq(verdicts.last[1], KAFKA_REFUSED);
+	ck_assert_int_eq(count_of(captured(), "Purged"), 0);
+}
+END_TEST
+
+/* Attempt after attempt fails, with other ports in the words; it is one cause. */
+START_TEST(an_absent_broker_is_said_once)
+{
+	static const char *const properties[] = { NOBODY, "reconnect.backoff.ms=10",
+		"reconnect.backoff.max.ms=10", NULL };
+	struct kafka *k;
+
+	log_open(LOG_TO_STDERR, LOG_LEVEL_DEBUG);
+	k = open_kafka(make_config(NULL, properties));
+	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	await_words(k, "is the broker running, and the port right?");
+	for (int i = 0; i < 20; i++) {
+		struct pollfd p = { .fd = kafka_fd(k), .events = POLLIN };
+
+		poll(&p, 1, 50);
+		kafka_poll(k);
+	}
+	ck_assert_int_eq(count_of(captured(), " warning: "), 1);
+	ck_assert(!kafka_is_delivering(k));
+	ck_assert_int_eq(verdicts.count, 0); /* it waits as long as it takes */
+	kafka_close(k);
+}
+END_TEST
+
+START_TEST(a_broker_that_comes_back_gets_the_rest)
+{
+	struct kafka *k = open_mock();
+
+	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	await(k, 1);
+	rd_kafka_mock_broker_set_down(cluster, 1);
+	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	await_words(k, " warning: kafka: ");
+	ck_assert(!kafka_is_delivering(k));
+	rd_kafka_mock_broker_set_up(cluster, 1);
+	await(k, 2);
+	ck_assert_int_eq(verdicts.last[1], KAFKA_DELIVERED);
+	await_words(k, "delivering again after ");
+	kafka_close(k);
+}
+END_TEST
+
+/* A password on its way to a broker that does not want one. */
+START_TEST(secrets_never_get_into_the_log)
+{
+	const char *properties[] = { servers(), "debug=security,broker,conf",
+		"security.protocol=sasl_plaintext", "sasl.mechanism=PLAIN", "sasl.username=me",
+		NULL };
+	struct kafka *k;
+
+	log_open(LOG_TO_STDERR, LOG_LEVEL_DEBUG);
+	write_file("p", "sasl.password=hunter2\n", 0600);
+	k = open_kafka(make_config("p", properties));
+	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	await_words(k, " warning: kafka: ");
+	kafka_close(k);
+	ck_assert_ptr_null(strstr(captured(), "hunter2"));
+}
+END_TEST
+
+/* --- looking for the topic --------------------------------------------------------------- */
+
+START_TEST(the_topic_is_found_or_why_not)
+{
+	static const char *const nobody[] = { NOBODY, NULL };
+	const char *properties[] = { servers(), NULL };
+	char reason[512] = "";
+
+	ck_assert_int_eq(
+	    kafka_find_topic(make_config(NULL, properties), 30000, reason, sizeof(reason)), 0);
+	rd_kafka_mock_topic_set_error(cluster, TOPIC, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	ck_assert_int_eq(
+	    kafka_find_topic(make_config(NULL, properties), 30000, reason, sizeof(reason)), -1);
+	ck_assert_ptr_nonnull(strstr(reason, "create the topic \"results\""));
+	rd_kafka_mock_topic_set_error(cluster, TOPIC, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+	ck_assert_int_eq(
+	    kafka_find_topic(make_config(NULL, properties), 30000, reason, sizeof(reason)), -1);
+	ck_assert_ptr_nonnull(strstr(reason, "give this user the right to write to \"results\""));
+	ck_assert_int_eq(
+	    kafka_find_topic(make_config(NULL, nobody), 500, reason, sizeof(reason)), -1);
+	ck_assert_ptr_nonnull(strstr(reason, "cannot reach Kafka: "));
+	ck_assert_ptr_nonnull(strstr(reason, "is the broker running"));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("kafka");
+	TCase *tcase = tcase_create("kafka");
+	SRunner *runner;
+	int failed;
+
+	unsetenv("JOURNAL_STREAM");
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 120);
+	tcase_add_test(tcase, good_properties_have_no_mistakes);
+	tcase_add_test(tcase, every_mistake_has_its_place);
+	tcase_add_test(tcase, what_breaks_a_promise_is_refused);
+	tcase_add_test(tcase, a_broker_must_be_named);
+	tcase_add_test(tcase, the_properties_file_must_be_one);
+	tcase_add_test(tcase, secrets_are_for_few_and_never_shown);
+	tcase_add_test(tcase, files_are_found_beside_the_file_that_names_them);
+	tcase_add_test(tcase, what_librdkafka_refuses_is_a_mistake);
+	tcase_add_test(tcase, a_record_arrives_with_all_that_belongs_to_it);
+	tcase_add_test(tcase, later_properties_win);
+	tcase_add_test(tcase, what_passes_is_not_our_business);
+	tcase_add_test(tcase, what_is_refused_may_come_again);
+	tcase_add_test(tcase, what_is_unfit_is_known_by_its_error);
+	tcase_add_test(tcase, what_is_too_large_for_librdkafka_is_unfit_at_once);
+	tcase_add_test(tcase, a_fatal_error_ends_the_producer);
+	tcase_add_test(tcase, a_user_without_rights_in_the_cluster);
+	tcase_add_test(tcase, a_full_queue_takes_no_more);
+	tcase_add_test(tcase, an_absent_broker_is_said_once);
+	tcase_add_test(tcase, a_broker_that_comes_back_gets_the_rest);
+	tcase_add_test(tcase, secrets_never_get_into_the_log);
+	tcase_add_test(tcase, the_topic_is_found_or_why_not);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
