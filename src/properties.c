@@ -62,6 +62,7 @@ why_refused(const char *name, const char *value)
 		{ "delivery.timeout.ms", "the spool decides how long a record is kept" },
 		{ "plugin.library.paths", "webmond loads no code into the process with the keys" },
 		{ "interceptors", "webmond loads no code into the process with the keys" },
+		{ "ssl.engine.location", "webmond loads no code into the process with the keys" },
 		{ "transactional.id", "webmond sends without transactions" },
 	};
 

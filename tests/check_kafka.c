@@ -102,8 +102,8 @@ make_config(const char *file, const char *const *properties)
 		.has_kafka = true,
 		.kafka_topic = TOPIC,
 		.kafka_properties_file = file != NULL ? path : NULL,
-		.kafka_at = { "w.conf", 5 },
-		.kafka_properties_file_at = { "w.conf", 7 },
+		.kafka_line = 5,
+		.kafka_properties_file_line = 7,
 		.kafka_properties = list,
 		.kafka_property_count = n };
 	return &config;
@@ -165,10 +165,10 @@ START_TEST(every_mistake_has_its_place)
 
 	write_file("p", "bootstrap.servers=127.0.0.1:1\nnonsense\n\nmetadata.max.age.ms=x\n", 0600);
 	ck_assert_str_eq(mistakes_in(make_config("p", properties)),
-	    "p:2: expected name=value\n"
-	    "p:4: Invalid value for configuration property \"metadata.max.age.ms\"\n"
-	    "w.conf:10: Invalid value for configuration property \"socket.timeout.ms\"\n"
-	    "w.conf:11: No such configuration property: \"no.such.property\"\n"
+	    "p:2: must look like name=value\n"
+	    "p:4: metadata.max.age.ms: Invalid value for configuration property \"metadata.max.age.ms\"\n"
+	    "w.conf:10: socket.timeout.ms: Invalid value for configuration property \"socket.timeout.ms\"\n"
+	    "w.conf:11: no.such.property: No such configuration property: \"no.such.property\"\n"
 	    "w.conf:12: acks: webmond needs all: with less, records are lost\n");
 }
 END_TEST
@@ -206,11 +206,11 @@ START_TEST(the_properties_file_must_be_one)
 	char path[128];
 
 	ck_assert_str_eq(mistakes_in(make_config("p", NULL)),
-	    "w.conf:7: kafka.properties_file: cannot read \"p\": No such file or directory\n");
+	    "w.conf:7: properties_file: cannot read \"p\": No such file or directory\n");
 	snprintf(path, sizeof(path), "%s/p", dir);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 	ck_assert_str_eq(mistakes_in(make_config("p", NULL)),
-	    "w.conf:7: kafka.properties_file: cannot read \"p\": Is a directory\n");
+	    "w.conf:7: properties_file: cannot read \"p\": it is not a file\n");
 	ck_assert_int_eq(rmdir(path), 0);
 	ck_assert_int_eq(mkfifo(path, 0600), 0); /* nobody waits for a writer */
 	ck_assert_ptr_nonnull(strstr(mistakes_in(make_config("p", NULL)), "cannot read \"p\""));
