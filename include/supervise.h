@@ -63,6 +63,7 @@ struct child {
 	struct proc_backoff backoff;
 	/* its check, while busy or owing */
 	struct watch *watch;
+	const struct site *site; /* as its OPEN names it: that of `watch` may be newer */
 	struct slot slot;
 	char epoch[WIRE_EPOCH_SIZE];
 	char why[128]; /* the message of the record that it may owe */

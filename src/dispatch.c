@@ -78,7 +78,7 @@ pay_debt(struct supervisor *s, struct worker *worker, int64_t now)
 		result_fail(&result, ERROR_ABORTED, "%s", c->why);
 		if (!put_frame(s, frame,
 			payload_frame(
-			    frame, WIRE_CLOSE, c->generation->config, w->site, &c->slot, &result)))
+			    frame, WIRE_CLOSE, c->generation->config, c->site, &c->slot, &result)))
 			return false;
 	}
 	snprintf(done.error_message, sizeof(done.error_message), "%s", c->why);
@@ -181,6 +181,7 @@ start_check(struct supervisor *s, struct watch *w, struct worker *worker, int64_
 	watch_advance(s, w);
 	w->running = true;
 	c->watch = w;
+	c->site = w->site;
 	c->why[0] = '\0';
 	pool_assign(&s->pool, worker, w->slow, now, w->site->timeout_us + WATCHDOG_GRACE_US);
 	/* if it died a moment ago the send fails, and waitpid() will tell */
