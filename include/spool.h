@@ -51,7 +51,8 @@ enum spool_status spool_begin(struct spool *spool);
 
 /*
  * Apply a frame by the rules of open and close: an OPEN counts once, in the order of seq; a CLOSE
- * counts if its slot is open. Repeats and strangers change nothing. `raw` is the encoded frame.
+ * counts if its slot is open, and opened for the same site and instant. Repeats, strangers and what
+ * else a checker in foreign hands may write change nothing. `raw` is the encoded frame.
  */
 enum spool_status
 spool_apply(struct spool *spool, const struct frame *frame, const void *raw, size_t size);

@@ -27,6 +27,7 @@
 #define SCHEMA_VERSION 1
 
 #define LOCK_WAIT_US (5 * US_PER_S)
+#define SEQ_AHEAD    4096  /* an OPEN that jumps further was not written by the supervisor */
 #define BURIED_KEPT  10000 /* dead letters; older ones go */
 #define DROP_BATCH   1000  /* rows looked at for a run to drop */
 #define DROP_SAY_US  (60 * US_PER_S)
@@ -41,6 +42,7 @@ enum statement {
 	ROLLBACK,
 	INSERT_OPEN,
 	DELETE_OPEN,
+	IS_OPEN,
 	INSERT_READY,
 	SET_EPOCH,
 	DELETE_READY,
@@ -59,7 +61,9 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 	[INSERT_OPEN] = "INSERT OR REPLACE INTO open(seq, frame) VALUES(?1, ?2)",
-	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1",
+	/* the bytes that say which slot it is; substr() counts from 1 */
+	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1 AND substr(frame, 1 + ?2, ?3) = ?4",
+	[IS_OPEN] = "SELECT EXISTS(SELECT 1 FROM open WHERE seq = ?1)",
 	[INSERT_READY] = "INSERT INTO ready(epoch, seq, through, frame) VALUES(?1, ?2, ?2, ?3)",
 	[SET_EPOCH] = "UPDATE epoch SET next_seq = ?1, ready = ?2 WHERE n = ?3",
 	[DELETE_READY] = "DELETE FROM ready WHERE n BETWEEN ?1 AND ?2",
@@ -102,6 +106,7 @@ struct spool {
 	uint64_t count, count_stored; /* of ready */
 	uint64_t buried;
 	uint64_t strangers;
+	uint64_t forged;
 	uint64_t dropped;        /* not logged yet */
 	int64_t dropped_said_us; /* 0: never */
 	bool no_room;
@@ -248,16 +253,25 @@ bind_blob(struct spool *s, enum statement which, int index, const void *data, si
 	sqlite3_bind_blob(s->statement[which], index, data, (int)size, SQLITE_STATIC);
 }
 
+/* The number that a query returns, or -1. */
+static int64_t
+get_number(sqlite3_stmt *st)
+{
+	int64_t value = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
+
+	sqlite3_reset(st);
+	return value;
+}
+
 static int64_t
 pragma_number(struct spool *s, const char *sql)
 {
 	sqlite3_stmt *st;
-	int64_t value = -1;
+	int64_t value;
 
 	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK)
 		return -1;
-	if (sqlite3_step(st) == SQLITE_ROW)
-		value = sqlite3_column_int64(st, 0);
+	value = get_number(st);
 	sqlite3_finalize(st);
 	return value;
 }
@@ -578,6 +592,9 @@ spool_close(struct spool *s)
 	if (s->strangers > 0)
 		log_warning("spool: %llu frames of other epochs were ignored",
 		    (unsigned long long)s->strangers);
+	if (s->forged > 0)
+		log_error(
+		    "spool: %llu frames were ignored as forged", (unsigned long long)s->forged);
 	if (s->db != NULL && s->path != NULL)
 		run_sql(s, "PRAGMA wal_checkpoint(TRUNCATE)");
 	for (int i = 0; i < STATEMENT_COUNT; i++)
@@ -635,12 +652,49 @@ spool_rollback(struct spool *s)
 	s->count = s->count_stored;
 }
 
+/* A checker may be in foreign hands: its lies must not reach beyond the slots that it works on. */
+static void
+forged(struct spool *s, const struct frame *frame)
+{
+	if (s->forged++ == 0)
+		log_error(
+		    "spool: a frame for seq %llu is forged or of another slot: ignored, like all "
+		    "that follow",
+		    (unsigned long long)frame->seq);
+}
+
+/* A CLOSE ends the slot that it names, if it names the one that is open. */
+static enum spool_status
+close_slot(struct spool *s, const struct frame *frame, const unsigned char *raw, size_t size)
+{
+	size_t identity_size = wire_identity_size(frame);
+	enum spool_status status;
+
+	bind_number(s, DELETE_OPEN, 1, frame->seq);
+	bind_number(s, DELETE_OPEN, 2, WIRE_IDENTITY_AT);
+	bind_number(s, DELETE_OPEN, 3, identity_size);
+	bind_blob(s, DELETE_OPEN, 4, raw + WIRE_IDENTITY_AT, identity_size);
+	status = step(s, DELETE_OPEN, "close a slot");
+	if (status != SPOOL_OK)
+		return status;
+	if (sqlite3_changes(s->db) > 0)
+		return insert_ready(s, s->epoch, frame->seq, raw, size);
+	/* else a repeat, or the other writer was first */
+	if (get_number(bind_number(s, IS_OPEN, 1, frame->seq)) > 0)
+		forged(s, frame);
+	return SPOOL_OK;
+}
+
 /* Whether this OPEN or WHOLE is news, and the next in line. */
 static bool
 accept_open(struct spool *s, const struct frame *frame)
 {
 	if (frame->seq < s->next_seq)
 		return false; /* seen before: the pipe was peeked again */
+	if (frame->seq - s->next_seq > SEQ_AHEAD) {
+		forged(s, frame);
+		return false;
+	}
 	if (frame->seq > s->next_seq)
 		log_error("seq %llu comes where %llu was due; please report this",
 		    (unsigned long long)frame->seq, (unsigned long long)s->next_seq);
@@ -651,8 +705,6 @@ accept_open(struct spool *s, const struct frame *frame)
 enum spool_status
 spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t size)
 {
-	enum spool_status status;
-
 	if (s->no_room) {
 		if (s->failing != SQLITE_FULL)
 			log_error("spool: the file system of spool.dir is nearly full: make room; "
@@ -677,11 +729,7 @@ spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t 
 		return accept_open(s, frame) ? insert_ready(s, s->epoch, frame->seq, raw, size)
 					     : SPOOL_OK;
 	case WIRE_CLOSE:
-		bind_number(s, DELETE_OPEN, 1, frame->seq);
-		status = step(s, DELETE_OPEN, "close a slot");
-		if (status != SPOOL_OK || sqlite3_changes(s->db) == 0)
-			return status; /* not open: a repeat, or the other writer was first */
-		return insert_ready(s, s->epoch, frame->seq, raw, size);
+		return close_slot(s, frame, raw, size);
 	}
 	return SPOOL_OK;
 }

@@ -36,6 +36,9 @@ struct header {
 _Static_assert(sizeof(struct header) + 2 * 64 + WIRE_PAYLOAD_MAX <= WIRE_FRAME_MAX,
     "a record with its frame must fit into one atomic write");
 
+_Static_assert(offsetof(struct header, site_size) == WIRE_IDENTITY_AT,
+    "what differs between the frames of a slot comes first");
+
 static uint32_t
 checksum(const unsigned char *frame, size_t size)
 {
@@ -104,6 +107,13 @@ wire_decode(const void *data, size_t size, struct frame *frame)
 		.identity_size = h.identity_size };
 	memcpy(frame->epoch, h.epoch, sizeof(h.epoch));
 	return h.size;
+}
+
+size_t
+wire_identity_size(const struct frame *frame)
+{
+	return sizeof(struct header) - WIRE_IDENTITY_AT + frame->site_size + frame->instance_size +
+	       frame->identity_size;
 }
 
 size_t

@@ -268,6 +268,52 @@ START_TEST(test_accept)
 }
 END_TEST
 
+/* A checker in foreign hands writes what it likes: no other slot notices. */
+START_TEST(test_forged_frames)
+{
+	static const uint64_t far[] = { 4099, UINT64_C(1) << 40, UINT64_C(1) << 63, UINT64_MAX };
+	struct config config = { .instance = "test" };
+	struct site site = { .name = "shop", .method = "GET", .interval_us = US_PER_S };
+	struct spool *s = open_spool(EPOCH_A);
+	unsigned char raw[WIRE_FRAME_MAX];
+	struct frame frame;
+	size_t size;
+
+	put(s, WIRE_OPEN, EPOCH_A, 0);
+	put(s, WIRE_WHOLE, EPOCH_A, 1);
+	for (size_t i = 0; i < ARRAY_LENGTH(far); i++) {
+		put(s, WIRE_OPEN, EPOCH_A, far[i]);
+		put(s, WIRE_WHOLE, EPOCH_A, far[i]);
+	}
+	/* for the slot that is open, but not of its site, and not of its instant */
+	for (int i = 0; i < 3; i++) {
+		struct slot slot = { .epoch = EPOCH_A,
+			.started_us = RESULT_NONE,
+			.slot_us = INT64_C(1767225600) * US_PER_S + (i == 0),
+			.lateness_us = RESULT_NONE };
+		struct result result;
+
+		site.name = i == 1 ? "shoq" : "shop";
+		site.url = i == 2 ? "http://elsewhere.example/" : "uuuuuuuuuuuuuuuuuuuu";
+		result_init(&result);
+		size = payload_frame(raw, WIRE_CLOSE, &config, &site, &slot, &result);
+		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		ck_assert_int_eq(spool_apply(s, &frame, raw, size), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	}
+	ck_assert_str_eq(seqs(s), "1");
+	put(s, WIRE_WHOLE, EPOCH_A, 2);
+	put(s, WIRE_CLOSE, EPOCH_A, 0);
+	ck_assert_str_eq(seqs(s), "1 2 0");
+	spool_close(s);
+	s = open_spool(EPOCH_A);
+	put(s, WIRE_WHOLE, EPOCH_A, 3);
+	ck_assert_str_eq(seqs(s), "1 2 0 3");
+	spool_close(s);
+}
+END_TEST
+
 /* The first CLOSE counts, and what it says stays. */
 START_TEST(test_first_close_wins)
 {
@@ -1015,6 +1061,7 @@ main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_accept);
+	tcase_add_test(tcase, test_forged_frames);
 	tcase_add_test(tcase, test_first_close_wins);
 	tcase_add_test(tcase, test_rollback);
 	tcase_add_test(tcase, test_delete);
