@@ -67,9 +67,8 @@ struct site {
 	int timeout_line; /* 0: not its own */
 };
 
-/* One "name=value" out of kafka.properties. */
-struct property {
-	const char *name;
+/* A string and where it stands. */
+struct config_text {
 	const char *value;
 	struct origin at;
 };
@@ -103,7 +102,7 @@ struct config {
 	const char *kafka_topic;
 	const char *kafka_properties_file; /* absolute or relative to the cwd at load; NULL: none */
 	int kafka_line, kafka_properties_file_line;
-	const struct property *kafka_properties;
+	const struct config_text *kafka_properties; /* name=value */
 	size_t kafka_property_count;
 
 	const struct site *sites; /* in the order of the files, but the enabled ones first */
@@ -113,7 +112,10 @@ struct config {
 	const char *sites_dir;
 	int sites_line, sites_dir_line;
 
-	struct config_private *private;
+	/* of config.c only */
+	struct config_chunk *chunks;
+	const struct site **by_name;
+	size_t named_count;
 };
 
 /*

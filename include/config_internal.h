@@ -23,12 +23,6 @@ struct reader {
 	size_t site_count, site_room;
 };
 
-/* A string where it stands. */
-struct text {
-	const char *value;
-	int line;
-};
-
 enum key_kind {
 	KEY_TEXT,    /* const char * */
 	KEY_TEXTS,   /* a string, an array or a list of strings, for `store` */
@@ -43,6 +37,15 @@ enum key_kind {
 	KEY_SITES,   /* the list of sites, read when the rest of the file is */
 };
 
+/* The strings of a key, kept and without those that are wrong, for the struct `target`. */
+struct strings {
+	const struct key *key;
+	void *target;
+	int line;
+	const struct config_text *items;
+	size_t count;
+};
+
 /* One key of a group; a table of them ends with name NULL. */
 struct key {
 	const char *name;
@@ -54,9 +57,8 @@ struct key {
 	const struct key *keys;
 	/* What is wrong with a string, or NULL. */
 	const char *(*wrong)(const char *value);
-	/* What to do with the strings, if not just to keep the one; they are kept already. */
-	void (*store)(struct reader *r, const struct key *key, void *target,
-	    const struct text *items, size_t count, int line);
+	/* What to do with the strings, if not just to keep the one. */
+	void (*store)(struct reader *r, const struct strings *strings);
 	bool required;
 	bool lines; /* line breaks and tabs are fine */
 };
@@ -72,6 +74,9 @@ const char *config_keep_text(struct config *config, const char *text);
 
 void config_mistake(struct reader *r, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The length of `text` in the record, where quotes and backslashes are escaped. */
+size_t config_encoded_size(const char *text);
 
 /* The text of the file being read, to be freed, or NULL with the mistake noted. */
 char *config_read_text(struct reader *r);

@@ -14,9 +14,9 @@
 /*
  * Give each property to `set`, first those of the file, then those that win; names of files are
  * made relative to the directory of the file that names them. What is refused goes to `mistakes`
- * instead. Returns false when the file could not be read.
+ * instead.
  */
-bool properties_read(const struct config *config, struct mistakes *mistakes,
+void properties_read(const struct config *config, struct mistakes *mistakes,
     void (*set)(void *arg, struct origin at, const char *name, const char *value), void *arg);
 
 /* Whether the value of this property is a secret. */

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define US_PER_MS 1000LL
 #define US_PER_S  1000000LL
@@ -66,6 +67,15 @@ size_t util_utf8_length(const char *text, size_t size);
  * Returns the length. `size` >= 4.
  */
 size_t util_clean_text(char *out, size_t size, const char *in, size_t in_size);
+
+/*
+ * Read the regular file `path` of at most `max` bytes. Returns its text with a NUL behind, to be
+ * freed, or NULL with the reason in `*why`. `*mode` is that of the file (0: there is none).
+ */
+char *util_read_file(const char *path, size_t max, size_t *size, mode_t *mode, const char **why);
+
+/* The directory of `path` with its slash, or "", to be freed. */
+char *util_directory_of(const char *path);
 
 /* Where something was written: for messages of the form file:line. `file` outlives its users. */
 struct origin {

@@ -22,15 +22,10 @@
 
 #define ARENA_CHUNK (64 * 1024)
 
-struct chunk {
-	struct chunk *next;
+struct config_chunk {
+	struct config_chunk *next;
 	size_t used, size;
 	max_align_t data[];
-};
-
-struct config_private {
-	struct chunk *chunks;
-	const struct site **by_name; /* sorted */
 };
 
 /* --- memory ------------------------------------------------------------------------------ */
@@ -38,7 +33,7 @@ struct config_private {
 void *
 config_keep(struct config *c, size_t size)
 {
-	struct chunk *chunk = c->private->chunks;
+	struct config_chunk *chunk = c->chunks;
 	void *p;
 
 	size = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
@@ -47,8 +42,8 @@ config_keep(struct config *c, size_t size)
 
 		chunk = xcalloc(1, sizeof(*chunk) + room);
 		chunk->size = room;
-		chunk->next = c->private->chunks;
-		c->private->chunks = chunk;
+		chunk->next = c->chunks;
+		c->chunks = chunk;
 	}
 	p = (char *)chunk->data + chunk->used;
 	chunk->used += size;
@@ -68,14 +63,11 @@ config_free(struct config *config)
 {
 	if (config == NULL)
 		return;
-	for (struct chunk *chunk = config->private->chunks, *next; chunk != NULL; chunk = next) {
+	for (struct config_chunk *chunk = config->chunks, *next; chunk != NULL; chunk = next) {
 		next = chunk->next;
 		free(chunk);
 	}
 	mistakes_release(&config->mistakes);
-	free((void *)config->private->by_name);
-	free((void *)config->sites);
-	free(config->private);
 	free(config);
 }
 
@@ -102,12 +94,6 @@ is_config_name(const struct dirent *entry)
 	return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
 }
 
-static int
-by_bytes(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 static void
 read_sites_dir(struct reader *r)
 {
@@ -119,7 +105,7 @@ read_sites_dir(struct reader *r)
 
 	if (dir == NULL)
 		return;
-	n = scandir(dir, &entries, is_config_name, by_bytes);
+	n = scandir(dir, &entries, is_config_name, alphasort);
 	if (n < 0) {
 		config_mistake(r, r->config->sites_dir_line, "sites_dir: cannot read \"%s\": %s",
 		    dir, strerror(errno));
@@ -151,36 +137,14 @@ compare_sites(const void *a, const void *b)
 	return order != 0 ? order : (*x > *y) - (*x < *y);
 }
 
-/* Duplicates are named by both of their places. */
-static void
-find_duplicates(struct reader *r)
-{
-	const struct site **index = xcalloc(r->site_count, sizeof(*index));
-	size_t named = 0;
-
-	for (size_t i = 0; i < r->site_count; i++)
-		if (r->sites[i].name != NULL)
-			index[named++] = &r->sites[i];
-	qsort(index, named, sizeof(*index), compare_sites);
-	for (size_t i = 1; i < named; i++) {
-		const struct site *a = index[i - 1], *b = index[i];
-
-		if (strcmp(a->name, b->name) == 0)
-			mistakes_add(&r->config->mistakes, (struct origin){ b->file, b->name_line },
-			    "name: \"%s\" is used already at %s:%d", b->name, a->file,
-			    a->name_line);
-	}
-	free(index);
-}
-
-/* The enabled sites first, and an index of them for config_find_site(). */
+/* The enabled sites first; an index by name, for config_find_site() and to find duplicates. */
 static void
 arrange_sites(struct reader *r)
 {
 	struct config *c = r->config;
-	struct site *sites = xcalloc(r->site_count, sizeof(*sites));
-	const struct site **index;
-	size_t n = 0;
+	struct site *sites = config_keep(c, r->site_count * sizeof(*sites));
+	const struct site **index = config_keep(c, r->site_count * sizeof(*index));
+	size_t n = 0, named = 0;
 
 	for (int enabled = 1; enabled >= 0; enabled--) {
 		for (size_t i = 0; i < r->site_count; i++)
@@ -189,19 +153,26 @@ arrange_sites(struct reader *r)
 		if (enabled)
 			c->site_count = n;
 	}
-	c->sites = sites;
-	c->disabled_count = n - c->site_count;
-	if (c->mistakes.count > 0)
-		return;
-	if (c->site_count == 0)
+	for (size_t i = 0; i < n; i++)
+		if (sites[i].name != NULL)
+			index[named++] = &sites[i];
+	qsort(index, named, sizeof(*index), compare_sites);
+	for (size_t i = 1; i < named; i++) {
+		const struct site *a = index[i - 1], *b = index[i];
+
+		if (strcmp(a->name, b->name) == 0)
+			mistakes_add(&c->mistakes, (struct origin){ b->file, b->name_line },
+			    "name: \"%s\" is used already at %s:%d", b->name, a->file,
+			    a->name_line);
+	}
+	if (c->site_count == 0 && c->mistakes.count == 0)
 		mistakes_add(&c->mistakes,
 		    (struct origin){ c->file, c->sites_line > 0 ? c->sites_line : 1 },
 		    "no enabled site");
-	index = xcalloc(c->site_count, sizeof(*index));
-	for (size_t i = 0; i < c->site_count; i++)
-		index[i] = &sites[i];
-	qsort(index, c->site_count, sizeof(*index), compare_sites);
-	c->private->by_name = index;
+	c->sites = sites;
+	c->disabled_count = n - c->site_count;
+	c->by_name = index;
+	c->named_count = named;
 }
 
 static void
@@ -228,8 +199,7 @@ config_load(const char *path)
 	struct reader r = { .config = c };
 	char host[HOST_NAME_MAX + 1] = "localhost";
 
-	*c = (struct config){ .private = xcalloc(1, sizeof(*c->private)),
-		.pid_file = RUNSTATEDIR "/webmond.pid",
+	*c = (struct config){ .pid_file = RUNSTATEDIR "/webmond.pid",
 		.log_destination = LOG_TO_SYSLOG,
 		.log_level = LOG_LEVEL_INFO,
 		.spool_dir = LOCALSTATEDIR "/lib/webmond",
@@ -255,7 +225,6 @@ config_load(const char *path)
 	c->has_kafka = c->kafka_line > 0;
 	finish_workers(&r);
 	read_sites_dir(&r);
-	find_duplicates(&r);
 	arrange_sites(&r);
 	free(r.sites);
 #ifdef __GLIBC__
@@ -264,23 +233,19 @@ config_load(const char *path)
 	return c;
 }
 
-ssize_t
-config_find_site(const struct config *config, const char *name)
+static int
+compare_name(const void *name, const void *entry)
 {
-	size_t low = 0, high = config->site_count;
+	return strcmp(name, (*(const struct site *const *)entry)->name);
+}
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		int order = strcmp(config->private->by_name[middle]->name, name);
+ssize_t
+config_find_site(const struct config *c, const char *name)
+{
+	const struct site *const *found = bsearch(
+	    name, c->by_name, c->named_count, sizeof(*c->by_name), compare_name);
 
-		if (order == 0)
-			return config->private->by_name[middle] - config->sites;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return -1;
+	return found != NULL && (*found)->enabled ? *found - c->sites : -1;
 }
 
 static bool

@@ -72,11 +72,9 @@ unknown_key(struct reader *r, const config_setting_t *s, const struct key *keys)
 			nearest = keys->name;
 		}
 	}
-	if (nearest != NULL)
-		config_mistake(
-		    r, line_of(s), "unknown key \"%s\"; did you mean \"%s\"?", name, nearest);
-	else
-		config_mistake(r, line_of(s), "unknown key \"%s\"", name);
+	config_mistake(r, line_of(s), "unknown key \"%s\"%s%s%s", name,
+	    nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
+	    nearest != NULL ? "\"?" : "");
 }
 
 /* --- values ------------------------------------------------------------------------------ */
@@ -103,9 +101,8 @@ get_number(struct reader *r, const struct key *key, const config_setting_t *s, d
 	return false;
 }
 
-/* The length of `text` in the record, where quotes and backslashes are escaped. */
-static size_t
-encoded_size(const char *text)
+size_t
+config_encoded_size(const char *text)
 {
 	size_t n = 0;
 
@@ -149,7 +146,7 @@ get_text(struct reader *r, const struct key *key, const config_setting_t *s)
 		why = key->wrong(value);
 	if (why != NULL)
 		config_mistake(r, line, "%s: %s", key->name, why);
-	else if (key->max > 0 && (double)encoded_size(value) > key->max)
+	else if (key->max > 0 && (double)config_encoded_size(value) > key->max)
 		config_mistake(r, line, "%s: is longer than %g bytes", key->name, key->max);
 	else
 		return config_keep_text(r->config, value);
@@ -159,9 +156,10 @@ get_text(struct reader *r, const struct key *key, const config_setting_t *s)
 static void
 read_texts(struct reader *r, const struct key *key, const config_setting_t *s, void *target)
 {
-	bool list = config_setting_is_array(s) || config_setting_is_list(s);
+	bool list = key->kind == KEY_TEXTS &&
+		    (config_setting_is_array(s) || config_setting_is_list(s));
 	int length = list ? config_setting_length(s) : 1;
-	struct text *items = xcalloc((size_t)length, sizeof(*items));
+	struct config_text *items = xcalloc((size_t)length, sizeof(*items));
 	size_t count = 0;
 
 	for (int i = 0; i < length; i++) {
@@ -169,9 +167,9 @@ read_texts(struct reader *r, const struct key *key, const config_setting_t *s, v
 		const char *value = get_text(r, key, item);
 
 		if (value != NULL)
-			items[count++] = (struct text){ value, line_of(item) };
+			items[count++] = (struct config_text){ value, { r->file, line_of(item) } };
 	}
-	key->store(r, key, target, items, count, line_of(s));
+	key->store(r, &(struct strings){ key, target, line_of(s), items, count });
 	free(items);
 }
 
@@ -221,16 +219,11 @@ read_value(struct reader *r, const struct key *key, const config_setting_t *s, v
 
 	switch (key->kind) {
 	case KEY_TEXT:
-		if ((text = get_text(r, key, s)) == NULL)
-			break;
-		if (key->store != NULL)
-			key->store(
-			    r, key, target, &(struct text){ text, line_of(s) }, 1, line_of(s));
-		else
-			*(const char **)field = text;
-		break;
 	case KEY_TEXTS:
-		read_texts(r, key, s, target);
+		if (key->store != NULL)
+			read_texts(r, key, s, target);
+		else if ((text = get_text(r, key, s)) != NULL)
+			*(const char **)field = text;
 		break;
 	case KEY_PATH:
 		if ((text = get_path(r, key, s)) != NULL)
@@ -321,11 +314,9 @@ read_sites(struct reader *r, const config_setting_t *sites)
 void
 config_take_file(struct reader *r, const char *path, const struct key *keys, void *target)
 {
-	const char *slash = strrchr(path, '/');
-	char *dir = slash != NULL ? xasprintf("%.*s", (int)(slash - path + 1), path) : xstrdup("");
+	char *dir = util_directory_of(path), *text;
 	config_setting_t *sites;
 	config_t parsed;
-	char *text;
 
 	r->file = config_keep_text(r->config, path);
 	r->dir = config_keep_text(r->config, dir);

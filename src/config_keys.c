@@ -6,7 +6,7 @@
  */
 #include "config_internal.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -93,14 +93,6 @@ wrong_topic(const char *value)
 	return NULL;
 }
 
-static const char *
-wrong_property(const char *value)
-{
-	const char *equals = strchr(value, '=');
-
-	return equals == NULL || equals == value ? "must look like \"name=value\"" : NULL;
-}
-
 /* --- what becomes of strings ------------------------------------------------------------- */
 
 /* A code with blanks around it; 0 if there is none. */
@@ -120,18 +112,19 @@ take_code(const char **c)
 }
 
 static void
-store_status(struct reader *r, const struct key *key, void *target, const struct text *items,
-    size_t count, int line)
+store_status(struct reader *r, const struct strings *strings)
 {
-	struct site *site = target;
+	struct site *site = strings->target;
 	struct status_range *ranges;
-	size_t n = 0, room = count;
+	size_t n = 0, room = 1;
 	const char *c;
 
-	for (c = items->value; *c != '\0'; c++)
+	if (strings->count == 0)
+		return;
+	for (c = strings->items->value; *c != '\0'; c++)
 		room += *c == ',';
 	ranges = config_keep(r->config, room * sizeof(*ranges));
-	for (c = items->value; n < room; c++) {
+	for (c = strings->items->value; n < room; c++) {
 		struct status_range *range = &ranges[n++];
 
 		range->first = range->last = take_code(&c);
@@ -141,71 +134,64 @@ store_status(struct reader *r, const struct key *key, void *target, const struct
 		}
 		if (range->first < 100 || range->last < range->first ||
 		    *c != (n < room ? ',' : '\0')) {
-			config_mistake(r, line,
-			    "%s: must be codes and ranges from 100 to 999, as in \"200-299,404\"",
-			    key->name);
+			config_mistake(r, strings->line,
+			    "expect_status: must be codes and ranges from 100 to 999, as in "
+			    "\"200-299,404\"");
 			return;
 		}
 	}
 	site->expect = ranges;
 	site->expect_count = n;
-	site->expect_status = items->value;
+	site->expect_status = strings->items->value;
 }
 
 static void
-store_headers(struct reader *r, const struct key *key, void *target, const struct text *items,
-    size_t count, int line)
+store_headers(struct reader *r, const struct strings *strings)
 {
-	const char **headers = config_keep(r->config, (count + 1) * sizeof(*headers));
+	const char **headers = config_keep(r->config, (strings->count + 1) * sizeof(*headers));
 
-	(void)key;
-	(void)line;
-	for (size_t i = 0; i < count; i++)
-		headers[i] = items[i].value;
-	((struct site *)target)->headers = headers;
+	for (size_t i = 0; i < strings->count; i++)
+		headers[i] = strings->items[i].value;
+	((struct site *)strings->target)->headers = headers;
 }
 
 static void
-store_labels(struct reader *r, const struct key *key, void *target, const struct text *items,
-    size_t count, int line)
+store_labels(struct reader *r, const struct strings *strings)
 {
-	char together[CONFIG_LABELS_MAX + 1] = "";
-	size_t size = 0, in_record = 0;
+	struct site *site = strings->target;
+	char *together = xstrdup("");
 
-	for (size_t i = 0; i < count; i++) {
-		const char *c = items[i].value;
+	for (size_t i = 0; i < strings->count && config_encoded_size(together) <= CONFIG_LABELS_MAX;
+	     i++) {
+		char *longer = xasprintf(
+		    "%s%s%s", together, i > 0 ? "," : "", strings->items[i].value);
 
-		for (in_record += i > 0; *c != '\0'; c++)
-			in_record += 1 + (*c == '"' || *c == '\\');
-		if (in_record > CONFIG_LABELS_MAX) {
-			config_mistake(r, line, "%s: are longer than %d bytes together", key->name,
-			    CONFIG_LABELS_MAX);
-			return;
-		}
-		size += (size_t)snprintf(together + size, sizeof(together) - size, "%s%s",
-		    i > 0 ? "," : "", items[i].value);
+		free(together);
+		together = longer;
 	}
-	((struct site *)target)->labels = size > 0 ? config_keep_text(r->config, together) : NULL;
+	site->labels = together[0] != '\0' ? config_keep_text(r->config, together) : NULL;
+	if (config_encoded_size(together) > CONFIG_LABELS_MAX)
+		config_mistake(r, strings->line, "labels: are longer than %d bytes together",
+		    CONFIG_LABELS_MAX);
+	free(together);
 }
 
 /* Each of the two lists replaces its own part of what `defaults` gave. */
 static void
-store_patterns(struct reader *r, const struct key *key, void *target, const struct text *items,
-    size_t count, int line)
+store_patterns(struct reader *r, const struct strings *strings)
 {
-	struct site *site = target;
-	bool negated = strcmp(key->name, "body_regex_not") == 0;
+	struct site *site = strings->target;
+	bool negated = strcmp(strings->key->name, "body_regex_not") == 0;
 	struct pattern *patterns = config_keep(
-	    r->config, (site->pattern_count + count) * sizeof(*patterns));
+	    r->config, (site->pattern_count + strings->count) * sizeof(*patterns));
 	size_t n = 0;
 
-	(void)line;
 	for (size_t i = 0; negated && i < site->pattern_count; i++)
 		if (!site->patterns[i].negated)
 			patterns[n++] = site->patterns[i];
-	for (size_t i = 0; i < count; i++)
-		patterns[n++] = (struct pattern){ items[i].value, negated,
-			{ r->file, items[i].line } };
+	for (size_t i = 0; i < strings->count; i++)
+		patterns[n++] = (struct pattern){ strings->items[i].value, negated,
+			strings->items[i].at };
 	for (size_t i = 0; !negated && i < site->pattern_count; i++)
 		if (site->patterns[i].negated)
 			patterns[n++] = site->patterns[i];
@@ -214,25 +200,13 @@ store_patterns(struct reader *r, const struct key *key, void *target, const stru
 }
 
 static void
-store_properties(struct reader *r, const struct key *key, void *target, const struct text *items,
-    size_t count, int line)
+store_properties(struct reader *r, const struct strings *strings)
 {
-	struct config *c = target;
-	struct property *properties = config_keep(c, count * sizeof(*properties));
+	struct config *c = r->config;
+	size_t size = strings->count * sizeof(*strings->items);
 
-	(void)key;
-	(void)line;
-	for (size_t i = 0; i < count; i++) {
-		size_t name = strcspn(items[i].value, " =");
-		const char *value = strchr(items[i].value, '=') + 1;
-		char *copy = config_keep(c, name + 1);
-
-		memcpy(copy, items[i].value, name);
-		properties[i] = (struct property){ copy, value + strspn(value, " "),
-			{ r->file, items[i].line } };
-	}
-	c->kafka_properties = properties;
-	c->kafka_property_count = count;
+	c->kafka_properties = memcpy(config_keep(c, size), strings->items, size);
+	c->kafka_property_count = strings->count;
 }
 
 void
@@ -320,7 +294,7 @@ static const struct key kafka_keys[] = {
 	    .required = true },
 	{ "properties_file", KEY_PATH, CONFIG(kafka_properties_file),
 	    LINE(config, kafka_properties_file_line), .min = 1 },
-	{ "properties", KEY_TEXTS, .wrong = wrong_property, .store = store_properties },
+	{ "properties", KEY_TEXTS, .store = store_properties },
 	{ 0 },
 };
 

@@ -8,14 +8,10 @@
 #include "config_internal.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_MAX (100 * 1024 * 1024)
 
@@ -132,64 +128,30 @@ scan_text(struct reader *r, char *text, const char *end)
 	return !s.hopeless;
 }
 
-/* Read `fd`, which may be none; -1 with the mistake noted. */
-static ssize_t
-read_all(struct reader *r, int fd, char **text)
-{
-	struct stat st;
-	size_t size = 0;
-	ssize_t n = 1;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		config_mistake(r, 1, "cannot read the file: %s", strerror(errno));
-		return -1;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		config_mistake(r, 1, "is not a file");
-		return -1;
-	}
-	if (st.st_size > FILE_MAX) {
-		config_mistake(r, 1, "the file is larger than 100 MiB");
-		return -1;
-	}
-	if ((st.st_mode & S_IWOTH) != 0)
-		config_mistake(r, 1, "everybody can write this file; do: chmod o-w %s", r->file);
-	*text = xcalloc(1, (size_t)st.st_size + 1);
-	while (n > 0 && size < (size_t)st.st_size) {
-		n = read(fd, *text + size, (size_t)st.st_size - size);
-		size += n > 0 ? (size_t)n : 0;
-	}
-	if (n < 0) {
-		config_mistake(r, 1, "cannot read the file: %s", strerror(errno));
-		return -1;
-	}
-	return (ssize_t)size;
-}
-
 char *
 config_read_text(struct reader *r)
 {
-	/* O_NONBLOCK: a FIFO must not hang us */
-	int fd = open(r->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	char *text = NULL;
-	ssize_t size = read_all(r, fd, &text);
+	const char *why;
+	size_t size;
+	mode_t mode;
+	char *text = util_read_file(r->file, FILE_MAX, &size, &mode, &why);
 	int line = 1;
 
-	if (fd >= 0)
-		close(fd);
-	if (size < 0) {
-		free(text);
+	if (text == NULL) {
+		config_mistake(r, 1, "cannot read the file: %s", why);
 		return NULL;
 	}
+	if ((mode & S_IWOTH) != 0)
+		config_mistake(r, 1, "everybody can write this file; do: chmod o-w %s", r->file);
 	if (strncmp(text, "\xef\xbb\xbf", 3) == 0) {
 		config_mistake(r, 1, "the file begins with a byte order mark; save it without");
 		memset(text, ' ', 3);
 	}
-	if (strlen(text) < (size_t)size) {
+	if (strlen(text) < size) {
 		for (char *c = text; *c != '\0'; c++)
 			line += *c == '\n';
 		config_mistake(r, line, "the file contains a NUL byte");
-		for (ssize_t i = 0; i < size; i++)
+		for (size_t i = 0; i < size; i++)
 			text[i] = text[i] != '\0' ? text[i] : ' ';
 	}
 	if (scan_text(r, text, text + size))

@@ -157,7 +157,6 @@ struct gathering {
 	rd_kafka_conf_t *conf;
 	struct mistakes *mistakes;
 	bool scram;
-	bool has_servers;
 };
 
 static void
@@ -169,8 +168,6 @@ set_property(void *arg, struct origin at, const char *name, const char *value)
 	if (rd_kafka_conf_set(g->conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
 		mistakes_add(g->mistakes, at, "%s: %.*s", name, (int)strcspn(why, "\n"),
 		    property_is_secret(name) ? "librdkafka does not take the value" : why);
-	if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0)
-		g->has_servers = value[0] != '\0';
 	if (strncmp(name, "sasl.mechanism", 14) == 0)
 		g->scram = strncmp(value, "SCRAM", 5) == 0;
 }
@@ -265,9 +262,7 @@ make_conf(const struct config *config, struct mistakes *mistakes)
 		rd_kafka_conf_set(g.conf, defaults[i][0], defaults[i][1], why, sizeof(why));
 	rd_kafka_conf_set(g.conf, "client.id", client_id, why, sizeof(why));
 	free(client_id);
-	if (properties_read(config, mistakes, set_property, &g) && !g.has_servers)
-		mistakes_add(mistakes, (struct origin){ config->file, config->kafka_line },
-		    "kafka: no broker: set bootstrap.servers in properties_file or properties");
+	properties_read(config, mistakes, set_property, &g);
 	if (g.scram && rd_kafka_version() < SCRAM_FIXED)
 		log_warning(
 		    "kafka: librdkafka %s cannot log in by SCRAM to Kafka 4 or later (2.6.1 can): "
@@ -463,12 +458,6 @@ resolve_nothing(const char *node, const char *service, const struct addrinfo *wa
 	return node != NULL ? EAI_FAIL : 0; /* no node: `*result` is to be freed */
 }
 
-static void
-ignore_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-	(void)rk, (void)level, (void)facility, (void)text;
-}
-
 void
 kafka_check(const struct config *config, struct mistakes *mistakes)
 {
@@ -480,7 +469,7 @@ kafka_check(const struct config *config, struct mistakes *mistakes)
 	/* only librdkafka itself can say whether keys, certificates and options go together; it must
 	 * not try to connect meanwhile */
 	rd_kafka_conf_set_resolve_cb(conf, resolve_nothing);
-	rd_kafka_conf_set_log_cb(conf, ignore_log);
+	rd_kafka_conf_set_log_cb(conf, NULL);
 	rk = new_producer(conf, (struct origin){ config->file, config->kafka_line }, mistakes);
 	if (rk != NULL)
 		rd_kafka_destroy(rk);

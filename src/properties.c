@@ -22,6 +22,7 @@ struct gathering {
 	struct mistakes *mistakes;
 	void (*set)(void *arg, struct origin at, const char *name, const char *value);
 	void *arg;
+	bool has_servers;
 };
 
 static bool
@@ -30,22 +31,6 @@ ends_with(const char *s, const char *end)
 	size_t n = strlen(s), m = strlen(end);
 
 	return n >= m && strcmp(s + n - m, end) == 0;
-}
-
-/* "all" in "broker,all" */
-static bool
-has_word(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *c = list; *c != '\0'; c += *c != '\0') {
-		size_t length = strcspn(c, ", ");
-
-		if (length == n && strncasecmp(c, word, n) == 0)
-			return true;
-		c += length;
-	}
-	return false;
 }
 
 /* What would break a promise: lost records, foreign code, an unchecked broker. NULL: fine. */
@@ -69,7 +54,7 @@ why_refused(const char *name, const char *value)
 	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++)
 		if (strcmp(name, refused[i].name) == 0)
 			return refused[i].why;
-	if (strcmp(name, "debug") == 0 && has_word(value, "all"))
+	if (strcmp(name, "debug") == 0 && strcasestr(value, "all") != NULL)
 		return "\"all\" writes secrets to the log; name single contexts";
 	if (strcmp(name, "enable.ssl.certificate.verification") == 0 &&
 	    strcasecmp(value, "true") != 0)
@@ -112,26 +97,6 @@ check_file(struct gathering *g, struct origin at, const char *name, const char *
 	close(fd);
 }
 
-/* `dir`: what relative file names are relative to, with its slash; "" for none. */
-static void
-set_property(
-    struct gathering *g, struct origin at, const char *dir, const char *name, const char *value)
-{
-	const char *refusal = why_refused(name, value);
-	char *path = NULL;
-
-	if (refusal != NULL) {
-		mistakes_add(g->mistakes, at, "%s: %s", name, refusal);
-		return;
-	}
-	if (ends_with(name, ".location") && value[0] != '\0') {
-		path = value[0] == '/' ? xstrdup(value) : xasprintf("%s%s", dir, value);
-		check_file(g, at, name, path);
-	}
-	g->set(g->arg, at, name, path != NULL ? path : value);
-	free(path);
-}
-
 static char *
 trim(char *s)
 {
@@ -144,107 +109,104 @@ trim(char *s)
 	return s;
 }
 
-/* The directory of `path` with its slash, or "". */
+/* Cut "name = value" in two. Returns the value, or NULL with the mistake noted. */
 static char *
-directory_of(const char *path)
+cut(struct gathering *g, struct origin at, char *line)
 {
-	const char *slash = strrchr(path, '/');
+	char *equals = strchr(line, '=');
 
-	return slash != NULL ? xasprintf("%.*s", (int)(slash - path + 1), path) : xstrdup("");
+	if (equals == NULL || equals == line) {
+		mistakes_add(g->mistakes, at, "a property must look like name=value");
+		return NULL;
+	}
+	*equals = '\0';
+	trim(line);
+	return trim(equals + 1);
 }
 
-/* The text, to be freed, or NULL with the reason. */
-static char *
-read_file(const char *path, struct stat *st, const char **why)
+/* `dir`: what relative file names are relative to, with its slash; "" for none. */
+static void
+set_property(
+    struct gathering *g, struct origin at, const char *dir, const char *name, const char *value)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	char *text = NULL;
-	ssize_t n = -1;
+	const char *refusal = why_refused(name, value);
+	char *path = NULL;
 
-	*why = NULL;
-	if (fd >= 0 && fstat(fd, st) == 0) {
-		if (!S_ISREG(st->st_mode))
-			*why = "it is not a file";
-		else if (st->st_size > FILE_MAX)
-			*why = "it is larger than 1 MiB";
-		else {
-			text = xcalloc(1, (size_t)st->st_size + 1);
-			n = read(fd, text, (size_t)st->st_size);
-		}
+	if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0)
+		g->has_servers = value[0] != '\0';
+	if (ends_with(name, ".location") && value[0] != '\0') {
+		path = xasprintf("%s%s", value[0] == '/' ? "" : dir, value);
+		check_file(g, at, name, path);
 	}
-	if (*why == NULL && n < 0)
-		*why = strerror(errno);
-	else if (*why == NULL && strlen(text) < (size_t)n)
-		*why = "it contains a NUL byte";
-	if (fd >= 0)
-		close(fd);
-	if (*why == NULL)
-		return text;
-	free(text);
-	return NULL;
+	if (refusal != NULL)
+		mistakes_add(g->mistakes, at, "%s: %s", name, refusal);
+	else
+		g->set(g->arg, at, name, path != NULL ? path : value);
+	free(path);
 }
 
 /* name=value lines, as `kcat -F` reads them. */
-static bool
+static void
 read_properties_file(struct gathering *g, const struct config *config)
 {
 	const char *path = config->kafka_properties_file, *why;
-	struct origin at = { path, 0 };
-	struct stat st = { 0 };
-	char *text = read_file(path, &st, &why), *dir = directory_of(path);
-	char *next = text;
-	bool open_to_all = (st.st_mode & S_IROTH) != 0, read = text != NULL;
+	struct origin at = { path, 1 };
+	char *dir = util_directory_of(path), *value;
+	size_t size;
+	mode_t mode;
+	char *text = util_read_file(path, FILE_MAX, &size, &mode, &why), *next = text;
+	bool open_to_all = (mode & S_IROTH) != 0;
 
-	if (!read)
+	if (text == NULL || strlen(text) < size) {
 		mistakes_add(g->mistakes,
 		    (struct origin){ config->file, config->kafka_properties_file_line },
-		    "properties_file: cannot read \"%s\": %s", path, why);
-	else if ((st.st_mode & S_IWOTH) != 0)
-		mistakes_add(g->mistakes, (struct origin){ path, 1 },
-		    "everybody can write this file; do: chmod o-w %s", path);
-	while (next != NULL) {
-		char *line = strsep(&next, "\n"), *equals;
+		    "properties_file: cannot read \"%s\": %s", path,
+		    text == NULL ? why : "it contains a NUL byte");
+		g->has_servers = true; /* who knows */
+	}
+	if ((mode & S_IWOTH) != 0)
+		mistakes_add(
+		    g->mistakes, at, "everybody can write this file; do: chmod o-w %s", path);
+	for (; next != NULL; at.line++) {
+		char *line = trim(strsep(&next, "\n"));
 
-		at.line++;
-		line = trim(line);
-		if (line[0] == '\0' || line[0] == '#')
+		if (line[0] == '\0' || line[0] == '#' || (value = cut(g, at, line)) == NULL)
 			continue;
-		equals = strchr(line, '=');
-		if (equals == NULL || equals == line) {
-			mistakes_add(g->mistakes, at, "must look like name=value");
-			continue;
-		}
-		*equals = '\0';
-		line = trim(line);
 		if (open_to_all && (property_is_secret(line) || strncmp(line, "sasl.", 5) == 0)) {
 			mistakes_add(g->mistakes, at,
 			    "%s: everybody can read this file; do: chmod o-rwx %s", line, path);
 			open_to_all = false; /* once is enough */
 		}
-		set_property(g, at, dir, line, trim(equals + 1));
+		set_property(g, at, dir, line, value);
 	}
 	free(dir);
 	free(text);
-	return read;
 }
 
-bool
+void
 properties_read(const struct config *config, struct mistakes *mistakes,
     void (*set)(void *arg, struct origin at, const char *name, const char *value), void *arg)
 {
-	struct gathering g = { mistakes, set, arg };
-	char *dir = directory_of(config->file);
-	bool read = config->kafka_properties_file == NULL || read_properties_file(&g, config);
+	struct gathering g = { mistakes, set, arg, false };
+	char *dir = util_directory_of(config->file);
 
+	if (config->kafka_properties_file != NULL)
+		read_properties_file(&g, config);
 	for (size_t i = 0; i < config->kafka_property_count; i++) {
-		const struct property *p = &config->kafka_properties[i];
+		struct origin at = config->kafka_properties[i].at;
+		char *line = xstrdup(config->kafka_properties[i].value), *value;
 
-		if (property_is_secret(p->name))
-			mistakes_add(mistakes, p->at,
-			    "%s: is a secret; put it into properties_file", p->name);
+		if ((value = cut(&g, at, line)) == NULL)
+			; /* told */
+		else if (property_is_secret(line))
+			mistakes_add(
+			    mistakes, at, "%s: is a secret; put it into properties_file", line);
 		else
-			set_property(&g, p->at, dir, p->name, p->value);
+			set_property(&g, at, dir, line, value);
+		free(line);
 	}
 	free(dir);
-	return read;
+	if (!g.has_servers)
+		mistakes_add(mistakes, (struct origin){ config->file, config->kafka_line },
+		    "kafka: no broker: set bootstrap.servers in properties_file or properties");
 }

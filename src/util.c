@@ -8,10 +8,12 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -231,6 +233,46 @@ util_clean_text(char *out, size_t size, const char *in, size_t in_size)
 	}
 	out[used] = '\0';
 	return used;
+}
+
+char *
+util_read_file(const char *path, size_t max, size_t *size, mode_t *mode, const char **why)
+{
+	/* O_NONBLOCK: a FIFO must not hang us */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char *text = NULL;
+	struct stat st = { 0 };
+	ssize_t n = -1;
+
+	*why = NULL;
+	*size = 0;
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			*why = "it is not a file";
+		else if ((size_t)st.st_size > max)
+			*why = "it is too large";
+		else
+			text = xcalloc(1, (size_t)st.st_size + 1);
+	}
+	while (text != NULL && (n = read(fd, text + *size, (size_t)st.st_size - *size)) > 0)
+		*size += (size_t)n;
+	if (*why == NULL && n < 0) {
+		*why = strerror(errno);
+		free(text);
+		text = NULL;
+	}
+	if (fd >= 0)
+		close(fd);
+	*mode = st.st_mode;
+	return text;
+}
+
+char *
+util_directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? xasprintf("%.*s", (int)(slash - path + 1), path) : xstrdup("");
 }
 
 void

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,66 +21,24 @@
 /* How long -T waits for Kafka: TLS and SASL to a distant broker take a second or two. */
 #define FIND_TOPIC_MS 10000
 
-static int
-compare_patterns(const void *a, const void *b)
-{
-	const struct pattern *const *x = a, *const *y = b;
-	int order = strcmp((*x)->text, (*y)->text);
-
-	if (order == 0)
-		order = strcmp((*x)->at.file, (*y)->at.file);
-	return order != 0 ? order : (*x)->at.line - (*y)->at.line;
-}
-
-/* Each text once, and each place once: sites share what they inherit. */
 static void
-check_patterns(const struct pattern **patterns, size_t count, struct mistakes *mistakes)
+check_site(const struct site *site, const struct site *defaults, struct mistakes *mistakes)
 {
-	const struct pattern *last = NULL;
 	char reason[256];
-	bool bad = false;
 
-	qsort(patterns, count, sizeof(*patterns), compare_patterns);
-	for (size_t i = 0; i < count; i++) {
-		const struct pattern *p = patterns[i];
+	if (site->url != NULL && probe_check_url(site->url, reason, sizeof(reason)) < 0)
+		mistakes_add(
+		    mistakes, (struct origin){ site->file, site->url_line }, "url: %s", reason);
+	for (size_t i = 0; i < site->pattern_count; i++) {
+		const struct pattern *p = &site->patterns[i];
+		bool inherited = false;
 
-		if (last == NULL || strcmp(p->text, last->text) != 0)
-			bad = match_check(p->text, reason, sizeof(reason)) < 0;
-		else if (compare_patterns(&p, &last) == 0)
-			continue;
-		last = p;
-		if (bad)
+		for (size_t k = 0; site != defaults && k < defaults->pattern_count; k++)
+			inherited |= p->text == defaults->patterns[k].text;
+		if (!inherited && match_check(p->text, reason, sizeof(reason)) < 0)
 			mistakes_add(mistakes, p->at, "%s: %s",
 			    p->negated ? "body_regex_not" : "body_regex", reason);
 	}
-}
-
-static void
-check_sites(const struct config *config, struct mistakes *mistakes)
-{
-	size_t sites = config->site_count + config->disabled_count;
-	size_t count = config->defaults.pattern_count;
-	const struct pattern **patterns;
-	char reason[256];
-
-	for (size_t i = 0; i < sites; i++) {
-		const struct site *site = &config->sites[i];
-
-		count += site->pattern_count;
-		if (site->url != NULL && probe_check_url(site->url, reason, sizeof(reason)) < 0)
-			mistakes_add(mistakes, (struct origin){ site->file, site->url_line },
-			    "url: %s", reason);
-	}
-	patterns = xcalloc(count, sizeof(*patterns));
-	count = 0;
-	for (size_t i = 0; i <= sites; i++) {
-		const struct site *site = i < sites ? &config->sites[i] : &config->defaults;
-
-		for (size_t k = 0; k < site->pattern_count; k++)
-			patterns[count++] = &site->patterns[k];
-	}
-	check_patterns(patterns, count, mistakes);
-	free((void *)patterns);
 }
 
 static int
@@ -91,7 +48,9 @@ check_all(const struct config *config, bool network, int fd)
 	char reason[512];
 	int code = EXIT_FINE;
 
-	check_sites(config, &mistakes);
+	check_site(&config->defaults, &config->defaults, &mistakes);
+	for (size_t i = 0; i < config->site_count + config->disabled_count; i++)
+		check_site(&config->sites[i], &config->defaults, &mistakes);
 	if (config->has_kafka)
 		kafka_check(config, &mistakes);
 	for (size_t i = 0; i < config->mistakes.count; i++)

@@ -174,14 +174,14 @@ START_TEST(mistakes_are_told_in_one_go)
 			 "  { name = \"c\"; url = \"http://u:p@c/\"; timeout = 99; },\n"
 			 "  { name = \"d\"; url = \"http://d/\"; interval = 4294967306; }\n"
 			 ");\n"
-			 "kafka = { properties = [ \"linger.ms\" ]; };\n",
+			 "kafka = { properties = [ 5 ]; };\n",
 	    &said));
 	assert_said(said,
 	    "w.conf:9: interval: integers have at most 9 digits\n"
 	    "w.conf:1: unknown key \"intervall\"\n"
 	    "w.conf:2: level: must be \"error\", \"warning\", \"notice\", \"info\" or \"debug\"\n"
 	    "w.conf:4: max_mb: must be 1 to 1000000\n"
-	    "w.conf:11: properties: must look like \"name=value\"\n"
+	    "w.conf:11: properties: must be a string in quotes, or a list of strings\n"
 	    "w.conf:11: topic: is missing\n"
 	    "w.conf:6: name: is missing\n"
 	    "w.conf:7: name: must be 1 to 64 of letters, digits, '.', '_' and '-'\n"
@@ -489,17 +489,17 @@ START_TEST(files_that_are_none)
 	    said, "/nonexistent/w.conf:1: cannot read the file: No such file or directory\n");
 	free(said);
 	config_free(load_file(dir, &said));
-	ck_assert_ptr_nonnull(strstr(said, "1: is not a file\n"));
+	ck_assert_ptr_nonnull(strstr(said, ": it is not a file\n"));
 	free(said);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
 	config_free(load_file(path, &said));
-	assert_said(said, "w.conf:1: is not a file\n");
+	assert_said(said, "w.conf:1: cannot read the file: it is not a file\n");
 	free(said);
 	unlink(path);
 	write_file("w.conf", SITE, strlen(SITE));
 	ck_assert_int_eq(truncate(path, 101 << 20), 0);
 	config_free(load_file(path, &said));
-	assert_said(said, "w.conf:1: the file is larger than 100 MiB\n");
+	assert_said(said, "w.conf:1: cannot read the file: it is too large\n");
 	free(said);
 }
 END_TEST
