@@ -185,6 +185,7 @@ handle_done(struct supervisor *s, struct worker *worker, const struct wire_done 
 			return;
 		}
 		quarantine_survived(&w->quarantine);
+		pool_note_duration(&s->pool, done->elapsed_us);
 		watch_finished(s, w, done);
 		release_worker(s, worker, now);
 	}
