@@ -29,6 +29,9 @@
 #define STOP_KILL_US   (7 * US_PER_S)
 #define STOP_MAX_US    (60 * US_PER_S)
 
+/* Signals wait so long at most. */
+#define SIGNALS_US (10 * US_PER_MS)
+
 /* What the supervisor holds beside its checkers, and what a child needs: libraries open files. */
 #define DESCRIPTORS_BESIDES 32
 
@@ -234,6 +237,7 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 	static struct pollfd *polls;
 	static struct worker **speakers; /* of polls[FIRST_SPEAKER] and later */
 	static int room;
+	static int64_t signals_us;
 	enum {
 		PUBLISHER,
 		VALIDATION,
@@ -272,10 +276,13 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 		fatal(EXIT_OS, "the limit of descriptors was lowered below their number");
 	if (ready <= 0)
 		return;
-	/* ppoll() delivers no signal when a descriptor is ready: under load none would ever come */
-	sigprocmask(SIG_SETMASK, open_mask, &blocked);
-	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	now = util_mono_us();
+	/* ppoll() delivers no signal when a descriptor is ready: under load none would ever come */
+	if (now > signals_us + SIGNALS_US) {
+		signals_us = now;
+		sigprocmask(SIG_SETMASK, open_mask, &blocked);
+		sigprocmask(SIG_SETMASK, &blocked, NULL);
+	}
 	if (polls[PUBLISHER].revents != 0)
 		read_publisher(s);
 	if (polls[VALIDATION].revents != 0)
