@@ -567,6 +567,22 @@ redirect_refused(const struct probe *p, CURLcode code)
 		   redirect_count(p) > p->result->redirects);
 }
 
+static void
+fail_redirect(struct probe *p, CURLcode code)
+{
+	const char *to = "", *why = reason(p, code);
+	const char *prefix = "";
+
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &to);
+	if (p->private_ip[0] != '\0') {
+		prefix = "to the private address ";
+		why = p->private_ip;
+	} else if (p->used_tls && strncasecmp(to, "http:", 5) == 0) {
+		why = "from https to http";
+	}
+	result_fail(p->result, ERROR_REDIRECT_REFUSED, "redirect refused: %s%s", prefix, why);
+}
+
 /* Why there is no complete response. */
 static void
 judge_failure(struct probe *p, CURLcode code)
@@ -712,9 +728,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 		result->body_truncated = p->body_cut ? TRISTATE_TRUE : TRISTATE_FALSE;
 	}
 	if (redirect_refused(p, code)) {
-		result_fail(result, ERROR_REDIRECT_REFUSED, "redirect refused: %s%s",
-		    p->private_ip[0] != '\0' ? "private address " : "",
-		    p->private_ip[0] != '\0' ? p->private_ip : reason(p, code));
+		fail_redirect(p, code);
 	} else {
 		note_url(p); /* that of the last redirect, even if nobody could be asked there */
 		if (code == CURLE_OK && result->http_status != RESULT_NONE)

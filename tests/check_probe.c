@@ -330,7 +330,7 @@ START_TEST(redirects_from_outside_do_not_lead_inside)
 
 	ck_assert_int_eq(
 	    check_at(PUBLIC_IP, "to/http://127.0.0.1:%d/body/1", port), ERROR_REDIRECT_REFUSED);
-	ck_assert_str_eq(r.error_message, "redirect refused: private address 127.0.0.1");
+	ck_assert_str_eq(r.error_message, "redirect refused: to the private address 127.0.0.1");
 	ck_assert_int_eq(r.http_status, 302);
 	ck_assert_int_eq(r.redirects, 0);
 	ck_assert_str_eq(r.final_url, "");

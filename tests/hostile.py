@@ -122,6 +122,13 @@ def byte_by_byte(data, pause):
     return answer
 
 
+def later(seconds, data):
+    def answer(client):
+        client.server.over.wait(seconds)
+        client.send(data)
+    return answer
+
+
 def echo_request(client):
     client.send(response(client.request))
 
@@ -257,6 +264,13 @@ case("tls-no-close-notify", response(b"all or half?", length=None), up(body_byte
 case("tls-empty-reply", b"", down("protocol", tls_version="TLSv1.3", cert_expires_at=KNOWN),
      url="{https}/tls-empty-reply", verify_tls=False)
 
+case("h2-garbage", lambda client: (client.sock.recv(65536), client.send(b"\xff" * 999)),
+     down("protocol", **nothing_came()), url="https://{port}/", verify_tls=False)
+case("h2-closed", lambda client: client.sock.recv(65536), down("protocol", **nothing_came()),
+     url="https://{port}/", verify_tls=False)
+case("h2-silence", Client.hold, down("timeout", "waiting", **nothing_came()),
+     url="https://{port}/", verify_tls=False, timeout=SHORT_S)
+
 # Status lines and headers.
 case("ok", response(b"ok"), up(http_version="1.1", body_bytes=2, body_truncated=False,
                                body_regex_matched=None, redirects=0, redirect_ms=0,
@@ -281,6 +295,8 @@ case("status-304", response(b"", status="304 Not Modified", length=None),
      judged("http_status", code=304, body_bytes=0))
 case("status-416", response(b"x", status="416 X"), judged("http_status", code=416))
 case("head-with-body", response(b"surprise"), up(body_bytes=0, method="HEAD"), method="HEAD")
+case("location-but-201", response(b"", "Location: /elsewhere", status="201 Created"),
+     up(201, redirects=0))
 case("interim", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 3 + response(b"ok"), up())
 case("interim-then-close", b"HTTP/1.1 100 Continue\r\n\r\n", down("protocol", **nothing_came()))
 case("interim-flood", for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 400),
@@ -312,6 +328,8 @@ case("length-huge", then_hold(response(b"x", length=10 ** 30)),
      down("timeout", "receiving", code=200), timeout=SHORT_S)
 case("length-twice", response(b"ok", "Content-Length: 2"), up(body_bytes=2))
 case("chunked", chunked(b"a", b"bc"), up(body_bytes=3))
+case("chunked-and-length", chunked(b"abc").replace(b"\r\n", b"\r\nContent-Length: 1\r\n", 1),
+     up(body_bytes=3))
 case("chunk-trailers", chunked(b"abc", end=b"0\r\nX: y\r\n\r\n"), up(body_bytes=3))
 case("chunk-size-garbage", chunked(end=b"xyz\r\nabc\r\n"), down("protocol", code=200))
 case("chunk-size-huge", chunked(end=b"f" * 30 + b"\r\nabc"), down("protocol", code=200))
@@ -329,6 +347,8 @@ case("gzip-garbage-behind", encoded("gzip", gzip.compress(b"ok") + b"garbage"),
      down("protocol", code=200))
 case("gzip-bad-checksum", encoded("gzip", gzip.compress(b"ok")[:-8] + bytes(8)),
      down("protocol", "check", code=200))
+# libcurl does not notice that it ends too early, as long as its length is as announced
+case("gzip-cut", encoded("gzip", gzip.compress(b"all is well")[:-9]), up(body_bytes=KNOWN))
 case("gzip-corrupt", encoded("gzip", gzip.compress(b"x" * 999)[:15] + b"\xff" * 99),
      down("protocol", code=200))
 for name, bomb in (("gzip", gzip_bomb()), ("br", BROTLI_BOMB), ("zstd", zstd_bomb()),
@@ -415,6 +435,9 @@ case("redirect-to-error", redirect("/status-500"),
 case("redirect-to-silence", redirect("/silence"),
      down("timeout", "waiting", code=302, redirects=1, final_url=re.compile("/silence$")),
      timeout=SHORT_S)
+case("redirect-slow", later(0.3, redirect("/redirect-slow")),
+     down("timeout", code=302, redirects=at_least(1), redirect_ms=at_least(300)),
+     timeout=3.0, follow_redirects=20)
 case("redirect-to-refused", redirect("http://127.0.0.1:{refused_port}/"),
      down("connect", code=302, redirects=1, final_url=re.compile(":[0-9]+/$")))
 case("redirect-to-port-0", redirect("http://127.0.0.1:0/"), down("connect", code=302))
@@ -431,16 +454,18 @@ case("redirect-loop", redirect("/redirect-loop"),
 case("redirects-3-of-2", redirect("/redirect-two"),
      down("too_many_redirects", "2", code=302, redirects=2), follow_redirects=2)
 case("redirects-3-of-3", redirect("/redirect-two"), up(redirects=3), follow_redirects=3)
-for name, target in (("file", "file:///etc/passwd"), ("ftp", "ftp://127.0.0.1/x"),
-                     ("gopher", "gopher://127.0.0.1/x"), ("scheme", "nonsense:x"),
-                     ("javascript", "javascript:alert(1)"), ("garbage", "http://[::1/%zz"),
-                     ("port", "http://127.0.0.1:99999/")):
+for name, target, says in (
+        ("file", "file:///etc/passwd", "file"), ("ftp", "ftp://127.0.0.1/x", "ftp"),
+        ("gopher", "gopher://127.0.0.1/x", "gopher"), ("scheme", "nonsense:x", "scheme"),
+        ("javascript", "javascript:alert(1)", "scheme"), ("garbage", "http://[::1/%zz", "IPv6"),
+        ("port", "http://127.0.0.1:99999/", "[Pp]ort")):
     case("redirect-to-" + name, redirect(target),
-         down("redirect_refused", code=302, redirects=0, final_url=None))
+         down("redirect_refused", says, code=302, redirects=0, final_url=None))
 case("redirect-then-file", redirect("/redirect-to-file"),
      down("redirect_refused", code=302, redirects=1, final_url=re.compile("/redirect-to-file$")))
 case("redirect-from-tls", redirect("{http}/ok"),
-     down("redirect_refused", code=302, redirects=0, tls_version="TLSv1.3"),
+     down("redirect_refused", "from https to http", code=302, redirects=0,
+          tls_version="TLSv1.3", redirect_ms=0),
      url="{https}/redirect-from-tls", verify_tls=False)
 case("redirect-to-tls-and-back", redirect("{https}/redirect-from-tls"),
      down("redirect_refused", code=302, redirects=1), verify_tls=False)
@@ -485,9 +510,10 @@ class Server:
         self.names["https"] = f"https://127.0.0.1:{self.names['tls_port']}"
         for c in CASES:
             if "{port}" in c.site["url"]:
-                # with a handshake by ssl, if the answer is that of a web server
-                context = (self._context(c.name) if c.name.startswith("tls") and
-                           isinstance(c.answer, bytes) else None)
+                # with a handshake by ssl, if the trouble comes after it
+                after = c.name.startswith("h2") or isinstance(c.answer, bytes)
+                context = (self._context(c.name) if c.site["url"].startswith("https") and
+                           after else None)
                 c.port = self._listen(lambda client, case=c: self._answer(case, client), context)
 
     def _file(self, name):
@@ -521,6 +547,8 @@ class Server:
                          "DNS:elsewhere.example" if name == "tls-wrong-host" else "IP:127.0.0.1",
                          days=-1 if "expired" in name else 30)
         context.load_cert_chain(*pair)
+        if name.startswith("h2"):
+            context.set_alpn_protocols(["h2"])
         if name == "tls-1.0":
             context.set_ciphers("ALL:@SECLEVEL=0")
             context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
