@@ -19,6 +19,7 @@ import struct
 import sys
 import tempfile
 import threading
+import warnings
 import zlib
 
 from harness import certs, context, daemon
@@ -551,7 +552,9 @@ class Server:
             context.set_alpn_protocols(["h2"])
         if name == "tls-1.0":
             context.set_ciphers("ALL:@SECLEVEL=0")
-            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it is bad, and that is the point
+                context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
         elif name.endswith("-1.2") or name == "tls-1.2":
             context.maximum_version = ssl.TLSVersion.TLSv1_2
         if name.startswith("tls-client-certificate"):
