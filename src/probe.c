@@ -35,8 +35,9 @@
 /* Resolver threads left behind by timeouts, after which the process is worn: each holds a stack. */
 #define LEAKED_THREADS_MAX 32
 
-/* A body buffer above this is given back after the check. */
-#define BODY_KEEP (1024 * 1024)
+/* A body buffer begins with this, and above that it is given back after the check. */
+#define BODY_FIRST (16 * 1024)
+#define BODY_KEEP  (1024 * 1024)
 
 #define CA_CACHE_SECONDS 3600L
 
@@ -162,22 +163,11 @@ redirect_count(const struct probe *p)
 static bool
 host_is_literal(const char *url)
 {
-	const char *host = strstr(url, "://");
-	unsigned char address[16];
-	char name[INET6_ADDRSTRLEN + 1];
-	size_t n;
+	char host[INET6_ADDRSTRLEN];
+	struct in_addr v4;
 
-	if (host == NULL)
-		return false;
-	host += 3;
-	if (*host == '[')
-		return true;
-	n = strcspn(host, ":/?#");
-	if (n >= sizeof(name))
-		return false;
-	memcpy(name, host, n);
-	name[n] = '\0';
-	return inet_pton(AF_INET, name, address) == 1;
+	return sscanf(url, "%*[^:]://%45[^:/?#]", host) == 1 &&
+	       (host[0] == '[' || inet_pton(AF_INET, host, &v4) == 1);
 }
 
 /* Called for addresses too, which take no time. */
@@ -379,11 +369,8 @@ on_body(char *data, size_t one, size_t size, void *arg)
 
 	(void)one;
 	if (p->site->pattern_count > 0 && take > 0) {
-		if (p->body_size + take > p->body_room) {
-			size_t want = 2 * p->body_room > p->body_size + take ? 2 * p->body_room
-									     : p->body_size + take;
-
-			p->body_room = want < p->site->body_limit ? want : p->site->body_limit;
+		while (p->body_size + take > p->body_room) {
+			p->body_room = p->body_room > 0 ? 2 * p->body_room : BODY_FIRST;
 			p->body = xreallocarray(p->body, p->body_room, 1);
 		}
 		memcpy(p->body + p->body_size, data, take);
@@ -400,18 +387,19 @@ on_body(char *data, size_t one, size_t size, void *arg)
 static void
 set_method(CURL *curl, const struct site *site)
 {
+	const char *body = site->body != NULL ? site->body : "";
+	bool posts = site->body != NULL || strcmp(site->method, "POST") == 0;
+
 	if (strcmp(site->method, "HEAD") == 0) {
 		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
 		return;
 	}
-	if (site->body != NULL || strcmp(site->method, "POST") == 0) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
-		    (curl_off_t)(site->body != NULL ? strlen(site->body) : 0));
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, site->body != NULL ? site->body : "");
+	if (posts) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
 	}
-	if (strcmp(site->method, "GET") != 0 || site->body != NULL)
-		if (strcmp(site->method, "POST") != 0)
-			curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, site->method);
+	if (strcmp(site->method, posts ? "POST" : "GET") != 0)
+		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, site->method);
 }
 
 static struct curl_slist *
