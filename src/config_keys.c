@@ -49,7 +49,7 @@ wrong_url(const char *value)
 		return "has no host name";
 	/* libcurl takes port 0 */
 	port = memrchr(host, ':', (size_t)(end - host));
-	if (port != NULL && port + 1 + strspn(port + 1, "0") == end)
+	if (port != NULL && port[1] == '0' && port + 1 + strspn(port + 1, "0") == end)
 		return "the port must be 1 to 65535";
 	return NULL;
 }
