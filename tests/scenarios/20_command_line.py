@@ -59,6 +59,20 @@ def test_config_test(t):
     if context.ROOT:
         nobody = t.daemon(simple(t, user="no-such-user-here"), t.path("user.conf")).file
         expect(t.webmond("-t", "-c", nobody), CONFIG, "no-such-user-here.*useradd")
+        # it does not hide what else is wrong
+        nobody = t.write("user.conf", 'user = "no-such-user-here";\ncolour = 1;\nsites = '
+                         '( { name = "a"; url = "http://x/"; body_regex = "("; } );\n')
+        done = expect(t.webmond("-t", "-c", nobody), CONFIG, r"user\.conf:1: user: .*useradd")
+        for words in (r"user\.conf:2: .*colour", r"user\.conf:3: body_regex: "):
+            require(re.search(words, done.stderr), f"no {words} in {done.stderr!r}")
+
+
+def test_link_to_the_configuration(t):
+    """A daemon stands in "/", but knows its file by the name it was given."""
+    t.write("elsewhere/real.conf", "colour = 1;\n")
+    os.symlink("elsewhere/real.conf", t.path("link.conf"))
+    expect(t.webmond("-c", "link.conf", cwd=t.directory), CONFIG,
+           rf"^{re.escape(t.directory)}/link\.conf:1: .*colour")
 
 
 @needs("kafka")
