@@ -111,7 +111,7 @@ enum wire_order {
 	WIRE_NO_FLUSH,      /* second TERM: commit, but do not wait for Kafka */
 };
 
-/* Publisher to supervisor, now and then; information only, losing it loses nothing. */
+/* Publisher to supervisor, each second: a sign of life; losing one loses nothing. */
 struct wire_report {
 	bool ready;         /* the spool is open */
 	bool delivering;    /* Kafka takes records */

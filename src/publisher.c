@@ -86,7 +86,7 @@ struct publisher {
 	bool handing_over, no_flush;
 	bool stdout_closed;
 	uint64_t bad_bytes;
-	struct wire_report report;
+	uint64_t delivered;
 	int64_t next_report_us, next_shrink_us;
 	int exit_code; /* -1: go on */
 };
@@ -148,7 +148,7 @@ on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
 		p->backoff_us = 0;
 		p->probing = false;
 		p->delivered_us = util_mono_us();
-		p->report.delivered++;
+		p->delivered++;
 		return;
 	case KAFKA_REFUSED:
 		settle(p, row, ROW_REFUSED);
@@ -161,6 +161,7 @@ on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
 			    "of the spool",
 			    why);
 			settle(p, row, ROW_BURIED);
+			p->rewind = true; /* what takes its place is to be sent */
 			return;
 		}
 		settle(p, row, ROW_UNFIT);
@@ -495,16 +496,13 @@ tell_supervisor(struct publisher *p, int64_t now)
 		.delivering = p->start->output != PUBLISH_TO_KAFKA ||
 			      (p->kafka != NULL && kafka_is_delivering(p->kafka)),
 		.queued = spool_count(p->spool),
-		.delivered = p->report.delivered,
+		.delivered = p->delivered,
 		.dead = spool_buried(p->spool) };
 
 	if (p->orphaned_us != 0 || now < p->next_report_us)
 		return;
+	/* also when there is nothing new: the supervisor sees that we are alive */
 	p->next_report_us = now + REPORT_US;
-	if (report.ready == p->report.ready && report.delivering == p->report.delivering &&
-	    report.queued == p->report.queued && report.dead == p->report.dead)
-		return;
-	p->report = report;
 	if (send(p->start->control_fd, &report, sizeof(report), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("the supervisor does not listen: %s", strerror(errno));
 }
