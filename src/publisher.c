@@ -43,7 +43,7 @@
 #define SHRINK_US       (5 * US_PER_S) /* how often free pages are looked for */
 
 /* A row without a verdict for so long, while others get theirs, is stuck in librdkafka. */
-#define STUCK_US (20 * US_PER_S)
+#define STUCK_US (120 * US_PER_S)
 
 /* Records sent and not confirmed; what a crash may repeat. Small spools have a smaller one. */
 #define WINDOW_MAX 8192
@@ -77,6 +77,7 @@ struct publisher {
 	bool probing;           /* after a refusal: one at a time until one is taken */
 	bool rewind;            /* send again from the lowest row, once nothing flies */
 	char why_unfit[128];
+	bool more_to_send;                 /* the last look ended only because it was long enough */
 	int64_t not_before_us, backoff_us; /* of sending */
 	int64_t delivered_us;              /* the last confirmation */
 
@@ -84,6 +85,7 @@ struct publisher {
 	int64_t next_tick_us, tick_delay_us;
 	int64_t orphaned_us; /* since when the supervisor is gone; 0: it is there */
 	bool handing_over, no_flush;
+	int64_t leave_us; /* 0: there is more to come; else when to leave at the latest */
 	bool stdout_closed;
 	uint64_t bad_bytes;
 	uint64_t delivered;
@@ -295,27 +297,33 @@ is_stuck(const struct publisher *p, int64_t now)
 	return true;
 }
 
+/* Serve the producer, or make one. Whether it can take records now. */
+static bool
+kafka_is_ready(struct publisher *p, int64_t now)
+{
+	if (p->kafka != NULL) {
+		kafka_poll(p->kafka);
+		/* ending a producer takes as long as the resolver hangs: our own end is quicker */
+		if (kafka_is_fatal(p->kafka) || is_stuck(p, now))
+			p->exit_code = EXIT_UNAVAILABLE;
+	}
+	if (p->exit_code >= 0 || now < p->not_before_us)
+		return false;
+	if (p->kafka != NULL || open_kafka(p) == 0)
+		return true;
+	back_off(p); /* its files may be back by then */
+	return false;
+}
+
 static void
 send_ready(struct publisher *p, int64_t now)
 {
 	enum spool_status status;
+	uint64_t before;
 
-	if (p->start->output == PUBLISH_TO_KAFKA) {
-		if (p->kafka != NULL)
-			kafka_poll(p->kafka);
-		if (p->kafka != NULL && (kafka_is_fatal(p->kafka) || is_stuck(p, now))) {
-			kafka_close(p->kafka); /* its rows come back as refused */
-			p->kafka = NULL;
-			p->rewind = true;
-			back_off(p);
-		}
-		if (now < p->not_before_us)
-			return;
-		if (p->kafka == NULL && open_kafka(p) < 0) {
-			back_off(p);
-			return;
-		}
-	}
+	p->more_to_send = false;
+	if (p->start->output == PUBLISH_TO_KAFKA && !kafka_is_ready(p, now))
+		return;
 	if (p->rewind) {
 		if (p->flying > 0 || p->to_delete > 0)
 			return; /* first the fate of all is known and the delivered ones are deleted */
@@ -323,13 +331,21 @@ send_ready(struct publisher *p, int64_t now)
 		p->count = p->gone = 0;
 		p->last_sent = 0;
 	}
-	if (p->count >= window_limit(p) || unsent(p) == 0)
+	if (p->handing_over || p->count >= window_limit(p) || unsent(p) == 0)
 		return;
+	before = p->count;
 	status = spool_read(p->spool, p->last_sent, READ_BATCH, send_row, p);
 	if (status != SPOOL_OK)
 		lost(p, status);
-	if (p->kafka != NULL && window_limit(p) == 1 && p->flying > 0)
-		kafka_flush(p->kafka, 100); /* alone it need not linger */
+	p->more_to_send = p->count - before == READ_BATCH;
+}
+
+/* Alone, and at the end, records need not linger. */
+static void
+hurry(struct publisher *p)
+{
+	if (p->kafka != NULL && p->flying > 0 && (p->leave_us != 0 || window_limit(p) == 1))
+		kafka_flush(p->kafka, 100);
 }
 
 /* --- the tick: one transaction ----------------------------------------------------------- */
@@ -530,6 +546,46 @@ may_take_more(const struct publisher *p)
 	return p->start->output == PUBLISH_TO_KAFKA || spool_count(p->spool) < p->window_size;
 }
 
+static bool
+tick_is_due(const struct publisher *p, int64_t now)
+{
+	/* what is to be sent next waits for room in the window, or for the window to be empty */
+	if (p->to_delete > 0 && p->tick_delay_us < US_PER_S &&
+	    (p->to_delete >= DELETE_MAX || window_limit(p) == 1 || (p->rewind && p->flying == 0)))
+		return true;
+	if (now < p->next_tick_us)
+		return false;
+	return (p->pipe_ready && may_take_more(p)) ||
+	       (p->to_delete > 0 && now >= p->next_tick_us + DELETE_AFTER_US);
+}
+
+/* Nothing more comes, or nobody wants it. */
+static bool
+is_leaving(const struct publisher *p, int64_t now)
+{
+	if (p->pipe_eof || p->handing_over || p->stdout_closed)
+		return true;
+	/* a checker that is stopped (SIGSTOP) would hold the pipe open for ever */
+	return p->orphaned_us != 0 && now - p->orphaned_us > ORPHAN_WAIT_US;
+}
+
+/* What is on its way gets a little time; a reader of standard output as much as it needs. */
+static bool
+is_finished(struct publisher *p, int64_t now)
+{
+	if (p->exit_code >= 0)
+		return true;
+	if (!is_leaving(p, now))
+		return false;
+	if (p->leave_us == 0)
+		p->leave_us = now + (p->handing_over ? FLUSH_RELOAD_US : FLUSH_STOP_US);
+	if (p->no_flush || p->stdout_closed)
+		return true;
+	if (p->handing_over ? p->flying == 0 : spool_count(p->spool) == p->to_delete && !p->rewind)
+		return true;
+	return p->start->output == PUBLISH_TO_KAFKA && now >= p->leave_us;
+}
+
 static void
 wait_for_work(struct publisher *p, int64_t now)
 {
@@ -541,7 +597,8 @@ wait_for_work(struct publisher *p, int64_t now)
 		{ .fd = p->kafka != NULL ? kafka_fd(p->kafka) : -1, .events = POLLIN },
 		{ .fd = stuck_output ? STDOUT_FILENO : -1, .events = POLLOUT },
 	};
-	int64_t wake = now + US_PER_S;
+	bool busy = p->more_to_send || tick_is_due(p, now) || is_finished(p, now);
+	int64_t wake = busy ? now : now + US_PER_S;
 
 	if (p->pipe_ready && may_take_more(p) && p->next_tick_us < wake)
 		wake = p->next_tick_us;
@@ -561,63 +618,19 @@ wait_for_work(struct publisher *p, int64_t now)
 		obey(p, util_mono_us());
 }
 
-static bool
-is_finished(const struct publisher *p, int64_t now)
-{
-	if (p->exit_code >= 0 || p->pipe_eof || p->handing_over || p->stdout_closed)
-		return true;
-	/* a checker that is stopped (SIGSTOP) would hold the pipe open for ever */
-	return p->orphaned_us != 0 && now - p->orphaned_us > ORPHAN_WAIT_US;
-}
-
-/* Nothing new comes: give what is on its way a little time, and delete what was delivered. */
+/* The last transactions: what was delivered must not be sent again. */
 static void
 finish(struct publisher *p)
 {
-	int64_t patience = p->handing_over ? FLUSH_RELOAD_US : FLUSH_STOP_US;
-	int64_t until = util_mono_us() + (p->no_flush ? 0 : patience);
+	uint64_t before;
 
-	tick(p);
-	while (p->exit_code < 0 && !p->stdout_closed && util_mono_us() < until) {
-		if (p->handing_over ? p->flying == 0 && p->to_delete == 0
-				    : spool_count(p->spool) == 0)
-			break;
-		if (!p->handing_over)
-			send_ready(p, util_mono_us());
-		if (p->kafka != NULL)
-			kafka_flush(p->kafka, 100);
-		else if (p->start->output == PUBLISH_TO_KAFKA)
-			usleep(100000);
+	do {
+		before = p->to_delete;
 		tick(p);
-		if (!p->handing_over)
-			obey(p, util_mono_us());
-		if (p->no_flush)
-			break;
-	}
-	while (p->exit_code < 0 && p->to_delete > 0) {
-		uint64_t before = p->to_delete;
-
-		tick(p);
-		if (p->to_delete == before)
-			break; /* the disk is full: they are sent again, no more */
-	}
-	if (p->exit_code < 0 && p->start->output == PUBLISH_TO_KAFKA && spool_count(p->spool) > 0)
+	} while (p->to_delete > 0 && p->to_delete < before);
+	if (p->start->output == PUBLISH_TO_KAFKA && spool_count(p->spool) > 0)
 		log_info(
 		    "%llu records wait in the spool", (unsigned long long)spool_count(p->spool));
-}
-
-static bool
-tick_is_due(const struct publisher *p, int64_t now)
-{
-	/* one at a time: the next row waits for the deletion of this one */
-	if (p->to_delete > 0 && window_limit(p) == 1 && p->tick_delay_us < US_PER_S)
-		return true;
-	if (now < p->next_tick_us)
-		return false;
-	if (p->pipe_ready && may_take_more(p))
-		return true;
-	return p->to_delete >= DELETE_MAX ||
-	       (p->to_delete > 0 && now >= p->next_tick_us + DELETE_AFTER_US);
 }
 
 static int
@@ -651,8 +664,6 @@ open_all(struct publisher *p)
 		log_error("cannot peek into the results pipe: %s", strerror(errno));
 		return EXIT_OS;
 	}
-	if (durable && open_kafka(p) < 0)
-		return EXIT_CONFIG;
 	return -1;
 }
 
@@ -677,15 +688,12 @@ publisher_main(const struct publisher_start *start)
 		if (is_finished(&p, now))
 			break;
 		send_ready(&p, now);
+		hurry(&p);
 		tell_supervisor(&p, now);
 		wait_for_work(&p, now);
 	}
-	if (p.exit_code < 0)
+	if (p.exit_code < 0 || p.exit_code == EXIT_UNAVAILABLE)
 		finish(&p);
-	kafka_close(p.kafka);
-	pipe_peek_free(p.peek);
-	if (p.exit_code < 0 || p.exit_code == EXIT_OS)
-		spool_close(p.spool);
-	free(p.window);
-	return p.exit_code >= 0 ? p.exit_code : EXIT_FINE;
+	spool_close(p.spool);
+	return p.exit_code >= 0 ? p.exit_code : EXIT_FINE; /* the process ends, and what it has */
 }

@@ -6,6 +6,7 @@
  * the disk, is not as it should be: whatever happened, in the end all is delivered and it leaves.
  */
 #include <check.h>
+#include <fcntl.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -34,6 +36,7 @@ static rd_kafka_t *mock;
 static rd_kafka_mock_cluster_t *cluster;
 static uint64_t next_seq;
 static int url_length;
+static int standard_output = -1; /* of the publisher; -1: ours */
 
 /* The publisher; it is forked before librdkafka has threads here, and starts when it is told to. */
 static struct {
@@ -55,6 +58,8 @@ run_publisher(enum publisher_output output, int go, int control)
 
 	if (n <= 0)
 		_exit(0); /* the test has failed before */
+	if (standard_output >= 0)
+		dup2(standard_output, STDOUT_FILENO);
 	snprintf(path, sizeof(path), "%s/webmond.conf", dir);
 	f = fopen(path, "w");
 	fprintf(f,
@@ -212,6 +217,79 @@ START_TEST(garbage_at_the_end_keeps_nobody)
 }
 END_TEST
 
+/* --- standard output --------------------------------------------------------------------- */
+
+/* At the end, too: who reads slowly loses nothing, and costs nothing meanwhile. */
+START_TEST(a_slow_reader_gets_every_line)
+{
+	int out[2], lines = 0, status;
+	char text[256];
+	struct rusage use;
+	struct pollfd p;
+	ssize_t n;
+
+	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
+	ck_assert_int_eq(fcntl(out[1], F_SETPIPE_SZ, 4096), 4096);
+	standard_output = out[1];
+	prepare(PUBLISH_TO_STDOUT);
+	close(out[1]);
+	start("");
+	for (int i = 0; i < 200; i++)
+		ck_assert(put(1000));
+	close(pipe_write_fd);
+	close(pipe_read_fd);
+	p = (struct pollfd){ .fd = out[0], .events = POLLIN };
+	ck_assert_int_eq(poll(&p, 1, 10000), 1);
+	usleep(6500000); /* longer than Kafka would be waited for */
+	while ((n = read(out[0], text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	close(out[0]);
+	ck_assert_int_eq(wait4(publisher.pid, &status, 0, &use), publisher.pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(lines, 200);
+	ck_assert_int_lt(use.ru_utime.tv_sec + use.ru_stime.tv_sec, 2);
+}
+END_TEST
+
+/* --- Kafka ------------------------------------------------------------------------------- */
+
+/* What takes the place of a dead letter is sent, though nothing comes behind it. */
+START_TEST(a_dead_letter_gives_way)
+{
+	prepare(PUBLISH_TO_KAFKA);
+	start("");
+	rd_kafka_mock_push_request_errors(cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+	    RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+	ck_assert(put(1000));
+	await_delivery(1);
+	ck_assert_uint_eq(publisher.report.dead, 1);
+	finish();
+}
+END_TEST
+
+/* The files that the properties name come back: so does the publisher, by itself. */
+START_TEST(files_that_come_back_are_read)
+{
+	char properties[128], path[96];
+	FILE *f;
+
+	prepare(PUBLISH_TO_KAFKA);
+	snprintf(path, sizeof(path), "%s/ca.pem", dir);
+	snprintf(properties, sizeof(properties), ", \"ssl.ca.location=%s\"", path);
+	start(properties);
+	ck_assert(put(1000));
+	while (publisher.report.queued == 0)
+		ck_assert_int_gt(
+		    recv(publisher.control, &publisher.report, sizeof(publisher.report), 0), 0);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fclose(f);
+	await_delivery(1);
+	finish();
+}
+END_TEST
+
 /* --- the disk ---------------------------------------------------------------------------- */
 
 static void
@@ -260,6 +338,9 @@ main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 240);
 	tcase_add_test(tcase, garbage_at_the_end_keeps_nobody);
+	tcase_add_test(tcase, a_slow_reader_gets_every_line);
+	tcase_add_test(tcase, a_dead_letter_gives_way);
+	tcase_add_test(tcase, files_that_come_back_are_read);
 	tcase_add_test(tcase, a_small_full_disk_drains);
 	tcase_add_test(tcase, a_large_full_disk_drains);
 	suite_add_tcase(suite, tcase);
