@@ -383,7 +383,8 @@ kill_stuck_publisher(struct supervisor *s, int64_t now)
 {
 	bool leaving = s->publisher.handing_over || s->stage >= STAGE_STOPPING;
 
-	if (s->publisher.pid == 0 || !leaving) {
+	/* with --once a slow reader of standard output has all the time it wants */
+	if (s->publisher.pid == 0 || !leaving || (s->start->once && !s->hurry)) {
 		s->publisher.patience_us = 0;
 		return;
 	}

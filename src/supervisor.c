@@ -128,7 +128,7 @@ continue_stop(struct supervisor *s, int64_t now)
 	int64_t age = now - s->stopping_since_us;
 	int alive = 0;
 
-	if (age > STOP_MAX_US) {
+	if (age > STOP_MAX_US && (!s->start->once || s->hurry)) {
 		log_error("stopping takes too long: what the publisher has not stored is lost");
 		if (s->publisher.pid > 0)
 			kill(s->publisher.pid, SIGKILL);
