@@ -26,8 +26,11 @@
  */
 #define MATCH_TIME_US (300 * US_PER_MS)
 
-/* Start positions before the first look at the clock. */
-#define STRETCH_FIRST 64
+/*
+ * Start positions times bytes before the first look at the clock: some 50 ms at worst. Most bodies
+ * are searched whole within it; from 1 MiB the first look comes after 128 positions.
+ */
+#define STRETCH_FIRST (128 << 20)
 
 /* Machine code has 32 KiB of stack by itself, too little for alternations over a long body. */
 #define JIT_STACK_MAX (1024 * 1024)
@@ -50,8 +53,7 @@ struct match {
 	pcre2_match_data *data;
 	pcre2_jit_stack *stack;
 	struct {
-		const char
-		    *text; /* of the configuration, which outlives us: the pointer is the key */
+		const char *text; /* of the configuration, which outlives us */
 		pcre2_code *code;
 	} cache[CACHE_SIZE];
 };
@@ -107,10 +109,10 @@ match_free(struct match *m)
 static pcre2_code *
 cached(struct match *m, const char *text)
 {
-	size_t i = (size_t)(((uintptr_t)text >> 3) * 11400714819323198485ULL >> 32) % CACHE_SIZE;
+	size_t i = util_hash(text) % CACHE_SIZE;
 	char reason[256];
 
-	if (m->cache[i].text != text) {
+	if (m->cache[i].text == NULL || strcmp(m->cache[i].text, text) != 0) {
 		pcre2_code_free(m->cache[i].code);
 		m->cache[i].code = compile(text, reason, sizeof(reason));
 		m->cache[i].text = text;
@@ -136,10 +138,10 @@ cpu_us(void)
  * early, and what PCRE2 knows from one position to the next is lost only some twenty times.
  */
 static int
-search(struct match *m, const pcre2_code *code, const char *body, size_t size, int64_t end_us)
+search(struct match *m, const pcre2_code *code, const char *body, size_t size, int64_t *end_us)
 {
 	uint32_t options = 0;
-	size_t from = 0, next = STRETCH_FIRST;
+	size_t from = 0, next = 1 + STRETCH_FIRST / (size + 1);
 
 	pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
 	for (;;) {
@@ -149,7 +151,9 @@ search(struct match *m, const pcre2_code *code, const char *body, size_t size, i
 		found = pcre2_match(code, (PCRE2_SPTR)body, size, from, 0, m->data, m->context);
 		if (found != PCRE2_ERROR_NOMATCH || (options & PCRE2_ANCHORED) != 0 || next > size)
 			return found;
-		if (cpu_us() > end_us)
+		if (*end_us == 0)
+			*end_us = cpu_us() + MATCH_TIME_US;
+		else if (cpu_us() > *end_us)
 			return PCRE2_ERROR_MATCHLIMIT;
 		/* inside a character nothing begins */
 		for (from = next; from < size && (body[from] & 0xc0) == 0x80;)
@@ -162,7 +166,7 @@ enum match_outcome
 match_body(struct match *m, const struct site *site, const char *body, size_t size,
     const struct pattern **decisive)
 {
-	int64_t end_us = cpu_us() + MATCH_TIME_US;
+	int64_t end_us = 0; /* most bodies need no clock, which is a system call */
 
 	for (size_t i = 0; i < site->pattern_count; i++) {
 		const struct pattern *p = &site->patterns[i];
@@ -172,7 +176,7 @@ match_body(struct match *m, const struct site *site, const char *body, size_t si
 		*decisive = p;
 		if (code == NULL)
 			return MATCH_LIMIT; /* validated before: memory is short */
-		found = search(m, code, body, size, end_us);
+		found = search(m, code, body, size, &end_us);
 		if (found < 0 && found != PCRE2_ERROR_NOMATCH)
 			return MATCH_LIMIT;
 		if ((found >= 0) == p->negated)
