@@ -82,21 +82,15 @@ servers(void)
 static struct config *
 make_config(const char *file, const char *const *properties)
 {
-	static struct property list[16];
+	static struct config_text list[16];
 	static struct config config;
-	static char path[128], text[16][512], main_file[128];
+	static char path[128], main_file[128];
 	size_t n = 0;
 
 	snprintf(main_file, sizeof(main_file), "%s/w.conf", dir);
 	snprintf(path, sizeof(path), "%s/%s", dir, file != NULL ? file : "");
-	for (; properties != NULL && properties[n] != NULL; n++) {
-		char *equals;
-
-		snprintf(text[n], sizeof(text[n]), "%s", properties[n]);
-		equals = strchr(text[n], '=');
-		*equals = '\0';
-		list[n] = (struct property){ text[n], equals + 1, { "w.conf", 10 + (int)n } };
-	}
+	for (; properties != NULL && properties[n] != NULL; n++)
+		list[n] = (struct config_text){ properties[n], { "w.conf", 10 + (int)n } };
 	config = (struct config){ .file = main_file,
 		.instance = "probe-1",
 		.has_kafka = true,
@@ -165,7 +159,7 @@ START_TEST(every_mistake_has_its_place)
 
 	write_file("p", "bootstrap.servers=127.0.0.1:1\nnonsense\n\nmetadata.max.age.ms=x\n", 0600);
 	ck_assert_str_eq(mistakes_in(make_config("p", properties)),
-	    "p:2: must look like name=value\n"
+	    "p:2: a property must look like name=value\n"
 	    "p:4: metadata.max.age.ms: Invalid value for configuration property \"metadata.max.age.ms\"\n"
 	    "w.conf:10: socket.timeout.ms: Invalid value for configuration property \"socket.timeout.ms\"\n"
 	    "w.conf:11: no.such.property: No such configuration property: \"no.such.property\"\n"
