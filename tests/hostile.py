@@ -662,8 +662,9 @@ def main(argv):
         print(f"{c.name:28s} {c.expected.get('error_type') or 'up':20} {site['url'][:120]}")
     file = os.path.join(directory, "hostile.conf")
     with open(file, "w", encoding="utf-8") as f:
-        f.write(daemon.render({"instance": "hostile", "user": context.USER if context.ROOT else None, "log": {"destination": "stderr"},
-                               "workers": {"min": 4, "max": 32}, "sites": sites}))
+        f.write(daemon.render({
+            "instance": "hostile", "user": context.USER if context.ROOT else None,
+            "log": {"destination": "stderr"}, "workers": {"min": 4, "max": 32}, "sites": sites}))
     print(f"\nwebmond --once -c {file}", flush=True)
     try:
         threading.Event().wait()
