@@ -31,6 +31,9 @@ KB = 1024
 MB = 1024 * KB
 PLAIN, TLS = "http", "https"
 
+# where systems keep the authorities that they trust
+CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+
 BROTLI_BOMB = bytes.fromhex("cbffff3ff82560e2b14020f7fe6f")  # 8 MiB of "0"
 
 

@@ -7,18 +7,19 @@ import os
 import re
 
 import hostile
-from harness import procs, records, require
+from harness import Skip, needs, procs, records, require
 from harness.daemon import binary
 
 # of any process of webmond, with bodies of 8 MiB and more all around
 MEMORY_MAX_KB = 64 * 1024
 
 
-def once(t, settings):
+def once(t, settings, prefix=()):
     """The records of one check of each site, and the largest process that took part, in KiB."""
     file = t.daemon(settings).file
     with open(t.path("records"), "w+b") as out, open(t.path("log"), "w+b") as err:
-        process = procs.spawn([binary(), "--once", "--stdout", "-c", file], stdout=out, stderr=err)
+        process = procs.spawn([*prefix, binary(), "--once", "--stdout", "-c", file],
+                              stdout=out, stderr=err)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
@@ -43,6 +44,40 @@ def test_the_right_word(t):
     require(not wrong, "\n  ".join([f"{len(wrong)} fields are wrong", *wrong]))
     t.note(f"the largest process took {memory_kb} KiB")
     require(memory_kb < MEMORY_MAX_KB, f"a process took {memory_kb} KiB")
+
+
+# The same servers when the system trusts their authority.
+TRUSTED = {
+    "tls-unknown-authority": hostile.up(tls_version="TLSv1.3", cert_expires_at=hostile.KNOWN),
+    "tls-1.2": hostile.up(tls_version="TLSv1.2", cert_expires_at=hostile.KNOWN),
+    "tls-expired": hostile.down("tls", "expired", tls_version=None, cert_expires_at=None),
+    "tls-wrong-host": hostile.down("tls", "host name", tls_version=None, cert_expires_at=None),
+    "tls-self-signed": hostile.down("tls", "self-signed"),
+    "tls-client-certificate": hostile.down("tls", "certificate"),
+    "redirect-to-bad-tls": hostile.up(redirects=1),
+}
+
+
+@needs("root")
+def test_certificates_of_a_trusted_authority(t):
+    if procs.run(["unshare", "-m", "true"]).returncode != 0:
+        raise Skip("mount namespaces are not allowed")
+    bundle = next(filter(os.path.exists, hostile.CA_BUNDLES), None)
+    if bundle is None:
+        raise Skip("the system trusts nobody")
+    server = hostile.Server(t.directory)
+    with open(t.path("hostile-ca.pem"), encoding="ascii") as f:
+        t.write("bundle.pem", f.read())
+    trust = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"',
+             t.path("bundle.pem"), bundle]
+    sites = [{**s, "verify_tls": True} for s in server.sites() if s["name"] in TRUSTED]
+    try:
+        found, _ = once(t, t.settings(sites), trust)
+    finally:
+        server.stop()
+    wrong = [f"{r.site}: {w} ({r.error_type}: {r.error_message})"
+             for r in found for w in hostile.wrong_with(TRUSTED[r.site], r.data)]
+    require(not wrong and len(found) == len(TRUSTED), "\n  ".join(["", *wrong]))
 
 
 def always(r):
