@@ -58,6 +58,15 @@ config_keep_text(struct config *c, const char *text)
 	return memcpy(config_keep(c, size), text, size);
 }
 
+/* What was freed is a multiple of what stays, and in many pieces: glibc would keep it. */
+static void
+give_back_memory(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 void
 config_free(struct config *config)
 {
@@ -69,6 +78,7 @@ config_free(struct config *config)
 	}
 	mistakes_release(&config->mistakes);
 	free(config);
+	give_back_memory();
 }
 
 /* --- reading ----------------------------------------------------------------------------- */
@@ -227,9 +237,7 @@ config_load(const char *path)
 	read_sites_dir(&r);
 	arrange_sites(&r);
 	free(r.sites);
-#ifdef __GLIBC__
-	malloc_trim(0); /* libconfig has left holes four times as large as what is kept */
-#endif
+	give_back_memory();
 	return c;
 }
 
