@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The publisher as the supervisor sees it: a process between the results pipe and standard output
+ * or Kafka (librdkafka's mock cluster, in a process of its own: its threads survive no fork).
+ */
+#include "publisher.h"
+
+#include <check.h>
+#include <errno.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "capture.h"
+#include "json.h"
+#include "payload.h"
+#include "pipe.h"
+#include "wire.h"
+
+#define EPOCH "20260101T000000Z-0000000000000001"
+#define TOPIC "results"
+
+static char dir[64];
+static int pipe_in, pipe_out;
+static int control;     /* our end; -1: closed */
+static int stdout_read; /* what the publisher prints; non-blocking */
+static pid_t publisher;
+
+static void
+setup(void)
+{
+	capture_start();
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(dir, sizeof(dir), "/tmp/check_publisher.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(pipe_open(&pipe_out, &pipe_in), 0);
+}
+
+static void
+teardown(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* --- the publisher ----------------------------------------------------------------------- */
+
+static void
+start(enum publisher_output output, const char *brokers)
+{
+	static char text[256];
+	static struct config_text properties[] = { { .value = text }, { .value = "linger.ms=1" } };
+	static struct config config = { .file = "w.conf",
+		.instance = "test",
+		.spool_dir = dir,
+		.spool_max_bytes = 64 << 20,
+		.has_kafka = true,
+		.kafka_topic = TOPIC,
+		.kafka_properties = properties,
+		.kafka_property_count = ARRAY_LENGTH(properties) };
+	int sockets[2], out[2], keep[2];
+
+	snprintf(text, sizeof(text), "bootstrap.servers=%s", brokers != NULL ? brokers : "");
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
+	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
+	keep[0] = pipe_out;
+	keep[1] = sockets[1];
+	publisher = fork();
+	if (publisher == 0) {
+		struct publisher_start how = { .config = &config,
+			.output = output,
+			.epoch = EPOCH,
+			.pipe_fd = pipe_out,
+			.control_fd = sockets[1] };
+
+		dup2(out[1], STDOUT_FILENO);
+		/* as the supervisor does: above all without the write end of the pipe */
+		for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
+			if (fd != keep[0] && fd != keep[1])
+				close(fd);
+		_exit(publisher_main(&how));
+	}
+	close(out[1]);
+	close(sockets[1]);
+	control = sockets[0];
+	stdout_read = out[0];
+}
+
+static int
+exit_code(void)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(publisher, &status, 0), publisher);
+	ck_assert_msg(WIFEXITED(status), "killed by signal %d", WTERMSIG(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+order(enum wire_order what)
+{
+	ck_assert_int_eq(send(control, &what, sizeof(what), 0), sizeof(what));
+}
+
+/* The next report in which `wanted` holds. */
+static struct wire_report
+await_report(bool (*wanted)(const struct wire_report *report))
+{
+	struct wire_report report;
+
+	do
+		ck_assert_int_eq(recv(control, &report, sizeof(report), 0), sizeof(report));
+	while (!wanted(&report));
+	return report;
+}
+
+/* --- records ----------------------------------------------------------------------------- */
+
+static size_t
+make_frame(unsigned char *out, enum wire_type type, uint64_t seq)
+{
+	struct config config = { .instance = "test" };
+	struct site site = {
+		.name = "shop", .url = "http://a/", .method = "GET", .interval_us = 1
+	};
+	struct slot slot = { .epoch = EPOCH, .seq = seq, .slot_us = 1767225600000000 };
+	struct result result;
+
+	result_init(&result);
+	return payload_frame(out, type, &config, &site, &slot, type == WIRE_OPEN ? NULL : &result);
+}
+
+/* What came out of standard output: seqs in their order. */
+static struct {
+	uint64_t seq[20000];
+	size_t count;
+	char line[2 * WIRE_PAYLOAD_MAX];
+	size_t used;
+} seen;
+
+/* The seq of a record, which must be valid JSON. */
+static uint64_t
+seq_of(const char *record, size_t size)
+{
+	size_t length;
+	const char *seq = json_get(record, size, "seq", &length);
+
+	ck_assert_msg(seq != NULL, "not a record: %.*s", (int)size, record);
+	return strtoull(seq, NULL, 10);
+}
+
+/* Read what is there, waiting up to `timeout_ms`; false at the end. */
+static bool
+read_stdout(int timeout_ms)
+{
+	struct pollfd p = { .fd = stdout_read, .events = POLLIN };
+	char *newline;
+	ssize_t n;
+
+	if (poll(&p, 1, timeout_ms) != 1)
+		return true;
+	n = read(stdout_read, seen.line + seen.used, sizeof(seen.line) - seen.used);
+	if (n <= 0)
+		return false;
+	seen.used += (size_t)n;
+	while ((newline = memchr(seen.line, '\n', seen.used)) != NULL) {
+		size_t size = (size_t)(newline - seen.line);
+
+		ck_assert_uint_lt(seen.count, ARRAY_LENGTH(seen.seq));
+		seen.seq[seen.count++] = seq_of(seen.line, size);
+		seen.used -= size + 1;
+		memmove(seen.line, newline + 1, seen.used);
+	}
+	return true;
+}
+
+static void
+read_stdout_to_its_end(void)
+{
+	while (read_stdout(-1))
+		;
+	ck_assert_uint_eq(seen.used, 0); /* whole lines only */
+}
+
+static void
+put_bytes(const void *bytes, size_t size)
+{
+	int full;
+
+	while ((full = pipe_write(pipe_in, bytes, size)) == 1)
+		read_stdout(10);
+	ck_assert_int_eq(full, 0);
+}
+
+static void
+put(enum wire_type type, uint64_t seq)
+{
+	unsigned char frame[WIRE_FRAME_MAX];
+
+	put_bytes(frame, make_frame(frame, type, seq));
+}
+
+static void
+end_of_pipe(void)
+{
+	close(pipe_in);
+	pipe_in = -1;
+}
+
+static void
+expect_seqs(uint64_t first, uint64_t count)
+{
+	ck_assert_uint_eq(seen.count, count);
+	for (uint64_t i = 0; i < count; i++)
+		ck_assert_uint_eq(seen.seq[i], first + i);
+}
+
+/* --- to standard output ------------------------------------------------------------------ */
+
+START_TEST(all_is_printed_once_in_order)
+{
+	start(PUBLISH_TO_STDOUT, NULL);
+	for (uint64_t seq = 0; seq < 3000; seq++) {
+		if (seq % 3 == 0) {
+			put(WIRE_WHOLE, seq);
+			continue;
+		}
+		put(WIRE_OPEN, seq);
+		put(WIRE_CLOSE, seq);
+		put(WIRE_CLOSE, seq); /* the other writer came too late */
+	}
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	expect_seqs(0, 3000);
+}
+END_TEST
+
+START_TEST(damage_costs_what_is_damaged)
+{
+	unsigned char frame[WIRE_FRAME_MAX];
+	size_t size = make_frame(frame, WIRE_WHOLE, 1);
+
+	start(PUBLISH_TO_STDOUT, NULL);
+	put(WIRE_WHOLE, 0);
+	put_bytes("garbage", 7);
+	frame[size / 2] ^= 1;
+	put_bytes(frame, size);
+	put(WIRE_WHOLE, 2);
+	put(WIRE_WHOLE, 3);
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	ck_assert_uint_eq(seen.count, 3);
+	ck_assert_uint_eq(seen.seq[0], 0);
+	ck_assert_uint_eq(seen.seq[1], 2);
+	ck_assert_uint_eq(seen.seq[2], 3);
+	ck_assert_int_eq(count_of(captured(), "damaged bytes in the results pipe"), 1);
+	ck_assert_int_eq(count_of(captured(), "seq 2 comes where 1 was due"), 1);
+}
+END_TEST
+
+/* Whoever wrote it has gone and will not end it. */
+START_TEST(half_a_frame_does_not_hold_up_the_end)
+{
+	unsigned char frame[WIRE_FRAME_MAX];
+	size_t size = make_frame(frame, WIRE_WHOLE, 1);
+
+	start(PUBLISH_TO_STDOUT, NULL);
+	put(WIRE_WHOLE, 0);
+	put_bytes(frame, size / 2);
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	expect_seqs(0, 1);
+	ck_assert_int_eq(count_of(captured(), "damaged bytes in the results pipe"), 1);
+}
+END_TEST
+
+/* A reader that is slow holds up the pipe, not the memory. */
+START_TEST(a_slow_reader_is_back_pressure)
+{
+	unsigned char frame[WIRE_FRAME_MAX];
+	uint64_t seq = 0;
+
+	start(PUBLISH_TO_STDOUT, NULL);
+	for (;;) {
+		size_t size = make_frame(frame, WIRE_WHOLE, seq);
+		int full = pipe_write(pipe_in, frame, size);
+
+		ck_assert_int_ge(full, 0);
+		if (full == 0)
+			seq++;
+		else if (pipe_wait_room(pipe_in, 1000) == 0)
+			break;
+		ck_assert_uint_lt(seq, 15000);
+	}
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	expect_seqs(0, seq);
+}
+END_TEST
+
+START_TEST(a_reader_that_leaves_ends_it)
+{
+	start(PUBLISH_TO_STDOUT, NULL);
+	put(WIRE_WHOLE, 0);
+	while (seen.count == 0)
+		read_stdout(1000);
+	close(stdout_read);
+	stdout_read = -1;
+	put(WIRE_WHOLE, 1);
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+}
+END_TEST
+
+/* The supervisor is dead, and one of its checkers is stopped and holds the pipe open. */
+START_TEST(an_orphan_takes_what_comes_and_leaves)
+{
+	start(PUBLISH_TO_STDOUT, NULL);
+	put(WIRE_WHOLE, 0);
+	close(control);
+	put(WIRE_WHOLE, 1);
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	expect_seqs(0, 2);
+}
+END_TEST
+
+START_TEST(nothing_is_printed_for_a_table)
+{
+	start(PUBLISH_TO_NOTHING, NULL);
+	put(WIRE_WHOLE, 0);
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	ck_assert_uint_eq(seen.count, 0);
+}
+END_TEST
+
+/* --- to Kafka ---------------------------------------------------------------------------- */
+
+/* The mock cluster's process: answers each request for errors with a byte. */
+static char servers[128];
+static int mock_control;
+
+struct mock_errors {
+	int16_t api;
+	int count;
+	rd_kafka_resp_err_t error;
+};
+
+static _Noreturn void
+run_mock(int fd)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_mock_cluster_t *cluster;
+	struct mock_errors errors;
+	rd_kafka_t *rk;
+
+	rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+	cluster = rd_kafka_mock_cluster_new(rk, 1);
+	rd_kafka_mock_topic_create(cluster, TOPIC, 1, 1);
+	snprintf(servers, sizeof(servers), "%s", rd_kafka_mock_cluster_bootstraps(cluster));
+	send(fd, servers, sizeof(servers), 0);
+	while (recv(fd, &errors, sizeof(errors), 0) == sizeof(errors)) {
+		for (int i = 0; i < errors.count; i++)
+			rd_kafka_mock_push_request_errors(cluster, errors.api, 1, errors.error);
+		send(fd, "", 1, 0);
+	}
+	_exit(0);
+}
+
+static void
+start_mock(void)
+{
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	if (fork() == 0) {
+		close(pair[0]);
+		close(pipe_in);
+		run_mock(pair[1]);
+	}
+	close(pair[1]);
+	mock_control = pair[0];
+	ck_assert_int_eq(recv(mock_control, servers, sizeof(servers), 0), sizeof(servers));
+}
+
+static void
+fail_next(int count, rd_kafka_resp_err_t error)
+{
+	struct mock_errors errors = { 0, count, error };
+	char byte;
+
+	ck_assert_int_eq(send(mock_control, &errors, sizeof(errors), 0), sizeof(errors));
+	ck_assert_int_eq(recv(mock_control, &byte, 1, 0), 1);
+}
+
+/*
+ * Consume until `count` different seqs have come. Repeats are allowed (the mock cluster does not
+ * know an idempotent producer's), if they say the same. With `ordered` each comes first in its
+ * order; the mock cluster also takes batches behind one that it refuses, which no real broker does.
+ * Returns how many of the records are `dropped`.
+ */
+static int
+consume(uint64_t count, bool ordered)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(1);
+	static char payloads[200][WIRE_PAYLOAD_MAX];
+	size_t sizes[200] = { 0 };
+	rd_kafka_t *consumer;
+	uint64_t found = 0;
+	int dropped = 0;
+
+	ck_assert_uint_le(count, 200);
+	rd_kafka_conf_set(conf, "bootstrap.servers", servers, NULL, 0);
+	rd_kafka_conf_set(conf, "group.id", "test", NULL, 0);
+	rd_kafka_conf_set(conf, "fetch.wait.max.ms", "10", NULL, 0);
+	rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
+	consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
+	ck_assert_ptr_nonnull(consumer);
+	rd_kafka_topic_partition_list_add(all, TOPIC, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
+	rd_kafka_assign(consumer, all);
+	while (found < count) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, 1000);
+		uint64_t seq;
+		size_t size;
+
+		if (message != NULL && message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+			seq = seq_of(message->payload, message->len);
+			ck_assert_uint_lt(seq, count);
+			if (sizes[seq] == 0) {
+				ck_assert(!ordered || seq == found);
+				memcpy(payloads[seq], message->payload, message->len);
+				sizes[seq] = message->len;
+				found++;
+				dropped += strncmp(json_get(message->payload, message->len,
+						       "error_type", &size),
+					       "\"dropped\"", 9) == 0;
+			}
+			ck_assert_uint_eq(message->len, sizes[seq]);
+			ck_assert_mem_eq(message->payload, payloads[seq], sizes[seq]);
+		}
+		if (message != NULL)
+			rd_kafka_message_destroy(message);
+	}
+	rd_kafka_topic_partition_list_destroy(all);
+	rd_kafka_consumer_close(consumer);
+	rd_kafka_destroy(consumer);
+	return dropped;
+}
+
+static bool
+is_ready(const struct wire_report *report)
+{
+	return report->ready;
+}
+
+static const struct {
+	rd_kafka_resp_err_t error; /* the answer to the next requests */
+	int times;
+	bool ordered;
+} troubles[] = {
+	{ RD_KAFKA_RESP_ERR_NO_ERROR, 0, true },
+	{ RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, 3, true },
+	{ RD_KAFKA_RESP_ERR__TRANSPORT, 2, true },
+	{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1, false },
+	{ RD_KAFKA_RESP_ERR_POLICY_VIOLATION, 2, false },
+};
+
+START_TEST(all_is_delivered_whatever_happens)
+{
+	enum {
+		COUNT = 100
+	};
+	struct wire_report last = { 0 }, report;
+
+	start_mock();
+	start(PUBLISH_TO_KAFKA, servers);
+	await_report(is_ready);
+	put(WIRE_WHOLE, 0); /* the connection stands */
+	fail_next(troubles[_i].times, troubles[_i].error);
+	for (uint64_t seq = 1; seq < COUNT; seq++)
+		put(WIRE_WHOLE, seq);
+	ck_assert_int_eq(consume(COUNT, troubles[_i].ordered), 0);
+	end_of_pipe();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	while (recv(control, &report, sizeof(report), MSG_DONTWAIT) == sizeof(report))
+		last = report;
+	ck_assert_uint_eq(last.dead, 0);
+	close(mock_control);
+}
+END_TEST
+
+/* Only a new producer helps: the publisher leaves, and the next one delivers what it had. */
+START_TEST(a_dead_producer_ends_the_publisher)
+{
+	start_mock();
+	start(PUBLISH_TO_KAFKA, servers);
+	await_report(is_ready);
+	fail_next(1, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	for (uint64_t seq = 0; seq < 50; seq++)
+		put(WIRE_WHOLE, seq);
+	ck_assert_int_eq(exit_code(), EXIT_UNAVAILABLE);
+	close(control);
+
+	start(PUBLISH_TO_KAFKA, servers);
+	ck_assert_int_eq(consume(50, false), 0);
+	end_of_pipe();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	close(mock_control);
+}
+END_TEST
+
+/* When what takes the place of a dead letter is refused as well, nothing waits for it. */
+START_TEST(nothing_is_held_up_by_what_is_refused_for_good)
+{
+	start_mock();
+	start(PUBLISH_TO_KAFKA, servers);
+	await_report(is_ready);
+	fail_next(3, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+	put(WIRE_WHOLE, 0);
+	while (count_of(captured(), "a record is refused for good") < 2)
+		usleep(10000);
+	put(WIRE_WHOLE, 1);
+	end_of_pipe();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	ck_assert_int_eq(count_of(captured(), "wait in the spool"), 0);
+	close(mock_control);
+}
+END_TEST
+
+/* Reload: the new one goes on where the old one was, in the spool and in the pipe. */
+START_TEST(the_work_is_handed_over)
+{
+	start_mock();
+	start(PUBLISH_TO_KAFKA, servers);
+	await_report(is_ready);
+	for (uint64_t seq = 0; seq < 100; seq++)
+		put(WIRE_WHOLE, seq);
+	order(WIRE_HAND_OVER);
+	for (uint64_t seq = 100; seq < 150; seq++)
+		put(WIRE_WHOLE, seq);
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	close(control);
+
+	start(PUBLISH_TO_KAFKA, servers);
+	for (uint64_t seq = 150; seq < 200; seq++)
+		put(WIRE_WHOLE, seq);
+	ck_assert_int_eq(consume(200, true), 0);
+	end_of_pipe();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	ck_assert_int_eq(count_of(captured(), "comes where"), 0);
+	close(mock_control);
+}
+END_TEST
+
+/* What was not delivered waits in the spool for the next one. */
+START_TEST(an_absent_broker_costs_nothing)
+{
+	start(PUBLISH_TO_KAFKA, "127.0.0.1:1");
+	await_report(is_ready);
+	for (uint64_t seq = 0; seq < 50; seq++) {
+		put(WIRE_OPEN, seq);
+		put(WIRE_CLOSE, seq);
+	}
+	put_bytes("garbage", 7);
+	order(WIRE_NO_FLUSH);
+	end_of_pipe();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	ck_assert_int_eq(count_of(captured(), "50 records wait in the spool"), 1);
+	close(control);
+
+	/* what was damaged is kept for those who want to know why */
+	close(pipe_out);
+	ck_assert_int_eq(pipe_open(&pipe_out, &pipe_in), 0);
+	start_mock();
+	start(PUBLISH_TO_KAFKA, servers);
+	ck_assert_int_eq(consume(50, true), 0);
+	end_of_pipe();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	close(mock_control);
+}
+END_TEST
+
+START_TEST(damaged_bytes_are_kept)
+{
+	char path[128], text[64] = "";
+	FILE *f;
+
+	start(PUBLISH_TO_KAFKA, "127.0.0.1:1");
+	put_bytes("garbage", 7);
+	put(WIRE_WHOLE, 0);
+	put_bytes("more of it", 10);
+	order(WIRE_NO_FLUSH);
+	end_of_pipe();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	snprintf(path, sizeof(path), "%s/damaged-frames", dir);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fread(text, 1, sizeof(text), f), 17);
+	fclose(f);
+	ck_assert_str_eq(text, "garbagemore of it");
+}
+END_TEST
+
+/* --- starts that fail -------------------------------------------------------------------- */
+
+START_TEST(what_cannot_start_says_why_by_its_code)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/spool.db", dir);
+	f = fopen(path, "w");
+	fputs("this is no database, but long enough to be looked at as if it were one", f);
+	fclose(f);
+	start(PUBLISH_TO_KAFKA, "127.0.0.1:1");
+	ck_assert_int_eq(exit_code(), EXIT_SPOOL_LOST);
+	close(control);
+
+	snprintf(path, sizeof(path), "rm -rf %s", dir);
+	ck_assert_int_eq(system(path), 0);
+	start(PUBLISH_TO_KAFKA, "127.0.0.1:1");
+	ck_assert_int_eq(exit_code(), EXIT_CANNOT_CREATE);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("publisher");
+	TCase *tcase = tcase_create("publisher");
+	SRunner *runner;
+	int failed;
+
+	unsetenv("JOURNAL_STREAM");
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 30);
+	tcase_add_test(tcase, all_is_printed_once_in_order);
+	tcase_add_test(tcase, damage_costs_what_is_damaged);
+	tcase_add_test(tcase, half_a_frame_does_not_hold_up_the_end);
+	tcase_add_test(tcase, a_slow_reader_is_back_pressure);
+	tcase_add_test(tcase, a_reader_that_leaves_ends_it);
+	tcase_add_test(tcase, an_orphan_takes_what_comes_and_leaves);
+	tcase_add_test(tcase, nothing_is_printed_for_a_table);
+	tcase_add_loop_test(tcase, all_is_delivered_whatever_happens, 0, ARRAY_LENGTH(troubles));
+	tcase_add_test(tcase, a_dead_producer_ends_the_publisher);
+	tcase_add_test(tcase, nothing_is_held_up_by_what_is_refused_for_good);
+	tcase_add_test(tcase, the_work_is_handed_over);
+	tcase_add_test(tcase, an_absent_broker_costs_nothing);
+	tcase_add_test(tcase, damaged_bytes_are_kept);
+	tcase_add_test(tcase, what_cannot_start_says_why_by_its_code);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
