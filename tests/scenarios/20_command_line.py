@@ -333,6 +333,8 @@ def test_corpus(t):
             os.mkdir(copy)
             shutil.copy(path, copy)
             file = name
+        # whatever the modes of the source tree
+        subprocess.run(["chmod", "-R", "u=rwX,go=rX", copy], check=True)
         wrong += [f"{name}: {w}" for w in _corpus_case(copy, file)]
     require(not wrong, "\n  ".join([f"{len(wrong)} mistakes in {len(names)} cases:", *wrong]))
     t.note(f"{len(names)} cases")
