@@ -6,6 +6,9 @@
 #
 #   tests/bench.py [quick] [-l LOADS] [-p PROGRAMS] [-n ROUNDS] [--list]
 #
+# It ends by itself: quick within 3 minutes, all with all programs within 25. The report is in
+# $builddir/bench.
+#
 #   WEBMOND, LOOP, builddir     as the Makefile sets them
 
 import argparse
@@ -17,9 +20,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from bench import loads, measure, peers, programs, report  # noqa: E402
-from bench.target import Target  # noqa: E402
-from harness import Failure, Skip, context, procs  # noqa: E402
+from bench import loads, measure, peers, programs, report, special, target  # noqa: E402
+from harness import Failure, Skip, broker, context, procs  # noqa: E402
 
 
 class Bench:
@@ -29,13 +31,19 @@ class Bench:
         self.shared = context.Shared(require_kafka=True)
         self.t = context.Context("bench", self.shared, 0)
         self.target = None
+        self._spools = 0
 
     def path(self, *names):
         return self.t.path(*names)
 
     def open(self):
         self.t.kafka()
-        self.target = Target(self.path("target"))
+        self.target = target.Target(self.path("target"))
+
+    def new_spool(self):
+        """Settings of an empty spool: no run gets what another one has left."""
+        self._spools += 1
+        return {"dir": self.t.own_directory(f"spool-{self._spools}"), "max_mb": 1024}
 
     def end_offset(self, topic):
         return self.t.kafka().end_offset(topic.name) if topic is not None else 0
@@ -57,62 +65,117 @@ def measure_one(bench, program, load):
     time.sleep(load.window_s)
     window.close()
     sent = bench.end_offset(program.topic) - before
-    pss = measure.pss_kb(root)
+    memory = measure.memory_kb(root)
     outcome = program.stop(window.begin, window.end)
     if outcome.records is None and program.topic is not None:
         outcome.records = sent
     hits = bench.target.hits(mark, load.interval_s, window.begin, window.end)
-    return report.Row(program.name, load, window, pss, hits, outcome)
+    return report.Row(program.name, load, window, memory, hits, outcome)
 
 
 def options():
     parser = argparse.ArgumentParser(description="Measure webmond beside others.")
-    parser.add_argument("size", nargs="?", choices=("quick", "full"), default="full")
+    parser.add_argument("size", nargs="?", choices=("quick", "full"), default="full",
+                        help="quick: three loads, webmond and loops that run at its pace")
     parser.add_argument("-l", metavar="REGEX", default="", help="only loads of such names")
-    parser.add_argument("-p", metavar="REGEX", default="", help="only programs of such names")
+    parser.add_argument("-p", metavar="REGEX", help="only programs of such names")
     parser.add_argument("-n", metavar="N", type=int, default=1,
                         help="so many rounds of each load, the programs taking turns")
     parser.add_argument("--list", action="store_true", help="list loads and programs and leave")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.p is None:
+        args.p = "grouped|webmond" if args.size == "quick" else ""
+    return args
 
 
-def choose(bench, args):
-    """The loads and the programs that were asked for."""
-    everything = [programs.Loop(bench, "raw", "flat"), programs.Loop(bench, "raw", "grouped"),
-                  programs.Loop(bench, "curl", "flat"), programs.Loop(bench, "curl", "spread"),
-                  programs.Loop(bench, "curl", "grouped"), programs.Webmond(bench),
-                  *(peer(bench) for peer in peers.ALL)]
-    sizes = loads.quick() if args.size == "quick" else loads.LOADS + loads.CURVE
-    return ([load for load in sizes if re.search(args.l, load.name)],
-            [program for program in everything if re.search(args.p, program.name)])
+class Run:
+    """What was asked for, and what has come of it."""
 
+    def __init__(self, bench, args):
+        everything = [programs.Loop(bench, "raw", "flat"), programs.Loop(bench, "raw", "grouped"),
+                      programs.Loop(bench, "curl", "flat"), programs.Loop(bench, "curl", "spread"),
+                      programs.Loop(bench, "curl", "grouped"), programs.Webmond(bench),
+                      *(peer(bench) for peer in peers.ALL)]
+        quick = args.size == "quick"
+        sizes = loads.quick() if quick else loads.LOADS + loads.CURVE
+        self.bench = bench
+        self.rounds = args.n
+        self.programs = [program for program in everything if re.search(args.p, program.name)]
+        self.loads = [load for load in sizes if re.search(args.l, load.name)]
+        self.special = {} if quick or not re.search(args.p, "webmond") else {
+            name: function for name, function in special.ALL.items() if re.search(args.l, name)}
+        self.report = report.Report()
+        self.failed = False
 
-def run(bench, args):
-    chosen_loads, chosen_programs = choose(bench, args)
-    if args.list:
-        print("\n".join([f"{load.name:12} {load.title}" for load in chosen_loads] +
-                        [program.name for program in chosen_programs]))
-        return
-    bench.open()
-    for load in chosen_loads:
+    def list(self):
+        print("\n".join([f"{load.name:12} {load.title}" for load in self.loads] +
+                        [*self.special, ""] + [program.name for program in self.programs]))
+
+    def all(self):
+        self._name_all()
+        self.bench.open()
+        for load in self.loads:
+            self._load(load)
+        for name, function in self.special.items():
+            print(f"\n{name}", flush=True)
+            self._guarded(name, lambda function=function, name=name: self._special(name, function))
+        directory = os.path.join(os.environ.get("builddir", "build"), "bench")
+        self.report.write(directory)
+        print(f"\nreport: {os.path.relpath(directory)}/report.md, report.csv, report.svg")
+
+    def _name_all(self):
+        """The versions of what runs, and what does not because it is not there."""
+        versions = [f"Kafka {broker.VERSION}", target.version(),
+                    procs.run(["openssl", "version"]).stdout.strip()]
+        for program in self.programs:
+            if program.missing():
+                self.report.missing.append(program.name)
+                print(f"not there: {program.name}")
+            else:
+                versions.append(program.version())
+        self.report.versions = list(dict.fromkeys(filter(None, versions)))
+
+    def _load(self, load):
         print(f"\n{load.name}: {load.title}\n{report.HEADER}", flush=True)
-        for _ in range(args.n):
-            for program in chosen_programs:
+        for _ in range(self.rounds):
+            for program in self.programs:
                 if program.suits(load) and not program.missing():
-                    print(measure_one(bench, program, load), flush=True)
+                    self._guarded(program.name, lambda program=program: self._row(program, load))
+        print("".join(f"{text}\n" for text in self.report.ratios(load.name)), end="")
+
+    def _row(self, program, load):
+        row = measure_one(self.bench, program, load)
+        self.report.add(row)
+        print(row, flush=True)
+
+    def _special(self, name, function):
+        self.report.facts[name] = function(self.bench)
+        print("\n".join(f"  {fact}" for fact in self.report.facts[name]), flush=True)
+
+    def _guarded(self, name, step):
+        """One that fails does not take the others with it."""
+        try:
+            step()
+        except Failure as e:
+            self.failed = True
+            print(f"{name}: failed: {e}", flush=True)
 
 
 def main():
     args = options()
     bench = Bench()
     try:
-        run(bench, args)
+        run = Run(bench, args)
+        if args.list:
+            run.list()
+            return 0
+        run.all()
     except (Failure, Skip) as e:
         print(f"bench: {e}", file=sys.stderr)
         return 1
     finally:
         bench.close()
-    return 0
+    return 1 if run.failed else 0
 
 
 if __name__ == "__main__":

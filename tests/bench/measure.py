@@ -41,14 +41,15 @@ def cpu_ns(root):
     return found
 
 
-def pss_kb(root):
-    """role → list of the kB of each process."""
+def memory_kb(root):
+    """role → list of (PSS, RSS) of each process, in kB."""
     found = defaultdict(list)
     for pid in _tree(root):
         try:
             with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
                 lines = dict(line.split(":", 1) for line in f if line[0] in "PR")
-            found[_role(pid)].append(int(lines["Pss"].split()[0]))
+            sizes = (int(lines[name].split()[0]) for name in ("Pss", "Rss"))
+            found[_role(pid)].append(tuple(sizes))
         except (OSError, KeyError):
             continue
     return found

@@ -10,7 +10,10 @@
 import json
 import os
 import subprocess
+from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
 
 from harness import Failure, daemon, procs
 
@@ -24,7 +27,7 @@ LATEST_S = 600  # a loop that nobody ends ends by itself
 class Outcome:
     lateness_ms: list = field(default_factory=list)  # ascending, of what began in the window
     records: int = None                              # in the topic, of slots in the window
-    words: dict = field(default_factory=dict)        # how many of them are what
+    words: dict = field(default_factory=Counter)     # how many of them are what
     wrong: list = field(default_factory=list)        # sentences
 
 
@@ -107,11 +110,12 @@ class Webmond:
             site["body_regex"] += f"(?# of {n})"
         return site
 
-    def settings(self, load, topic):
+    def settings(self, load, topic, level="warning"):
+        """With the pool that it has by default, and an empty spool."""
         return self.bench.t.settings(
             [self._site(load, n) for n in range(load.sites)], topic,
-            workers=None, log={"destination": "stderr", "level": "warning"},
-            spool={"max_mb": 1024},
+            workers=None, log={"destination": "stderr", "level": level},
+            spool=self.bench.new_spool(),
             defaults={"interval": load.interval_s, "timeout": load.timeout_s,
                       "keepalive": load.keepalive})
 
@@ -143,32 +147,39 @@ class Webmond:
         return outcome
 
 
+class Record(NamedTuple):
+    """What is needed of a record; many of them are kept."""
+    seq: int
+    site: str
+    slot_ms: int
+    lateness_ms: float
+    word: str
+
+
 def read_records(kafka, topic):
-    """Each record of the topic as a dictionary, repeats left out, in the order of seq."""
-    done = procs.run(["kcat", "-q", "-b", kafka.address(), "-C", "-t", topic.name, "-o",
-                      "beginning", "-e", "-X", "fetch.wait.max.ms=20"], timeout=120)
-    if done.returncode != 0:
-        raise Failure(f"kcat: {done.stderr.strip()}")
+    """The Records of a topic, repeats left out, in the order of seq."""
+    argv = ["kcat", "-q", "-b", kafka.address(), "-C", "-t", topic.name, "-o", "beginning", "-e",
+            "-X", "fetch.wait.max.ms=20"]
     found = {}
-    for line in done.stdout.splitlines():
-        record = json.loads(line)
-        found.setdefault(record["seq"], record)
+    with procs.spawn(argv, stdout=subprocess.PIPE) as kcat:
+        for line in kcat.stdout:
+            r = json.loads(line)
+            at = datetime.fromisoformat(r["scheduled_at"][:-1] + "+00:00").timestamp()
+            found.setdefault(r["seq"], Record(r["seq"], r["site"], round(at * 1000),
+                                              r["lateness_ms"], r["error_type"] or "up"))
+    if kcat.returncode != 0:
+        raise Failure(f"kcat ended with code {kcat.returncode}")
     return [found[seq] for seq in sorted(found)]
 
 
 def read_outcome(kafka, topic, begin, end):
-    from harness.records import milliseconds
-    outcome = Outcome(records=0)
+    """The Outcome for the slots between two times of day."""
     records = read_records(kafka, topic)
-    if not records or records[-1]["seq"] + 1 != len(records):
+    outcome = Outcome()
+    if not records or records[-1].seq + 1 != len(records):
         outcome.wrong.append("there are holes in seq")
-    for record in records:
-        if not begin <= milliseconds(record["scheduled_at"]) / 1000 < end:
-            continue
-        outcome.records += 1
-        word = record["error_type"] or "up"
-        outcome.words[word] = outcome.words.get(word, 0) + 1
-        if record["lateness_ms"] is not None:
-            outcome.lateness_ms.append(record["lateness_ms"])
-    outcome.lateness_ms.sort()
+    within = [r for r in records if begin <= r.slot_ms / 1000 < end]
+    outcome.records = len(within)
+    outcome.words = Counter(r.word for r in within)
+    outcome.lateness_ms = sorted(r.lateness_ms for r in within if r.lateness_ms is not None)
     return outcome

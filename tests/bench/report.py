@@ -1,52 +1,224 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# One measurement, and what is said about it.
+# What was measured, in words: lines on the terminal as it comes, and at the end build/bench/report
+# as Markdown and CSV, with the plots of plot.py.
 
-from dataclasses import dataclass
+import csv
+import os
+import platform
+import time
+from dataclasses import dataclass, field
 
+from . import plot
 from .target import percentile
 
-HEADER = (f"{'program':22} {'µs/check':>8} {'done/due':>13} {'jitter p50/p99/max':>20} "
+GROUPED = "bare libcurl, grouped"
+# a peer is on time when it does what is due, close to its grid and not all at once
+ON_TIME_DONE, ON_TIME_MS, ON_TIME_PEAK = 0.99, 250, 5
+
+HEADER = (f"{'program':24} {'µs/check':>8} {'done/due':>13} {'jitter p50/p99/max':>20} "
           f"{'late p50/p99/max':>20} {'peak':>5} {'PSS MB':>7} {'records':>8}")
 
 
-@dataclass
+def three(values):
+    """Median, 99 % and largest of an ascending list."""
+    if not values:
+        return "-"
+    return "/".join(f"{v:.1f}" for v in (percentile(values, .5), percentile(values, .99),
+                                         values[-1]))
+
+
+def number(value, digits=1):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
 class Row:
-    program: str
-    load: object
-    window: object
-    pss: dict
-    hits: object
-    outcome: object
+    """One program under one load."""
+
+    def __init__(self, program, load, window, memory, hits, outcome):
+        self.program = program
+        self.load = load
+        self.done = hits.count
+        self.due = None if program.endswith("flat") else round(load.due)
+        self.us_by_role = {role: ns / 1000 / self.done if self.done else 0
+                           for role, ns in window.cpu_ns.items()}
+        self.us = sum(self.us_by_role.values()) if self.done else None
+        self.jitter = hits.jitter() if self.due else []
+        self.late = outcome.lateness_ms
+        self.peak = hits.peak()
+        self.memory = memory
+        self.pss_mb = sum(pss for sizes in memory.values() for pss, _ in sizes) / 1024
+        self.records = None if outcome.records is None or not self.done else \
+            outcome.records / self.done
+        self.words = outcome.words
+        self.wrong = outcome.wrong
 
     @property
-    def us_per_check(self):
-        return self.cost(sum(self.window.cpu_ns.values()))
+    def on_time(self):
+        return (self.due is not None and self.done >= ON_TIME_DONE * self.due and
+                self.peak <= ON_TIME_PEAK and (percentile(self.jitter, .99) or 0) <= ON_TIME_MS)
 
-    def cost(self, ns):
-        return ns / 1000 / self.hits.count if self.hits.count else None
+    def processes(self):
+        """How many of each role, and the PSS of one in kB."""
+        return {role: (len(sizes), sum(pss for pss, _ in sizes) / len(sizes))
+                for role, sizes in self.memory.items()}
 
-    @property
-    def pss_mb(self):
-        return sum(map(sum, self.pss.values())) / 1024
+    def parts(self):
+        return ", ".join(f"{role} {self.us_by_role[role]:.1f} µs, {n} × {kb:.0f} kB"
+                         for role, (n, kb) in sorted(self.processes().items()))
 
     def __str__(self):
-        def three(values):
-            return "/".join("-" if v is None else f"{v:.1f}" for v in
-                            (percentile(values, .5), percentile(values, .99),
-                             values[-1] if values else None))
+        line = (f"{self.program:24} {number(self.us):>8} {self.done:6}/{self.due or '-':>6} "
+                f"{three(self.jitter):>20} {three(self.late):>20} {self.peak:5.1f} "
+                f"{self.pss_mb:7.1f} {number(self.records, 3):>8}")
+        if len(self.us_by_role) > 1:
+            line += f"\n  = {self.parts()}"
+        if self.words and set(self.words) != {"up"}:
+            line += "\n  " + ", ".join(f"{n} {word}" for word, n in sorted(self.words.items()))
+        return line + "".join(f"\n  {w}" for w in self.wrong)
 
-        flat = "flat" in self.program
-        late, o = self.outcome.lateness_ms, self.outcome
-        line = (f"{self.program:22} {self.us_per_check or 0:8.1f} "
-                f"{self.hits.count:6}/{'-' if flat else round(self.load.due):>6} "
-                f"{'-' if flat else three(self.hits.jitter()):>20} "
-                f"{three(late):>20} {self.hits.peak():5.1f} {self.pss_mb:7.1f} "
-                f"{'-' if o.records is None else f'{o.records / max(1, self.hits.count):.3f}':>8}")
-        if len(self.window.cpu_ns) > 1:
-            line += "\n" + " " * 22 + " = " + ", ".join(
-                f"{role} {self.cost(ns):.1f} µs, {len(self.pss.get(role, []))} × "
-                f"{sum(self.pss.get(role, [0])) / max(1, len(self.pss.get(role, []))):.0f} kB"
-                for role, ns in sorted(self.window.cpu_ns.items()))
-        return line + "".join(f"\n    {w}" for w in o.wrong)
+
+@dataclass
+class Report:
+    rows: dict = field(default_factory=dict)     # (load name, program name) → Rows, one a round
+    facts: dict = field(default_factory=dict)    # title → Facts
+    versions: list = field(default_factory=list)
+    missing: list = field(default_factory=list)
+
+    def add(self, row):
+        self.rows.setdefault((row.load.name, row.program), []).append(row)
+
+    def row(self, load, program):
+        """Of several rounds the one with the middle cost; None: it did not run."""
+        rows = self.rows.get((load, program), [])
+        return sorted(rows, key=lambda r: r.us or 0)[len(rows) // 2] if rows else None
+
+    def of_load(self, load):
+        return [self.row(*key) for key in self.rows if key[0] == load]
+
+    def loads(self):
+        return {row.load.name: row.load for rows in self.rows.values() for row in rows}
+
+    def best_peer(self, load):
+        """The cheapest of the other programs that is on time, or None."""
+        peers = [row for row in self.of_load(load) if row.us and row.on_time and
+                 not row.program.startswith(("webmond", "bare", "raw"))]
+        return min(peers, key=lambda row: row.us, default=None)
+
+    def ratios(self, load):
+        """Sentences that compare webmond with others under the same load."""
+        webmond = self.row(load, "webmond")
+        others = [self.row(load, GROUPED), self.best_peer(load)]
+        return [f"webmond : {other.program} = {webmond.us / other.us:.2f}" for other in others
+                if webmond and webmond.us and other and other.us]
+
+    # --- goals --------------------------------------------------------------------------------
+
+    def goals(self):
+        """(what, bound, measured) with numbers; those that were not measured are left out."""
+        found = []
+
+        def goal(what, bound, value):
+            if value is not None:
+                found.append((what, bound, value))
+
+        for load, cost, ratio, late in (("http-1k", 120, 1.25, 20), ("http-10k", 100, 1.25, 100),
+                                        ("https-p256", None, 1.05, None)):
+            webmond, bare = self.row(load, "webmond"), self.row(load, GROUPED)
+            if webmond is None or not webmond.us:
+                continue
+            if cost:
+                goal(f"{load}: CPU per check, µs", cost, webmond.us)
+            if bare:
+                goal(f"{load}: webmond : {GROUPED}", ratio, webmond.us / bare.us)
+            peer = self.best_peer(load)
+            if peer:
+                bound = 0.5 if load == "http-10k" else 1
+                goal(f"{load}: webmond : {peer.program}, the best that is on time", bound,
+                     webmond.us / peer.us)
+            if late:
+                goal(f"{load}: lateness, 99 %, ms", late, percentile(webmond.late, .99))
+            goal(f"{load}: PSS of a checker, kB", 2048 if webmond.load.is_tls else 300,
+                 webmond.processes().get("checker", (0, None))[1])
+        self._goals_of_relations(goal)
+        return found
+
+    def _goals_of_relations(self, goal):
+        fresh, kept = self.row("http-1k", "webmond"), self.row("keepalive", "webmond")
+        if fresh and kept:
+            goal("keep-alive : fresh", 0.5, kept.us / fresh.us)
+        for load in ("http-1k", "http-10k"):
+            row = self.row(load, "webmond")
+            if row:
+                goal(f"{load}: publisher : whole", 0.15, row.us_by_role["publisher"] / row.us)
+        hanging = self.row("hanging", "webmond")
+        if hanging:
+            goal("hanging: lateness of all, 99 %, ms", 100, percentile(hanging.late, .99))
+        small, large = self.row("curve-1k", "webmond"), self.row("curve-100k", "webmond")
+        if small and large:
+            goal("CPU per check, 100,000 sites : 1,000 sites", 1.1, large.us / small.us)
+            sites = large.load.sites - small.load.sites
+            rss = [row.memory["supervisor"][0][1] for row in (small, large)]
+            goal("memory of the supervisor per site, kB", 1, (rss[1] - rss[0]) / sites)
+        for fact in self.facts.get("start-reload", []):
+            if fact.unit == "s":
+                goal(f"100,000 sites: {fact.what}, s", 2, fact.value)
+
+    # --- files --------------------------------------------------------------------------------
+
+    def markdown(self):
+        lines = ["# webmond beside others", "", *self._machine(), "", "## Goals", "",
+                 "| goal | at most | measured | |", "|---|--:|--:|---|"]
+        lines += [f"| {what} | {bound:,g} | {value:,.2f} | {'met' if value <= bound else 'missed'} |"
+                  for what, bound, value in self.goals()]
+        for name, load in self.loads().items():
+            lines += ["", f"## {name}: {load.title}", "",
+                      "| program | µs/check | done of due | jitter, ms | lateness, ms | peak | "
+                      "PSS, MB | records/check |", "|---|--:|--:|--:|--:|--:|--:|--:|"]
+            for row in self.of_load(name):
+                due = f" of {row.due:,}" if row.due else ""
+                lines.append(f"| {row.program} | {number(row.us)} | {row.done:,}{due} | "
+                             f"{three(row.jitter)} | {three(row.late)} | {row.peak:.1f} | "
+                             f"{row.pss_mb:.1f} | {number(row.records, 3)} |")
+            lines += [f"\n{text}" for text in self.ratios(name)]
+            webmond = self.row(name, "webmond")
+            if webmond:
+                lines.append(f"\nwebmond: {webmond.parts()}")
+        for title, facts in self.facts.items():
+            lines += ["", f"## {title}", "", *(f"- {fact}" for fact in facts)]
+        return "\n".join(lines) + "\n"
+
+    def _machine(self):
+        with open("/proc/cpuinfo", encoding="utf-8") as f:
+            model = next((line.split(":")[1].strip() for line in f if "model name" in line), "?")
+        memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        lines = [f"{time.strftime('%Y-%m-%d')}, {len(os.sched_getaffinity(0))} × {model}, "
+                 f"{memory_gb:.0f} GB, Linux {platform.release()}. nginx and Kafka run on the same "
+                 "cores and are not counted. Jitter and lateness: median/99 %/largest; "
+                 "tests/README.md says what the columns mean.", ""]
+        lines += [f"- {version}" for version in self.versions]
+        lines += [f"- not measured, because not there (make bench PEERS=1): {name}"
+                  for name in self.missing]
+        return lines
+
+    def write_csv(self, path):
+        with open(path, "w", newline="", encoding="utf-8") as f:
+            out = csv.writer(f)
+            out.writerow(["load", "sites", "interval_s", "program", "round", "us_per_check", "done",
+                          "due", *(f"{what}_{p}_ms" for what in ("jitter", "lateness")
+                                   for p in ("p50", "p99", "max")),
+                          "peak", "pss_mb", "records_per_check"])
+            for (load, program), rows in self.rows.items():
+                for n, row in enumerate(rows, 1):
+                    times = [percentile(values, share) for values in (row.jitter, row.late)
+                             for share in (.5, .99, 1)]
+                    out.writerow([load, row.load.sites, row.load.interval_s, program, n, row.us,
+                                  row.done, row.due, *times, row.peak, row.pss_mb, row.records])
+
+    def write(self, directory):
+        os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(directory, "report.md"), "w", encoding="utf-8") as f:
+            f.write(self.markdown())
+        self.write_csv(os.path.join(directory, "report.csv"))
+        plot.write(self, os.path.join(directory, "report.svg"))

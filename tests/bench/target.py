@@ -73,6 +73,14 @@ def _user():
     return f"user nobody {group};"
 
 
+def _nginx():
+    return shutil.which("nginx") or "/usr/sbin/nginx"
+
+
+def version():
+    return procs.run([_nginx(), "-v"]).stderr.strip().replace("nginx version: ", "")
+
+
 class Target:
     """nginx, from the constructor to stop(). Kinds of sites: http, p256, rsa, hang."""
 
@@ -130,9 +138,8 @@ class Target:
     # --- life ------------------------------------------------------------------------------
 
     def _start(self):
-        binary = shutil.which("nginx") or "/usr/sbin/nginx"
         with open(self.path("nginx.err"), "wb") as err:
-            self.process = procs.spawn([binary, "-p", self.directory, "-c",
+            self.process = procs.spawn([_nginx(), "-p", self.directory, "-c",
                                         self.path("nginx.conf")], stderr=err)
         procs.wait_for(self._answers, 20, lambda: f"nginx does not start:\n{self._errors()}")
 

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# What is not a cost per check: too much load, the publisher alone, start and reload of many sites.
+# Each function returns a list of Facts.
+
+import signal
+import time
+from collections import Counter, defaultdict
+from typing import NamedTuple
+
+from harness import procs, require
+from harness.daemon import READY
+
+from .loads import Load
+from .measure import cpu_ns
+from .programs import Webmond, read_records
+from .slots import phase_ms
+
+
+class Fact(NamedTuple):
+    what: str
+    value: object
+    unit: str = ""
+
+    def __str__(self):
+        value = f"{self.value:,.2f}" if isinstance(self.value, float) else f"{self.value:,}" \
+            if isinstance(self.value, int) else str(self.value)
+        return f"{self.what}: {value} {self.unit}".rstrip()
+
+
+def _start(bench, settings):
+    """A daemon that is ready, and how long it took."""
+    daemon = bench.t.daemon(settings)
+    mark, begin = daemon.log_size(), time.monotonic()
+    daemon.start(wait=False)
+    procs.wait_for(lambda: READY.search(daemon.log(mark)), 60, "it does not start", 0.005)
+    return daemon, time.monotonic() - begin
+
+
+def _slots(records):
+    """site → its Records, in the order of seq."""
+    sites = defaultdict(list)
+    for record in records:
+        sites[record.site].append(record)
+    return sites
+
+
+def overload(bench):
+    """Far more sites than can be checked, for a while; then few."""
+    seconds, patience_ms = 10, 100
+    many, few = Load("overload", 20000, 1, timeout_s=1), Load("overload", 1000, 1, timeout_s=1)
+    webmond, topic = Webmond(bench), bench.t.topic()
+    daemon = bench.t.daemon(webmond.settings(many, topic)).start(wait=False)
+    procs.wait_for(lambda: bench.end_offset(topic), 30, "no record comes", 0.1)
+    time.sleep(2)
+    begin = time.time()
+    time.sleep(seconds)
+    end = time.time()
+    publisher_pid = daemon.publisher()
+    daemon.write_config(webmond.settings(few, topic))
+    relieved = time.time()
+    daemon.signal(signal.SIGHUP)
+    procs.wait_for(lambda: daemon.roles().get("publisher") not in (None, publisher_pid), 30,
+                   "it does not reload under load", 0.1)
+    time.sleep(seconds)
+    daemon.stop(60)
+    records = read_records(bench.t.kafka(), topic)
+    within = [r for r in records if begin <= r.slot_ms / 1000 < end]
+    words = Counter(r.word for r in within)
+    disordered = holes = 0
+    for mine in _slots(records).values():
+        for before, after in zip(mine, mine[1:]):
+            step = after.slot_ms - before.slot_ms
+            disordered += step <= 0
+            holes += step > many.interval_s * 1000
+    late = [r.slot_ms / 1000 + r.lateness_ms / 1000 for r in records
+            if r.lateness_ms is not None and r.lateness_ms > patience_ms]
+    return [
+        Fact("checks due", many.sites / many.interval_s, "/s"),
+        Fact("checks done", words["up"] / seconds, "/s"),
+        Fact("slots due in the time of overload", many.sites * seconds),
+        Fact("records of them", len(within)),
+        *(Fact(f"of which {word}", n) for word, n in sorted(words.items())),
+        Fact("records out of the order of their site's slots", disordered),
+        Fact("slots without a record", holes),
+        Fact(f"last check more than {patience_ms} ms late, after a reload took the load away",
+             max(0.0, max(late, default=relieved) - relieved), "s"),
+    ]
+
+
+def publisher(bench):
+    """Fill the spool while there is no Kafka; then let it go to a real one, and do nothing else."""
+    seconds = 10
+    refused = bench.t.refused()
+    topic, kafka = bench.t.topic(), bench.t.kafka()
+    sites = [{"name": f"refused-{n}", "url": refused.url()} for n in range(5000)]
+    quiet = {"workers": None, "log": {"destination": "stderr", "level": "info"},
+             "spool": bench.new_spool()}
+    settings = bench.t.settings(sites, topic, f"127.0.0.1:{refused.port}",
+                                defaults={"interval": 1}, **quiet)
+    daemon, _ = _start(bench, settings)
+    time.sleep(2)
+    before = cpu_ns(daemon.pid)["publisher"]
+    time.sleep(seconds)
+    stored_ns = cpu_ns(daemon.pid)["publisher"] - before
+    daemon.stop(60)
+    settings = bench.t.settings([{"name": "once-a-day", "url": refused.url(), "interval": 86400}],
+                                topic, **quiet)
+    daemon, _ = _start(bench, settings)
+    first = procs.wait_for(lambda: kafka.end_offset(topic.name), 30, "nothing is sent", 0.002)
+    begin, begin_ns = time.monotonic(), cpu_ns(daemon.pid)["publisher"]
+    last, end = first, begin
+    while time.monotonic() - end < 2:  # and until what was delivered is deleted
+        now = kafka.end_offset(topic.name)
+        if now != last:
+            last, end = now, time.monotonic()
+        time.sleep(0.02)
+    sent_ns = cpu_ns(daemon.pid)["publisher"] - begin_ns
+    daemon.stop(60)
+    records = read_records(kafka, topic)
+    return [
+        Fact("stored without Kafka: CPU per record (peek, transaction)",
+             stored_ns / 1000 / (len(sites) * seconds), "µs"),
+        Fact("backlog", len(records), "records"),
+        Fact("sent to Kafka", (last - first) / (end - begin), "records/s"),
+        Fact("sent: CPU per record (read, produce, delete)", sent_ns / 1000 / (last - first), "µs"),
+        Fact("holes in seq", records[-1].seq + 1 - len(records)),
+    ]
+
+
+def start_and_reload(bench):
+    """A hundred thousand sites come up, and are reloaded with one more."""
+    load = Load("start-reload", 100000, 100)
+    webmond, topic = Webmond(bench), bench.t.topic()
+    settings = webmond.settings(load, topic, "info")
+    daemon, started_s = _start(bench, settings)
+    since = time.time()
+    time.sleep(5)
+    settings["sites"].append({**settings["sites"][0], "name": "one-more"})
+    daemon.write_config(settings)
+    mark, begin = daemon.log_size(), time.monotonic()
+    daemon.signal(signal.SIGHUP)
+    procs.wait_for(lambda: "reloaded: " in daemon.log(mark), 60, "it does not reload", 0.005)
+    reload_s, until = time.monotonic() - begin, time.time()
+    time.sleep(3)
+    daemon.stop(60)
+    due = {name for n in range(load.sites) for name in [load.name_of(n)]
+           if (phase_ms(name, load.interval_s) / 1000 - since) % load.interval_s < until - since}
+    records = [r for r in read_records(bench.t.kafka(), topic)
+               if since <= r.slot_ms / 1000 < until and r.site in due]
+    late = [r.lateness_ms for r in records if r.lateness_ms is not None]
+    require(late, "no site was checked")
+    meanwhile = [r.lateness_ms for r in records if r.lateness_ms is not None and
+                 r.slot_ms / 1000 >= until - reload_s]
+    return [
+        Fact("start, until it is ready", started_s, "s"),
+        Fact("reload", reload_s, "s"),
+        Fact("slots due from the start to the end of the reload", len(due)),
+        Fact("records of them", len(records)),
+        Fact("of which up", sum(r.word == "up" for r in records)),
+        Fact("largest lateness of all", max(late), "ms"),
+        Fact("largest lateness while it reloaded", max(meanwhile, default=0.0), "ms"),
+    ]
+
+
+ALL = {"overload": overload, "publisher": publisher, "start-reload": start_and_reload}
