@@ -194,7 +194,7 @@ finish_workers(struct reader *r)
 	if (c->workers_min == 0)
 		c->workers_min = c->workers_max > 0 && c->workers_max < 4 ? c->workers_max : 4;
 	if (c->workers_max == 0)
-		c->workers_max = c->workers_min > 64 ? c->workers_min : 64;
+		c->workers_max = c->workers_min > 256 ? c->workers_min : 256;
 	if (c->workers_min > c->workers_max)
 		config_mistake(r, c->workers_line, "workers: min (%d) is greater than max (%d)",
 		    c->workers_min, c->workers_max);

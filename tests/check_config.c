@@ -123,7 +123,7 @@ START_TEST(defaults_are_as_documented)
 	ck_assert(s->verify_tls && !s->keepalive && s->ip_version == IP_ANY);
 	ck_assert(!c->has_kafka && c->spool_sync_full == 1 && c->pid_file_line == 0);
 	ck_assert_int_eq(c->workers_min, 4);
-	ck_assert_int_eq(c->workers_max, 64);
+	ck_assert_int_eq(c->workers_max, 256);
 	config_free(c);
 }
 END_TEST
