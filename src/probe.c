@@ -62,8 +62,9 @@ struct probe {
 	bool body_cut;
 	bool headers_flood;
 	int local_errno;
-	bool from_private;                  /* the first host is: redirects may stay there */
-	char private_ip[RESULT_IP_MAX + 1]; /* where a redirect was refused to go */
+	char address[RESULT_IP_MAX + 1]; /* of the last connection, or where it was refused to go */
+	bool from_private;               /* the first host is: redirects may stay there */
+	bool to_private;                 /* a redirect from outside was refused */
 };
 
 static volatile sig_atomic_t aborted;
@@ -200,19 +201,16 @@ static curl_socket_t
 on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct probe *p = arg;
+	char ip[NI_MAXHOST] = "";
 	int fd;
 
 	(void)purpose;
-	if (!p->from_private && redirect_count(p) > 0) {
-		char ip[NI_MAXHOST] = "";
-
-		getnameinfo(
-		    &address->addr, address->addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST);
-		ip[strcspn(ip, "%")] = '\0';
-		if (verdict_is_private(ip)) {
-			snprintf(p->private_ip, sizeof(p->private_ip), "%.*s", RESULT_IP_MAX, ip);
-			return CURL_SOCKET_BAD;
-		}
+	getnameinfo(&address->addr, address->addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST);
+	ip[strcspn(ip, "%")] = '\0';
+	snprintf(p->address, sizeof(p->address), "%.*s", RESULT_IP_MAX, ip);
+	if (!p->from_private && redirect_count(p) > 0 && verdict_is_private(ip)) {
+		p->to_private = true;
+		return CURL_SOCKET_BAD;
 	}
 	enter(p, PHASE_CONNECT);
 	forget_connection(p->result);
@@ -221,15 +219,6 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	if (fd < 0)
 		p->local_errno = errno;
 	return fd;
-}
-
-static void
-note_ip(struct probe *p)
-{
-	const char *ip = "";
-
-	curl_easy_getinfo(p->curl, CURLINFO_PRIMARY_IP, &ip);
-	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", ip);
 }
 
 /* The server asks for a certificate, and we have none. */
@@ -253,7 +242,8 @@ on_ssl_context(CURL *curl, void *context, void *arg)
 	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
 	enter(p, PHASE_TLS);
 	p->used_tls = true;
-	note_ip(p);
+	/* what libcurl knows of the address does not outlive a handshake that fails */
+	memcpy(p->result->remote_ip, p->address, sizeof(p->result->remote_ip));
 	return CURLE_OK;
 }
 
@@ -550,7 +540,7 @@ reason(const struct probe *p, CURLcode code)
 static bool
 redirect_refused(const struct probe *p, CURLcode code)
 {
-	return (code == CURLE_COULDNT_CONNECT && p->private_ip[0] != '\0') ||
+	return (code == CURLE_COULDNT_CONNECT && p->to_private) ||
 	       ((code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) &&
 		   redirect_count(p) > p->result->redirects);
 }
@@ -562,9 +552,9 @@ fail_redirect(struct probe *p, CURLcode code)
 	const char *prefix = "";
 
 	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &to);
-	if (p->private_ip[0] != '\0') {
+	if (p->to_private) {
 		prefix = "to the private address ";
-		why = p->private_ip;
+		why = p->address;
 	} else if (p->used_tls && strncasecmp(to, "http:", 5) == 0) {
 		why = "from https to http";
 	}

