@@ -34,7 +34,8 @@ struct spool_options {
 	const char *dir; /* NULL: in memory, for outputs that need no durability */
 	bool sync_full;  /* survive power loss, not only kills */
 	int64_t max_bytes;
-	uint64_t window; /* the oldest so many rows may have been sent: they are never dropped */
+	uint64_t window; /* the oldest so many rows may have been sent: they are never dropped; what
+			  * an earlier spool_open() said of those still there counts as well */
 	const char *epoch;
 };
 
@@ -67,9 +68,9 @@ enum spool_status spool_delete(struct spool *spool, uint64_t first, uint64_t las
 enum spool_status spool_bury(struct spool *spool, uint64_t row, const char *reason);
 
 /*
- * Keep the size, then commit. While the spool is above its cap, the oldest rows that surely were
- * not sent yet are looked at, in the order of seq; the longest run of consecutive seqs of one epoch
- * becomes one `dropped` record, with the identity and the place of the first. So the seqs it names,
+ * Keep the size, then commit. Above the cap, the oldest rows that surely were not sent yet are
+ * looked at, in the order of seq; runs of consecutive seqs of one epoch become one `dropped` record
+ * each, with the identity and the place of the first, until there is room. So the seqs it names,
  * its own through `dropped_through`, are exactly those of the rows it replaces: slots still open,
  * closed later or sent are in no run. Such records merge again like any others.
  */

@@ -27,9 +27,11 @@
 #define SCHEMA_VERSION 1
 
 #define LOCK_WAIT_US (5 * US_PER_S)
-#define SEQ_AHEAD    4096  /* an OPEN that jumps further was not written by the supervisor */
-#define BURIED_KEPT  10000 /* dead letters; older ones go */
-#define DROP_BATCH   1000  /* rows looked at for a run to drop */
+#define SEQ_AHEAD    4096      /* an OPEN that jumps further was not written by the supervisor */
+#define BURIED_KEPT  10000     /* dead letters; older ones go */
+#define BURIED_BYTES (1 << 14) /* of the cap for each that is kept */
+/* rows looked at for runs to drop: slots still open, up to workers.max, may part them */
+#define DROP_LOOK    (4 * 4096)
 #define DROP_SAY_US  (60 * US_PER_S)
 #define RESERVE_MIN  (8 << 20) /* free bytes of the file system; SQLite's log needs some to delete */
 #define RESERVE_MAX  (16 << 20)
@@ -49,7 +51,10 @@ enum statement {
 	BURY,
 	PURGE_DEAD,
 	SELECT_READY,
+	SELECT_NTH,
 	SELECT_DROPPABLE,
+	ALL_PAGES,
+	FREE_PAGES,
 	SELECT_FRAME,
 	REPLACE_READY,
 	SHRINK,
@@ -71,9 +76,12 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 		 "WHERE n = ?1",
 	[PURGE_DEAD] = "DELETE FROM dead WHERE n <= (SELECT max(n) FROM dead) - ?1",
 	[SELECT_READY] = "SELECT n, frame FROM ready WHERE n > ?1 ORDER BY n LIMIT ?2",
+	[SELECT_NTH] = "SELECT n FROM ready ORDER BY n LIMIT 1 OFFSET ?1",
 	[SELECT_DROPPABLE] =
 	    "SELECT n, epoch, seq, through FROM (SELECT n, epoch, seq, through FROM "
-	    "ready ORDER BY n LIMIT ?1 OFFSET ?2) ORDER BY epoch, seq",
+	    "ready WHERE n > ?1 ORDER BY n LIMIT ?2) ORDER BY epoch, seq",
+	[ALL_PAGES] = "PRAGMA page_count",
+	[FREE_PAGES] = "PRAGMA freelist_count",
 	/* inside a JSON string these quotes would be escaped: it can only be the field */
 	[SELECT_FRAME] = "SELECT frame, through, instr(frame, CAST('\"error_type\":\"dropped\"' AS "
 			 "BLOB)) FROM ready WHERE n = ?1",
@@ -82,11 +90,10 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 };
 
 static const char schema[] =
-    "CREATE TABLE meta(uuid TEXT NOT NULL);" /* tells a copy from the original */
-    "INSERT INTO meta VALUES(lower(hex(randomblob(16))));"
-    /* the last row is the current epoch; `ready` counts the rows of that table */
+    /* the last row is the current epoch; `ready` counts the rows of that table, `may_fly` is the
+     * window: with a smaller one now, those that were sent must be left alone all the same */
     "CREATE TABLE epoch(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
-    " next_seq INTEGER NOT NULL, ready INTEGER NOT NULL);"
+    " next_seq INTEGER NOT NULL, ready INTEGER NOT NULL, may_fly INTEGER NOT NULL);"
     "CREATE TABLE open(seq INTEGER PRIMARY KEY, frame BLOB NOT NULL);"
     /* AUTOINCREMENT: without it an emptied table starts again at 1 */
     "CREATE TABLE ready(n INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL,"
@@ -107,6 +114,7 @@ struct spool {
 	uint64_t buried;
 	uint64_t strangers;
 	uint64_t forged;
+	uint64_t untouchable;    /* rows through this may have been sent; 0: not known now */
 	uint64_t dropped;        /* not logged yet */
 	int64_t dropped_said_us; /* 0: never */
 	bool no_room;
@@ -138,13 +146,13 @@ spool_buried(const struct spool *s)
  * is kept, whatever it is. Returns 0 or -1.
  */
 static int
-set_aside(const char *path, const char *why)
+set_aside(const char *dir, const char *path, const char *why)
 {
 	static const char *const parts[] = { "", "-wal", "-shm", "-journal" };
 	char stamp[32];
 	time_t now = time(NULL);
 	struct tm tm;
-	int outcome = 0;
+	int outcome = 0, fd;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
 	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
@@ -160,6 +168,10 @@ set_aside(const char *path, const char *why)
 		free(from);
 		free(to);
 	}
+	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fsync(fd) < 0)
+		log_warning("spool: cannot sync \"%s\": %s", dir, strerror(errno));
+	if (fd >= 0)
+		close(fd);
 	return outcome;
 }
 
@@ -174,32 +186,31 @@ give_up(struct spool *s, const char *why)
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close_v2(s->db); /* a caller may still hold a statement */
 	s->db = NULL;
-	return s->path != NULL && set_aside(s->path, why) == 0 ? SPOOL_LOST : SPOOL_FAILED;
+	return s->path != NULL && set_aside(s->options.dir, s->path, why) == 0 ? SPOOL_LOST
+									       : SPOOL_FAILED;
 }
 
-/* Whether waiting cannot help. Disk full, read-only, locked, no memory: those pass. */
+/*
+ * Whether waiting cannot help. Disk full, read-only, locked, no memory: those pass. What only a
+ * mistake of ours can cause must not cost a healthy spool.
+ */
 static bool
 is_damage(int code)
 {
 	switch (code & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_ERROR:      /* tables that are not ours */
+	case SQLITE_CONSTRAINT: /* that we never violate */
+		return true;
 	case SQLITE_IOERR:
 		/* after a failed fsync the kernel may have dropped the pages and call the next
 		 * one good */
 		return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
 		       code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ ||
 		       code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_CORRUPTFS;
-	case SQLITE_FULL:
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-	case SQLITE_NOMEM:
-	case SQLITE_READONLY:
-	case SQLITE_CANTOPEN:
-	case SQLITE_PERM:
-	case SQLITE_PROTOCOL:
-	case SQLITE_INTERRUPT:
-		return false;
 	}
-	return true; /* SQLITE_CORRUPT, SQLITE_NOTADB, tables that are not ours */
+	return false;
 }
 
 /* Sort an SQLite error and undo a transaction that it interrupted. */
@@ -346,7 +357,7 @@ look_at_path(struct spool *s)
 	free(log);
 	if (why == NULL)
 		return SPOOL_OK;
-	return set_aside(s->path, why) == 0 ? SPOOL_LOST : SPOOL_FAILED;
+	return set_aside(s->options.dir, s->path, why) == 0 ? SPOOL_LOST : SPOOL_FAILED;
 }
 
 /* Whether the file is new or ours, before anything is written to it; else it is set aside. */
@@ -354,11 +365,12 @@ static enum spool_status
 check_identity(struct spool *s, bool *is_new)
 {
 	int64_t tables = pragma_number(s, "SELECT count(*) FROM sqlite_schema");
-	int64_t version = pragma_number(s, "PRAGMA user_version");
-	int64_t application = pragma_number(s, "PRAGMA application_id");
+	int64_t version, application;
 
-	if (tables < 0 || version < 0)
+	if (tables < 0)
 		return failed(s, "read the database");
+	version = pragma_number(s, "PRAGMA user_version");
+	application = pragma_number(s, "PRAGMA application_id");
 	*is_new = tables == 0 && version == 0 && application == 0;
 	if (*is_new || (application == APPLICATION_ID && version == SCHEMA_VERSION))
 		return SPOOL_OK;
@@ -512,14 +524,16 @@ enter_epoch(struct spool *s)
 {
 	enum spool_status status;
 	sqlite3_stmt *st;
+	uint64_t may_fly = 0, window = s->options.window;
 	int64_t last = 0;
 	bool ours = false;
 	char *sql;
 	int code;
 
 	if (sqlite3_prepare_v2(s->db,
-		"SELECT n, id, next_seq, ready FROM epoch ORDER BY n DESC LIMIT 1", -1, &st,
-		NULL) != SQLITE_OK)
+		"SELECT n, id, next_seq, ready, (SELECT max(may_fly) FROM epoch) FROM epoch "
+		"ORDER BY n DESC LIMIT 1",
+		-1, &st, NULL) != SQLITE_OK)
 		return failed(s, "read the epoch");
 	if ((code = sqlite3_step(st)) == SQLITE_ROW) {
 		const char *id = (const char *)sqlite3_column_text(st, 1);
@@ -528,6 +542,7 @@ enter_epoch(struct spool *s)
 		ours = id != NULL && strcmp(id, s->options.epoch) == 0;
 		s->next_seq = ours ? (uint64_t)sqlite3_column_int64(st, 2) : 0;
 		s->count = (uint64_t)sqlite3_column_int64(st, 3);
+		may_fly = (uint64_t)sqlite3_column_int64(st, 4);
 	}
 	sqlite3_finalize(st);
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
@@ -535,16 +550,24 @@ enter_epoch(struct spool *s)
 	s->epoch = last;
 	s->next_seq_stored = s->next_seq;
 	s->count_stored = s->count;
-	if (ours)
+	if (may_fly > window)
+		s->options.window = may_fly;
+	if (ours && may_fly >= window)
 		return SPOOL_OK;
+	if (ours) {
+		sql = sqlite3_mprintf("UPDATE epoch SET may_fly = %lld", (long long)window);
+		code = sql != NULL ? run_sql(s, sql) : SQLITE_NOMEM;
+		sqlite3_free(sql);
+		return code == SQLITE_OK ? SPOOL_OK : failed(s, "store the window");
+	}
 	if ((status = spool_begin(s)) != SPOOL_OK || (status = adopt_open(s, last)) != SPOOL_OK)
 		return status;
 	/* epochs older than the oldest row have nothing left */
 	sql = sqlite3_mprintf(
-	    "INSERT INTO epoch(id, next_seq, ready) VALUES(%Q, 0, %lld);"
+	    "INSERT INTO epoch(id, next_seq, ready, may_fly) VALUES(%Q, 0, %lld, %lld);"
 	    "DELETE FROM epoch WHERE n < coalesce((SELECT epoch FROM ready ORDER BY "
 	    "n LIMIT 1), (SELECT max(n) FROM epoch))",
-	    s->options.epoch, (long long)s->count);
+	    s->options.epoch, (long long)s->count, (long long)window);
 	code = sql != NULL ? run_sql(s, sql) : SQLITE_NOMEM;
 	sqlite3_free(sql);
 	if (code != SQLITE_OK)
@@ -626,7 +649,7 @@ disk_is_full(struct spool *s)
 		reserve = all / 2 < RESERVE_MIN ? all / 2 : RESERVE_MIN;
 	if ((uint64_t)fs.f_bavail * fs.f_frsize >= reserve)
 		return false;
-	return pragma_number(s, "PRAGMA freelist_count") < PAGES_KEPT;
+	return get_number(s->statement[FREE_PAGES]) < PAGES_KEPT;
 }
 
 enum spool_status
@@ -650,6 +673,7 @@ spool_rollback(struct spool *s)
 	}
 	s->next_seq = s->next_seq_stored;
 	s->count = s->count_stored;
+	s->untouchable = 0;
 }
 
 /* A checker may be in foreign hands: its lies must not reach beyond the slots that it works on. */
@@ -741,18 +765,39 @@ spool_delete(struct spool *s, uint64_t first, uint64_t last)
 
 	bind_number(s, DELETE_READY, 1, first);
 	bind_number(s, DELETE_READY, 2, last);
-	status = step(s, DELETE_READY, "delete delivered records");
+	status = step(s, DELETE_READY, "delete records");
 	if (status == SPOOL_OK)
 		s->count -= (uint64_t)sqlite3_changes(s->db);
+	if (first <= s->untouchable)
+		s->untouchable = 0; /* others follow */
 	return status;
+}
+
+/* Keep a row as a dead letter. */
+static enum spool_status
+keep_dead(struct spool *s, uint64_t row, const char *reason)
+{
+	uint64_t kept = (uint64_t)s->options.max_bytes / BURIED_BYTES;
+	enum spool_status status;
+
+	bind_number(s, BURY, 1, row);
+	sqlite3_bind_text(s->statement[BURY], 2, reason, -1, SQLITE_STATIC);
+	bind_number(s, PURGE_DEAD, 1, kept < BURIED_KEPT ? kept : BURIED_KEPT);
+	if ((status = step(s, BURY, "keep a dead letter")) != SPOOL_OK ||
+	    (status = step(s, PURGE_DEAD, "purge dead letters")) != SPOOL_OK)
+		return status;
+	s->buried++;
+	return SPOOL_OK;
 }
 
 /*
  * Put a `dropped` record with the identity of `row` in its place; `through` NULL: for itself alone.
- * A row without a readable identity, and one that is such a record alone already, goes instead.
+ * Without a readable identity there is none, nor for one that is such a record alone already:
+ * `*replaced` is false then, and the row as it was.
  */
 static enum spool_status
-drop_row(struct spool *s, uint64_t row, const uint64_t *through, const char *message)
+drop_row(
+    struct spool *s, uint64_t row, const uint64_t *through, const char *message, bool *replaced)
 {
 	sqlite3_stmt *st = bind_number(s, SELECT_FRAME, 1, row);
 	unsigned char out[WIRE_FRAME_MAX];
@@ -767,10 +812,11 @@ drop_row(struct spool *s, uint64_t row, const uint64_t *through, const char *mes
 		last = through != NULL ? *through : (uint64_t)sqlite3_column_int64(st, 1);
 		size = finish_frame(out, &frame, ERROR_DROPPED, (int64_t)last, message);
 	}
+	*replaced = size > 0;
 	if (sqlite3_reset(st) != SQLITE_OK)
 		return failed(s, "read a record to drop");
 	if (size == 0)
-		return spool_delete(s, row, row);
+		return SPOOL_OK;
 	bind_number(s, REPLACE_READY, 1, row);
 	bind_blob(s, REPLACE_READY, 2, out, size);
 	bind_number(s, REPLACE_READY, 3, last);
@@ -782,17 +828,14 @@ spool_bury(struct spool *s, uint64_t row, const char *reason)
 {
 	enum spool_status status;
 	char message[256];
+	bool replaced;
 
-	bind_number(s, BURY, 1, row);
-	sqlite3_bind_text(s->statement[BURY], 2, reason, -1, SQLITE_STATIC);
-	bind_number(s, PURGE_DEAD, 1, BURIED_KEPT);
-	if ((status = step(s, BURY, "keep a dead letter")) != SPOOL_OK ||
-	    (status = step(s, PURGE_DEAD, "purge dead letters")) != SPOOL_OK)
+	if ((status = keep_dead(s, row, reason)) != SPOOL_OK)
 		return status;
-	s->buried++;
 	snprintf(message, sizeof(message),
 	    "Kafka refused this record: %s; it was kept in the table dead of the spool", reason);
-	return drop_row(s, row, NULL, message);
+	status = drop_row(s, row, NULL, message, &replaced);
+	return status == SPOOL_OK && !replaced ? spool_delete(s, row, row) : status;
 }
 
 /* --- the cap ----------------------------------------------------------------------------- */
@@ -803,81 +846,114 @@ struct droppable {
 	uint64_t seq, through;
 };
 
-static int64_t
-used_bytes(struct spool *s)
-{
-	return (pragma_number(s, "PRAGMA page_count") - pragma_number(s, "PRAGMA freelist_count")) *
-	       s->page_size;
-}
-
-/* The longest run of consecutive seqs of one epoch in `rows`, which are sorted by both. */
-static int
-longest_run(const struct droppable *rows, int count, int *start)
-{
-	int best = 0, begin = 0;
-
-	for (int i = 0; i < count; i++) {
-		if (i > begin &&
-		    (rows[i].epoch != rows[i - 1].epoch || rows[i].seq != rows[i - 1].through + 1))
-			begin = i;
-		if (i - begin + 1 > best) {
-			best = i - begin + 1;
-			*start = begin;
-		}
-	}
-	return best;
-}
-
 /* Put one `dropped` record in the place of `run`. */
 static enum spool_status
 drop_run(struct spool *s, const struct droppable *run, int count)
 {
 	uint64_t through = run[count - 1].through;
 	enum spool_status status;
+	bool replaced = false;
 	char message[128];
 
 	snprintf(message, sizeof(message),
 	    "the spool was full: %llu records were dropped; see spool.max_mb",
 	    (unsigned long long)(through - run[0].seq + 1));
-	status = drop_row(s, run[0].row, &through, message);
-	for (int i = 1; i < count && status == SPOOL_OK; i++)
+	status = drop_row(s, run[0].row, &through, message, &replaced);
+	if (status != SPOOL_OK)
+		return status;
+	if (!replaced) /* the first is damaged: the next time the run begins behind it */
+		status = keep_dead(s, run[0].row, "damaged on disk");
+	for (int i = replaced; i < (replaced ? count : 1) && status == SPOOL_OK; i++)
 		status = spool_delete(s, run[i].row, run[i].row);
 	return status;
 }
 
+/* The first rows that surely were not sent yet, up to `max` of them, in the order of seq. */
+static enum spool_status
+find_droppable(struct spool *s, struct droppable *rows, int max, int *count)
+{
+	sqlite3_stmt *st;
+	int code;
+
+	*count = 0;
+	/*
+	 * Rows are sent in their order and deleted when confirmed, so only the oldest `window` can
+	 * have been sent: beyond them an id cannot have two contents. In an outage they stay.
+	 */
+	if (s->untouchable == 0 && s->options.window > 0) {
+		int64_t n = get_number(bind_number(s, SELECT_NTH, 1, s->options.window - 1));
+
+		if (n <= 0)
+			return SPOOL_OK; /* there are fewer */
+		s->untouchable = (uint64_t)n;
+	}
+	bind_number(s, SELECT_DROPPABLE, 1, s->untouchable);
+	st = bind_number(s, SELECT_DROPPABLE, 2, (uint64_t)max);
+	while ((code = sqlite3_step(st)) == SQLITE_ROW)
+		rows[(*count)++] = (struct droppable){ (uint64_t)sqlite3_column_int64(st, 0),
+			sqlite3_column_int64(st, 1), (uint64_t)sqlite3_column_int64(st, 2),
+			(uint64_t)sqlite3_column_int64(st, 3) };
+	sqlite3_reset(st);
+	return code == SQLITE_DONE ? SPOOL_OK : failed(s, "look for records to drop");
+}
+
+static bool
+is_above(struct spool *s, int64_t bytes)
+{
+	int64_t pages = get_number(s->statement[ALL_PAGES]) - get_number(s->statement[FREE_PAGES]);
+
+	return pages * s->page_size > bytes;
+}
+
+/* Drop runs of consecutive seqs, each of at most `longest` rows, until there is room. */
+static enum spool_status
+drop_runs(struct spool *s, const struct droppable *rows, int count, int longest, int64_t goal,
+    uint64_t *dropped)
+{
+	enum spool_status status = SPOOL_OK;
+
+	for (int i = 0, end; i < count && status == SPOOL_OK && is_above(s, goal); i = end) {
+		for (end = i + 1;
+		     end < count && end - i < longest && rows[end].epoch == rows[i].epoch &&
+		     rows[end].seq == rows[end - 1].through + 1;
+		     end++)
+			;
+		if (end - i < 2)
+			continue;
+		status = drop_run(s, rows + i, end - i);
+		*dropped += (uint64_t)(end - i - 1);
+	}
+	return status;
+}
+
 /*
- * One step back below the cap. Rows are sent in their order and deleted when confirmed, so only
- * the oldest `window` can have been sent: beyond them an id cannot have two contents.
+ * Back below the cap, by as few records as that takes; a little further, so that not every
+ * transaction has to look.
  */
 static enum spool_status
-drop_some(struct spool *s, int *dropped)
+keep_size(struct spool *s, uint64_t *dropped)
 {
-	static struct droppable rows[DROP_BATCH];
-	int batch = s->count / 16 < DROP_BATCH ? (int)(s->count / 16) : DROP_BATCH;
-	int run = 0, start = 0;
+	const int64_t goal = s->options.max_bytes - s->options.max_bytes / 64;
+	int longest = s->count / 64 < 16 ? 16 : (int)(s->count / 64);
+	enum spool_status status = SPOOL_OK;
+	struct droppable *rows;
+	int count, look;
 
 	*dropped = 0;
-	/* the fewer the better, but records that came in one by one need a longer look for a run */
-	for (batch = batch < 16 ? 16 : batch; run < 2; batch = 2 * batch) {
-		sqlite3_stmt *st;
-		int count = 0, code;
-
-		batch = batch < DROP_BATCH ? batch : DROP_BATCH;
-		bind_number(s, SELECT_DROPPABLE, 1, (uint64_t)batch);
-		st = bind_number(s, SELECT_DROPPABLE, 2, s->options.window);
-		while ((code = sqlite3_step(st)) == SQLITE_ROW)
-			rows[count++] = (struct droppable){ (uint64_t)sqlite3_column_int64(st, 0),
-				sqlite3_column_int64(st, 1), (uint64_t)sqlite3_column_int64(st, 2),
-				(uint64_t)sqlite3_column_int64(st, 3) };
-		sqlite3_reset(st);
-		if (code != SQLITE_DONE)
-			return failed(s, "look for records to drop");
-		run = longest_run(rows, count, &start);
-		if (run < 2 && (count < batch || batch == DROP_BATCH))
-			return SPOOL_OK; /* nothing to gain */
-	}
-	*dropped = run - 1;
-	return drop_run(s, rows + start, run);
+	if (!is_above(s, s->options.max_bytes))
+		return SPOOL_OK;
+	rows = xcalloc(DROP_LOOK, sizeof(*rows));
+	look = 4 * longest;
+	do { /* rows that have no neighbour need a longer look */
+		look = look < DROP_LOOK ? look : DROP_LOOK;
+		status = find_droppable(s, rows, look, &count);
+		if (status == SPOOL_OK)
+			status = drop_runs(s, rows, count, longest, goal, dropped);
+		look *= 4;
+	} while (
+	    status == SPOOL_OK && count == look / 4 && look / 4 < DROP_LOOK && is_above(s, goal));
+	free(rows);
+	return status;
 }
 
 /* Loud, but not once for every transaction of a long outage. */
@@ -897,16 +973,9 @@ say_dropped(struct spool *s)
 enum spool_status
 spool_commit(struct spool *s)
 {
-	enum spool_status status = SPOOL_OK;
-	uint64_t lost = 0;
-	int dropped;
+	uint64_t dropped;
+	enum spool_status status = keep_size(s, &dropped);
 
-	while (status == SPOOL_OK && used_bytes(s) > s->options.max_bytes) {
-		status = drop_some(s, &dropped);
-		if (dropped == 0)
-			break;
-		lost += (uint64_t)dropped;
-	}
 	if (status == SPOOL_OK &&
 	    (s->next_seq != s->next_seq_stored || s->count != s->count_stored)) {
 		bind_number(s, SET_EPOCH, 1, s->next_seq);
@@ -920,7 +989,7 @@ spool_commit(struct spool *s)
 		return status;
 	s->next_seq_stored = s->next_seq;
 	s->count_stored = s->count;
-	s->dropped += lost;
+	s->dropped += dropped;
 	say_dropped(s);
 	if (s->failing != 0)
 		log_notice("spool: storing again");
@@ -972,7 +1041,7 @@ bool
 spool_shrink(struct spool *s)
 {
 	if (s->path == NULL || s->count > SHRINK_BELOW ||
-	    pragma_number(s, "PRAGMA freelist_count") < PAGES_KEPT)
+	    get_number(s->statement[FREE_PAGES]) < PAGES_KEPT)
 		return false;
 	/* what goes wrong here the next transaction meets as well */
 	while (sqlite3_step(s->statement[SHRINK]) == SQLITE_ROW)

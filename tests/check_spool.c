@@ -509,6 +509,13 @@ write_file(const char *name, const void *data, size_t size)
 }
 
 static void
+make_negative_version(void)
+{
+	spool_close(open_spool(EPOCH_A));
+	sql("PRAGMA user_version = -1");
+}
+
+static void
 make_garbage(void)
 {
 	char garbage[9000];
@@ -578,7 +585,7 @@ START_TEST(test_set_aside)
 {
 	static void (*const make[])(void) = { make_garbage, make_foreign, make_newer,
 		make_strange_tables, make_directory, make_link, make_lone_log, make_empty_with_log,
-		make_truncated };
+		make_truncated, make_negative_version };
 	struct spool *s;
 	char text[16] = "";
 	int fd;
@@ -854,6 +861,100 @@ START_TEST(test_cap)
 }
 END_TEST
 
+/*
+ * Slots that stay open for long part the others, so that no two neighbours lie close together in
+ * the order of ends. There is room all the same, and every seq is named once.
+ */
+START_TEST(test_cap_with_many_open)
+{
+	enum {
+		SLOTS = 20000,
+		LATE = 1500
+	};
+	static unsigned char named[SLOTS];
+	struct spool *s;
+	struct listing l;
+
+	memset(named, 0, sizeof(named));
+	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 256), SPOOL_OK);
+	for (uint64_t next = 0; next < SLOTS; next += 50) {
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		for (uint64_t q = next; q < next + 50; q++) {
+			ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, q, 20), SPOOL_OK);
+			if (q % 2 == 1)
+				ck_assert_int_eq(apply(s, WIRE_CLOSE, EPOCH_A, q, 20), SPOOL_OK);
+			else if (q >= LATE)
+				ck_assert_int_eq(
+				    apply(s, WIRE_CLOSE, EPOCH_A, q - LATE, 20), SPOOL_OK);
+		}
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	}
+	l = list(s);
+	for (size_t i = 0; i < l.count; i++)
+		for (uint64_t q = l.seen[i].seq; q == l.seen[i].seq || q <= l.seen[i].through; q++)
+			ck_assert_int_eq(++named[q], 1);
+	for (uint64_t q = 0; q < SLOTS; q++)
+		ck_assert_int_eq(named[q], q % 2 == 1 || q < SLOTS - LATE);
+	free(l.seen);
+	spool_close(s);
+}
+END_TEST
+
+/* What may have been sent by an earlier publisher, with a larger spool, is left alone. */
+START_TEST(test_cap_made_smaller)
+{
+	struct spool *s;
+	struct listing l;
+
+	ck_assert_int_eq(try_open(&s, EPOCH_A, 4 * MIB, 700), SPOOL_OK);
+	for (int epoch = 0; epoch < 2; epoch++) {
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		for (uint64_t i = 0; i < 1000; i++)
+			ck_assert_int_eq(
+			    apply(s, WIRE_WHOLE, epoch == 0 ? EPOCH_A : EPOCH_B, i, 20), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		spool_close(s);
+		ck_assert_int_eq(try_open(&s, EPOCH_B, MIB, 100), SPOOL_OK);
+	}
+	l = list(s);
+	ck_assert_uint_lt(l.count, 1900);
+	for (size_t i = 0; i < 700; i++)
+		ck_assert_str_eq(l.seen[i].error, "");
+	free(l.seen);
+	spool_close(s);
+}
+END_TEST
+
+/* The first of a run is damaged: it becomes a dead letter, and hides none of the others. */
+START_TEST(test_cap_over_damage)
+{
+	struct spool *s;
+	struct listing l;
+	uint64_t next = 20;
+
+	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 0), SPOOL_OK);
+	for (uint64_t i = 0; i < 10; i++)
+		put(s, WIRE_WHOLE, EPOCH_A, i);
+	spool_close(s);
+	sql("UPDATE ready SET frame = x'00' WHERE seq = 0");
+	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 0), SPOOL_OK);
+	for (uint64_t i = 10; i < 20; i++)
+		put(s, WIRE_WHOLE, EPOCH_A, i);
+	for (; next < 3000; next += 50) {
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		for (uint64_t q = next; q < next + 50; q++)
+			ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, q, 20), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	}
+	l = list(s);
+	ck_assert_uint_eq(l.seen[0].seq, 1);
+	ck_assert_str_eq(l.seen[0].error, "dropped");
+	free(l.seen);
+	ck_assert_uint_eq(spool_buried(s), 1);
+	spool_close(s);
+}
+END_TEST
+
 /* Several epochs lie in the spool: no run reaches from one into the next. */
 START_TEST(test_cap_over_epochs)
 {
@@ -1070,7 +1171,7 @@ main(void)
 	tcase_add_test(tcase, test_adoption);
 	tcase_add_test(tcase, test_kill);
 	tcase_add_test(tcase, test_lock);
-	tcase_add_loop_test(tcase, test_set_aside, 0, 9);
+	tcase_add_loop_test(tcase, test_set_aside, 0, 10);
 	tcase_add_test(tcase, test_directory_link);
 	tcase_add_test(tcase, test_cannot_create);
 	tcase_add_test(tcase, test_removed_while_in_use);
@@ -1079,6 +1180,9 @@ main(void)
 	tcase_add_test(tcase, test_bury);
 	tcase_add_loop_test(tcase, test_cap, 0, 14);
 	tcase_add_test(tcase, test_cap_over_epochs);
+	tcase_add_test(tcase, test_cap_with_many_open);
+	tcase_add_test(tcase, test_cap_made_smaller);
+	tcase_add_test(tcase, test_cap_over_damage);
 	tcase_add_test(tcase, test_disk_full_of_records);
 	tcase_add_test(tcase, test_disk_full);
 	tcase_add_test(tcase, test_file_size_limit);

@@ -22,7 +22,7 @@ table() {
 		build must library:openssl>=3.0.0       libssl-dev           openssl-devel
 		build must library:libpcre2-8>=10.34    libpcre2-dev         pcre2-devel
 		build must library:rdkafka>=1.9.0       librdkafka-dev       librdkafka-devel
-		build must library:sqlite3>=3.24.0      libsqlite3-dev       sqlite-devel
+		build must library:sqlite3>=3.34.0      libsqlite3-dev       sqlite-devel
 		test  must command:python3              python3              python3
 		test  must command:openssl              openssl              openssl
 		test  must authorities                  ca-certificates      ca-certificates
