@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
+#include "util.h"
+
 static const char *const no_headers[] = { NULL };
 
 static struct site
@@ -169,6 +172,92 @@ START_TEST(control_characters_are_escaped)
 }
 END_TEST
 
+/* Bytes of all kinds, with much that has to be escaped or replaced, as one clean line. */
+static const char *
+random_text(char *out, size_t size)
+{
+	static const char *const pieces[] = { "\"", "\\", "a", "\x01", "\n", "\x7f", "\xff",
+		"\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x92\xa9", "\xed\xa0\x80", "\xc0\x80",
+		"\xf4\x90\x80\x80" };
+	char raw[2000] = "";
+	size_t length = (size_t)rand() % (rand() % 4 == 0 ? 1900 : 80), n = 0;
+
+	while (n < length)
+		n += (size_t)sprintf(raw + n, "%s", pieces[(size_t)rand() % ARRAY_LENGTH(pieces)]);
+	util_clean_text(out, size, raw, n);
+	return out;
+}
+
+/* -1 for unknown, else anything up to `most`. */
+static int64_t
+random_number(int64_t most)
+{
+	return rand() % 4 == 0 ? RESULT_NONE : ((int64_t)rand() << 31 | rand()) % (most + 1);
+}
+
+START_TEST(any_result_is_a_valid_record)
+{
+	static const struct {
+		const char *key;
+		size_t cap; /* encoded bytes */
+	} texts[] = { { "site", 64 }, { "url", 1024 }, { "instance", 64 }, { "location", 64 },
+		{ "labels", 256 }, { "error_message", 384 }, { "failed_regex", 128 },
+		{ "final_url", 512 }, { "remote_ip", 45 } };
+	char name[65], url[1025], instance[65], location[65], labels[257], message[1000];
+	char record[WIRE_PAYLOAD_MAX];
+
+	srand(5);
+	for (int round = 0; round < 3000; round++) {
+		struct config config = { .instance = random_text(instance, sizeof(instance)),
+			.location = rand() % 2 ? random_text(location, sizeof(location)) : NULL };
+		struct site site = { .name = random_text(name, sizeof(name)),
+			.url = random_text(url, sizeof(url)),
+			.method = "OPTIONS",
+			.labels = rand() % 2 ? random_text(labels, sizeof(labels)) : NULL,
+			.interval_us = random_number(INT64_C(86400) * US_PER_S) };
+		struct slot any = { .epoch = slot.epoch,
+			.seq = (uint64_t)random_number(INT64_MAX - 1) + 1,
+			.slot_us = random_number(INT64_C(253402300799) * US_PER_S) + 1,
+			.started_us = random_number(INT64_C(253402300799) * US_PER_S),
+			.lateness_us = random_number(INT64_MAX - 1) };
+		unsigned char frame[WIRE_FRAME_MAX];
+		struct result r;
+		size_t size, members;
+
+		result_init(&r);
+		result_fail(&r, (enum error_type)(1 + rand() % (ERROR_COUNT - 1)), "%s",
+		    random_text(message, sizeof(message)));
+		random_text(r.final_url, sizeof(r.final_url));
+		random_text(r.failed_regex, sizeof(r.failed_regex));
+		random_text(r.remote_ip, sizeof(r.remote_ip));
+		r.completed = rand() % 2;
+		r.elapsed_us = random_number(INT64_C(86400) * US_PER_S);
+		for (int i = 0; i < PHASE_COUNT; i++)
+			r.phase_us[i] = random_number(INT64_C(86400) * US_PER_S);
+		r.http_status = (int)random_number(999);
+		r.body_bytes = random_number(65536 * 1024);
+		r.body_truncated = rand() % 3;
+		r.body_matched = rand() % 3;
+		r.cert_expires_us = random_number(INT64_C(253402300799) * US_PER_S);
+
+		size = payload_identity(record, &config, &site, &any);
+		size = payload_outcome(record, size, &any, &r, random_number(INT64_MAX - 1));
+		ck_assert_msg(
+		    json_get(record, size, NULL, &members) == record, "%.*s", (int)size, record);
+		ck_assert_uint_eq(members, 37);
+		for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+			size_t length;
+			const char *value = json_get(record, size, texts[i].key, &length);
+
+			ck_assert_ptr_nonnull(value);
+			if (value[0] == '"')
+				ck_assert_uint_le(length - 2, texts[i].cap);
+		}
+		ck_assert_uint_gt(payload_frame(frame, WIRE_WHOLE, &config, &site, &any, &r), size);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -182,6 +271,7 @@ main(void)
 	tcase_add_test(tcase, the_worst_record_fits_into_a_frame);
 	tcase_add_test(tcase, long_texts_are_cut_at_a_character);
 	tcase_add_test(tcase, control_characters_are_escaped);
+	tcase_add_test(tcase, any_result_is_a_valid_record);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

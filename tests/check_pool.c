@@ -5,6 +5,7 @@
 #include "pool.h"
 
 #include <check.h>
+#include <stdlib.h>
 
 #include "util.h"
 
@@ -136,6 +137,109 @@ START_TEST(the_table_grows_and_keeps_its_sums)
 }
 END_TEST
 
+/* The sums are what counting gives, and every answer is one that a look at all gives. */
+static void
+check_invariants(struct pool *pool, int64_t now)
+{
+	int idle = 0, busy = 0, slow = 0, starting = 0, owing = 0, free_hands = 0;
+	uint32_t home = (uint32_t)rand();
+	const struct worker *chosen = pool_choose(pool, home), *late, *gone;
+	bool overdue = false;
+
+	for (int i = 0; i < pool->count; i++) {
+		const struct worker *w = &pool->worker[i];
+
+		ck_assert_int_eq(w->index, i);
+		idle += w->state == WORKER_IDLE;
+		busy += w->state == WORKER_BUSY;
+		starting += w->state == WORKER_STARTING;
+		owing += w->state == WORKER_OWING;
+		slow += w->slow;
+		ck_assert(!w->slow || w->state == WORKER_BUSY);
+		free_hands += w->state == WORKER_IDLE && !w->retiring;
+		overdue |= w->state == WORKER_BUSY && w->deadline_us <= now;
+		if (w->state == WORKER_BUSY)
+			ck_assert(pool->next_deadline_us <= w->deadline_us ||
+				  pool->next_deadline_us <= now);
+	}
+	ck_assert_int_eq(pool->idle, idle);
+	ck_assert_int_eq(pool->busy, busy);
+	ck_assert_int_eq(pool->starting, starting);
+	ck_assert_int_eq(pool->owing, owing);
+	ck_assert_int_eq(pool->slow, slow);
+
+	ck_assert_int_eq(chosen != NULL, free_hands > 0);
+	if (chosen != NULL) {
+		const struct worker *own = &pool->worker[home % (uint32_t)pool->min];
+
+		ck_assert(chosen->state == WORKER_IDLE && !chosen->retiring);
+		if (own->state == WORKER_IDLE && !own->retiring)
+			ck_assert_ptr_eq(chosen, own);
+	}
+	late = pool_overdue(pool, now);
+	ck_assert_int_eq(late != NULL, overdue);
+	ck_assert(late == NULL || (late->state == WORKER_BUSY && late->deadline_us <= now));
+	gone = pool_surplus(pool, now);
+	ck_assert(gone == NULL || (gone->index >= pool->min && gone->state == WORKER_IDLE &&
+				      gone->since_us + POOL_IDLE_US <= now));
+}
+
+START_TEST(any_life_of_a_pool_keeps_its_promises)
+{
+	struct pool pool;
+	int64_t now = 0;
+
+	srand(4);
+	pool_init(&pool, 3, 8);
+	for (int step = 0; step < 10000; step++) {
+		struct worker *w = &pool.worker[rand() % pool.count], *chosen;
+		bool slow = rand() % 3 == 0;
+
+		now += rand() % (2 * US_PER_S);
+		switch (rand() % 7) {
+		case 0:
+			chosen = rand() % 2 ? pool_missing_home(&pool, NULL)
+					    : pool_grow(&pool, NULL);
+			if (chosen == NULL)
+				break;
+			ck_assert_int_eq(chosen->state, WORKER_NONE);
+			ck_assert_int_lt(chosen->index, pool.max);
+			chosen->retiring = false;
+			pool_set_state(&pool, chosen, WORKER_STARTING, now);
+			break;
+		case 1:
+			if (w->state == WORKER_STARTING)
+				pool_set_state(&pool, w, WORKER_IDLE, now);
+			break;
+		case 2:
+		case 3:
+			chosen = pool_choose(&pool, (uint32_t)rand());
+			if (chosen == NULL || (slow && pool_slow_lane_full(&pool)))
+				break;
+			pool_assign(&pool, chosen, slow, now, rand() % (10 * US_PER_S));
+			/* half of the pool stays free for the others */
+			ck_assert(!slow || pool.slow <= (pool.max > 1 ? pool.max / 2 : 1));
+			break;
+		case 4:
+			if (w->state == WORKER_BUSY)
+				pool_set_state(&pool, w, WORKER_IDLE, now);
+			break;
+		case 5: /* it dies, perhaps in the middle of a check */
+			pool_set_state(
+			    &pool, w, w->state == WORKER_BUSY ? WORKER_OWING : WORKER_NONE, now);
+			break;
+		case 6:
+			w->retiring = w->state != WORKER_NONE && rand() % 2;
+			if (rand() % 100 == 0)
+				pool_resize(&pool, 1 + rand() % 4, 4 + rand() % 12);
+			break;
+		}
+		check_invariants(&pool, now);
+	}
+	pool_release(&pool);
+}
+END_TEST
+
 START_TEST(twice_in_a_row_is_quarantine)
 {
 	struct quarantine q = { 0 };
@@ -174,6 +278,7 @@ main(void)
 	tcase_add_test(tcase, a_pool_of_one_serves_slow_sites_too);
 	tcase_add_test(tcase, deadlines_and_idle_helpers);
 	tcase_add_test(tcase, the_table_grows_and_keeps_its_sums);
+	tcase_add_test(tcase, any_life_of_a_pool_keeps_its_promises);
 	tcase_add_test(tcase, twice_in_a_row_is_quarantine);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

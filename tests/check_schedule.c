@@ -27,6 +27,40 @@ START_TEST(the_next_slot_is_on_the_grid_and_later)
 }
 END_TEST
 
+/* Clocks that are set to nonsense: before 1970, far in the future, at the edges of a slot. */
+START_TEST(odd_clocks_have_slots_too)
+{
+	static const int64_t intervals[] = { US_PER_S, 60 * US_PER_S, 86400 * US_PER_S, 1001000 };
+	static const int64_t clocks[] = { 0, -1, 1, -US_PER_S, -86400 * US_PER_S, INT64_MIN / 4,
+		INT64_MAX / 4, 253402300799999999 };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(intervals); i++) {
+		int64_t interval = intervals[i], phase = schedule_phase("shop", interval);
+
+		for (size_t k = 0; k < ARRAY_LENGTH(clocks); k++) {
+			int64_t slot = schedule_next_slot(clocks[k], interval, phase);
+
+			ck_assert_int_gt(slot, clocks[k]);
+			ck_assert_int_le(slot, clocks[k] + interval);
+			ck_assert_int_eq((slot - phase) % interval, 0);
+			/* all clocks within a slot agree on the next one */
+			ck_assert_int_eq(schedule_next_slot(slot - 1, interval, phase), slot);
+			ck_assert_int_eq(
+			    schedule_next_slot(slot - interval, interval, phase), slot);
+		}
+	}
+}
+END_TEST
+
+/* Other hosts and other versions must come to the same: these values are for ever. */
+START_TEST(hosts_agree_on_phases)
+{
+	ck_assert_int_eq(schedule_phase("shop", 60 * US_PER_S), 24450000);
+	ck_assert_int_eq(schedule_phase("api", 30 * US_PER_S), 9050000);
+	ck_assert_int_eq(schedule_phase("a.b-c_D9", 86400 * US_PER_S), 29814450000);
+}
+END_TEST
+
 START_TEST(phases_are_stable_and_spread)
 {
 	int counts[10] = { 0 };
@@ -84,6 +118,46 @@ START_TEST(the_heap_gives_the_earliest)
 }
 END_TEST
 
+/* Insertions and removals in any order against a plain search. */
+START_TEST(the_heap_is_as_good_as_a_search)
+{
+	enum {
+		COUNT = 200
+	};
+	static struct timer timers[COUNT];
+	struct schedule s = { 0 };
+
+	srand(3);
+	for (int step = 0; step < 10000; step++) {
+		struct timer *t = &timers[rand() % COUNT], *first;
+		size_t waiting = 0;
+
+		if (t->position != 0) {
+			schedule_remove(&s, t);
+		} else {
+			t->turn_us = rand() % 50;
+			t->slot_us = rand() % 5;
+			schedule_insert(&s, t);
+		}
+		first = schedule_first(&s);
+		for (int i = 0; i < COUNT; i++) {
+			const struct timer *other = &timers[i];
+
+			if (other->position == 0)
+				continue;
+			waiting++;
+			if (other->turn_us < first->turn_us ||
+			    (other->turn_us == first->turn_us && other->slot_us < first->slot_us))
+				ck_abort_msg(
+				    "step %d: timer %d is earlier than the first", step, i);
+		}
+		ck_assert_uint_eq(s.count, waiting);
+		ck_assert_int_eq(first == NULL, waiting == 0);
+	}
+	schedule_release(&s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -93,8 +167,11 @@ main(void)
 	int failed;
 
 	tcase_add_test(tcase, the_next_slot_is_on_the_grid_and_later);
+	tcase_add_test(tcase, odd_clocks_have_slots_too);
+	tcase_add_test(tcase, hosts_agree_on_phases);
 	tcase_add_test(tcase, phases_are_stable_and_spread);
 	tcase_add_test(tcase, the_heap_gives_the_earliest);
+	tcase_add_test(tcase, the_heap_is_as_good_as_a_search);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -5,6 +5,7 @@
 #include "util.h"
 
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 
 START_TEST(times_are_rfc3339)
@@ -57,6 +58,60 @@ START_TEST(text_becomes_one_clean_line)
 }
 END_TEST
 
+/* Whatever comes in, in whatever room: valid, one line, and clean is clean. */
+START_TEST(any_bytes_become_clean)
+{
+	char in[300], out[300], again[300];
+
+	srand(1);
+	for (int round = 0; round < 20000; round++) {
+		size_t size = 4 + (size_t)rand() % (sizeof(out) - 4), length = (size_t)rand() % 300,
+		       n;
+
+		for (size_t i = 0; i < length; i++) /* mostly what looks like UTF-8 */
+			in[i] = (char)(rand() % 3 == 0 ? rand() : 0x80 + rand() % 0x80);
+		n = util_clean_text(out, size, in, length);
+		if (n >= size || n != strlen(out) || strpbrk(out, "\n\r\t\x1b\x7f") != NULL)
+			ck_abort_msg("round %d: \"%s\"", round, out);
+		if (util_clean_text(again, sizeof(again), out, n) != n || strcmp(again, out) != 0)
+			ck_abort_msg("round %d: \"%s\" is not clean", round, out);
+	}
+}
+END_TEST
+
+START_TEST(the_checksum_is_that_of_a_plain_loop)
+{
+	unsigned char data[100];
+
+	srand(2);
+	for (int round = 0; round < 2000; round++) {
+		size_t start = (size_t)rand() % 8, size = (size_t)rand() % (sizeof(data) - 8);
+		uint32_t crc = 0xffffffffU;
+
+		for (size_t i = 0; i < sizeof(data); i++)
+			data[i] = (unsigned char)rand();
+		for (size_t i = 0; i < size; i++) {
+			crc ^= data[start + i];
+			for (int bit = 0; bit < 8; bit++)
+				crc = crc & 1 ? crc >> 1 ^ 0xedb88320U : crc >> 1;
+		}
+		ck_assert_uint_eq(util_crc32(data + start, size), ~crc);
+	}
+}
+END_TEST
+
+START_TEST(times_of_a_clock_are_plausible)
+{
+	int64_t mono = util_mono_us(), utc = util_utc_us();
+	char out[UTIL_RFC3339_SIZE];
+
+	ck_assert_int_ge(util_mono_us(), mono);
+	ck_assert_int_gt(utc, INT64_C(1767225600) * US_PER_S); /* this was written later */
+	util_rfc3339(out, INT64_C(253402300799999999));        /* the last that has four digits */
+	ck_assert_str_eq(out, "9999-12-31T23:59:59.999Z");
+}
+END_TEST
+
 START_TEST(mistakes_name_their_place)
 {
 	struct mistakes m = { 0 };
@@ -82,6 +137,9 @@ main(void)
 	tcase_add_test(tcase, times_are_rfc3339);
 	tcase_add_test(tcase, known_checksums);
 	tcase_add_test(tcase, text_becomes_one_clean_line);
+	tcase_add_test(tcase, any_bytes_become_clean);
+	tcase_add_test(tcase, the_checksum_is_that_of_a_plain_loop);
+	tcase_add_test(tcase, times_of_a_clock_are_plausible);
 	tcase_add_test(tcase, mistakes_name_their_place);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
