@@ -217,7 +217,7 @@ make_config_path_absolute(void)
 int
 main(int argc, char **argv)
 {
-	struct supervisor_start start = { .open_log = open_log };
+	static struct supervisor_start start = { .open_log = open_log };
 	struct config *config;
 	bool daemonise;
 	int code;
@@ -230,7 +230,7 @@ main(int argc, char **argv)
 	if (daemonise)
 		make_config_path_absolute();
 
-	config = config_load(options.config_file);
+	config = start.config = config_load(options.config_file);
 	find_users(config, &start.publisher_user, &start.checker_user);
 	code = validate_run(config, &start.publisher_user, options.test_network);
 	if (code == EXIT_FINE && options.test)
@@ -264,7 +264,6 @@ main(int argc, char **argv)
 	    !options.once)
 		log_info("not started as root: user and checker_user are ignored");
 
-	start.config = config;
 	start.output = choose_output(config);
 	start.once = options.once;
 	start.only = argv + optind;

@@ -405,15 +405,16 @@ choose_watches(struct supervisor *s)
 int
 supervisor_main(const struct supervisor_start *start)
 {
-	struct supervisor s = { .start = start,
-		.publisher = { .fd = -1 },
-		.generation = generation_new(start->config),
-		.self = getpid() };
+	static struct supervisor s; /* what it holds at the end is no leak */
 	sigset_t open_mask;
 	int code;
 
 	log_set_role("supervisor");
 	proc_set_title("webmond: supervisor");
+	s.start = start;
+	s.generation = generation_new(start->config);
+	s.publisher.fd = -1;
+	s.self = getpid();
 	if (!choose_watches(&s))
 		return EXIT_USAGE;
 	if (!have_descriptors(start->config))
