@@ -108,8 +108,17 @@ def test_actions(t):
                 "spool": {"dir": t.path("etc", "none")}}
     d.write_config(unusable)
     action("start", FAILED)
+
+    # its program is removed while it runs
+    d.write_config(settings)
+    action("start", 0)
     os.unlink(t.path("sbin", "webmond"))
-    action("start", NOT_INSTALLED)
+    action("status", 0)
+    action("restart", NOT_INSTALLED, "sbin/webmond")
+    action("stop", 0)
+    action("status", STATUS_STOPPED)
+    for name in ("start", "stop", "configtest"):
+        action(name, NOT_INSTALLED, "sbin/webmond")
 
 
 def pid_of(settings):
