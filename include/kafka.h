@@ -18,6 +18,7 @@ enum kafka_verdict {
 	KAFKA_DELIVERED, /* Kafka has confirmed it */
 	KAFKA_REFUSED,   /* not for its own sake (rights, topic, shutdown): send it again later */
 	KAFKA_UNFIT,     /* too large or invalid, it or its batch: send it alone */
+	KAFKA_UNTIMELY,  /* so far from the broker's clock: too old, or the clocks differ */
 };
 
 struct kafka_handler {

@@ -226,7 +226,8 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
 		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(message->err));
 		break;
 	default:
-		verdict = KAFKA_REFUSED;
+		verdict = message->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ? KAFKA_UNTIMELY
+									      : KAFKA_REFUSED;
 		describe_refusal(message->err, k->topic_name, why, sizeof(why));
 		if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
 		    message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT && !k->fatal)

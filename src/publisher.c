@@ -45,6 +45,9 @@
 /* A row without a verdict for so long, while others get theirs, is stuck in librdkafka. */
 #define STUCK_US (120 * US_PER_S)
 
+/* What Kafka calls untimely is too old when it is older than that. */
+#define TOO_OLD_US (3600 * US_PER_S)
+
 /* Records sent and not confirmed; what a crash may repeat. Small spools have a smaller one. */
 #define WINDOW_MAX 8192
 
@@ -60,7 +63,8 @@ enum row_state {
 struct row {
 	uint64_t n;
 	enum row_state state;
-	int64_t sent_us;
+	int64_t sent_us; /* monotonic */
+	int64_t slot_us; /* UTC */
 };
 
 struct publisher {
@@ -144,6 +148,9 @@ on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
 
 	if (row == NULL || row->state != ROW_FLYING)
 		return;
+	/* an old one stays too old; a new one waits until the clocks agree */
+	if (verdict == KAFKA_UNTIMELY)
+		verdict = row->slot_us < util_utc_us() - TOO_OLD_US ? KAFKA_UNFIT : KAFKA_REFUSED;
 	switch (verdict) {
 	case KAFKA_DELIVERED:
 		settle(p, row, ROW_DELIVERED);
@@ -152,6 +159,7 @@ on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
 		p->delivered_us = util_mono_us();
 		p->delivered++;
 		return;
+	case KAFKA_UNTIMELY:
 	case KAFKA_REFUSED:
 		settle(p, row, ROW_REFUSED);
 		break;
@@ -233,7 +241,7 @@ send_row(void *arg, uint64_t n, const struct frame *frame)
 	if (p->count >= window_limit(p) || p->rewind || p->stdout_closed)
 		return false;
 	row = row_at(p, p->count);
-	*row = (struct row){ n, ROW_FLYING, util_mono_us() };
+	*row = (struct row){ n, ROW_FLYING, util_mono_us(), frame->slot_us };
 	p->count++;
 	p->flying++;
 	switch (p->start->output) {

@@ -835,7 +835,11 @@ spool_bury(struct spool *s, uint64_t row, const char *reason)
 	snprintf(message, sizeof(message),
 	    "Kafka refused this record: %s; it was kept in the table dead of the spool", reason);
 	status = drop_row(s, row, NULL, message, &replaced);
-	return status == SPOOL_OK && !replaced ? spool_delete(s, row, row) : status;
+	if (status != SPOOL_OK || replaced)
+		return status;
+	log_error("spool: no record can take the place of this dead letter: its seq is missing in "
+		  "the topic");
+	return spool_delete(s, row, row);
 }
 
 /* --- the cap ----------------------------------------------------------------------------- */

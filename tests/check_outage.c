@@ -36,6 +36,7 @@ static rd_kafka_t *mock;
 static rd_kafka_mock_cluster_t *cluster;
 static uint64_t next_seq;
 static int url_length;
+static int64_t slot_age_us;
 static int standard_output = -1; /* of the publisher; -1: ours */
 
 /* The publisher; it is forked before librdkafka has threads here, and starts when it is told to. */
@@ -144,7 +145,7 @@ put(int timeout_ms)
 	struct site site = { .name = "shop", .url = url, .method = "GET", .interval_us = US_PER_S };
 	struct slot slot = { .epoch = EPOCH,
 		.seq = next_seq,
-		.slot_us = util_utc_us(),
+		.slot_us = util_utc_us() - slot_age_us,
 		.started_us = RESULT_NONE,
 		.lateness_us = RESULT_NONE };
 	unsigned char frame[WIRE_FRAME_MAX];
@@ -268,6 +269,29 @@ START_TEST(a_dead_letter_gives_way)
 }
 END_TEST
 
+/* Too old for the topic: no record can take its place either, but it blocks nothing. */
+START_TEST(a_record_that_is_too_old_goes)
+{
+	const rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+
+	prepare(PUBLISH_TO_KAFKA);
+	start("");
+	rd_kafka_mock_push_request_errors(cluster, PRODUCE, 3, error, error, error);
+	slot_age_us = 86400 * US_PER_S;
+	ck_assert(put(1000));
+	while (publisher.report.dead < 2)
+		ck_assert_int_gt(
+		    recv(publisher.control, &publisher.report, sizeof(publisher.report), 0), 0);
+	/* of now: it may be the clock, so it is sent again */
+	slot_age_us = 0;
+	rd_kafka_mock_push_request_errors(cluster, PRODUCE, 2, error, error);
+	ck_assert(put(1000));
+	await_delivery(1);
+	ck_assert_uint_eq(publisher.report.dead, 2);
+	finish();
+}
+END_TEST
+
 /* The files that the properties name come back: so does the publisher, by itself. */
 START_TEST(files_that_come_back_are_read)
 {
@@ -340,6 +364,7 @@ main(void)
 	tcase_add_test(tcase, garbage_at_the_end_keeps_nobody);
 	tcase_add_test(tcase, a_slow_reader_gets_every_line);
 	tcase_add_test(tcase, a_dead_letter_gives_way);
+	tcase_add_test(tcase, a_record_that_is_too_old_goes);
 	tcase_add_test(tcase, files_that_come_back_are_read);
 	tcase_add_test(tcase, a_small_full_disk_drains);
 	tcase_add_test(tcase, a_large_full_disk_drains);
