@@ -5,12 +5,14 @@
  * A Kafka broker for tests: librdkafka's mock cluster in a process of its own, so that it outlives
  * the daemon under test. Prints its bootstrap servers as one line, then obeys commands on standard
  * input, each answered by "ok" or "error: why" on standard output; ends when the input ends.
+ * mockbroker N: with N brokers, of which commands mean the first.
  *
  *   errors APIKEY CODE...      answer the next requests of that kind with these codes (Produce is 0;
  *                              -195 closes the connection); without codes: forget them
  *   rtt MS                     answer everything so much later
  *   down | up                  refuse connections | take them again, on the same port
  *   topic NAME PARTITIONS      create it (else topics come into being when asked for)
+ *   leader NAME PARTITION BROKER   from now on
  *   topic-error NAME CODE      answer requests for the topic's metadata with it; 0: no longer
  *   quit
  */
@@ -55,7 +57,7 @@ obey(rd_kafka_mock_cluster_t *cluster, char *line)
 	char *rest = line;
 	const char *command = strsep(&rest, " ");
 	char name[250];
-	int number;
+	int number, leader;
 
 	if (strcmp(command, "errors") == 0)
 		return push_errors(cluster, rest);
@@ -72,6 +74,11 @@ obey(rd_kafka_mock_cluster_t *cluster, char *line)
 			return "topic NAME PARTITIONS";
 		return describe(rd_kafka_mock_topic_create(cluster, name, number, 1));
 	}
+	if (strcmp(command, "leader") == 0) {
+		if (sscanf(rest, "%249s %d %d", name, &number, &leader) != 3)
+			return "leader NAME PARTITION BROKER";
+		return describe(rd_kafka_mock_partition_set_leader(cluster, name, number, leader));
+	}
 	if (strcmp(command, "topic-error") == 0) {
 		if (sscanf(rest, "%249s %d", name, &number) != 2)
 			return "topic-error NAME CODE";
@@ -82,7 +89,7 @@ obey(rd_kafka_mock_cluster_t *cluster, char *line)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	char error[256];
 	char line[16384];
@@ -92,7 +99,8 @@ main(void)
 
 	rd_kafka_conf_set(conf, "log_level", "3", NULL, 0);
 	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
-	if (rk == NULL || (cluster = rd_kafka_mock_cluster_new(rk, 1)) == NULL) {
+	if (rk == NULL ||
+	    (cluster = rd_kafka_mock_cluster_new(rk, argc > 1 ? atoi(argv[1]) : 1)) == NULL) {
 		fprintf(
 		    stderr, "mockbroker: cannot start: %s\n", rk == NULL ? error : "mock cluster");
 		return 1;

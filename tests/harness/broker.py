@@ -2,8 +2,8 @@
 # Copyright 2026 The webmond authors
 #
 # Real Apache Kafka in KRaft mode: one node, with a plaintext, an mTLS (PEM) and a SASL_SSL
-# listener on ports of 127.0.0.1 that stay the same over restarts. Used by the scenarios, by
-# bench.py and, for people, by tests/kafka.
+# listener on ports of 127.0.0.1 that stay the same over restarts, and a plaintext one that sends
+# its clients through a Proxy. Used by the scenarios, by bench.py and, for people, by tests/kafka.
 
 import glob
 import os
@@ -46,10 +46,13 @@ _PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{plain},SSL://127.0.0.1:{ssl},SASL_SSL://127.0.0.1:{sasl},\
-CONTROLLER://127.0.0.1:{controller}
+PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SSL://127.0.0.1:{ssl},\
+SASL_SSL://127.0.0.1:{sasl},PROXIED://127.0.0.1:{proxy}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,\
+PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={directory}/data
 num.partitions=3
 auto.create.topics.enable=false
@@ -58,6 +61,10 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 log.cleaner.enable=false
+# everybody may do everything until a rule forbids it; those without a name always
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found=true
 # a broker that was killed is taken back only when its session is over (9 s by default)
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=400
@@ -150,7 +157,7 @@ class Broker:
 
     def _prepare(self, java):
         os.makedirs(self.directory, exist_ok=True)
-        names = ("plain", "ssl", "sasl", "controller")
+        names = ("plain", "ssl", "sasl", "proxied", "proxy", "controller")
         self.ports = dict(zip(names, procs.free_ports(len(names))))
         ca = self._path("ca.pem"), self._path("ca.key")
         certs.authority(*ca, "webmond test authority")
@@ -248,14 +255,11 @@ class Broker:
 
     def create_topic(self, name, partitions=3, config=None, only_validate=False):
         """CreateTopics version 2; returns Kafka's error code, 0 is success."""
-        def string(s):
-            return struct.pack(">h", len(s)) + s.encode()
-
         config = config or {}
-        body = struct.pack(">i", 1) + string(name) + struct.pack(">ihi", partitions, 1, 0)
+        body = struct.pack(">i", 1) + _string(name) + struct.pack(">ihi", partitions, 1, 0)
         body += struct.pack(">i", len(config))
         for key, value in config.items():
-            body += string(key) + string(str(value))
+            body += _string(key) + _string(str(value))
         body += struct.pack(">i?", 20000, only_validate)
         answer = self._call(19, 2, body)
         return struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name))[0]
@@ -273,3 +277,53 @@ class Broker:
             if error != 0:
                 raise Failure(f"Kafka does not tell the end of {topic}: error {error}")
         return sum(offset for _, _, _, offset in found)
+
+    def delete_topic(self, name):
+        """DeleteTopics version 1."""
+        body = struct.pack(">i", 1) + _string(name) + struct.pack(">i", 20000)
+        answer = self._call(20, 1, body)
+        _succeeded(struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name))[0], f"delete {name}")
+
+    def configure_topic(self, name, key, value):
+        """IncrementalAlterConfigs version 0; `value` None: the default again."""
+        body = struct.pack(">ib", 1, 2) + _string(name) + struct.pack(">i", 1) + _string(key)
+        body += struct.pack(">b", 1 if value is None else 0)
+        body += struct.pack(">h", -1) if value is None else _string(str(value))
+        answer = self._call(44, 0, body + b"\0")
+        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"{key}={value}")
+
+    # as Kafka numbers them: kinds of resources, and operations
+    TOPIC, CLUSTER = 2, 4
+    WRITE, IDEMPOTENT_WRITE = 4, 12
+    _LITERAL, _DENY = 3, 2
+
+    def forbid(self, kind, name, operation):
+        """CreateAcls version 1: SASL's user may no longer do `operation`."""
+        body = struct.pack(">ib", 1, kind) + _string(name) + struct.pack(">b", self._LITERAL)
+        body += _string(f"User:{SASL_USER}") + _string("*")
+        answer = self._call(30, 1, body + struct.pack(">bb", operation, self._DENY))
+        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"forbid {name}")
+
+    def allow_all(self):
+        """DeleteAcls version 1, with a filter that fits all."""
+        anything = struct.pack(">h", -1)
+        body = struct.pack(">ib", 1, 1) + anything + b"\1" + anything + anything + b"\1\1"
+        answer = self._call(31, 1, body)
+        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], "allow all")
+
+    def quota(self, bytes_per_s):
+        """AlterClientQuotas version 0: what every client may produce; None: no limit again."""
+        body = struct.pack(">ii", 1, 1) + _string("client-id") + struct.pack(">h", -1)
+        body += struct.pack(">i", 1) + _string("producer_byte_rate")
+        body += struct.pack(">d??", bytes_per_s or 0, bytes_per_s is None, False)
+        answer = self._call(49, 0, body)
+        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"quota {bytes_per_s}")
+
+
+def _string(s):
+    return struct.pack(">h", len(s)) + s.encode()
+
+
+def _succeeded(code, what):
+    if code != 0:
+        raise Failure(f"Kafka refuses to {what}: error {code}")

@@ -11,7 +11,7 @@ import random
 import shutil
 import tempfile
 
-from . import Failure, Skip, broker, daemon, mock, procs, records, sites
+from . import Failure, Skip, broker, daemon, mock, mounts, procs, proxy, records, sites
 
 ROOT = os.geteuid() == 0
 # existing users without rights; nothing is created as root
@@ -153,6 +153,12 @@ class Context:
         os.chmod(path, 0o750)
         return path
 
+    def tmpfs(self, name, mib):
+        """A file system of its own on own_directory(name)."""
+        file_system = mounts.Tmpfs(self.own_directory(name), mib)
+        self._close.append(file_system.stop)
+        return file_system
+
     # --- servers -----------------------------------------------------------------------------
 
     def nginx(self):
@@ -173,8 +179,15 @@ class Context:
     def kafka(self):
         return self.shared.kafka()
 
-    def mock(self):
-        cluster = mock.Mock()
+    def proxy(self):
+        """A proxy in front of the real broker; its clients are those of `proxy.port`."""
+        ports = self.kafka().ports
+        between = proxy.Proxy(ports["proxy"], ports["proxied"])
+        self._close.append(between.stop)
+        return between
+
+    def mock(self, brokers=1):
+        cluster = mock.Mock(brokers)
         self._close.append(cluster.stop)
         return cluster
 

@@ -25,11 +25,13 @@ class Mock:
     # Kafka's numbers, as librdkafka's mock takes them
     PRODUCE, METADATA = 0, 3
     TRANSPORT = -195
+    INVALID_MSG, UNKNOWN_TOPIC_OR_PART, NOT_LEADER = 2, 3, 6
     REQUEST_TIMED_OUT, MSG_SIZE_TOO_LARGE = 7, 10
-    NOT_ENOUGH_REPLICAS, TOPIC_AUTHORIZATION_FAILED, OUT_OF_ORDER_SEQUENCE = 19, 29, 45
+    NOT_ENOUGH_REPLICAS, TOPIC_AUTHORIZATION_FAILED, CLUSTER_AUTHORIZATION_FAILED = 19, 29, 31
+    POLICY_VIOLATION, OUT_OF_ORDER_SEQUENCE, INVALID_RECORD = 44, 45, 87
 
-    def __init__(self):
-        self.process = procs.spawn([binary()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    def __init__(self, brokers=1):
+        self.process = procs.spawn([binary(), str(brokers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    bufsize=0)
         self.bootstrap = procs.read_line(self.process.stdout, 10, "mockbroker")
 

@@ -210,11 +210,11 @@ def _holes(firsts):
                    f"{', '.join(map(str, holes[:20]))}")
 
 
-def _order(firsts):
+def _order(firsts, steps):
     last = {}
     for r in firsts:
         before = last.get(r.site)
-        if before is not None and r.slot <= before.slot:
+        if before is not None and r.slot <= before.slot and not steps:
             yield f"{r} stands behind {before}"
         if before is not None and before.epoch == r.epoch and r.seq <= before.seq:
             yield f"{r} stands behind {before}"
@@ -247,13 +247,16 @@ class Summary:
                 f"{words}")
 
 
-def check(records, partitions=None, at_least=1, envelopes=True):
-    """Hold a topic against everything that is promised; returns a Summary."""
+def check(records, partitions=None, at_least=1, envelopes=True, steps=False):
+    """
+    Hold a topic against everything that is promised; returns a Summary. `steps`: the clock was set
+    back, only seq tells the order.
+    """
     firsts = first_copies(records)
     wrong = list(_payloads(records))
     if envelopes:
         wrong += _envelopes(records, partitions)
-    for promise in (_contents(records), _holes(firsts), _order(firsts), _grid(firsts)):
+    for promise in (_contents(records), _holes(firsts), _order(firsts, steps), _grid(firsts)):
         wrong += promise
     if len(firsts) < at_least:
         wrong.append(f"{len(firsts)} records, at least {at_least} were expected")

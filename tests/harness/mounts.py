@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# Small file systems in memory, for root only. They are mounted where nobody but the test run sees
+# them, and so are gone with it, however it ends.
+
+import ctypes
+import os
+
+from . import Failure, procs
+
+CLONE_NEWNS = 0x20000
+_separate = []
+
+
+def _separate_mounts():
+    if _separate:
+        return
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+        raise Failure(f"unshare: {os.strerror(ctypes.get_errno())}")
+    _mount("--make-rprivate", "/")
+    _separate.append(True)
+
+
+def _mount(*argv):
+    done = procs.run(["mount", *argv])
+    if done.returncode != 0:
+        raise Failure(f"mount {' '.join(argv)}: {done.stderr.strip()}")
+
+
+class Tmpfs:
+    """A file system of so many MiB on a directory, with the owner and mode of that."""
+
+    def __init__(self, path, mib):
+        self.path = path
+        self.ballast = os.path.join(path, "ballast")
+        owner = os.stat(path)
+        _separate_mounts()
+        _mount("-t", "tmpfs", "-o", f"size={mib}m,mode={owner.st_mode & 0o777:o},"
+               f"uid={owner.st_uid},gid={owner.st_gid}", "webmond-tests", path)
+
+    def fill(self):
+        """To the last byte."""
+        with open(self.ballast, "ab", buffering=0) as f:
+            for size in (65536, 4096, 1):
+                try:
+                    while f.write(b"\0" * size) == size:
+                        pass
+                except OSError:
+                    pass
+
+    def remove(self):
+        """The ballast again."""
+        os.unlink(self.ballast)
+
+    def remount(self, mode):
+        _mount("-o", f"remount,{mode}", self.path)
+
+    def stop(self):
+        procs.run(["umount", "--lazy", self.path])
