@@ -394,7 +394,8 @@ connect_database(struct spool *s)
 	sqlite3_extended_result_codes(s->db, 1);
 	if (code != SQLITE_OK) {
 		log_error("spool: cannot open \"%s\": %s", s->path, sqlite3_errmsg(s->db));
-		return SPOOL_FAILED;
+		return is_damage(sqlite3_extended_errcode(s->db)) ? give_up(s, "cannot be read")
+								  : SPOOL_FAILED;
 	}
 	sqlite3_busy_timeout(s->db, (int)(LOCK_WAIT_US / US_PER_MS));
 	/* exclusive before the first access: no -shm file, and a curious sqlite3(1) waits outside;
