@@ -20,6 +20,7 @@ struct publisher_start {
 	const struct config *config;
 	enum publisher_output output;
 	const char *epoch;
+	const char *lost_epoch; /* see struct spool_options */
 	int pipe_fd;    /* read end of the results pipe */
 	int control_fd; /* SOCK_SEQPACKET: enum wire_order in, struct wire_report out */
 };

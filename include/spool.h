@@ -37,6 +37,7 @@ struct spool_options {
 	uint64_t window; /* the oldest so many rows may have been sent: they are never dropped; what
 			  * an earlier spool_open() said of those still there counts as well */
 	const char *epoch;
+	const char *lost_epoch; /* the one before, whose spool was set aside; "" or NULL: none */
 };
 
 /*
@@ -53,7 +54,8 @@ enum spool_status spool_begin(struct spool *spool);
 /*
  * Apply a frame by the rules of open and close: an OPEN counts once, in the order of seq; a CLOSE
  * counts if its slot is open, and opened for the same site and instant. Repeats, strangers and what
- * else a checker in foreign hands may write change nothing. `raw` is the encoded frame.
+ * else a checker in foreign hands may write change nothing. Records of the lost epoch, left in the
+ * pipe or of checks that ran then, are stored as they are. `raw` is the encoded frame.
  */
 enum spool_status
 spool_apply(struct spool *spool, const struct frame *frame, const void *raw, size_t size);

@@ -89,6 +89,8 @@ struct supervisor {
 	bool pipe_full;
 	int64_t pipe_full_us; /* the last time that it was */
 	char epoch[WIRE_EPOCH_SIZE];
+	bool epoch_stored; /* a spool has been opened for it */
+	char lost_epoch[WIRE_EPOCH_SIZE];
 	uint64_t next_seq;
 	int64_t clock_offset_us; /* UTC - monotonic */
 
@@ -131,7 +133,7 @@ void generation_release(struct generation *g);
 /* Whether the limit of descriptors allows so many checkers; says so if not. */
 bool have_descriptors(const struct config *config);
 
-/* The spool has begun a new one: what runs now was opened in the old epoch, which is lost. */
+/* What runs now ends in the epoch that it was opened in. */
 void begin_epoch(struct supervisor *s);
 
 /* --- watch.c ----------------------------------------------------------------------------- */

@@ -106,6 +106,7 @@ start_publisher(struct supervisor *s, int64_t now)
 		struct publisher_start start = { .config = s->generation->config,
 			.output = s->start->output,
 			.epoch = s->epoch,
+			.lost_epoch = s->lost_epoch,
 			.pipe_fd = s->pipe_read,
 			.control_fd = fd };
 
@@ -178,12 +179,6 @@ handle_done(struct supervisor *s, struct worker *worker, const struct wire_done 
 		pool_set_state(&s->pool, worker, WORKER_IDLE, now);
 	} else if (done->type == WIRE_DONE && worker->state == WORKER_BUSY &&
 		   done->seq == c->slot.seq) {
-		if (c->slot.epoch == NULL) {
-			snprintf(
-			    c->why, sizeof(c->why), "the spool was set aside while the check ran");
-			pool_set_state(&s->pool, worker, WORKER_OWING, now);
-			return;
-		}
 		quarantine_survived(&w->quarantine);
 		pool_note_duration(&s->pool, done->elapsed_us);
 		watch_finished(s, w, done);
@@ -334,6 +329,7 @@ read_publisher(struct supervisor *s)
 		if (n != (ssize_t)sizeof(report))
 			continue;
 		s->publisher.report = report;
+		s->epoch_stored |= report.ready;
 		s->publisher.heard_us = util_mono_us();
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -357,7 +353,10 @@ publisher_died(struct supervisor *s, int status, int64_t now)
 	s->publisher.fd = -1;
 	s->publisher.pid = 0;
 	if (code == EXIT_SPOOL_LOST) {
-		begin_epoch(s);
+		if (s->epoch_stored) {
+			memcpy(s->lost_epoch, s->epoch, sizeof(s->lost_epoch));
+			begin_epoch(s);
+		}
 		log_error("the spool was set aside; a new epoch begins: %s", s->epoch);
 		proc_backoff_died(&s->publisher.backoff, false, now);
 		return;

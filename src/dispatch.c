@@ -70,17 +70,12 @@ pay_debt(struct supervisor *s, struct worker *worker, int64_t now)
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct result result;
 
-	if (c->slot.epoch == NULL) {
-		if (!put_whole(s, w, &c->slot, ERROR_ABORTED, c->why))
-			return false;
-	} else {
-		result_init(&result);
-		result_fail(&result, ERROR_ABORTED, "%s", c->why);
-		if (!put_frame(s, frame,
-			payload_frame(
-			    frame, WIRE_CLOSE, c->generation->config, c->site, &c->slot, &result)))
-			return false;
-	}
+	result_init(&result);
+	result_fail(&result, ERROR_ABORTED, "%s", c->why);
+	if (!put_frame(s, frame,
+		payload_frame(
+		    frame, WIRE_CLOSE, c->generation->config, c->site, &c->slot, &result)))
+		return false;
 	snprintf(done.error_message, sizeof(done.error_message), "%s", c->why);
 	watch_finished(s, w, &done); /* first: the site may belong to the worker's generation */
 	release_worker(s, worker, now);

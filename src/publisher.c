@@ -649,7 +649,8 @@ open_all(struct publisher *p)
 	struct spool_options options = { .dir = durable ? config->spool_dir : NULL,
 		.sync_full = config->spool_sync_full,
 		.max_bytes = durable ? config->spool_max_bytes : INT64_C(1) << 40,
-		.epoch = p->start->epoch };
+		.epoch = p->start->epoch,
+		.lost_epoch = p->start->lost_epoch };
 
 	/* at most a quarter of the spool, at a KiB a record, may be on its way */
 	p->window_size = (uint64_t)options.max_bytes / 4096;
@@ -687,6 +688,7 @@ publisher_main(const struct publisher_start *start)
 		spool_close(p.spool);
 		return code;
 	}
+	tell_supervisor(&p, util_mono_us());
 	tick(&p); /* what a predecessor left in the pipe comes before anything is sent */
 	for (;;) {
 		int64_t now = util_mono_us();
@@ -702,6 +704,9 @@ publisher_main(const struct publisher_start *start)
 	}
 	if (p.exit_code < 0 || p.exit_code == EXIT_UNAVAILABLE)
 		finish(&p);
+	else if (p.kafka != NULL && kafka_is_delivering(p.kafka))
+		/* what is on its way may be in no spool any more */
+		kafka_flush(p.kafka, FLUSH_RELOAD_US / US_PER_MS);
 	spool_close(p.spool);
 	return p.exit_code >= 0 ? p.exit_code : EXIT_FINE; /* the process ends, and what it has */
 }

@@ -738,6 +738,11 @@ spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t 
 		spool_rollback(s);
 		return SPOOL_RETRY;
 	}
+	/* what was open went with the spool; a negative epoch of its own keeps it out of every run */
+	if (s->options.lost_epoch != NULL && strcmp(frame->epoch, s->options.lost_epoch) == 0)
+		return frame->type == WIRE_OPEN
+			   ? SPOOL_OK
+			   : insert_ready(s, -1 - (int64_t)frame->seq, frame->seq, raw, size);
 	if (strcmp(frame->epoch, s->options.epoch) != 0) {
 		if (s->strangers++ == 0)
 			log_warning("frames of another epoch are ignored: %s", frame->epoch);

@@ -82,9 +82,7 @@ begin_epoch(struct supervisor *s)
 	n = strftime(s->epoch, sizeof(s->epoch), "%Y%m%dT%H%M%SZ", &tm);
 	snprintf(s->epoch + n, sizeof(s->epoch) - n, "-%016llx", (unsigned long long)random);
 	s->next_seq = 0;
-	/* what runs now was opened in the old epoch, which is lost: it gets its record in this one */
-	for (int i = 0; i < s->pool.count; i++)
-		s->pool.worker[i].child->slot.epoch = NULL;
+	s->epoch_stored = false;
 }
 
 static void

@@ -268,6 +268,29 @@ START_TEST(test_accept)
 }
 END_TEST
 
+/* Its spool is gone, and with it what was open: what still comes is a record all the same. */
+START_TEST(test_lost_epoch)
+{
+	struct spool_options options = { .dir = dir,
+		.max_bytes = 64 * MIB,
+		.window = 100,
+		.epoch = EPOCH_A,
+		.lost_epoch = EPOCH_B };
+	struct spool *s;
+
+	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
+	put(s, WIRE_OPEN, EPOCH_B, 5);
+	put(s, WIRE_CLOSE, EPOCH_B, 5);
+	put(s, WIRE_CLOSE, EPOCH_B, 7);
+	put(s, WIRE_WHOLE, EPOCH_B, 8);
+	put(s, WIRE_OPEN, EPOCH_A, 0);
+	put(s, WIRE_CLOSE, EPOCH_A, 0);
+	put(s, WIRE_CLOSE, "20260103T000000Z-0000000000000003", 9);
+	ck_assert_str_eq(seqs(s), "5 7 8 0");
+	spool_close(s);
+}
+END_TEST
+
 /* A checker in foreign hands writes what it likes: no other slot notices. */
 START_TEST(test_forged_frames)
 {
@@ -1162,6 +1185,7 @@ main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_accept);
+	tcase_add_test(tcase, test_lost_epoch);
 	tcase_add_test(tcase, test_forged_frames);
 	tcase_add_test(tcase, test_first_close_wins);
 	tcase_add_test(tcase, test_rollback);
