@@ -145,7 +145,9 @@ $(UNITS): $(B)/tests/%: $(B)/tests/%.o $(TESTED)
 
 $(HELPERS): $(B)/tests/%: $(B)/tests/%.o
 	$(SAY) LINK $@
-	$(Q)$(LINK) -Wl,--as-needed -o $@ $< $(LIB_LIBS) $(LIBS)
+	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
+
+$(B)/tests/fillspool: $(TESTED)
 
 # What the tests learn from us. Python leaves nothing in the source tree, which may be read-only.
 TEST_ENVIRONMENT = WEBMOND=$(abspath $(WEBMOND)) MOCKBROKER=$(abspath $(B)/tests/mockbroker) \

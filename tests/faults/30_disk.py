@@ -1,0 +1,641 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# The disk is full, broken, read-only, or holds something else than it should: cases 29 to 40.
+# 34, the cut of power, cannot be made here: a machine that forgets what was not synced would be
+# needed. What is shown instead: whatever moment the files of the spool are copied at, all that was
+# committed by then is in the copy.
+
+import contextlib
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+
+from harness import Failure, context, fault, mock, needs, procs, records, require
+
+LOST = "nothing is lost"
+SAME = "nothing is lost, no process is replaced"
+STARTS = "it starts; what was found is kept"
+
+
+class Kafka:
+    """A topic behind a proxy. `with` it Kafka is away, at once."""
+
+    def __init__(self, t):
+        self.topic, self.proxy = t.topic(), t.proxy()
+        self.bootstrap = f"127.0.0.1:{self.proxy.port}"
+
+    def __enter__(self):
+        self.proxy.down()
+
+    def __exit__(self, *why):
+        self.proxy.up()
+
+
+def make(t, count=100, sites=None, **others):
+    """A daemon that is not started, and its Kafka."""
+    kafka = Kafka(t)
+    settings = t.settings(sites or t.nginx().many(count), kafka.topic, kafka.bootstrap, **others)
+    return t.daemon(settings), kafka
+
+
+def start(d, kafka):
+    d.start()
+    kafka.topic.wait(lambda found: len(found) > len(d.settings["sites"]), 20, "nothing arrives")
+
+
+def wait_for_all(topic, seconds=60):
+    """Until all that was checked up to now has arrived; returns how long that took."""
+    begin, now = time.monotonic(), time.time() * 1000
+
+    def there(found):
+        return any(r.slot > now for r in found) and not holes(found, now)
+
+    topic.wait(there, seconds, "something is missing")
+    return time.monotonic() - begin
+
+
+def holes(found, until=float("inf")):
+    missing = set()
+    for epoch in {r.epoch for r in found}:
+        seqs = {r.seq for r in found if r.epoch == epoch}
+        due = {r.seq for r in found if r.epoch == epoch and r.slot <= until}
+        missing |= {(epoch, seq) for seq in set(range(max(due, default=-1) + 1)) - seqs}
+    return missing
+
+
+def finish(t, d, topic, recovery_s, epochs=1, note=""):
+    d.stop()
+    summary = topic.check(at_least=50)
+    require(summary.epochs == epochs, f"{summary.epochs} epochs, not {epochs}")
+    gaps = records.missing_slots(summary.firsts)
+    require(epochs > 1 or not gaps, gaps)
+    require(not glob.glob(t.path("spool", "*corrupt*")), "the spool was set aside")
+    t.report(summary, recovery_s=recovery_s, note=note)
+
+
+# --- full ----------------------------------------------------------------------------------------
+
+def each_time(number, what, injection, calls, times, promise=SAME):
+    """The N-th call of each kind fails, for N = 1, 2, 3 …"""
+    @fault(number, what, promise)
+    @needs("root", "kafka")
+    def test(t):
+        d, kafka = make(t)
+        start(d, kafka)
+        publisher = d.publisher()
+        hits = 0
+        for call in calls:
+            for n in range(1, t.times(*times) + 1):
+                with procs.Injection(publisher, f"{call}:{injection}:when={n}",
+                                     t.path("strace.log")) as trouble:
+                    trouble.wait(2)
+                hits += trouble.count()
+        recovery = wait_for_all(kafka.topic)
+        require(d.publisher() == publisher, "the publisher was replaced")
+        require(hits > len(calls), f"only {hits} calls failed")
+        finish(t, d, kafka.topic, recovery, note=f"{hits} calls failed")
+    return test
+
+
+test_enospc = each_time("29a", "ENOSPC at the N-th write of the spool", "error=ENOSPC",
+                        ("pwrite64",), (40, 5))
+test_edquot = each_time("30a", "EDQUOT at the N-th write of the spool", "error=EDQUOT",
+                        ("pwrite64",), (20, 3))
+# under a limit that is kept all the while: the scenario 40_faults.test_full_disk
+test_efbig = each_time("30b", "EFBIG at the N-th write of the spool", "error=EFBIG", ("pwrite64",),
+                       (20, 3))
+test_erofs = each_time("33a", "EROFS at the N-th write of the spool, as after a remount by the "
+                       "kernel", "error=EROFS", ("pwrite64",), (20, 3))
+test_eio_write = each_time("31d", "EIO at the N-th write of the spool", "error=EIO", ("pwrite64",),
+                           (20, 3))
+test_short = each_time("32a", "the N-th write of the spool writes nothing", "retval=0",
+                       ("pwrite64",), (20, 3))
+test_eintr = each_time("32b", "EINTR at the N-th call of each kind", "error=EINTR",
+                       ("pwrite64", "pread64", "tee", "read", "write", "poll", "sendto",
+                        "recvfrom"), (20, 2))
+
+
+@fault("29b", "ENOSPC and EIO at the N-th call of the publisher's start", "every later start works")
+@needs("root", "kafka")
+def test_start(t):
+    d, kafka = make(t)
+    start(d, kafka)
+    d.kill()
+    failed = starts = 0
+    for call, error in (("pwrite64", "ENOSPC"), ("ftruncate", "ENOSPC"), ("openat", "ENOSPC"),
+                        ("pread64", "EIO"), ("openat", "EACCES")):
+        for n in range(1, t.times(20, 2) + 1):
+            starts += 1
+            d.start(wait=False, prefix=[
+                "strace", "-D", "-f", "-q", "-o", t.path("strace.log"), "-e", f"trace={call}",
+                "-P", t.path("spool", "spool.db"), "-P", t.path("spool", "spool.lock"),
+                "-e", f"inject={call}:error={error}:when={n}"])
+            procs.wait_for(lambda: d.process.poll() is not None or "watches" in d.log(), 20,
+                           "it neither starts nor fails")
+            time.sleep(0.2)
+            if d.running():
+                d.kill()
+            else:
+                failed += 1
+    d.start()
+    recovery = wait_for_all(kafka.topic)
+    d.stop()
+    summary = kafka.topic.check()
+    t.report(summary, recovery_s=recovery, note=f"{starts} starts, of which {failed} failed")
+
+
+@fault("29c", "file system of 8 MiB filled up and emptied again: with Kafka there, with Kafka "
+       "away, when Kafka comes back, and when the publisher is killed", "nothing is lost")
+@needs("root", "kafka")
+def test_full_file_system(t):
+    d, kafka = make(t)
+    ballast = t.tmpfs("spool", 8)
+    start(d, kafka)
+    publisher = d.publisher()
+    slowest = 0
+
+    def full(then=lambda: None):
+        mark = d.log_size()
+        ballast.fill()
+        d.wait_log(r"make room", 30, mark)
+        then()
+        time.sleep(t.times(10, 1))
+        ballast.remove()
+
+    for _ in range(t.times(3, 1)):
+        full()
+        slowest = max(slowest, wait_for_all(kafka.topic))
+        with kafka:
+            time.sleep(1)
+            full()
+            time.sleep(1)
+        slowest = max(slowest, wait_for_all(kafka.topic))
+        with kafka:
+            time.sleep(1)
+            full(kafka.proxy.up)
+            kafka.proxy.down()
+        slowest = max(slowest, wait_for_all(kafka.topic))
+        require(d.publisher() == publisher, "the publisher was replaced")
+        full(lambda: procs.kill(publisher))
+        slowest = max(slowest, wait_for_all(kafka.topic))
+        publisher = d.publisher()
+    finish(t, d, kafka.topic, slowest)
+
+
+@fault("29d", "file system full at the start", LOST)
+@needs("root", "kafka")
+def test_full_at_start(t):
+    d, kafka = make(t)
+    ballast = t.tmpfs("spool", 8)
+    ballast.fill()
+    d.start(wait=False)
+    procs.wait_for(lambda: d.process.poll() is not None or "watches" in d.log(), 20,
+                   "it neither starts nor fails")
+    code = d.process.poll()
+    require(code in (None, 73), f"exit code {code}")
+    ballast.remove()
+    if code is not None:
+        d.start()
+    begin = time.monotonic()
+    kafka.topic.wait(lambda found: len(found) > 100, 20, "nothing arrives")
+    recovery = time.monotonic() - begin
+    finish(t, d, kafka.topic, recovery, note=f"the start on a full disk: exit code {code}")
+
+
+@fault("29e", "file system full at the stop, while Kafka is away", "it stops, and says what is lost",
+       quick=False)
+@needs("root", "kafka")
+def test_full_at_stop(t):
+    d, kafka = make(t)
+    ballast = t.tmpfs("spool", 8)
+    start(d, kafka)
+    with kafka:
+        mark = d.log_size()
+        ballast.fill()
+        d.wait_log("make room", 30, mark)
+        begin = time.monotonic()
+        d.signal(signal.SIGTERM)
+        require(d.wait_end(120) != 0, "a stop that loses something is no success")
+        took = time.monotonic() - begin
+        d.wait_log("what the publisher has not stored is lost", 1, mark)
+    ballast.remove()
+    d.start()
+    recovery = wait_for_all(kafka.topic)
+    finish(t, d, kafka.topic, recovery, epochs=2, note=f"the stop took {took:.0f} s")
+
+
+# --- broken --------------------------------------------------------------------------------------
+
+def set_aside(t):
+    """The records in all spools that were set aside: by id, those that are ready and finished."""
+    kept = {}
+    for number, database in enumerate(glob.glob(t.path("spool", "spool.db.corrupt-*"))):
+        if database.endswith(("-wal", "-shm", "-journal")):
+            continue
+        copy = t.path(f"kept-{number}")
+        shutil.copy(database, copy)
+        if os.path.exists(database + "-wal"):
+            shutil.copy(database + "-wal", copy + "-wal")
+        db = sqlite3.connect(copy)
+        for (frame,) in db.execute("SELECT frame FROM ready UNION ALL SELECT frame FROM dead"):
+            data = json.loads(frame[frame.index(b'{"schema_version"'):].decode())
+            kept[data["id"]] = data
+        db.close()
+    return kept
+
+
+def damaged(number, what, injection, away, restart):
+    """
+    The spool is set aside. All that sites were asked is in the topic or in the file that was set
+    aside, and in the topic if Kafka was there. `restart`: it happens to a new publisher.
+    """
+    @fault(number, what, "the spool is set aside, every record is in it or delivered")
+    @needs("root", "kafka")
+    def test(t):
+        nginx = t.nginx()
+        d, kafka = make(t, sites=nginx.many(100))
+        start(d, kafka)
+        for _ in range(t.times(10, 1)):
+            with kafka if away else contextlib.nullcontext():
+                time.sleep(1 + t.random.random())
+                mark = d.log_size()
+                victim = d.publisher()
+                with procs.Injection(d.pid if restart else victim, injection,
+                                     t.path("strace.log"), [t.path("spool", name) for name in
+                                                            ("spool.db", "spool.db-wal")]):
+                    if restart:
+                        procs.kill(victim)
+                    d.wait_log("a new epoch begins", 20, mark)
+                time.sleep(1)
+            recovery = wait_for_new(kafka.topic)
+        d.stop()
+        found, kept = kafka.topic.records(), set_aside(t)
+        firsts = records.first_copies(found)
+        wrong = [w for r in found for w in records.wrong_with(r.data)]
+        require(not wrong, wrong)
+        delivered = {r.id for r in firsts}
+        gone = [h for h in (f"{epoch}-{seq}" for epoch, seq in holes(firsts))
+                if h not in kept]
+        require(not gone, f"{len(gone)} records are nowhere: {gone[:10]}")
+        started = {}
+        for data in [*(r.data for r in firsts),
+                     *(data for id, data in kept.items() if id not in delivered)]:
+            if data["started_at"] is not None:
+                started[data["site"]] = started.get(data["site"], 0) + 1
+        surplus = sum(max(0, n - started.get(path.rsplit("/", 1)[1], 0))
+                      for path, n in nginx.hits().items())
+        require(surplus == 0, f"{surplus} requests that sites have seen are in no record")
+        only = len(set(kept) - delivered)
+        require(away or only == 0, f"{only} records were not delivered")
+        t.report(expected=len(delivered) + only, found=len(delivered),
+                 repeats=len(found) - len(firsts), recovery_s=recovery,
+                 note=f"{only} only in the files that were set aside")
+    return test
+
+
+def wait_for_new(topic, seconds=60):
+    begin, now = time.monotonic(), time.time() * 1000
+    topic.wait(lambda found: any(r.slot > now for r in found), seconds, "nothing new arrives")
+    return time.monotonic() - begin
+
+
+test_eio_sync = damaged("31a", "EIO at fdatasync, with Kafka there", "fdatasync:error=EIO", False,
+                        False)
+test_eio_sync_away = damaged("31b", "EIO at fdatasync, with Kafka away", "fdatasync:error=EIO", True,
+                             False)
+test_eio_read = damaged("31c", "EIO at the first read of the spool, with Kafka away",
+                        "pread64:error=EIO:when=1", True, True)
+
+
+@fault("33b", "read-only remount, and back", LOST)
+@needs("root", "kafka")
+def test_read_only(t):
+    """A file system with open files cannot be remounted so: 33a does what the kernel does then."""
+    d, kafka = make(t)
+    tmpfs = t.tmpfs("spool", 64)
+    d.start()
+    with kafka:
+        time.sleep(2)
+        d.stop()
+        tmpfs.remount("ro")
+        d.start(wait=False)
+        code = d.process.wait(20)
+        require(code == 73, f"exit code {code} on a read-only file system")
+        tmpfs.remount("rw")
+        d.start()
+    recovery = wait_for_all(kafka.topic)
+    d.stop()
+    t.report(kafka.topic.check(at_least=100), recovery_s=recovery)
+
+
+def in_the_pipe(d):
+    """By site, the checks that began and that the publisher, who is stopped, has not consumed."""
+    ends = set(procs.open_files(d.pid).values())
+    begun = {}
+    for fd, link in procs.open_files(d.publisher()).items():
+        if not link.startswith("pipe:") or link not in ends:
+            continue
+        with open(f"/proc/{d.publisher()}/fd/{fd}", "rb", buffering=0) as pipe:
+            os.set_blocking(pipe.fileno(), False)
+            frames = b""
+            while data := pipe.read(65536):
+                frames += data
+        for name in re.findall(rb'"site":"([^"]+)"', frames):
+            begun[name.decode()] = begun.get(name.decode(), 0) + 1
+    return begun
+
+
+@fault("34", "files of the spool copied at random moments, started from the copy",
+       "what was committed is in the copy")
+@needs("root", "kafka")
+def test_copies(t):
+    nginx = t.nginx()
+    d, kafka = make(t, sites=nginx.many(100))
+    start(d, kafka)
+    allowed, moments = {}, t.times(20, 3)
+    for _ in range(moments):
+        with kafka:
+            time.sleep(1 + t.random.random())
+            everybody = [d.pid, *procs.descendants(d.pid)]
+            d.publisher()
+            for pid in everybody:
+                procs.kill(pid, signal.SIGSTOP)
+            procs.wait_for(lambda: all(procs.stat(pid).state == "T" for pid in everybody), 5,
+                           "they do not stop", 0.01)
+            shutil.copytree(t.path("spool"), t.path("copy"))
+            for name, count in in_the_pipe(d).items():
+                allowed[name] = allowed.get(name, 0) + count
+            d.kill()
+            shutil.rmtree(t.path("spool"))
+            os.rename(t.path("copy"), t.path("spool"))
+            own(t, "spool")
+            d.start()
+        recovery = wait_for_all(kafka.topic)
+    d.stop()
+    summary = kafka.topic.check(at_least=100)
+    require(summary.epochs == moments + 1, f"{summary.epochs} epochs")
+    for r in summary.firsts:
+        if r.started_at is not None or r.error_type == "aborted":
+            allowed[r.site] = allowed.get(r.site, 0) + 1
+    surplus = sum(max(0, n - allowed.get(path.rsplit("/", 1)[1], 0))
+                  for path, n in nginx.hits().items())
+    require(surplus == 0, f"{surplus} requests that sites have seen are in no record")
+    t.report(summary, recovery_s=recovery, note=f"{moments} moments")
+
+
+# --- not what it should be ------------------------------------------------------------------------
+
+def own(t, name):
+    """All in this directory belongs to the daemon's user, as before it was copied."""
+    t.own_directory(name)
+    for path in glob.glob(t.path(name, "*")):
+        if context.ROOT:
+            shutil.chown(path, context.USER)
+
+
+def sql(path, *statements):
+    db = sqlite3.connect(path)
+    for statement in statements:
+        db.execute(statement)
+    db.commit()
+    db.close()
+
+
+def write_at(path, offset, data):
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        f.write(data)
+
+
+def flip_bit(t, path):
+    offset = t.random.randrange(os.path.getsize(path))
+    with open(path, "rb") as f:
+        f.seek(offset)
+        byte = f.read(1)[0]
+    write_at(path, offset, bytes([byte ^ 1 << t.random.randrange(8)]))
+
+
+def spoil(t, how, spool):
+    log = spool + "-wal"
+    if how == "a bit of the database":
+        flip_bit(t, spool)
+    elif how == "a bit of the log":
+        flip_bit(t, log)
+    elif how == "the log cut off":
+        os.truncate(log, t.random.randrange(os.path.getsize(log)))
+    elif how == "the log gone":
+        os.unlink(log)
+    elif how == "the log of another spool":
+        sql(t.path("other"), "PRAGMA journal_mode=WAL", "CREATE TABLE a(b)")
+        db = sqlite3.connect(t.path("other"))
+        db.execute("INSERT INTO a VALUES(1)")
+        db.commit()
+        shutil.copy(t.path("other-wal"), log)
+        db.close()
+    elif how == "only a log":
+        os.unlink(spool)
+    elif how == "a left-over index of the log":
+        with open(spool + "-shm", "wb") as f:
+            f.write(os.urandom(32768))
+    elif how == "a newer version":
+        sql(spool, "PRAGMA user_version=99")
+    elif how == "an older version":
+        sql(spool, "PRAGMA user_version=0")
+    elif how == "another program's database":
+        sql(spool, "PRAGMA application_id=1")
+    elif how == "a table gone":
+        sql(spool, "DROP TABLE ready")
+    else:
+        raise ValueError(how)
+
+
+@fault("35, 36, 38", "spool with flipped bits, without its log or with another one, of another "
+       "version or program", STARTS)
+@needs("kafka")
+def test_spoiled(t):
+    d, kafka = make(t, 50)
+    start(d, kafka)
+    outcomes = []
+    for how in (*["a bit of the database", "a bit of the log"] * t.times(20, 2), "the log cut off",
+                "the log gone", "the log of another spool", "only a log",
+                "a left-over index of the log", "a newer version", "an older version",
+                "another program's database", "a table gone"):
+        with kafka:
+            time.sleep(1)
+            d.kill()
+            before = os.listdir(t.path("spool"))
+            inodes = {name: os.stat(t.path("spool", name)).st_ino for name in before}
+            spoil(t, how, t.path("spool", "spool.db"))
+            own(t, "spool")
+            mark = d.log_size()
+            d.start()
+        recovery = wait_for_new(kafka.topic)
+        aside = "set aside" in d.log(mark)
+        outcomes.append(aside)
+        kept = {os.stat(path).st_ino for path in glob.glob(t.path("spool", "*corrupt*"))}
+        require(not aside or inodes.get("spool.db") in kept or how == "only a log",
+                f"{how}: what was set aside is not there: {os.listdir(t.path('spool'))}")
+        must = ("only a log", "a newer version", "an older version", "another program's database",
+                "a table gone")
+        require(aside or how not in must, f"{how}: was not set aside")
+    d.stop()
+    wrong = [w for r in kafka.topic.records() for w in records.wrong_with(r.data)]
+    require(not wrong, wrong)
+    t.report(recovery_s=recovery, note=f"{len(outcomes)} spools, {sum(outcomes)} were set aside, "
+             "the others read")
+
+
+@fault("37", "older copy of the spool restored", "every record again, to the byte the same")
+@needs("kafka")
+def test_older_copy(t):
+    d, kafka = make(t)
+    start(d, kafka)
+    with kafka:
+        time.sleep(2)
+        d.stop()
+        shutil.copytree(t.path("spool"), t.path("copy"))
+        d.start()
+    wait_for_all(kafka.topic)
+    d.stop()
+    shutil.rmtree(t.path("spool"))
+    os.rename(t.path("copy"), t.path("spool"))
+    own(t, "spool")
+    d.start()
+    recovery = wait_for_all(kafka.topic)
+    d.stop()
+    # the second delivery of the old ones stands behind younger ones
+    summary = kafka.topic.check(at_least=200)
+    require(summary.repeats > 100, f"{summary.repeats} repeats")
+    t.report(summary, recovery_s=recovery)
+
+
+# --- in use, at its limit, huge -------------------------------------------------------------------
+
+@fault("39a", "another program holds the spool while the publisher restarts", LOST)
+@needs("kafka")
+def test_second_opener(t):
+    d, kafka = make(t)
+    start(d, kafka)
+    curious = sqlite3.connect(t.path("spool", "spool.db"), timeout=0.1)
+    try:
+        curious.execute("SELECT count(*) FROM ready").fetchone()
+        raise Failure("another program can read the spool in use")
+    except sqlite3.OperationalError as e:
+        require("locked" in str(e), e)
+    curious.close()
+    mark = d.log_size()
+    publisher = d.publisher()
+    procs.kill(d.pid, signal.SIGSTOP)  # no new publisher yet
+    procs.kill(publisher)
+    procs.wait_for(lambda: not procs.alive(publisher), 5, "it does not die", 0.01)
+    holder = sqlite3.connect(t.path("spool", "spool.db"), isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    procs.kill(d.pid, signal.SIGCONT)
+    d.wait_log("another program has .* open", 30, mark)
+    time.sleep(t.times(20, 2))
+    holder.execute("ROLLBACK")
+    holder.close()
+    recovery = wait_for_all(kafka.topic)
+    finish(t, d, kafka.topic, recovery)
+
+
+@fault("39b", "cap reached while Kafka is away, the publisher killed (-9) again and again",
+       "dropped records name exactly what they replace")
+@needs("kafka")
+def test_cap(t):
+    d, kafka = make(t, 300, spool={"max_mb": 1})
+    start(d, kafka)
+    with kafka:
+        d.wait_log("records were dropped", 30)
+        for _ in range(t.times(100, 5)):
+            time.sleep(0.2 + t.random.random() * 0.3)
+            procs.kill(d.publisher())
+        size = os.path.getsize(t.path("spool", "spool.db"))
+    recovery = wait_for_new(kafka.topic)
+    time.sleep(1)
+    d.stop()
+    summary = kafka.topic.check(at_least=300)
+    gaps = exact_drops(summary.firsts)
+    require(not gaps, gaps)
+    require(summary.epochs == 1, f"{summary.epochs} epochs")
+    require(size < 3 << 20, f"the spool has {size} bytes")
+    t.report(summary, recovery_s=recovery,
+             note=f"{summary.words['dropped']} dropped records, {size >> 10} KiB")
+
+
+def exact_drops(firsts):
+    """Seqs that a `dropped` record names although they are there."""
+    seqs = {r.seq for r in firsts}
+    return [f"{r} names {s}" for r in firsts if r.error_type == "dropped"
+            for s in range(r.seq + 1, r.dropped_through + 1) if s in seqs]
+
+
+@fault("40", "backlog of 2,000,000 records (quick: 50,000) at the start, drained while checks go "
+       "on", "ready at once, memory flat, the file shrinks")
+@needs("kafka")
+def test_backlog(t):
+    count = t.times(2000000, 50000)
+    d, kafka = make(t, spool={"max_mb": 8192})
+    fill = os.path.join(os.path.dirname(mock.binary()), "fillspool")
+    done = procs.run([fill, t.path("spool"), str(count)], 300)
+    require(done.returncode == 0, done.stderr)
+    own(t, "spool")
+    backlog = done.stdout.strip()
+    database = t.path("spool", "spool.db")
+    before = os.path.getsize(database)
+    begin = time.monotonic()
+    d.start()
+    ready = time.monotonic() - begin
+    publisher, peak, delivered = d.publisher(), 0, 0
+    while delivered < count:
+        require(time.monotonic() - begin < 600, f"{delivered} of {count} are delivered")
+        peak = max(peak, int(procs.status_field(publisher, "VmRSS").split()[0]))
+        delivered = t.kafka().end_offset(kafka.topic.name)
+        time.sleep(0.1)
+    drained = time.monotonic() - begin
+    procs.wait_for(lambda: os.path.getsize(database) < 8 << 20, 300,
+                   lambda: f"the file stays at {os.path.getsize(database)} bytes")
+    shrunk = time.monotonic() - begin
+    require(d.publisher() == publisher, "the publisher was replaced")
+    d.stop()
+    seen, others, repeats = count_ids(kafka.topic, backlog, count)
+    require(min(seen) == 1, f"{seen.count(0)} records of the backlog are missing")
+    own_seqs = sorted(int(id.rsplit("-", 1)[1]) for id in others)
+    require(own_seqs == list(range(len(own_seqs))), "checks meanwhile are missing")
+    require(len(own_seqs) >= drained * 80, f"only {len(own_seqs)} checks in {drained:.0f} s")
+    require(peak < 128 * 1024, f"the publisher had {peak} KiB")
+    after = os.path.getsize(database)
+    t.report(expected=count + len(own_seqs), found=sum(map(bool, seen)) + len(own_seqs),
+             repeats=repeats, recovery_s=drained,
+             note=f"ready after {ready:.1f} s, {count / drained:,.0f} records/s, "
+             f"publisher {peak / 1024:.0f} MiB at most, {len(own_seqs)} checks meanwhile, file "
+             f"{before >> 20} MiB, after {shrunk:.0f} s {after / 1048576:.1f} MiB")
+    require(ready < 10, f"ready after {ready:.1f} s")
+
+
+def count_ids(topic, epoch, count):
+    """How often each seq of `epoch` is there; the other ids; the number of repeats of both."""
+    seen, others, repeats = bytearray(count), set(), 0
+    kcat = procs.spawn(["kcat", "-q", *topic.arguments, "-C", "-t", topic.name, "-o", "beginning",
+                        "-e", "-f", "%s\n"], stdout=subprocess.PIPE)
+    for number, line in enumerate(kcat.stdout):
+        id = line[line.index(b'"id":"') + 6:line.index(b'","epoch"')].decode()
+        if number % 1000 == 0:
+            wrong = records.wrong_with(json.loads(line))
+            require(not wrong, f"{id}: {wrong}")
+        if id.startswith(epoch):
+            seq = int(id[len(epoch) + 1:])
+            repeats += seen[seq] > 0
+            seen[seq] = 1
+        else:
+            repeats += id in others
+            others.add(id)
+    require(kcat.wait() == 0, "kcat failed")
+    return seen, others, repeats
