@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# The clock is set, and the machine sleeps: case 41. The daemon gets a time of day of its own, by
+# clockshim.c; that of the machine, of Kafka and of the sites goes on as it is.
+
+import os
+import shutil
+import signal
+import struct
+import time
+from collections import Counter
+
+from harness import Skip, fault, needs, procs, records, require
+from harness.sites import site
+
+SANE = "one record a slot; jumped slots never existed; durations are right"
+HOUR = 3600
+
+
+class Clock:
+    """The time of day of one daemon, in seconds off the machine's."""
+
+    def __init__(self, t):
+        compiler = shutil.which("cc")
+        if compiler is None:
+            raise Skip("there is no C compiler")
+        self.file, library = t.path("clock"), t.path("clockshim.so")
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clockshim.c")
+        done = procs.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, source])
+        require(done.returncode == 0, done.stderr)
+        self.offset = 0.0
+        self.set(0)
+        self.environment = {**os.environ, "LD_PRELOAD": library, "CLOCK_SHIM": self.file}
+
+    def set(self, offset):
+        """One write of eight bytes: whoever looks sees the old time or the new."""
+        fd = os.open(self.file, os.O_WRONLY | os.O_CREAT, 0o644)
+        os.pwrite(fd, struct.pack("=q", round(offset * 1e6)), 0)
+        os.close(fd)
+        self.offset = offset
+
+    def now_ms(self):
+        return (time.time() + self.offset) * 1000
+
+
+def start(t, config=None):
+    topic, slow, clock = t.topic(config=config), t.slow(), Clock(t)
+    sites = [*t.nginx().many(50), site("slow", slow.url("delay/600/1"), 2, 2),
+             site("hanging", slow.url("hang/1"), 2, 1)]
+    d = t.daemon(t.settings(sites, topic)).start(env=clock.environment)
+    topic.wait(lambda found: len(found) > 150, 20, "nothing arrives")
+    return d, topic, clock
+
+
+def wait_for_new(topic, clock, seconds=60):
+    """Until every site has a record of a later slot on the clock as it is now."""
+    begin, now = time.monotonic(), clock.now_ms()
+    last = max(r.seq for r in topic.records())
+    topic.wait(lambda found: len({r.site for r in found if r.seq > last
+                                  and now < r.slot < now + 60000}) >= 52, seconds,
+               "nothing new arrives")
+    return time.monotonic() - begin
+
+
+def finish(t, d, topic, recovery_s, twice=False, note=""):
+    d.stop()
+    summary = topic.check(at_least=200, steps=True)
+    require(summary.epochs == 1, f"{summary.epochs} epochs")
+    strange = set(summary.words) - {"up", "timeout", "aborted", "missed_overrun"}
+    require(not strange, f"{strange}: {summary}")
+    slots = Counter((r.site, r.slot) for r in summary.firsts)
+    again = sum(n > 1 for n in slots.values())
+    require(twice is None or twice == (again > 0), f"{again} slots have two records")
+    for r in summary.firsts:
+        least, most = {"slow": (590, 1900), "hanging": (990, 1900)}.get(r.site, (0, 1000))
+        require(r.elapsed_ms is None or r.error_type == "aborted" or least <= r.elapsed_ms < most,
+                f"{r} took {r.elapsed_ms} ms")
+    t.report(summary, recovery_s=recovery_s,
+             note=note or (f"{again} slots met twice" if twice else ""))
+    return summary
+
+
+def jumped(summary, begin, end):
+    """No slot lies between these times of day."""
+    there = [r for r in summary.firsts if begin < r.slot < end]
+    require(not there, f"slots that never were: {there[:5]}")
+
+
+def stepped(number, what, steps, twice):
+    """`twice`: whether some slots come again; None: that depends."""
+    @fault(number, what, SANE)
+    @needs("kafka")
+    def test(t):
+        d, topic, clock = start(t)
+        gaps, slowest = [], 0
+        for step in steps:
+            time.sleep(t.random.random())
+            before, mark = clock.now_ms(), d.log_size()
+            clock.set(clock.offset + step)
+            d.wait_log("the clock moved by", 5, mark)
+            if step > 10:
+                # what had come up on the old clock still gets its record
+                gaps.append((before + 2500, clock.now_ms() - 2500))
+            slowest = max(slowest, wait_for_new(topic, clock))
+        summary = finish(t, d, topic, slowest, twice)
+        if twice is False:
+            for gap in gaps:
+                jumped(summary, *gap)
+    return test
+
+
+test_forward = stepped("41a", "clock set forward by an hour", [HOUR - 1], False)
+test_back = stepped("41b", "clock set back by an hour", [-HOUR], False)
+test_twice = stepped("41c", "clock set back by 2 s, three times: slots come again", [-2] * 3, True)
+test_fro = stepped("41d", "clock set forward and back by an hour, five times",
+                   [HOUR - 1, -HOUR] * 5, None)
+
+
+def everybody(d):
+    return [d.pid, *procs.descendants(d.pid)]
+
+
+@fault("41e", "suspend: everything stops, an hour later it goes on", SANE)
+@needs("kafka")
+def test_suspend(t):
+    d, topic, clock = start(t)
+    slowest, gaps = 0, []
+    for _ in range(t.times(5, 1)):
+        stopped, before = everybody(d), clock.now_ms()
+        for pid in stopped:
+            procs.kill(pid, signal.SIGSTOP)
+        clock.set(clock.offset + HOUR / 10)
+        for pid in stopped:
+            procs.kill(pid, signal.SIGCONT)
+        gaps.append((before + 2500, clock.now_ms() - 2500))
+        slowest = max(slowest, wait_for_new(topic, clock))
+    summary = finish(t, d, topic, slowest, note="six minutes each")
+    for gap in gaps:
+        jumped(summary, *gap)
+
+
+@fault("41f", "pause of 10 s: everything stops, no clock does", "one record a slot")
+@needs("kafka")
+def test_pause(t):
+    d, topic, clock = start(t)
+    stopped = everybody(d)
+    for pid in stopped:
+        procs.kill(pid, signal.SIGSTOP)
+    time.sleep(t.times(10, 4))
+    for pid in stopped:
+        procs.kill(pid, signal.SIGCONT)
+    recovery = wait_for_new(topic, clock)
+    d.stop()
+    summary = topic.check(at_least=200)
+    gaps = records.missing_slots(summary.firsts)
+    require(not gaps, gaps)
+    t.report(summary, recovery_s=recovery,
+             note=f"{summary.words['missed_overload']} missed_overload")
+
+
+@fault("41g", "clock 20 s ahead where Kafka takes 5 s, then set right", "nothing is lost")
+@needs("kafka")
+def test_timestamp_refused(t):
+    d, topic, clock = start(t, config={"message.timestamp.after.max.ms": 5000})
+    mark = d.log_size()
+    clock.set(20)
+    d.wait_log("kafka: .*timestamp", 20, mark)
+    clock.set(0)
+    recovery = wait_for_new(topic, clock, 120)
+    d.stop()
+    t.report(topic.check(at_least=200, steps=True), recovery_s=recovery)
