@@ -736,6 +736,8 @@ spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t 
 				  "nothing is lost, trying again");
 		s->failing = SQLITE_FULL;
 		spool_rollback(s);
+		/* on a small file system it may be our own log that takes the room */
+		run_sql(s, "PRAGMA wal_checkpoint(TRUNCATE)");
 		return SPOOL_RETRY;
 	}
 	/* what was open went with the spool; a negative epoch of its own keeps it out of every run */
