@@ -29,7 +29,7 @@ void match_free(struct match *match);
 /*
  * Hold `body` against all patterns of `site` in their order. The body is bytes: invalid UTF-8 is
  * no error, it just matches nothing. On MATCH_FAILS and MATCH_LIMIT `*decisive` is the first
- * pattern that decided.
+ * pattern that decided. The texts of patterns outlive `match`: it has no copies.
  */
 enum match_outcome match_body(struct match *match, const struct site *site, const char *body,
     size_t size, const struct pattern **decisive);

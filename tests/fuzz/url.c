@@ -17,12 +17,12 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct match *match;
 	char *text = malloc(size + 1), *pattern, *body, reason[256] = "";
 	struct pattern patterns[2];
 	struct site site = { .patterns = patterns, .pattern_count = 2 };
 	const struct pattern *decisive = NULL;
 	enum match_outcome outcome;
+	struct match *match;
 
 	assert(text != NULL);
 	memcpy(text, data, size);
@@ -46,9 +46,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* a pattern and its opposite cannot both hold */
 		patterns[0] = (struct pattern){ .text = pattern };
 		patterns[1] = (struct pattern){ .text = pattern, .negated = true };
-		if (match == NULL)
-			match = match_new();
+		match = match_new();
 		outcome = match_body(match, &site, body, size - (size_t)(body - text), &decisive);
+		match_free(match);
 		assert(outcome != MATCH_HOLDS);
 		assert(decisive == &patterns[0] || decisive == &patterns[1]);
 	}
