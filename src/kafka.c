@@ -176,6 +176,7 @@ static void
 on_error(rd_kafka_t *rk, int error, const char *reason, void *arg)
 {
 	struct kafka *k = arg;
+	const char *guess;
 	char why[512];
 
 	if (k == NULL)
@@ -191,6 +192,12 @@ on_error(rd_kafka_t *rk, int error, const char *reason, void *arg)
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
 		k->delivering = false; /* the reason came before */
 		return;
+	}
+	/* what librdkafka guesses about a connection that ends cannot be right when it has worked */
+	guess = k->delivering ? strstr(reason, ": verify that security.protocol") : NULL;
+	if (guess != NULL) {
+		snprintf(why, sizeof(why), "%.*s", (int)(guess - reason), reason);
+		reason = why;
 	}
 	note_trouble(k, reason, find_hint(reason));
 }

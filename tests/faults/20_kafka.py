@@ -134,6 +134,7 @@ def test_two_terms(t):
 def refused(proxy, daemon):
     proxy.down()
     yield
+    require("sasl_ssl" not in daemon.log(), "advice about what has worked before")
     proxy.up()
 
 
