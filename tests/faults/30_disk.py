@@ -209,8 +209,8 @@ def test_full_at_start(t):
     finish(t, d, kafka.topic, recovery, note=f"the start on a full disk: exit code {code}")
 
 
-@fault("29e", "file system full at the stop, while Kafka is away", "it stops, and says what is lost",
-       quick=False)
+@fault("29e", "file system full at the stop, while Kafka is away",
+       "it stops, and says what is lost", quick=False)
 @needs("root", "kafka")
 def test_full_at_stop(t):
     d, kafka = make(t)
@@ -308,8 +308,8 @@ def wait_for_new(topic, seconds=60):
 
 test_eio_sync = damaged("31a", "EIO at fdatasync, with Kafka there", "fdatasync:error=EIO", False,
                         False)
-test_eio_sync_away = damaged("31b", "EIO at fdatasync, with Kafka away", "fdatasync:error=EIO", True,
-                             False)
+test_eio_sync_away = damaged("31b", "EIO at fdatasync, with Kafka away", "fdatasync:error=EIO",
+                             True, False)
 test_eio_read = damaged("31c", "EIO at the first read of the spool, with Kafka away",
                         "pread64:error=EIO:when=1", True, True)
 

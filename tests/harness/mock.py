@@ -31,8 +31,8 @@ class Mock:
     POLICY_VIOLATION, OUT_OF_ORDER_SEQUENCE, INVALID_RECORD = 44, 45, 87
 
     def __init__(self, brokers=1):
-        self.process = procs.spawn([binary(), str(brokers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   bufsize=0)
+        self.process = procs.spawn([binary(), str(brokers)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, bufsize=0)
         self.bootstrap = procs.read_line(self.process.stdout, 10, "mockbroker")
 
     def command(self, *words):

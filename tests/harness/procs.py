@@ -194,8 +194,8 @@ class Injection:
         self.log = log
         if shutil.which("strace") is None:
             raise Skip("there is no strace")
-        argv = ["strace", "-f", "-q", "-p", str(pid), "-o", log, "-e", f"trace={what.split(':')[0]}",
-                "-e", f"inject={what}"]
+        argv = ["strace", "-f", "-q", "-p", str(pid), "-o", log,
+                "-e", f"trace={what.split(':')[0]}", "-e", f"inject={what}"]
         for path in paths:
             argv += ["-P", path]
         self.process = spawn(argv, stderr=subprocess.PIPE)
