@@ -48,6 +48,14 @@ class Bench:
     def end_offset(self, topic):
         return self.t.kafka().end_offset(topic.name) if topic is not None else 0
 
+    def kill_programs(self):
+        """All that is below us or was left behind, but for the target and the broker."""
+        keep = {os.getpid(), *self.shared.pids(), self.target.process.pid,
+                *procs.descendants(self.target.process.pid)}
+        for pid in procs.descendants(os.getppid()):
+            if pid not in keep:
+                procs.kill(pid)
+
     def close(self):
         if self.target is not None:
             self.target.stop()
@@ -158,6 +166,7 @@ class Run:
             step()
         except Failure as e:
             self.failed = True
+            self.bench.kill_programs()
             print(f"{name}: failed: {e}", flush=True)
 
 

@@ -64,7 +64,7 @@ LOADS = [
 
 # sites grow, checks a second stay the same
 CURVE = [
-    Load("curve-1k", 1000, 1),
+    Load("curve-1k", 1000, 1, timeout_s=1),
     Load("curve-10k", 10000, 10),
     Load("curve-30k", 30000, 30),
     Load("curve-100k", 100000, 100),

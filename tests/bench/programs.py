@@ -130,20 +130,20 @@ class Webmond:
     def start(self, load):
         self.topic = self.bench.t.topic()
         self.daemon = self.bench.t.daemon(self.settings(load, self.topic))
+        self.log_mark = self.daemon.log_size()
         self.daemon.start(prefix=self._prefix(load), wait=False)
         procs.wait_for(self._ready, 60, "webmond is not ready")
         return self.daemon.pid
 
     def _ready(self):
         if not self.daemon.running():
-            raise Failure(f"webmond ended:\n{self.daemon.log()[-2000:]}")
+            raise Failure(f"webmond ended:\n{self.daemon.log(self.log_mark)[:1000]}")
         return "publisher" in self.daemon.roles()
 
     def stop(self, begin, end):
         self.daemon.stop()
         outcome = read_outcome(self.bench.t.kafka(), self.topic, begin, end)
-        outcome.wrong += self.daemon.log().splitlines()[:3]
-        os.unlink(self.daemon.log_file)
+        outcome.wrong += self.daemon.log(self.log_mark).splitlines()[:3]
         return outcome
 
 
