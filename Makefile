@@ -186,7 +186,7 @@ $(FUZZERS:=.run): %.run: % FORCE
 	$(Q)mkdir -p $<.corpus
 	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=20 -max_len=16384 -close_fd_mask=3 \
 		-artifact_prefix=$<- $<.corpus $(srcdir)/tests/fuzz/corpus/$(<F) >$<.log 2>&1 && \
-		tail -n 1 $<.log || { cat $<.log; false; }
+		grep '^Done' $<.log || { cat $<.log; false; }
 
 run-demo: $(WEBMOND) $(HELPERS)
 	@$(TEST_ENVIRONMENT) $(srcdir)/tests/demo
