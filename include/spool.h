@@ -3,7 +3,7 @@
 
 /*
  * The spool: a durable queue in one SQLite database, opened by the publisher alone.
- * The only file that knows SQLite.
+ * Only its own files know SQLite.
  *
  * Frames are kept as they came, with their checksum. `open` holds slots that wait for their CLOSE,
  * `ready` the records to publish in their order, `dead` what Kafka refuses for good.

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What the parts of the spool share; see spool.h for the spool as others see it.
+ *
+ *   spool_db.c    the database: its place, its lock, its statements, its errors
+ *   spool.c       the queue: what is accepted, adopted, committed, read
+ *   spool_drop.c  records that give way: dead letters, and the oldest at the cap
+ */
+#ifndef WEBMOND_SPOOL_INTERNAL_H
+#define WEBMOND_SPOOL_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "result.h"
+#include "spool.h"
+
+enum statement {
+	BEGIN,
+	COMMIT,
+	ROLLBACK,
+	INSERT_OPEN,
+	DELETE_OPEN,
+	IS_OPEN,
+	INSERT_READY,
+	SET_EPOCH,
+	DELETE_READY,
+	BURY,
+	PURGE_DEAD,
+	SELECT_READY,
+	SELECT_NTH,
+	SELECT_DROPPABLE,
+	ALL_PAGES,
+	FREE_PAGES,
+	SELECT_FRAME,
+	REPLACE_READY,
+	SHRINK,
+	STATEMENT_COUNT
+};
+
+struct spool {
+	sqlite3 *db;
+	sqlite3_stmt *statement[STATEMENT_COUNT];
+	struct spool_options options;
+	char *path;
+	int lock_fd;
+	int64_t page_size;
+	int64_t epoch; /* row of ours in table epoch */
+	uint64_t next_seq, next_seq_stored;
+	uint64_t count, count_stored; /* of ready */
+	uint64_t buried;
+	uint64_t strangers;
+	uint64_t forged;
+	uint64_t untouchable;    /* rows through this may have been sent; 0: not known now */
+	uint64_t dropped;        /* not logged yet */
+	int64_t dropped_said_us; /* 0: never */
+	bool no_room;
+	int failing; /* SQLite's code of the trouble that was logged; 0: none */
+};
+
+/* --- spool_db.c -------------------------------------------------------------------------- */
+
+/* Take the lock and open the database of s->options, or create it. */
+enum spool_status spool_connect(struct spool *s);
+void spool_disconnect(struct spool *s);
+
+/*
+ * Sort the last error of SQLite, say it once and undo the transaction that it interrupted. `doing`:
+ * what cannot be done.
+ */
+enum spool_status spool_failed(struct spool *s, const char *doing);
+
+/* Set the database aside as it is; nothing more is written to it. */
+enum spool_status spool_give_up(struct spool *s, const char *why);
+
+sqlite3_stmt *spool_bind(struct spool *s, enum statement which, int index, uint64_t value);
+void
+spool_bind_blob(struct spool *s, enum statement which, int index, const void *data, size_t size);
+
+/* Run a statement that returns no rows; its parameters are bound. */
+enum spool_status spool_step(struct spool *s, enum statement which, const char *doing);
+
+/* The number that a query returns, or -1. */
+int64_t spool_number(sqlite3_stmt *st);
+int64_t spool_query(struct spool *s, const char *sql);
+
+/* Statements that are needed once, without results. Returns SQLite's code. */
+int spool_run(struct spool *s, const char *sql);
+
+/* --- spool_drop.c ------------------------------------------------------------------------ */
+
+/* Make a finished record out of an identity, in `out` (WIRE_FRAME_MAX); returns its length. */
+size_t spool_finish_frame(unsigned char *out, const struct frame *begun, enum error_type error,
+    int64_t dropped_through, const char *message);
+
+/* Back below the cap; `*dropped` is how many records that has cost. */
+enum spool_status spool_keep_size(struct spool *s, uint64_t *dropped);
+
+#endif

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The database below the spool: its place, its lock, its tables, its statements, and what an error
+ * of SQLite means.
+ */
+#include "spool_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+#define APPLICATION_ID 0x776d6f6e /* "wmon" */
+#define SCHEMA_VERSION 1
+
+#define LOCK_WAIT_US (5 * US_PER_S)
+
+static const char *const statement_text[STATEMENT_COUNT] = {
+	[BEGIN] = "BEGIN IMMEDIATE",
+	[COMMIT] = "COMMIT",
+	[ROLLBACK] = "ROLLBACK",
+	[INSERT_OPEN] = "INSERT OR REPLACE INTO open(seq, frame) VALUES(?1, ?2)",
+	/* the bytes that say which slot it is; substr() counts from 1 */
+	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1 AND substr(frame, 1 + ?2, ?3) = ?4",
+	[IS_OPEN] = "SELECT EXISTS(SELECT 1 FROM open WHERE seq = ?1)",
+	[INSERT_READY] = "INSERT INTO ready(epoch, seq, through, frame) VALUES(?1, ?2, ?2, ?3)",
+	[SET_EPOCH] = "UPDATE epoch SET next_seq = ?1, ready = ?2 WHERE n = ?3",
+	[DELETE_READY] = "DELETE FROM ready WHERE n BETWEEN ?1 AND ?2",
+	[BURY] = "INSERT INTO dead(frame, reason, at) SELECT frame, ?2, datetime('now') FROM ready "
+		 "WHERE n = ?1",
+	[PURGE_DEAD] = "DELETE FROM dead WHERE n <= (SELECT max(n) FROM dead) - ?1",
+	[SELECT_READY] = "SELECT n, frame FROM ready WHERE n > ?1 ORDER BY n LIMIT ?2",
+	[SELECT_NTH] = "SELECT n FROM ready ORDER BY n LIMIT 1 OFFSET ?1",
+	[SELECT_DROPPABLE] =
+	    "SELECT n, epoch, seq, through FROM (SELECT n, epoch, seq, through FROM "
+	    "ready WHERE n > ?1 ORDER BY n LIMIT ?2) ORDER BY epoch, seq",
+	[ALL_PAGES] = "PRAGMA page_count",
+	[FREE_PAGES] = "PRAGMA freelist_count",
+	/* inside a JSON string these quotes would be escaped: it can only be the field */
+	[SELECT_FRAME] = "SELECT frame, through, instr(frame, CAST('\"error_type\":\"dropped\"' AS "
+			 "BLOB)) FROM ready WHERE n = ?1",
+	[REPLACE_READY] = "UPDATE ready SET frame = ?2, through = ?3 WHERE n = ?1",
+	[SHRINK] = "PRAGMA incremental_vacuum(500)",
+};
+
+static const char schema[] =
+    /* the last row is the current epoch; `ready` counts the rows of that table, `may_fly` is the
+     * window: with a smaller one now, those that were sent must be left alone all the same */
+    "CREATE TABLE epoch(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    " next_seq INTEGER NOT NULL, ready INTEGER NOT NULL, may_fly INTEGER NOT NULL);"
+    "CREATE TABLE open(seq INTEGER PRIMARY KEY, frame BLOB NOT NULL);"
+    /* AUTOINCREMENT: without it an emptied table starts again at 1 */
+    "CREATE TABLE ready(n INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL, through INTEGER NOT NULL, frame BLOB NOT NULL);"
+    "CREATE TABLE dead(n INTEGER PRIMARY KEY AUTOINCREMENT, frame BLOB NOT NULL,"
+    " reason TEXT NOT NULL, at TEXT NOT NULL);";
+
+const char *
+spool_library_version(void)
+{
+	return sqlite3_libversion();
+}
+
+/* --- errors ------------------------------------------------------------------------------ */
+
+/*
+ * Rename the database and its log as a pair, so that they still belong together: what is in the way
+ * is kept, whatever it is. Returns 0 or -1.
+ */
+static int
+set_aside(const char *dir, const char *path, const char *why)
+{
+	static const char *const parts[] = { "", "-wal", "-shm", "-journal" };
+	char stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int outcome = 0, fd;
+
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+		char *from = xasprintf("%s%s", path, parts[i]);
+		char *to = xasprintf("%s.corrupt-%s-%d%s", path, stamp, (int)getpid(), parts[i]);
+
+		if (rename(from, to) == 0) {
+			log_error("spool: \"%s\" %s; it was set aside as \"%s\"", from, why, to);
+		} else if (errno != ENOENT) {
+			log_error("spool: cannot set \"%s\" aside: %s", from, strerror(errno));
+			outcome = -1;
+		}
+		free(from);
+		free(to);
+	}
+	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fsync(fd) < 0)
+		log_warning("spool: cannot sync \"%s\": %s", dir, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return outcome;
+}
+
+/* Nothing may be written any more, a checkpoint neither: the file stays as it was found. */
+enum spool_status
+spool_give_up(struct spool *s, const char *why)
+{
+	for (int i = 0; i < STATEMENT_COUNT; i++) {
+		sqlite3_finalize(s->statement[i]);
+		s->statement[i] = NULL;
+	}
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_close_v2(s->db); /* a caller may still hold a statement */
+	s->db = NULL;
+	return s->path != NULL && set_aside(s->options.dir, s->path, why) == 0 ? SPOOL_LOST
+									       : SPOOL_FAILED;
+}
+
+/*
+ * Whether waiting cannot help. Disk full, read-only, locked, no memory: those pass. What only a
+ * mistake of ours can cause must not cost a healthy spool.
+ */
+static bool
+is_damage(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_ERROR:      /* tables that are not ours */
+	case SQLITE_CONSTRAINT: /* that we never violate */
+		return true;
+	case SQLITE_IOERR:
+		/* after a failed fsync the kernel may have dropped the pages and call the next
+		 * one good */
+		return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
+		       code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ ||
+		       code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_CORRUPTFS;
+	}
+	return false;
+}
+
+/* Sort an SQLite error and undo a transaction that it interrupted. */
+enum spool_status
+spool_failed(struct spool *s, const char *doing)
+{
+	int code = sqlite3_extended_errcode(s->db);
+
+	if (code != s->failing)
+		log_error("spool: cannot %s: %s%s%s", doing, sqlite3_errmsg(s->db),
+		    (code & 0xff) == SQLITE_FULL ? "; make room on the file system of spool.dir"
+						 : "",
+		    is_damage(code) ? "" : "; nothing is lost, trying again");
+	if (is_damage(code))
+		return spool_give_up(s, "is damaged");
+	s->failing = code;
+	spool_rollback(s);
+	/* lets the log start anew inside the room that it has: deleting must go on working */
+	if ((code & 0xff) == SQLITE_FULL)
+		sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SPOOL_RETRY;
+}
+
+/* Run a statement that returns no rows; its parameters are bound. */
+enum spool_status
+spool_step(struct spool *s, enum statement which, const char *doing)
+{
+	sqlite3_stmt *st = s->statement[which];
+	int code;
+
+	do
+		code = sqlite3_step(st);
+	while (code == SQLITE_ROW);
+	/* reset repeats the error of step, with the extended code still set */
+	if (code == SQLITE_DONE && sqlite3_reset(st) == SQLITE_OK)
+		return SPOOL_OK;
+	sqlite3_reset(st);
+	return spool_failed(s, doing);
+}
+
+sqlite3_stmt *
+spool_bind(struct spool *s, enum statement which, int index, uint64_t value)
+{
+	sqlite3_bind_int64(s->statement[which], index, (sqlite3_int64)value);
+	return s->statement[which];
+}
+
+void
+spool_bind_blob(struct spool *s, enum statement which, int index, const void *data, size_t size)
+{
+	sqlite3_bind_blob(s->statement[which], index, data, (int)size, SQLITE_STATIC);
+}
+
+/* The number that a query returns, or -1. */
+int64_t
+spool_number(sqlite3_stmt *st)
+{
+	int64_t value = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
+
+	sqlite3_reset(st);
+	return value;
+}
+
+int
+spool_run(struct spool *s, const char *sql)
+{
+	return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+}
+
+int64_t
+spool_query(struct spool *s, const char *sql)
+{
+	sqlite3_stmt *st;
+	int64_t value;
+
+	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK)
+		return -1;
+	value = spool_number(st);
+	sqlite3_finalize(st);
+	return value;
+}
+
+/* --- opening ----------------------------------------------------------------------------- */
+
+/*
+ * A lock file of its own: SQLite's locks vanish when any descriptor of the database is closed.
+ * It waits, because after a crash the publisher before us needs a moment to finish.
+ */
+static enum spool_status
+take_lock(struct spool *s)
+{
+	char *path = xasprintf("%s/spool.lock", s->options.dir);
+	int64_t until = util_mono_us() + LOCK_WAIT_US;
+	enum spool_status outcome = SPOOL_OK;
+	char pid[16] = "?";
+
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (s->lock_fd < 0) {
+		log_error(
+		    "cannot open \"%s\": %s; spool.dir must exist and belong to the user that the "
+		    "publisher runs as",
+		    path, strerror(errno));
+		free(path);
+		return SPOOL_FAILED;
+	}
+	while (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0 && outcome == SPOOL_OK) {
+		if (util_mono_us() < until) {
+			usleep(50000);
+			continue;
+		}
+		if (pread(s->lock_fd, pid, sizeof(pid) - 1, 0) > 0)
+			pid[strcspn(pid, "\n")] = '\0';
+		log_error("the spool in \"%s\" is in use by PID %s", s->options.dir, pid);
+		outcome = SPOOL_IN_USE;
+	}
+	if (outcome == SPOOL_OK) {
+		snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+		if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0)
+			log_warning("cannot write \"%s\": %s", path, strerror(errno));
+	}
+	free(path);
+	return outcome;
+}
+
+/*
+ * What SQLite must not be shown: it would follow a link, and delete a log that has lost its
+ * database.
+ */
+static enum spool_status
+look_at_path(struct spool *s)
+{
+	char *log = xasprintf("%s-wal", s->path);
+	const char *why = NULL;
+	struct stat st;
+
+	if (lstat(s->path, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			why = "is not a regular file";
+		else if (st.st_size == 0 && lstat(log, &st) == 0)
+			why = "is empty, but not its log";
+	} else if (errno == ENOENT && lstat(log, &st) == 0) {
+		why = "has only a log";
+	}
+	free(log);
+	if (why == NULL)
+		return SPOOL_OK;
+	return set_aside(s->options.dir, s->path, why) == 0 ? SPOOL_LOST : SPOOL_FAILED;
+}
+
+/* Whether the file is new or ours, before anything is written to it; else it is set aside. */
+static enum spool_status
+check_identity(struct spool *s, bool *is_new)
+{
+	int64_t tables = spool_query(s, "SELECT count(*) FROM sqlite_schema");
+	int64_t version, application;
+
+	if (tables < 0)
+		return spool_failed(s, "read the database");
+	version = spool_query(s, "PRAGMA user_version");
+	application = spool_query(s, "PRAGMA application_id");
+	*is_new = tables == 0 && version == 0 && application == 0;
+	if (*is_new || (application == APPLICATION_ID && version == SCHEMA_VERSION))
+		return SPOOL_OK;
+	return spool_give_up(s, application == APPLICATION_ID
+				    ? "is a spool of another version of webmond"
+				    : "is not a spool of webmond");
+}
+
+/* Connect and bring the file to our schema. Not ours or newer: treated as damaged. */
+static enum spool_status
+connect_database(struct spool *s)
+{
+	enum spool_status status;
+	bool is_new = false;
+	char *sql;
+	int code;
+
+	code = sqlite3_open_v2(s->path != NULL ? s->path : ":memory:", &s->db,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (s->db == NULL)
+		return SPOOL_FAILED;
+	sqlite3_extended_result_codes(s->db, 1);
+	if (code != SQLITE_OK) {
+		log_error("spool: cannot open \"%s\": %s", s->path, sqlite3_errmsg(s->db));
+		return is_damage(sqlite3_extended_errcode(s->db))
+			   ? spool_give_up(s, "cannot be read")
+			   : SPOOL_FAILED;
+	}
+	sqlite3_busy_timeout(s->db, (int)(LOCK_WAIT_US / US_PER_MS));
+	/* exclusive before the first access: no -shm file, and a curious sqlite3(1) waits outside;
+	 * auto_vacuum before the first table */
+	spool_run(s, "PRAGMA locking_mode=EXCLUSIVE");
+	if ((status = check_identity(s, &is_new)) != SPOOL_OK)
+		return status;
+	sql = xasprintf("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+			"PRAGMA synchronous=%s; PRAGMA journal_size_limit=8388608;"
+			"PRAGMA cache_size=-2000; PRAGMA cell_size_check=ON;"
+			"PRAGMA trusted_schema=OFF;",
+	    s->options.sync_full ? "FULL" : "NORMAL");
+	code = spool_run(s, sql);
+	free(sql);
+	if (code != SQLITE_OK)
+		return spool_failed(s, "open the database");
+	if (is_new) {
+		sql = xasprintf(
+		    "BEGIN; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", schema,
+		    APPLICATION_ID, SCHEMA_VERSION);
+		code = spool_run(s, sql);
+		free(sql);
+		if (code != SQLITE_OK)
+			return spool_failed(s, "create the tables");
+	}
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
+			&s->statement[i], NULL) != SQLITE_OK)
+			return spool_failed(s, "prepare");
+	s->page_size = spool_query(s, "PRAGMA page_size");
+	/* a hard stop above the cap, below a really full disk, where not even DELETE works */
+	sql = xasprintf("PRAGMA max_page_count=%lld",
+	    (long long)(s->options.max_bytes / s->page_size * 5 / 4 + 1000));
+	spool_run(s, sql);
+	free(sql);
+	return SPOOL_OK;
+}
+
+enum spool_status
+spool_connect(struct spool *s)
+{
+	enum spool_status status = SPOOL_OK;
+
+	s->lock_fd = -1;
+	if (s->options.dir != NULL) {
+		s->path = xasprintf("%s/spool.db", s->options.dir);
+		status = take_lock(s);
+		if (status == SPOOL_OK)
+			status = look_at_path(s);
+	}
+	return status == SPOOL_OK ? connect_database(s) : status;
+}
+
+void
+spool_disconnect(struct spool *s)
+{
+	if (s->db != NULL && s->path != NULL)
+		spool_run(s, "PRAGMA wal_checkpoint(TRUNCATE)");
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		sqlite3_finalize(s->statement[i]);
+	sqlite3_close(s->db);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	free(s->path);
+}
