@@ -55,6 +55,9 @@ daemon_sanitize(void)
 	if ((s = getenv("WATCHDOG_USEC")) != NULL)
 		watchdog_us = strtoll(s, NULL, 10);
 	log_detect_journal();
+	/* both come as errno too, and then something can be said */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	clearenv();
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	umask(027);

@@ -355,8 +355,6 @@ catch_signals(sigset_t *open_mask)
 	}
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	sigemptyset(open_mask);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 }
 
 bool
