@@ -134,9 +134,10 @@ class Daemon:
     def checkers(self):
         return [pid for role, pid in self.roles().items() if role.startswith("checker")]
 
-    def publisher(self):
+    def publisher(self, seconds=10):
         """The PID of the publisher; waits for one that is on its way."""
-        return procs.wait_for(lambda: self.roles().get("publisher"), 10, "there is no publisher")
+        return procs.wait_for(lambda: self.roles().get("publisher"), seconds,
+                              "there is no publisher")
 
     def _left_behind(self):
         """Processes that we have seen and that still bear webmond's title."""

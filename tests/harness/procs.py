@@ -5,6 +5,7 @@
 
 import ctypes
 import os
+import pwd
 import random
 import select
 import shutil
@@ -174,6 +175,59 @@ def open_files(pid):
         except OSError:
             pass
     return files
+
+
+def listening():
+    """Inodes of all sockets that take something from outside."""
+    found = set()
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        with open(f"/proc/net/{table}", encoding="ascii") as f:
+            for line in list(f)[1:]:
+                row = line.split()
+                unconnected = set(row[2].split(":")[0]) == {"0"}
+                if row[3] == "0A" or (table.startswith("udp") and unconnected):
+                    found.add(f"socket:[{row[9]}]")
+    with open("/proc/net/unix", encoding="ascii") as f:
+        for line in list(f)[1:]:
+            row = line.split()
+            if int(row[3], 16) & 0x10000 or len(row) > 7:  # listens, or has a name
+                found.add(f"socket:[{row[6]}]")
+    return found
+
+
+def who_talks_to(pids, port):
+    """Which of these processes has a connection to 127.0.0.1:`port`; None: none of them."""
+    remote = f"0100007F:{port:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f]
+    inodes = {f"socket:[{row[9]}]" for row in rows if row[2] == remote}
+    for pid in pids:
+        try:
+            if inodes & set(open_files(pid).values()):
+                return pid
+        except FileNotFoundError:
+            pass  # it has just gone
+    return None
+
+
+def as_user(name):
+    """The prefix of a command that root runs as another user; without root there is none."""
+    if os.geteuid() != 0:
+        return []
+    user = pwd.getpwnam(name)
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+
+
+def memory(pid):
+    """
+    What a process costs, in KiB: its share of all pages, or, where that is not ours to read, what
+    is anonymous.
+    """
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+    except PermissionError:
+        return int(status_field(pid, "RssAnon").split()[0])
 
 
 def kill(pid, signal_number=signal.SIGKILL):

@@ -177,7 +177,8 @@ def test_poison_site(t):
     path = "/delay/600/poison"
     for n in range(1, 3):
         procs.wait_for(lambda: slow.server.hits[path] >= n, 10, "the site is not checked", 0.01)
-        procs.kill(_who_talks_to(d, slow.port))
+        procs.kill(require(procs.who_talks_to(d.checkers(), slow.port),
+                           "no checker talks to the site"))
     topic.wait(lambda found: any(r.error_type == "quarantined" for r in found), 10,
                "it is not quarantined")
     time.sleep(2)
@@ -191,18 +192,6 @@ def test_poison_site(t):
     require(slow.server.hits[path] == 2, f"{slow.server.hits[path]} checks")
     require({r.error_type for r in summary.firsts if r.site != "poison"} <= {None, "aborted"},
             "others suffered")
-
-
-def _who_talks_to(d, port):
-    """The checker with a connection to 127.0.0.1:`port`."""
-    remote = f"0100007F:{port:04X}"
-    with open("/proc/net/tcp", encoding="ascii") as f:
-        rows = [line.split() for line in f]
-    inodes = {f"socket:[{row[9]}]" for row in rows if row[2] == remote}
-    for pid in d.checkers():
-        if inodes & set(procs.open_files(pid).values()):
-            return pid
-    require(False, "no checker talks to the site")
 
 
 @needs("kafka")

@@ -51,30 +51,12 @@ def sockets(pid):
             if inode.startswith("socket:") and fd > 2}
 
 
-def listening():
-    """Inodes of all sockets that take something from outside."""
-    found = set()
-    for table in ("tcp", "tcp6", "udp", "udp6"):
-        with open(f"/proc/net/{table}", encoding="ascii") as f:
-            for line in list(f)[1:]:
-                row = line.split()
-                unconnected = set(row[2].split(":")[0]) == {"0"}
-                if row[3] == "0A" or (table.startswith("udp") and unconnected):
-                    found.add(f"socket:[{row[9]}]")
-    with open("/proc/net/unix", encoding="ascii") as f:
-        for line in list(f)[1:]:
-            row = line.split()
-            if int(row[3], 16) & 0x10000 or len(row) > 7:  # listens, or has a name
-                found.add(f"socket:[{row[6]}]")
-    return found
-
-
 @needs("root", "kafka")
 def test_descriptors(t):
     d, _ = running(t)
     roles = d.roles()
     files = {role: procs.open_files(pid) for role, pid in roles.items()}
-    open_to_all = listening()
+    open_to_all = procs.listening()
     for role, pid in roles.items():
         require(not sockets(pid) & open_to_all, f"{role} listens: {sockets(pid) & open_to_all}")
     for role, pid in roles.items():
