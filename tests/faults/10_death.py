@@ -1,34 +1,464 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# Processes die: killed at random moments under load.
+# Processes die, stop, or cannot be made. Afterwards the topic is counted: no hole, one content
+# for each id, the order of each site; and no request that nginx has seen is without a record.
 
+import os
+import re
+import signal
+import subprocess
 import time
 
-from harness import fault, needs, procs, require
+from harness import context, daemon, fault, needs, procs, records, require, strace
+from harness.sites import site
+
+LIGHT = 20  # sites for what runs under strace
 
 
-def loaded(t):
-    """A daemon under two hundred checks a second; returns it with its topic."""
-    topic = t.topic()
-    d = t.daemon(t.settings(t.nginx().many(200), topic, workers={"min": 4, "max": 16}))
-    return d.start(), topic
+def loaded(t, count=200, **others):
+    """A daemon under so many checks a second; returns it with topic and web server."""
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(count), topic,
+                            **{"workers": {"min": 4, "max": 16}, **others}))
+    return d.start(), topic, nginx
 
 
-@fault("1", "publisher killed (-9) at random moments", "nothing is lost")
+def moment(t):
+    time.sleep(0.1 + t.random.random() * 0.4)
+
+
+def successor(d, role, old, seconds=10):
+    """Wait for the process that takes the place of `old`; returns it, and how long that took."""
+    begin = time.monotonic()
+    new = procs.wait_for(lambda: d.roles().get(role) not in (None, old) and d.roles().get(role),
+                         seconds, f"there is no new {role}", 0.01)
+    return new, time.monotonic() - begin
+
+
+def orphans_leave(pids):
+    """After the supervisor's death; returns how long its children took."""
+    begin = time.monotonic()
+    procs.wait_for(lambda: not any(map(procs.alive, pids)), 15,
+                   lambda: f"orphans stay: {[procs.cmdline(p) for p in pids]}", 0.02)
+    return time.monotonic() - begin
+
+
+def without_record(nginx, summary):
+    """How many of the requests that nginx has seen are in no record."""
+    started = {}
+    for r in summary.firsts:
+        if r.started_at is not None:
+            started[r.site] = started.get(r.site, 0) + 1
+    return sum(max(n - started.get(path.rsplit("/", 1)[1], 0), 0)
+               for path, n in nginx.hits().items() if path.startswith("/ok/"))
+
+
+def finish(t, d, topic, nginx, at_least, lives=1, **figures):
+    """Stop, count, report. `lives`: how often it was started; a short one has no records."""
+    d.stop()
+    summary = topic.check(at_least=at_least)
+    require(summary.epochs <= lives, f"{summary.epochs} epochs in {lives} lives")
+    if lives == 1:
+        gaps = records.missing_slots(summary.firsts)
+        require(not gaps, f"slots without a record: {gaps[:10]}")
+    missing = without_record(nginx, summary)
+    require(missing == 0, f"{missing} requests have no record")
+    require(not {"dns", "connect", "protocol"} & set(summary.words),
+            f"what happened here is blamed on the sites: {summary}")
+    t.report(summary, **figures)
+    return summary
+
+
+# --- 1: the publisher -------------------------------------------------------------------------
+
+@fault("1a", "publisher killed at random moments", "nothing is lost")
 @needs("kafka")
 def test_publisher_killed(t):
-    d, topic = loaded(t)
-    slowest = 0
-    for _ in range(t.times(200, 10)):
-        time.sleep(0.1 + t.random.random() * 0.4)
+    d, topic, nginx = loaded(t)
+    slowest, rounds = 0, t.times(200, 10)
+    for _ in range(rounds):
+        moment(t)
         old = d.publisher()
         procs.kill(old)
-        begin = time.monotonic()
-        procs.wait_for(lambda: d.roles().get("publisher") not in (None, old), 10,
-                       "there is no new publisher", 0.01)
-        slowest = max(slowest, time.monotonic() - begin)
+        slowest = max(slowest, successor(d, "publisher", old)[1])
+    finish(t, d, topic, nginx, 150, recovery_s=slowest, note=f"{rounds} times")
+
+
+# what a tick does: peek (tee, read), commit (pwrite64, fdatasync), consume (read)
+PUBLISHER_CALLS = {"tee": (5, 1), "read": (12, 2), "pwrite64": (40, 2), "fdatasync": (6, 1)}
+
+
+@fault("1b", "publisher killed at its N-th tee, read, pwrite64, fdatasync: peek, commit, consume",
+       "nothing is lost, nothing has two contents")
+@needs("root", "kafka")
+def test_publisher_at_a_call(t):
+    d, topic, nginx = loaded(t, LIGHT)
+    slowest = rounds = 0
+    for call, limits in PUBLISHER_CALLS.items():
+        for n in range(1, t.times(*limits) + 1):
+            old = d.publisher()
+            if n % 2:
+                time.sleep(0.3)  # at work; else right from its start
+            strace.kill_at(old, call, n)
+            slowest = max(slowest, successor(d, "publisher", old, 30)[1])
+            rounds += 1
+    finish(t, d, topic, nginx, rounds, recovery_s=slowest, note=f"{rounds} points")
+
+
+# --- 2: a checker -----------------------------------------------------------------------------
+
+@fault("2a", "checkers killed at random moments", "that costs their running checks, no more")
+@needs("kafka")
+def test_checkers_killed(t):
+    d, topic, nginx = loaded(t)
+    rounds = t.times(200, 10)
+    for _ in range(rounds):
+        moment(t)
+        procs.kill(t.random.choice(d.checkers()))
+    summary = finish(t, d, topic, nginx, 150, note=f"{rounds} times")
+    require(summary.words["aborted"] <= rounds, f"{rounds} deaths: {summary}")
+
+
+CHECKER_CALLS = {"write": (4, 1), "sendto": (8, 2), "recvfrom": (8, 1), "connect": (3, 0),
+                 "poll": (6, 1), "close": (4, 0)}
+
+
+@fault("2b", "checker killed at its N-th write, sendto, recvfrom …: job, check, close, done",
+       "its check is aborted or has its own record, never both")
+@needs("root", "kafka")
+def test_checker_at_a_call(t):
+    d, topic, nginx = loaded(t, LIGHT, workers={"min": 2, "max": 2})
+    slowest = rounds = 0
+    for call, limits in CHECKER_CALLS.items():
+        for n in range(1, t.times(*limits) + 1):
+            role = f"checker {1 + rounds % 2}"
+            old = procs.wait_for(lambda: d.roles().get(role), 10, f"no {role}")
+            strace.kill_at(old, call, n)
+            slowest = max(slowest, successor(d, role, old)[1])
+            rounds += 1
+    summary = finish(t, d, topic, nginx, rounds, recovery_s=slowest, note=f"{rounds} points")
+    require(summary.words["aborted"] <= rounds, f"{rounds} deaths: {summary}")
+
+
+# --- 3: the supervisor ------------------------------------------------------------------------
+
+@fault("3a", "supervisor killed at random moments, another one started at once",
+       "its children store what they have and leave; nothing is lost")
+@needs("kafka")
+def test_supervisor_killed(t):
+    d, topic, nginx = loaded(t)
+    slowest, rounds = 0, t.times(200, 6)
+    for n in range(rounds):
+        moment(t)
+        others = [pid for role, pid in d.roles().items() if role != "supervisor"]
+        procs.kill(d.pid)
+        d.process.wait()
+        if n % 2:  # else the new one meets what is left of the old
+            slowest = max(slowest, orphans_leave(others))
+        d.start()
+    finish(t, d, topic, nginx, 150, rounds + 1, recovery_s=slowest,
+           note=f"{rounds} times; seconds until the orphans had left")
+
+
+SUPERVISOR_CALLS = {"write": (8, 2), "sendto": (6, 1), "recvfrom": (6, 1), "ppoll": (6, 0),
+                    "wait4": (4, 1)}
+
+
+@fault("3b", "supervisor killed at its N-th write, sendto, wait4 …: open, dispatch, reap",
+       "nothing is lost, nothing has two contents")
+@needs("root", "kafka")
+def test_supervisor_at_a_call(t):
+    d, topic, nginx = loaded(t, LIGHT)
+    slowest = rounds = 0
+    for call, limits in SUPERVISOR_CALLS.items():
+        for n in range(1, t.times(*limits) + 1):
+            others = [pid for role, pid in d.roles().items() if role != "supervisor"]
+            deaths = d.checkers()[:(n + 1) // 2] if call == "wait4" else []  # for it to reap
+            strace.kill_at(d.pid, call, n, lambda: [procs.kill(pid) for pid in deaths])
+            d.process.wait()
+            slowest = max(slowest, orphans_leave(others))
+            d.start()
+            rounds += 1
+    finish(t, d, topic, nginx, 1, rounds + 1, recovery_s=slowest,
+           note=f"{rounds} points; seconds until the orphans had left")
+
+
+# --- 4: everybody -----------------------------------------------------------------------------
+
+@fault("4", "all killed at once under load, and started again",
+       "all that was committed arrives; what began in the last tick may show as downtime")
+@needs("kafka")
+def test_all_killed(t):
+    d, topic, nginx = loaded(t)
+    rounds = t.times(200, 8)
+    for _ in range(rounds):
+        moment(t)
+        d.kill()
+        d.start()
+    time.sleep(0.5)
+    # a tick is 50 ms of 200 checks a second, and as much is in the checkers
     d.stop()
     summary = topic.check(at_least=150)
-    require(summary.epochs == 1, f"{summary.epochs} epochs")
-    t.report(summary, recovery_s=slowest)
+    require(summary.epochs <= rounds + 1, f"{summary.epochs} epochs in {rounds + 1} lives")
+    lost = without_record(nginx, summary)
+    require(lost <= rounds * 60, f"{lost} requests have no record")
+    t.report(summary, note=f"{rounds} times; {lost} requests of the last ticks have no record")
+
+
+# --- 5, 6: stopped ----------------------------------------------------------------------------
+
+@fault("5a", "publisher stopped (SIGSTOP) for a minute (short run: 8 s): the pipe is full",
+       "all wait, no checker is killed for it, each slot has its record")
+@needs("kafka")
+def test_publisher_stopped(t):
+    d, topic, nginx = loaded(t)
+    time.sleep(1)
+    publisher = d.publisher()
+    procs.kill(publisher, signal.SIGSTOP)
+    time.sleep(t.times(60, 8))
+    procs.kill(publisher, signal.SIGCONT)
+    again = time.time() * 1000
+    topic.wait(lambda found: any(r.slot > again for r in found), 60, "no new record arrives")
+    took = time.time() - again / 1000
+    require(d.publisher() == publisher, "the publisher was replaced")
+    summary = finish(t, d, topic, nginx, 1000, recovery_s=took)
+    require(summary.words["missed_overload"] > 0, "the pipe was never full")
+    require("was killed" not in d.log(), "a checker was killed")
+
+
+@fault("5b", "supervisor stopped for 20 s (short run: 4 s)",
+       "each slot that passed meanwhile has its record")
+@needs("kafka")
+def test_supervisor_stopped(t):
+    d, topic, nginx = loaded(t)
+    time.sleep(1)
+    d.signal(signal.SIGSTOP)
+    time.sleep(t.times(20, 4))
+    d.signal(signal.SIGCONT)
+    time.sleep(2)
+    summary = finish(t, d, topic, nginx, 1000)
+    require(summary.words["missed_overload"] > 0, f"no slot passed: {summary}")
+
+
+@fault("6", "checker stopped", "killed by the watchdog, replaced; its slot has a record")
+@needs("kafka")
+def test_checker_stopped(t):
+    d, topic, nginx = loaded(t)
+    slowest, rounds = 0, t.times(10, 2)
+    for _ in range(rounds):
+        time.sleep(0.5)
+        role, old = t.random.choice([(r, p) for r, p in d.roles().items()
+                                     if re.fullmatch("checker [1-4]", r)])  # those with homes
+        begin = time.monotonic()
+        procs.kill(old, signal.SIGSTOP)
+        procs.wait_for(lambda: not procs.alive(old), 15, "the watchdog does not bite")
+        successor(d, role, old)
+        slowest = max(slowest, time.monotonic() - begin)
+    summary = finish(t, d, topic, nginx, 200, recovery_s=slowest,
+                     note=f"{rounds} times; timeout 1 s, grace 2 s")
+    require(1 <= summary.words["aborted"] <= rounds, f"{rounds} stops: {summary}")
+
+
+# --- 7: a site that kills ---------------------------------------------------------------------
+
+@fault("7", "a site whose every check ends its checker, for a minute (short run: 10 s)",
+       "quarantined with back-off, still a record for each slot; others unharmed, CPU below 5 %")
+@needs("kafka")
+def test_poison_site(t):
+    slow, nginx, topic = t.slow(), t.nginx(), t.topic()
+    path = "/delay/600/poison"
+    poison = site("poison", slow.url(path[1:]))
+    d = t.daemon(t.settings([poison, *nginx.many(LIGHT)], topic)).start()
+    used, begin = procs.stat(d.pid).ticks, time.monotonic()
+    deaths = 0
+    while time.monotonic() - begin < t.times(60, 10):
+        victim = procs.who_talks_to(d.checkers(), slow.port)
+        if victim is not None and slow.server.hits[path] > deaths:
+            procs.kill(victim)
+            deaths += 1
+        time.sleep(0.05)
+    cpu = (procs.stat(d.pid).ticks - used) / procs.TICK / (time.monotonic() - begin)
+    summary = finish(t, d, topic, nginx, LIGHT * 5,
+                     note=f"{deaths} deaths; {100 * cpu:.1f} % CPU with {LIGHT} checks a second")
+    words = [r.error_type for r in summary.firsts if r.site == "poison"]
+    require(words.count("aborted") == deaths >= 2 and words.count("quarantined") >= 5,
+            f"{deaths} deaths, the records of the site: {words}")
+    require(deaths <= 6, f"no back-off: {deaths} deaths")
+    sick = {r.error_type for r in summary.firsts if r.site != "poison"}
+    require(sick <= {None}, f"others suffered: {sick}")
+    require(cpu < 0.05, f"{100 * cpu:.1f} % CPU")
+
+
+# --- 8: no publisher --------------------------------------------------------------------------
+
+@fault("8a", "publisher killed at every start, until the pipe is full and beyond",
+       "checks go on until then; back-off; each slot has its record; recovery by itself")
+@needs("kafka")
+def test_publisher_crash_loop(t):
+    d, topic, nginx = loaded(t)
+    deaths, last, end = 0, None, time.monotonic() + t.times(40, 10)
+    while time.monotonic() < end:
+        pid = d.roles().get("publisher")
+        if pid not in (None, last):
+            procs.kill(pid)
+            deaths, last = deaths + 1, pid
+        time.sleep(0.002)
+    let_live = time.monotonic()
+    d.publisher(65)
+    mark = time.time() * 1000
+    topic.wait(lambda found: any(r.slot > mark for r in found), 30, "no new record arrives")
+    took = time.monotonic() - let_live
+    summary = finish(t, d, topic, nginx, 1000, recovery_s=took, note=f"{deaths} deaths")
+    require(summary.words["missed_overload"] > 0, f"the pipe was never full: {summary}")
+    require(d.log().count("the publisher was killed") == deaths, "deaths are not in the log")
+    require(deaths <= 12, f"no back-off: {deaths} deaths")
+
+
+@fault("8b", "the spool's directory is gone when the publisher starts again",
+       "checks go on, the log says why, recovery by itself once it is back")
+@needs("kafka")
+def test_spool_directory_gone(t):
+    d, topic, nginx = loaded(t, LIGHT)
+    time.sleep(1)
+    os.rename(t.path("spool"), t.path("spool.away"))
+    old = d.publisher()
+    procs.kill(old)
+    d.wait_log(r"publisher error: cannot open .*No such file", 20)
+    time.sleep(t.times(20, 3))
+    os.rename(t.path("spool.away"), t.path("spool"))
+    back = time.time() * 1000
+    topic.wait(lambda found: any(r.slot > back for r in found), 90, "no new record arrives")
+    finish(t, d, topic, nginx, LIGHT * 3, recovery_s=time.time() - back / 1000)
+
+
+# --- 9: fork ----------------------------------------------------------------------------------
+
+def limit(pid, what, value):
+    """Set the soft limit of a process of ours, as the user that it runs under."""
+    done = procs.run([*procs.as_user(context.USER), "prlimit", f"--pid={pid}",
+                      f"--{what}={value}:"])
+    require(done.returncode == 0, f"prlimit: {done.stderr}")
+
+
+@fault("9a", "no process can be made (RLIMIT_NPROC) when a checker has died",
+       "the others go on; as many as before once that is over")
+@needs("kafka")
+def test_no_processes(t):
+    nginx, topic = t.nginx(), t.topic()
+    settings = t.settings(nginx.many(LIGHT), topic, user=None,
+                          pid_file=os.path.join(t.own_directory("run"), "webmond.pid"))
+    # root's processes are not limited
+    d = t.daemon(settings).start(prefix=procs.as_user(context.USER))
+    require(set(d.roles()) >= {"checker 1", "checker 2"}, f"{d.roles()}")
+    old = d.roles()["checker 1"]
+    limit(d.pid, "nproc", 1)
+    procs.kill(old)
+    d.wait_log("cannot start the checker 1: fork: ", 10)
+    time.sleep(t.times(10, 3))
+    require("checker 1" not in d.roles(), "it was made all the same")
+    limit(d.pid, "nproc", 4096)
+    _, took = successor(d, "checker 1", old, 70)
+    time.sleep(1.5)
+    summary = finish(t, d, topic, nginx, LIGHT * 3, recovery_s=took)
+    require(set(summary.words) <= {"up", "aborted"} and summary.words["aborted"] <= 1,
+            f"the other checker did not go on: {summary}")
+
+
+@fault("9b", "fork fails for want of memory (ENOMEM) when publisher and checkers have died",
+       "back-off; recovery by itself; nothing is lost")
+@needs("root", "kafka")
+def test_fork_fails(t):
+    d, topic, nginx = loaded(t, LIGHT)
+    old = d.publisher(), d.roles()["checker 1"]
+    saboteur = strace.Strace(d.pid, "clone,clone3,fork,vfork", "error=ENOMEM")
+    for pid in old:
+        procs.kill(pid)
+    d.wait_log("cannot start the publisher: fork: Cannot allocate memory", 20)
+    time.sleep(t.times(10, 3))
+    saboteur.stop()
+    took = max(successor(d, role, pid, 70)[1]
+               for role, pid in zip(("publisher", "checker 1"), old))
+    time.sleep(1.5)
+    finish(t, d, topic, nginx, LIGHT * 3, recovery_s=took)
+
+
+# --- 10: memory -------------------------------------------------------------------------------
+
+@fault("10", "a checker has no memory left (RLIMIT_AS) in the middle of a page",
+       "no site is called down for it; others unharmed")
+@needs("kafka")
+def test_no_memory(t):
+    nginx, topic = t.nginx(), t.topic()
+    with open(t.path("nginx", "www", "page", "big.txt"), "wb") as f:
+        f.write(b"all is well\n" * 2000000)
+    big = [site(f"big-{n}", nginx.url("page/big.txt", n), body_limit_kb=20480,
+                body_regex="no such words") for n in range(4)]
+    d = t.daemon(t.settings([*nginx.many(LIGHT), *big], topic,
+                            workers={"min": 4, "max": 4})).start()
+    for role in ("checker 1", "checker 2"):
+        pid = d.roles()[role]
+        size = int(procs.status_field(pid, "VmSize").split()[0]) * 1024
+        limit(pid, "as", size)
+    time.sleep(t.times(20, 4))
+    summary = finish(t, d, topic, nginx, LIGHT * 3)
+    require({r.error_type for r in summary.firsts if r.site.startswith("big")} <=
+            {"regex_mismatch", "local", "aborted", "quarantined", "timeout", "missed_overrun"} and
+            set(summary.words) & {"local", "aborted"}, f"{summary}")
+    require({r.status for r in summary.firsts if r.site.startswith("up")} <= {"up", "unknown"},
+            f"called down: {summary}")
+
+
+# --- 11: birth --------------------------------------------------------------------------------
+
+@fault("11", "supervisor killed between fork and the child's wish to be told of its death",
+       "the child sees that it is an orphan and leaves")
+@needs("root", "kafka")
+def test_orphan_at_birth(t):
+    d, topic, nginx = loaded(t, LIGHT, workers={"min": 2, "max": 2})
+    slowest, rounds = 0, t.times(10, 2)
+    for _ in range(rounds):
+        before = set(procs.descendants(d.pid))
+        victim = d.checkers()[0]
+        # the child waits before each of its prctl(): name, rights, death signal
+        saboteur = strace.Strace(d.pid, "prctl", "delay_enter=300ms", follow=True)
+        procs.kill(victim)
+        born = procs.wait_for(lambda: set(procs.descendants(d.pid)) - before, 10,
+                              "no new checker", 0.01)
+        procs.kill(d.pid)
+        d.process.wait()
+        require(all(map(procs.alive, born)), "it was not there any more: nothing is tested")
+        slowest = max(slowest, orphans_leave([*before, *born]))
+        saboteur.stop()
+        d.start()
+    time.sleep(1.5)
+    finish(t, d, topic, nginx, LIGHT, rounds + 1, recovery_s=slowest,
+           note=f"{rounds} times; seconds until all had left")
+
+
+# --- 12: two of them --------------------------------------------------------------------------
+
+@fault("12", "ten are started at the same moment with one PID file",
+       "one runs, nine exit with 75 and name it")
+@needs("kafka")
+def test_ten_at_once(t):
+    d, topic, nginx = loaded(t, LIGHT)
+    d.stop()
+    for _ in range(t.times(20, 2)):
+        others = [procs.spawn([daemon.binary(), "-c", d.file, "-f"], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE) for _ in range(10)]
+        procs.wait_for(lambda: sum(p.poll() is None for p in others) == 1, 30,
+                       lambda: f"{[p.poll() for p in others]}")
+        time.sleep(0.3)
+        (winner,) = [p for p in others if p.poll() is None]
+        winner.send_signal(signal.SIGTERM)
+        winner.stderr.close()
+        require(winner.wait(20) == 0, "the one that ran did not stop well")
+        for p in others:
+            if p is not winner:
+                said = p.stderr.read().decode()
+                require(p.returncode == 75 and "already running" in said, f"{p.returncode} {said}")
+    d.start()
+    time.sleep(1.5)
+    d.stop()
+    t.report(topic.check(at_least=LIGHT), note=f"{t.times(20, 2)} times")

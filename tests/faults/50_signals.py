@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# HUP and TERM in every state, an environment that is out to get us, and a log that nobody reads.
+# How long an answer may take is bounded generously, for machines that are busy; how long it took
+# is in the table.
+
+import os
+import signal
+import time
+
+from harness import daemon, fault, needs, procs, records, require
+from harness.sites import site
+
+ANSWER_S = 10  # for what is promised within about a second
+STOP_S = 45    # for a stop that waits for somebody else: its own limits are 7 s and 30 s
+
+
+def timed(action):
+    begin = time.monotonic()
+    action()
+    return time.monotonic() - begin
+
+
+def figures(measured):
+    return ", ".join(f"{what} {seconds:.2f} s" for what, seconds in measured.items())
+
+
+def ends(d, seconds, codes=(0,)):
+    """Wait for its end; returns how long that took."""
+    begin = time.monotonic()
+    code = d.wait_end(seconds)
+    require(code in codes, f"exit code {code}, not one of {codes}")
+    return time.monotonic() - begin
+
+
+def delivered(d, topic):
+    """What a stop in haste has left in the spool arrives by another life of the daemon."""
+    d.start()
+    topic.wait(lambda found: any(r.epoch == d.epoch for r in found), 60, "nothing new arrives")
+    d.stop()
+
+
+def term(d, times=1, seconds=STOP_S):
+    """TERM, so many times; returns how long the end took."""
+    d.roles()
+    for n in range(times):
+        if n:
+            time.sleep(0.3)  # else the second one is the first one
+        d.signal(signal.SIGTERM)
+    return ends(d, seconds)
+
+
+# --- 52: HUP, HUP, HUP ------------------------------------------------------------------------
+
+@fault("52", "HUP a thousand times (short run: 100), in bursts and with a change each time",
+       "the last one counts; nothing leaks, no slot is lost")
+@needs("kafka")
+def test_many_hups(t):
+    nginx, topic = t.nginx(), t.topic()
+    sites = nginx.many(50)
+    d = t.daemon(t.settings(sites, topic, workers={"min": 4, "max": 4})).start()
+    hups, before = 0, None
+
+    def held():
+        """Descriptors and memory of the supervisor, once the checkers of before have left."""
+        procs.wait_for(lambda: len(d.checkers()) == 4, 10, "old checkers stay")
+        time.sleep(0.5)
+        return len(procs.open_files(d.pid)), procs.memory(d.pid)
+
+    while hups < t.times(1000, 100):
+        changing = site("changing", nginx.url(f"ok/changing/{hups}"))
+        d.write_config({**d.settings, "sites": [*sites, changing]})
+        for _ in range(t.random.randrange(1, 8)):
+            d.signal(signal.SIGHUP)
+            hups += 1
+            time.sleep(t.random.random() / 100)
+        d.reload()
+        if before is None and hups > t.times(100, 20):  # all that grows once has grown
+            before = held()
+    time.sleep(1.5)
+    after = held()
+    count = len(procs.descendants(d.pid))
+    took = timed(d.reload)
+    time.sleep(1.5)
+    d.stop()
+    summary = topic.check(at_least=250)
+    note = (f"{hups} HUPs, {d.log().count('reloaded:')} reloads; supervisor {before[0]} → "
+            f"{after[0]} descriptors, {before[1]} → {after[1]} KiB")
+    t.report(summary, recovery_s=took, note=note)
+    require(abs(after[0] - before[0]) <= 1, note)
+    require(after[1] - before[1] < 1024, note)
+    require(count == 1 + 4, f"{count} processes")
+    gaps = records.missing_slots(summary.firsts)
+    require(not gaps, f"slots without a record: {gaps[:10]}")
+    require(set(summary.words) <= {"up", "aborted"}, f"reloads disturbed checks: {summary}")
+    last = records.by_site(summary.firsts)["changing"][-1]
+    require(last.url == changing["url"], f"the last change is not in force: {last.url}")
+
+
+# --- 53: HUP, TERM, TERM in every state -------------------------------------------------------
+
+@fault("53a", "HUP and TERM at random moments of the start",
+       "HUP does no harm; TERM ends it, nothing stays behind, the next start works")
+@needs("kafka")
+def test_signals_at_start(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(20), topic))
+    slowest = {"ready after HUP": 0.0, "end after TERM": 0.0}
+    for _ in range(t.times(50, 5)):
+        mark = d.log_size()
+        d.start(wait=False)
+        procs.wait_for(lambda: procs.cmdline(d.pid).startswith("webmond:"), 10, "no title", 0.001)
+        time.sleep(t.random.random() / 20)
+        d.signal(signal.SIGHUP)
+        took = timed(lambda: d.wait_log(daemon.READY, 15, mark))
+        slowest["ready after HUP"] = max(slowest["ready after HUP"], took)
+        d.stop()
+
+        d.start(wait=False)
+        time.sleep(t.random.random() / 10)
+        d.roles()
+        d.signal(signal.SIGTERM)
+        # before it can know what it is, TERM is what it is for everybody
+        slowest["end after TERM"] = max(slowest["end after TERM"],
+                                        ends(d, ANSWER_S, (0, -signal.SIGTERM)))
+    d.start()
+    time.sleep(1.5)
+    d.stop()
+    t.report(topic.check(at_least=20), note=figures(slowest))
+
+
+@fault("53b", "HUP, TERM, and TERM twice while it runs", "answered within about a second")
+@needs("kafka")
+def test_signals_while_running(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(100), topic)).start()
+    time.sleep(1)
+    took = {"HUP": timed(d.reload)}
+    took["TERM"] = term(d, seconds=ANSWER_S)
+    d.start()
+    time.sleep(1)
+    took["TERM, TERM"] = term(d, 2, ANSWER_S)
+    delivered(d, topic)
+    t.report(topic.check(at_least=100), note=figures(took))
+
+
+@fault("53c", "HUP, TERM, and TERM twice while Kafka is away", "answered; nothing is lost")
+@needs("kafka")
+def test_signals_in_outage(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(100), topic))
+    t.kafka().kill()
+    d.start()
+    time.sleep(1)
+    took = {"HUP": timed(d.reload)}
+    time.sleep(0.5)
+    took["TERM"] = term(d)
+    d.start()
+    time.sleep(1)
+    took["TERM, TERM"] = term(d, 2)
+    t.kafka()
+    delivered(d, topic)
+    summary = topic.check(at_least=200)
+    t.report(summary, note=figures(took))
+    require(summary.epochs == 3, f"{summary.epochs} epochs, not 3")
+    require(took["TERM, TERM"] < ANSWER_S, figures(took))
+    require(sum(nginx.hits().values()) <= len(summary.firsts), "requests without a record")
+
+
+def with_full_pipe(t):
+    """A daemon whose publisher is stopped, so that the pipe is full."""
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(400), topic)).start()
+    time.sleep(1)
+    publisher = d.publisher()
+    procs.kill(publisher, signal.SIGSTOP)
+    hits = -1
+    while sum(nginx.hits().values()) > hits:  # until no more checks begin
+        hits = sum(nginx.hits().values())
+        time.sleep(1.5)
+    return d, topic, publisher
+
+
+@fault("53d", "HUP, then TERM, while the pipe is full; then the publisher goes on",
+       "answered; nothing is lost")
+@needs("kafka")
+def test_signals_with_full_pipe(t):
+    d, topic, publisher = with_full_pipe(t)
+    took = {"HUP": timed(d.reload)}
+    d.roles()
+    d.signal(signal.SIGTERM)
+    time.sleep(1)
+    require(d.running(), "it has left its records behind")
+    procs.kill(publisher, signal.SIGCONT)
+    took["TERM, once there is room"] = ends(d, STOP_S)
+    t.report(topic.check(at_least=400), note=figures(took))
+
+
+@fault("53e", "TERM while the pipe is full and the publisher never goes on (a disk that hangs)",
+       "it says so and ends within a minute; what was committed is kept", quick=False)
+@needs("kafka")
+def test_term_with_stopped_publisher(t):
+    d, topic, _ = with_full_pipe(t)
+    d.roles()
+    d.signal(signal.SIGTERM)
+    took = {"TERM": ends(d, 70, (0, 70))}
+    require("stopping takes too long" in d.log(), "it does not say so")
+    delivered(d, topic)
+    t.report(topic.check(at_least=400), note=figures(took))
+
+
+@fault("53f", "TERM while HUP is worked on", "answered within about a second")
+@needs("kafka")
+def test_term_while_reloading(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(100), topic))
+    slowest = 0
+    for _ in range(t.times(50, 5)):
+        d.start()
+        time.sleep(0.2)
+        d.signal(signal.SIGHUP)
+        time.sleep(t.random.random() / 20)
+        slowest = max(slowest, term(d, seconds=ANSWER_S))
+    t.report(topic.check(at_least=20), note=figures({"TERM": slowest}))
+
+
+@fault("53g", "TERM while Kafka is away and the old publisher hands over after HUP",
+       "its successor takes what the stop still writes: nothing is lost")
+@needs("kafka")
+def test_term_while_handing_over(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(100), topic))
+    t.kafka().kill()
+    slowest = 0
+    for _ in range(t.times(15, 2)):
+        d.start()
+        time.sleep(0.2)
+        d.reload()
+        time.sleep(0.85 + t.random.random() / 4)  # the hand-over takes a second
+        slowest = max(slowest, term(d))
+    t.kafka()
+    delivered(d, topic)
+    summary = topic.check(at_least=100)
+    t.report(summary, note=figures({"TERM": slowest}))
+    started = sum(r.started_at is not None for r in summary.firsts)
+    hits = sum(nginx.hits().values())
+    require(hits <= started, f"{hits} requests, {started} records of checks")
+
+
+@fault("53h", "TERM, HUP and a second TERM while checks hang in a stop that began",
+       "the first waits 5 s for the checks, the second does not; each has its record")
+@needs("kafka")
+def test_signals_while_stopping(t):
+    nginx, slow, topic = t.nginx(), t.slow(), t.topic()
+    hanging = [site(f"hang-{n}", slow.url(f"hang/{n}"), 9, 9) for n in range(5)]
+    d = t.daemon(t.settings([*nginx.many(20), *hanging], topic,
+                            workers={"min": 4, "max": 8})).start()
+
+    def hangs():
+        seen = sum(slow.server.hits.values())
+        procs.wait_for(lambda: sum(slow.server.hits.values()) > seen, 20, "no check hangs", 0.01)
+
+    took = {}
+    hangs()
+    took["TERM"] = term(d)
+    d.start()
+    hangs()
+    d.roles()
+    d.signal(signal.SIGTERM)
+    time.sleep(0.2)
+    d.signal(signal.SIGHUP)
+    d.signal(signal.SIGTERM)
+    took["TERM, HUP, TERM"] = ends(d, ANSWER_S)
+    delivered(d, topic)
+    summary = topic.check(at_least=20)
+    t.report(summary, note=figures(took))
+    require(summary.words["aborted"] >= 1, f"no check was cut off: {summary}")
+
+
+# --- 54: hostile environment ------------------------------------------------------------------
+
+NASTY = {"http_proxy": "http://127.0.0.1:1/", "HTTPS_PROXY": "http://127.0.0.1:1/",
+         "ALL_PROXY": "socks5://127.0.0.1:1/", "SSLKEYLOGFILE": "KEYS",
+         "SSL_CERT_FILE": "/nowhere", "OPENSSL_CONF": "/nowhere", "CURL_HOME": "/nowhere",
+         "LC_ALL": "tr_TR.UTF-8", "LANG": "xx", "TZ": "Pacific/Apia", "RES_OPTIONS": "timeout:9",
+         "LD_PRELOAD": "/nowhere/libevil.so", "LD_LIBRARY_PATH": "/nowhere",
+         "MALLOC_CHECK_": "3", "TMPDIR": "/nowhere", "HOME": "", "PATH": "", "IFS": "x"}
+
+SHORT = "Too many open files"
+
+# what is put before the command, and whether a refusal (with a reason) is as good as a start
+SURROUNDINGS = {
+    "no descriptors 0 to 2": (["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"], False),
+    "no working directory": (["sh", "-c", 'mkdir "$0.d" && cd "$0.d" && rmdir "$0.d" && exec "$@"',
+                              "HERE"], False),
+    "umask 0": (["sh", "-c", 'umask 0; exec "$@"', "sh"], False),
+    "16 descriptors": (["prlimit", "--nofile=16:16"], True),
+    "64 MiB of addresses": (["prlimit", "--as=67108864:67108864"], True),
+    "28 MiB of addresses": (["prlimit", "--as=29360128:29360128"], True),
+    "signals ignored and blocked": (["env", "--ignore-signal=HUP,TERM,CHLD",
+                                     "--block-signal=HUP,TERM,CHLD"], False),
+}
+
+
+def something_new(topic, before):
+    """Whether there are records of an epoch that `before` does not have."""
+    return bool({r.epoch for r in topic.records()} - before)
+
+
+@fault("54", "a hostile environment: variables, descriptors, limits, umask, working directory",
+       "no influence, or a refusal that says why")
+@needs("kafka")
+def test_hostile_environment(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(5), topic))
+    keys = t.path("keys")
+    env = {**{k: v.replace("KEYS", keys) for k, v in NASTY.items()}}
+    outcomes = {}
+    d.start(env=env)
+    time.sleep(1.2)
+    for role, pid in d.roles().items():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                text = f.read().decode("utf-8", "replace")
+        except PermissionError:
+            continue
+        require("nowhere" not in text and "proxy" not in text, f"environment of {role}: {text}")
+    d.stop()
+    require(not os.path.exists(keys), "TLS keys were written")
+    for what, (prefix, may_refuse) in SURROUNDINGS.items():
+        prefix = [t.path("gone") if word == "HERE" else word for word in prefix]
+        mark, before = d.log_size(), {r.epoch for r in topic.records()}
+        d.start(prefix=prefix, wait=False)
+        procs.wait_for(lambda: something_new(topic, before) or may_refuse and
+                       (not d.running() or SHORT in d.log(mark)), 20,
+                       lambda: f"{what}: no records and no word: {d.log(mark)}")
+        if d.running():
+            if what == "umask 0":
+                _modes(t)
+            d.stop()
+            outcomes[what] = "spools, and says why" if SHORT in d.log(mark) else "works"
+            continue
+        code = d.process.wait()
+        require(64 <= code <= 78, f"{what}: exit code {code}: {d.log(mark)}")
+        require(d.log(mark).strip(), f"{what}: not a word")
+        outcomes[what] = f"exit {code}"
+    done = procs.run(["prlimit", "--fsize=0:0", daemon.binary(), "-c", d.file, "-f"])
+    require(done.returncode == 73 and "PID file" in done.stderr, f"{done.returncode} {done.stderr}")
+    outcomes["no file may grow"] = "exit 73"
+    delivered(d, topic)
+    summary = topic.check(at_least=10)
+    t.report(summary, note="; ".join(f"{k}: {v}" for k, v in outcomes.items()))
+    require(set(summary.words) <= {"up", "aborted", "local"}, f"it had an influence: {summary}")
+
+
+def _modes(t):
+    for root, _, names in os.walk(t.path("spool")):
+        for name in names:
+            mode = os.stat(os.path.join(root, name)).st_mode & 0o777
+            require(mode & 0o027 == 0, f"{name} has mode {mode:o}")
+    require(os.stat(t.path("webmond.pid")).st_mode & 0o777 == 0o644, "the PID file's mode")
+
+
+# --- 58: the log ------------------------------------------------------------------------------
+
+@fault("58", "the log is full, its reader has gone, or its reader is stuck",
+       "checks, HUP and TERM go on without it")
+@needs("kafka")
+def test_log_in_trouble(t):
+    nginx, topic = t.nginx(), t.topic()
+    flapping = site("flapping", t.refused().url())
+    d = t.daemon(t.settings([*nginx.many(20), flapping], topic))
+    took = {}
+
+    def run(what, place, after_start=lambda: None):
+        mark, before = d.log_size(), {r.epoch for r in topic.records()}
+        d.start(prefix=["sh", "-c", f'exec "$@" 2>{place}', "sh"], wait=False)
+        procs.wait_for(lambda: len(d.roles()) >= 4, 10, f"{what}: its processes are not there")
+        after_start()
+        procs.wait_for(lambda: something_new(topic, before), 20, f"{what}: no records")
+        old = set(d.checkers())
+        d.signal(signal.SIGHUP)
+        took[f"{what}: HUP"] = timed(lambda: procs.wait_for(
+            lambda: len(d.checkers()) >= 2 and not old & set(d.checkers()), ANSWER_S,
+            f"{what}: HUP is not obeyed"))
+        took[f"{what}: TERM"] = term(d, seconds=ANSWER_S)
+        require(d.log_size() == mark, "it wrote elsewhere")
+
+    run("full", "/dev/full")
+    for what in ("reader gone", "reader stuck"):
+        read_end, write_end = os.pipe()
+        place = f"/proc/{os.getpid()}/fd/{write_end}"
+        if what == "reader gone":
+            run(what, place, lambda: os.close(read_end))
+        else:
+            os.set_blocking(write_end, False)
+            try:
+                while os.write(write_end, b"x" * 4096):
+                    pass
+            except BlockingIOError:
+                os.set_blocking(write_end, True)
+            run(what, place)
+            os.close(read_end)
+        os.close(write_end)
+    delivered(d, topic)
+    t.report(topic.check(at_least=20), note=figures(took))

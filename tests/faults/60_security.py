@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# A checker reads what strangers send. Suppose one of them has taken it over: what can it reach?
+# scenarios/80_security.py looks at what everybody holds; here it is tried, from the checker's
+# place, with its user, its descriptors and its view of the file system.
+
+import os
+import re
+import shutil
+import signal
+import socket
+import time
+
+from harness import context, fault, needs, procs, require
+from harness.sites import site
+
+CANARIES = {"the Kafka password": "canary-password-81cf", "a header": "canary-header-33ab",
+            "a body": "canary-body-70d2", "an environment variable": "canary-environment-9e44",
+            "the Kafka key": "canary-key-c6a5"}
+
+# Run with the rights of a checker, in its root and working directory. Each line of the answer is
+# something that should have failed.
+BURGLAR = r"""
+import ctypes, os, signal, socket, sys
+checker, publisher, supervisor, secret_files = \
+    int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
+libc = ctypes.CDLL(None, use_errno=True)
+
+def attempt(what, action):
+    try:
+        result = action()
+    except (OSError, ValueError):
+        return
+    if result not in (False, None, -1):
+        print(what)
+
+def opened(path, flags):
+    fd = os.open(path, flags)
+    os.close(fd)
+    return True
+
+for path in secret_files:
+    for name in (path, f"/proc/{checker}/root{path}", f"/proc/{publisher}/root{path}"):
+        attempt(f"reads {name}", lambda: opened(name, os.O_RDONLY))
+        attempt(f"writes {name}", lambda: opened(name, os.O_RDWR))
+    attempt(f"lists the directory of {path}", lambda: os.listdir(os.path.dirname(path)) and
+            "spool" in path)
+    attempt(f"removes {path}", lambda: os.unlink(path) is None)
+for pid in (checker, publisher, supervisor):
+    attempt(f"sees the descriptors of {pid}", lambda: bool(os.listdir(f"/proc/{pid}/fd")))
+    for fd in range(64):
+        for flags in (os.O_RDONLY | os.O_NONBLOCK, os.O_WRONLY | os.O_NONBLOCK):
+            attempt(f"opens descriptor {fd} of {pid}",
+                    lambda: opened(f"/proc/{pid}/fd/{fd}", flags))
+    for name in ("mem", "environ", "maps", "auxv"):
+        attempt(f"reads {name} of {pid}",
+                lambda: len(open(f"/proc/{pid}/{name}", "rb").read(1)) > 0)
+    attempt(f"traces {pid}", lambda: libc.ptrace(0x4206, pid, 0, 0))
+    pidfd = libc.syscall(434, pid, 0)
+    for fd in range(16) if pidfd >= 0 else ():
+        attempt(f"steals descriptor {fd} of {pid}", lambda: libc.syscall(438, pidfd, fd, 0))
+for pid in (publisher, supervisor):
+    attempt(f"signals {pid}", lambda: os.kill(pid, signal.SIGURG) is None)
+for call in (os.setuid, os.setgid, os.seteuid, os.setegid):
+    attempt(f"{call.__name__}(0)", lambda: call(0) is None)
+attempt("setgroups", lambda: os.setgroups([0]) is None)
+attempt("makes a raw socket", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1) and True)
+"""
+
+
+def running(t, **others):
+    """A daemon with two users, a client key and secrets everywhere."""
+    os.makedirs(t.path("kafka"))
+    for file in t.kafka().client_files():
+        shutil.copy(file, t.path("kafka"))
+        t.protect(t.path("kafka", os.path.basename(file)))
+    with open(t.path("kafka", "service.key"), "a", encoding="ascii") as f:
+        f.write(f"# {CANARIES['the Kafka key']}\n")
+    lines = [f"sasl.password={CANARIES['the Kafka password']}", "sasl.username=nobody",
+             *t.kafka().properties("ssl", t.path("kafka"))]
+    t.write("kafka/kafka.properties", "\n".join(lines) + "\n", secret=True)
+    nginx, topic = t.nginx(), t.topic()
+    secret = {"headers": [f"Authorization: Bearer {CANARIES['a header']}"], "method": "POST",
+              "body": CANARIES["a body"]}
+    sites = [{**s, **secret} for s in
+             [*nginx.many(10), site("refused", t.refused().url()),
+              site("away", nginx.url("away/x")), site("hanging", t.slow().url("hang/1"))]]
+    settings = t.settings(sites, topic, user=context.USER, checker_user=context.CHECKER_USER,
+                          workers={"min": 3, "max": 6}, **others)
+    settings["kafka"] = {"topic": topic.name, "properties_file": "kafka/kafka.properties"}
+    d = t.daemon(settings)
+    t.protect(d.file)
+    return d, topic
+
+
+def effective(pid):
+    """The rights of a process as arguments for setpriv(1)."""
+    uid, gid = (procs.status_field(pid, name).split()[0] for name in ("Uid", "Gid"))
+    groups = procs.status_field(pid, "Groups").split()
+    return ["setpriv", f"--reuid={uid}", f"--regid={gid}",
+            f"--groups={','.join(groups)}" if groups else "--clear-groups",
+            "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
+
+
+@fault("60a", "a checker that was taken over tries the Kafka key, the properties, the spool, "
+       "everybody's descriptors and memory, and to become root", "nothing of it works")
+@needs("root", "kafka")
+def test_burglar(t):
+    d, topic = running(t)
+    d.start()
+    topic.wait(bool, 20, "nothing arrives")
+    roles = d.roles()
+    secret = [t.path("kafka", name) for name in ("service.key", "kafka.properties")]
+    secret += [t.path("spool", name) for name in os.listdir(t.path("spool"))]
+    checker = roles["checker 1"]
+    # from inside: its root, its working directory, its user, and no more than it may do
+    tries = [*effective(checker), "python3", "-c", BURGLAR, str(checker),
+             str(roles["publisher"]), str(d.pid), *secret]
+    done = procs.run(tries, cwd=f"/proc/{checker}/cwd")
+    require(done.returncode == 0, f"the burglar has an accident: {done.stderr}")
+    require(not done.stdout, f"a checker can: {done.stdout}")
+    # the same list with the publisher's user must work here and there, or it proves nothing
+    control = procs.run([*effective(roles["publisher"]), *tries[len(effective(checker)):]])
+    # reads and writes only: what the control removed would be missed
+    require("reads " + secret[0] in control.stdout, f"the burglar is no good: {control.stdout}")
+    d.signal(signal.SIGTERM)
+    d.wait_end()
+    t.report(note=f"{len(secret)} files, {len(roles)} processes")
+
+
+@fault("60b", "every descriptor of every checker is looked at", "one socket to the supervisor, the "
+       "writing end of the results, what libcurl opened; nothing is shared with others")
+@needs("root", "kafka")
+def test_descriptors_of_checkers(t):
+    d, topic = running(t)
+    d.start()
+    topic.wait(bool, 20, "nothing arrives")
+    looked = 0
+    for _ in range(t.times(100, 20)):
+        roles = d.roles()
+        files = {}
+        for role, pid in roles.items():
+            try:
+                files[role] = {fd: link for fd, link in procs.open_files(pid).items() if fd > 2}
+            except FileNotFoundError:
+                continue
+        results = {link for link in files["publisher"].values()
+                   if link.startswith("pipe:") and link in files["supervisor"].values()}
+        for role, held in files.items():
+            if not role.startswith("checker"):
+                continue
+            for fd, link in held.items():
+                looked += 1
+                require(link.startswith(("socket:", "pipe:", "anon_inode:")),
+                        f"{role} holds {link}")
+                others = [r for r, f in files.items() if r != role and link in f.values() and
+                          not link.startswith("anon_inode:")]
+                require(not others or link in results, f"{role} and {others} hold {link}")
+        time.sleep(0.05)
+    d.stop()
+    t.report(topic.check(at_least=1), note=f"{looked} descriptors")
+
+
+@fault("60c", "canary secrets: in configuration, headers, body, Kafka's files, environment",
+       "nowhere in log, status, records, process list, core file or spool")
+@needs("root", "kafka")
+def test_canaries(t):
+    d, topic = running(t, log={"level": "debug"})
+    places = {}
+    env = {**os.environ, "SOME_SECRET": CANARIES["an environment variable"]}
+    notify = _NotifySocket(t.path("notify"))
+    d.start("-v", env={**env, "NOTIFY_SOCKET": notify.path},
+            prefix=["prlimit", "--core=unlimited:unlimited"])
+    topic.wait(bool, 20, "nothing arrives")
+    time.sleep(1)
+    d.reload()
+    for role, pid in d.roles().items():
+        for name in ("cmdline", "environ", "comm", "status"):
+            with open(f"/proc/{pid}/{name}", "rb") as f:
+                places[f"{name} of {role}"] = f.read()
+    before = _cores(t)
+    for role in ("checker 1", "publisher"):
+        old = d.roles()[role]
+        procs.kill(old, signal.SIGSEGV)
+        procs.wait_for(lambda: d.roles().get(role) not in (None, old), 10, f"no new {role}")
+    time.sleep(1)
+    d.signal(signal.SIGSEGV)
+    require(d.wait_end() == -signal.SIGSEGV, "the supervisor did not die")
+    require(_cores(t) == before, f"core files: {_cores(t) - before}")
+    d.start()
+    topic.wait(lambda found: any(r.epoch == d.epoch for r in found), 20, "nothing arrives")
+    d.stop()
+    summary = topic.check(at_least=10)
+    places["status"] = b"\n".join(notify.heard())
+    require(places["status"], "no status was said")
+    places["log"] = d.log().encode()
+    places["records"] = "".join(r.payload for r in topic.records()).encode()
+    for name in os.listdir(t.path("spool")):
+        with open(t.path("spool", name), "rb") as f:
+            places[f"spool/{name}"] = f.read()
+    for options in (["-t"], ["-T"], ["--once", "--stdout"], ["--once"]):
+        done = t.webmond(*options, "-v", "-c", d.file, env=env)
+        places[" ".join(options)] = (done.stdout + done.stderr).encode()
+    broken = t.write("broken.conf", open(d.file, encoding="utf-8").read() + "\nwrong = 1;\n")
+    places["-t of a broken file"] = t.webmond("-t", "-c", broken).stderr.encode()
+    for place, text in places.items():
+        for what, canary in CANARIES.items():
+            require(canary.encode() not in text, f"{what} is in {place}")
+    t.report(summary, note=f"{len(CANARIES)} secrets, {len(places)} places")
+
+
+def _cores(t):
+    found = set()
+    for directory in ("/", t.directory, t.path("spool"), os.getcwd()):
+        found |= {os.path.join(directory, n) for n in os.listdir(directory)
+                  if re.match(r"core(\.\d+)?$", n)}
+    return found
+
+
+class _NotifySocket:
+    """Where the service manager would listen."""
+
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.socket.setblocking(False)
+
+    def heard(self):
+        said = []
+        try:
+            while True:
+                said.append(self.socket.recv(4096))
+        except BlockingIOError:
+            self.socket.close()
+            return said
+
+
+@fault("60d", "sockets of all roles, again and again under load, with reloads",
+       "nothing listens, nothing is bound to a name")
+@needs("kafka")
+def test_nothing_listens(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(100), topic)).start()
+    looked = 0
+    for n in range(t.times(100, 20)):
+        mine = set()
+        for pid in d.roles().values():
+            try:
+                mine |= set(procs.open_files(pid).values())
+            except (FileNotFoundError, PermissionError):
+                pass
+        looked += len(mine)
+        bad = mine & procs.listening()
+        require(not bad, f"listens: {bad}")
+        if n % 20 == 10:
+            d.signal(signal.SIGHUP)
+        time.sleep(0.05)
+    d.stop()
+    t.report(topic.check(at_least=100), note=f"{looked} descriptors")
