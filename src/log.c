@@ -99,9 +99,12 @@ emit(enum log_level level, const char *text)
 		return;
 }
 
-/* Whether a line may pass now; reports what was held back when the flood is over. */
+/*
+ * Whether a line may pass now; reports what was held back when the flood is over. A flood of
+ * notices leaves room for errors.
+ */
 static bool
-within_burst(void)
+within_burst(enum log_level level)
 {
 	static int64_t second;
 	static unsigned count, held;
@@ -119,10 +122,12 @@ within_burst(void)
 			emit(LOG_LEVEL_WARNING, text);
 		}
 	}
-	if (++count <= LOG_BURST)
-		return true;
-	held++;
-	return false;
+	if (count >= LOG_BURST * (level == LOG_LEVEL_ERROR ? 2 : 1)) {
+		held++;
+		return false;
+	}
+	count++;
+	return true;
 }
 
 static void __attribute__((format(printf, 2, 0)))
@@ -131,7 +136,7 @@ write_line(enum log_level level, const char *format, va_list ap)
 	int saved = errno;
 	char raw[1536], text[1536];
 
-	if (log_enabled(level) && within_burst()) {
+	if (log_enabled(level) && within_burst(level)) {
 		vsnprintf(raw, sizeof(raw), format, ap);
 		/* what a site or a broker says must not forge lines or drive a terminal */
 		util_clean_text(text, sizeof(text), raw, strlen(raw));

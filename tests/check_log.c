@@ -125,6 +125,16 @@ START_TEST(a_flood_is_counted)
 }
 END_TEST
 
+/* What must be seen is not lost among what may be. */
+START_TEST(a_flood_leaves_room_for_errors)
+{
+	for (int i = 0; i < 1000; i++)
+		log_notice("flood");
+	log_error("an alarm");
+	ck_assert_int_eq(count_of(captured(), "an alarm\n"), 1);
+}
+END_TEST
+
 START_TEST(the_journal_gets_priorities_instead_of_times)
 {
 	static const char *const priorities[] = { "<3>", "<4>", "<5>", "<6>", "<7>" };
@@ -176,6 +186,7 @@ main(void)
 	tcase_add_test(tcase, errno_is_kept);
 	tcase_add_test(tcase, a_closed_log_stops_nobody);
 	tcase_add_test(tcase, a_flood_is_counted);
+	tcase_add_test(tcase, a_flood_leaves_room_for_errors);
 	tcase_add_test(tcase, the_journal_gets_priorities_instead_of_times);
 	tcase_add_test(tcase, fatal_ends_with_its_code);
 	suite_add_tcase(suite, tcase);
