@@ -325,6 +325,8 @@ def _guarded(main):
         return main()
     except KeyboardInterrupt:
         return 130
+    except SystemExit as e:  # of argparse
+        return e.code or 0
     except BaseException:  # pylint: disable=broad-except
         import traceback
         traceback.print_exc()
