@@ -15,7 +15,8 @@ void daemon_sanitize_descriptors(void);
 
 /*
  * Forget the environment (proxies, SSLKEYLOGFILE, locale …) but for what systemd says to us;
- * umask 027; no core files; a broken pipe or a limit of the file size is errno, not a signal.
+ * umask 027; no core files; a broken pipe or a limit of the file size is errno, not a signal;
+ * HUP waits for who unblocks it.
  */
 void daemon_sanitize(void);
 

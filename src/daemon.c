@@ -49,6 +49,7 @@ daemon_sanitize_descriptors(void)
 void
 daemon_sanitize(void)
 {
+	sigset_t hup;
 	const char *s;
 
 	if ((s = getenv("NOTIFY_SOCKET")) != NULL)
@@ -56,6 +57,10 @@ daemon_sanitize(void)
 	if ((s = getenv("WATCHDOG_USEC")) != NULL)
 		watchdog_us = strtoll(s, NULL, 10);
 	log_detect_journal();
+	/* a reload that is asked for too early waits until somebody can hear it */
+	sigemptyset(&hup);
+	sigaddset(&hup, SIGHUP);
+	sigprocmask(SIG_BLOCK, &hup, NULL);
 	/* both come as errno too, and then something can be said */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
