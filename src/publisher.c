@@ -28,7 +28,7 @@
  * Frames gather so long before a transaction: a COMMIT costs 58 µs for one record and 3 µs each
  * for a hundred. A busy pipe is emptied sooner.
  */
-#define GATHER_US      (50 * US_PER_MS)
+#define GATHER_US      (100 * US_PER_MS)
 #define GATHER_BUSY_US (10 * US_PER_MS)
 #define BUSY_FRAMES    256
 
@@ -507,6 +507,7 @@ tick(struct publisher *p)
 		log_error("cannot read the results pipe: %s", strerror(errno));
 		p->exit_code = EXIT_OS;
 	}
+	p->pipe_ready = frames > 0; /* more will come: no need to be woken by the first */
 	p->tick_delay_us = frames > BUSY_FRAMES ? GATHER_BUSY_US : GATHER_US;
 	p->next_tick_us = util_mono_us() + p->tick_delay_us;
 }
@@ -599,10 +600,12 @@ wait_for_work(struct publisher *p, int64_t now)
 {
 	bool stuck_output = p->start->output == PUBLISH_TO_STDOUT &&
 			    spool_count(p->spool) > p->count;
+	/* verdicts are needed for the next tick; only who waits for them is woken by each */
+	bool eager = p->rewind || p->leave_us != 0 || unsent(p) > 0 || window_limit(p) == 1;
 	struct pollfd polls[] = {
 		{ .fd = p->pipe_ready || p->pipe_eof ? -1 : p->start->pipe_fd, .events = POLLIN },
 		{ .fd = p->orphaned_us != 0 ? -1 : p->start->control_fd, .events = POLLIN },
-		{ .fd = p->kafka != NULL ? kafka_fd(p->kafka) : -1, .events = POLLIN },
+		{ .fd = p->kafka != NULL && eager ? kafka_fd(p->kafka) : -1, .events = POLLIN },
 		{ .fd = stuck_output ? STDOUT_FILENO : -1, .events = POLLOUT },
 	};
 	bool busy = p->more_to_send || tick_is_due(p, now) || is_finished(p, now);
@@ -612,6 +615,8 @@ wait_for_work(struct publisher *p, int64_t now)
 		wake = p->next_tick_us;
 	if (p->to_delete > 0 && p->next_tick_us + DELETE_AFTER_US < wake)
 		wake = p->next_tick_us + DELETE_AFTER_US;
+	if (p->flying > 0 && !eager && now + GATHER_US < wake)
+		wake = now + GATHER_US;
 	if (p->not_before_us > now && p->not_before_us < wake)
 		wake = p->not_before_us;
 	if (now >= p->next_shrink_us)
