@@ -43,48 +43,42 @@ kafka_library_version(void)
 
 /* librdkafka's words and what they mean to an administrator; the first that fits. */
 static const struct {
-	const char *words;
+	const char *words[3];
 	const char *hint;
 } hints[] = {
-	{ "certificate verify failed",
+	{ { "certificate verify failed" },
 	    "the broker's certificate is not signed by the CA in ssl.ca.location, or is not valid for "
 	    "the host name in bootstrap.servers; look with: openssl s_client -connect HOST:PORT "
 	    "-verify_hostname HOST -CAfile CA" },
-	{ "alert number 42",
+	{ { "alert number 42", "alert certificate required", "alert number 116" },
 	    "the broker wants a client certificate: set ssl.certificate.location and ssl.key.location" },
-	{ "alert certificate required",
-	    "the broker wants a client certificate: set ssl.certificate.location and ssl.key.location" },
-	{ "alert number 116",
-	    "the broker wants a client certificate: set ssl.certificate.location and ssl.key.location" },
-	{ "alert number 46",
+	{ { "alert number 46" },
 	    "the broker rejects our client certificate (expired, or issued by a CA it does not trust); "
 	    "look with: openssl x509 -in FILE -noout -dates -issuer" },
-	{ "SCRAM",
+	{ { "SCRAM" },
 	    "user or password is wrong, or librdkafka is older than 2.6.1, which cannot log in "
 	    "to Kafka 4 by SCRAM: use PLAIN over sasl_ssl, or certificates" },
-	{ "connecting to a SSL listener",
+	{ { "connecting to a SSL listener" },
 	    "this port speaks TLS: set security.protocol to ssl or sasl_ssl" },
-	{ "unexpected eof",
-	    "this port does not speak TLS, or something closed the connection: check "
-	    "port and security.protocol" },
-	{ "wrong version number",
-	    "this port does not speak TLS: check port and security.protocol" },
-	{ "broker might require SASL",
+	{ { "unexpected eof", "wrong version number" },
+	    "this port does not speak TLS, or something closed the connection: check port and "
+	    "security.protocol" },
+	{ { "broker might require SASL" },
 	    "the broker wants user and password: set security.protocol to sasl_ssl" },
-	{ "Invalid username or password", "check sasl.username and sasl.password" },
-	{ "not valid in current SASL state",
-	    "this listener has no SASL: use security.protocol=ssl with "
-	    "a client certificate" },
-	{ "Failed to resolve", "check bootstrap.servers and the resolver" },
-	{ "Connection refused", "is the broker running, and the port right?" },
+	{ { "Invalid username or password" }, "check sasl.username and sasl.password" },
+	{ { "not valid in current SASL state" },
+	    "this listener has no SASL: use security.protocol=ssl with a client certificate" },
+	{ { "Failed to resolve" }, "check bootstrap.servers and the resolver" },
+	{ { "Connection refused" }, "is the broker running, and the port right?" },
 };
 
 static const char *
 find_hint(const char *text)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(hints); i++)
-		if (strstr(text, hints[i].words) != NULL)
-			return hints[i].hint;
+		for (int j = 0; j < 3 && hints[i].words[j] != NULL; j++)
+			if (strstr(text, hints[i].words[j]) != NULL)
+				return hints[i].hint;
 	return NULL;
 }
 
@@ -250,7 +244,7 @@ make_conf(const struct config *config, struct mistakes *mistakes)
 	static const char *const defaults[][2] = {
 		{ "enable.idempotence", "true" },
 		{ "message.timeout.ms", "0" }, /* the spool decides what is given up, not a clock */
-		{ "linger.ms", "50" },
+		{ "linger.ms", "5" },          /* the records of a tick come together anyway */
 		{ "compression.codec", "lz4" },
 		{ "queue.buffering.max.messages",
 		    "10000" }, /* the spool is the queue, this the window */
