@@ -9,7 +9,6 @@
 #include "publisher.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -91,7 +90,7 @@ struct publisher {
 	bool handing_over, no_flush;
 	int64_t leave_us; /* 0: there is more to come; else when to leave at the latest */
 	bool stdout_closed;
-	uint64_t bad_bytes;
+	bool damage_said;
 	uint64_t delivered;
 	int64_t next_report_us, next_shrink_us;
 	int exit_code; /* -1: go on */
@@ -358,26 +357,6 @@ hurry(struct publisher *p)
 
 /* --- the tick: one transaction ----------------------------------------------------------- */
 
-static void
-keep_bad_bytes(struct publisher *p, const unsigned char *data, size_t size)
-{
-	char *path;
-	int fd;
-
-	if (p->bad_bytes == 0)
-		log_error("damaged bytes in the results pipe; please report this");
-	p->bad_bytes += size;
-	if (p->start->output != PUBLISH_TO_KAFKA || p->bad_bytes > PIPE_SIZE)
-		return;
-	path = xasprintf("%s/damaged-frames", p->start->config->spool_dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0 || write(fd, data, size) < 0)
-		log_warning("cannot keep damaged bytes in \"%s\": %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	free(path);
-}
-
 /* Apply the frames of `data`; `*used` is what they and skipped bytes take. */
 static enum spool_status
 apply_frames(
@@ -392,10 +371,10 @@ apply_frames(
 		ssize_t n = wire_decode(data + *used, size - *used, &frame);
 
 		if (n < 0) {
-			size_t skip = wire_resync(data + *used, size - *used);
-
-			keep_bad_bytes(p, data + *used, skip);
-			*used += skip;
+			if (!p->damage_said)
+				log_error("damaged bytes in the results pipe; please report this");
+			p->damage_said = true;
+			*used += wire_resync(data + *used, size - *used);
 			continue;
 		}
 		status = spool_apply(p->spool, &frame, data + *used, (size_t)n);

@@ -600,27 +600,6 @@ START_TEST(an_absent_broker_costs_nothing)
 }
 END_TEST
 
-START_TEST(damaged_bytes_are_kept)
-{
-	char path[128], text[64] = "";
-	FILE *f;
-
-	start(PUBLISH_TO_KAFKA, "127.0.0.1:1");
-	put_bytes("garbage", 7);
-	put(WIRE_WHOLE, 0);
-	put_bytes("more of it", 10);
-	order(WIRE_NO_FLUSH);
-	end_of_pipe();
-	ck_assert_int_eq(exit_code(), EXIT_FINE);
-	snprintf(path, sizeof(path), "%s/damaged-frames", dir);
-	f = fopen(path, "r");
-	ck_assert_ptr_nonnull(f);
-	ck_assert_uint_eq(fread(text, 1, sizeof(text), f), 17);
-	fclose(f);
-	ck_assert_str_eq(text, "garbagemore of it");
-}
-END_TEST
-
 /* --- starts that fail -------------------------------------------------------------------- */
 
 START_TEST(what_cannot_start_says_why_by_its_code)
@@ -666,7 +645,6 @@ main(void)
 	tcase_add_test(tcase, nothing_is_held_up_by_what_is_refused_for_good);
 	tcase_add_test(tcase, the_work_is_handed_over);
 	tcase_add_test(tcase, an_absent_broker_costs_nothing);
-	tcase_add_test(tcase, damaged_bytes_are_kept);
 	tcase_add_test(tcase, what_cannot_start_says_why_by_its_code);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
