@@ -20,7 +20,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from bench import loads, measure, peers, programs, report, special, target  # noqa: E402
+from bench import figures, loads, measure, peers, plot, programs, report, special  # noqa: E402
+from bench import target  # noqa: E402
 from harness import Failure, Skip, broker, context, procs  # noqa: E402
 
 
@@ -127,9 +128,17 @@ class Run:
         for name, function in self.special.items():
             print(f"\n{name}", flush=True)
             self._guarded(name, lambda function=function, name=name: self._special(name, function))
-        directory = os.path.join(os.environ.get("builddir", "build"), "bench")
-        self.report.write(directory)
-        print(f"\nreport: {os.path.relpath(directory)}/report.md, report.csv, report.svg")
+        self._write(os.path.join(os.environ.get("builddir", "build"), "bench"))
+
+    def _write(self, directory):
+        os.makedirs(directory, exist_ok=True)
+        texts = {"report.md": self.report.markdown(), "report.csv": self.report.csv(),
+                 "report.svg": plot.svg(self.report),
+                 "figures.md": figures.markdown(self.report, report.machine())}
+        for name, text in texts.items():
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
+                f.write(text)
+        print(f"\n{os.path.relpath(directory)}: {', '.join(texts)}")
 
     def _name_all(self):
         """The versions of what runs, and what does not because it is not there."""

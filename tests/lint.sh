@@ -8,7 +8,7 @@
 
 findings=0
 sources=$(echo src/*.c)
-tests=$(echo tests/*.c tests/fuzz/*.c)
+tests=$(echo tests/*.c tests/fuzz/*.c tests/bench/*.c)
 headers=$(echo include/*.h)
 domain='result config schedule pool match verdict probe'
 
@@ -43,7 +43,7 @@ stands_alone() { each "cc $FLAGS -Werror -fsyntax-only -x c" $headers; }
 tidy() { # a process each: with several files in one, version 14 sees uninitialised va_lists
 	export FLAGS
 	# shellcheck disable=SC2016 # the inner shell expands them
-	printf '%s\n' src/*.c tests/*.c tests/fuzz/*.c | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$0" -- $FLAGS 2>&1'
+	printf '%s\n' src/*.c tests/*.c tests/fuzz/*.c tests/bench/*.c | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$0" -- $FLAGS 2>&1'
 }
 
 # An outside library is known to one file: only FILE PATTERN
@@ -69,13 +69,14 @@ layers() {
 }
 
 scripts() {
-	shellcheck autogen.sh tests/*.sh .ci/run &&
+	shellcheck autogen.sh tests/*.sh tests/bench/*.sh .ci/run &&
 	    shellcheck -s sh etc/webmond.init.in &&
 	    shellcheck -s bash etc/webmond.bash-completion.in
 }
 
 python() {
-	grep -rlE '^#!.*python3|^import |^from ' tests --exclude-dir=__pycache__ --exclude="*.sh" --exclude="*.md" |
+	grep -rlE '^#!.*python3|^import |^from ' tests --exclude-dir=__pycache__ --exclude="*.sh" --exclude="*.md" \
+	    --exclude="*.go" |
 	    xargs python3 -c 'import ast, sys
 for name in sys.argv[1:]:
     with open(name, encoding="utf-8") as f:
@@ -97,7 +98,7 @@ licence() {
 
 # shellcheck disable=SC2086
 check 'clang-format (make format)' clang-format --dry-run -Werror $headers $sources $tests \
-    tests/*.h tests/fuzz/*.h
+    tests/*.h tests/fuzz/*.h tests/bench/*.h
 check 'gcc without a warning' compiles gcc
 check 'clang without a warning' compiles clang
 check 'each header compiles alone' stands_alone

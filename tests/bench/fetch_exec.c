@@ -34,7 +34,7 @@ get(const char *command)
 	while (rest != NULL && count < WORDS_MAX)
 		argv[count++] = strsep(&rest, " ");
 	argv[count] = NULL;
-	if (posix_spawn(&pid, argv[0], &silence, NULL, argv, environ) == 0)
+	if (count > 0 && posix_spawn(&pid, argv[0], &silence, NULL, argv, environ) == 0)
 		waitpid(pid, &status, 0);
 	free(line);
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;

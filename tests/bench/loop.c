@@ -154,6 +154,8 @@ read_sites(const char *file, struct site **sites)
 	}
 	free(line);
 	fclose(f);
+	if (count == 0)
+		usage();
 	return count;
 }
 
@@ -198,11 +200,12 @@ wait_until(int64_t utc_us)
 		;
 }
 
-static void
+/* Until it is killed; `count` > 0. */
+static void __attribute__((noreturn))
 check_forever(const struct options *o, struct site *sites, size_t count, struct share *share)
 {
 	o->way->start(&o->fetch);
-	for (size_t i = 0; count > 0; i = (i + 1) % count) {
+	for (size_t i = 0;; i = (i + 1) % count) {
 		struct site *site = &sites[i];
 
 		if (o->grid != FLAT) {
@@ -269,8 +272,10 @@ main(int argc, char **argv)
 			if (getppid() != parent)
 				_exit(EXIT_FAILURE);
 			sigprocmask(SIG_UNBLOCK, &end, NULL);
-			check_forever(&o, sites, take_share(&o, sites, count, i), share[i]);
-			_exit(EXIT_FAILURE); /* no sites at all */
+			count = take_share(&o, sites, count, i);
+			if (count > 0)
+				check_forever(&o, sites, count, share[i]);
+			_exit(EXIT_SUCCESS);
 		}
 		if (pid[i] < 0) {
 			perror("fork");

@@ -78,10 +78,9 @@ def _curve(page, report):
     page.y += GAP
 
 
-def write(report, path):
+def svg(report):
     page = _Page()
     for name in BARS:
         _bars(page, report, name)
     _curve(page, report)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(page.finish())
+    return page.finish()

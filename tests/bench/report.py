@@ -5,12 +5,12 @@
 # as Markdown and CSV, with the plots of plot.py.
 
 import csv
+import io
 import os
 import platform
 import time
 from dataclasses import dataclass, field
 
-from . import plot
 from .target import percentile
 
 GROUPED = "bare libcurl, grouped"
@@ -31,6 +31,16 @@ def three(values):
 
 def number(value, digits=1):
     return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def machine():
+    """Where and when it was measured, as a sentence or two."""
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = next((line.split(":")[1].strip() for line in f if "model name" in line), "?")
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (f"{time.strftime('%Y-%m-%d')}, {len(os.sched_getaffinity(0))} cores ({model}), "
+            f"{memory_gb:.0f} GB, Linux {platform.release().split('-')[0]}; nginx and Kafka run on "
+            "the same cores and are not counted.")
 
 
 class Row:
@@ -168,7 +178,7 @@ class Report:
     # --- files --------------------------------------------------------------------------------
 
     def markdown(self):
-        lines = ["# webmond beside others", "", *self._machine(), "", "## Goals", "",
+        lines = ["# webmond beside others", "", *self._head(), "", "## Goals", "",
                  "| goal | at most | measured | |", "|---|--:|--:|---|"]
         lines += [f"| {what} | {bound:,g} | {value:,.2f} | {'met' if value <= bound else 'missed'} |"
                   for what, bound, value in self.goals()]
@@ -189,36 +199,26 @@ class Report:
             lines += ["", f"## {title}", "", *(f"- {fact}" for fact in facts)]
         return "\n".join(lines) + "\n"
 
-    def _machine(self):
-        with open("/proc/cpuinfo", encoding="utf-8") as f:
-            model = next((line.split(":")[1].strip() for line in f if "model name" in line), "?")
-        memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-        lines = [f"{time.strftime('%Y-%m-%d')}, {len(os.sched_getaffinity(0))} × {model}, "
-                 f"{memory_gb:.0f} GB, Linux {platform.release()}. nginx and Kafka run on the same "
-                 "cores and are not counted. Jitter and lateness: median/99 %/largest; "
-                 "tests/README.md says what the columns mean.", ""]
+    def _head(self):
+        lines = [f"{machine()} Jitter and lateness: median/99 %/largest; tests/README.md says what "
+                 "the columns mean.", ""]
         lines += [f"- {version}" for version in self.versions]
         lines += [f"- not measured, because not there (make bench PEERS=1): {name}"
                   for name in self.missing]
         return lines
 
-    def write_csv(self, path):
-        with open(path, "w", newline="", encoding="utf-8") as f:
-            out = csv.writer(f)
-            out.writerow(["load", "sites", "interval_s", "program", "round", "us_per_check", "done",
-                          "due", *(f"{what}_{p}_ms" for what in ("jitter", "lateness")
-                                   for p in ("p50", "p99", "max")),
-                          "peak", "pss_mb", "records_per_check"])
-            for (load, program), rows in self.rows.items():
-                for n, row in enumerate(rows, 1):
-                    times = [percentile(values, share) for values in (row.jitter, row.late)
-                             for share in (.5, .99, 1)]
-                    out.writerow([load, row.load.sites, row.load.interval_s, program, n, row.us,
-                                  row.done, row.due, *times, row.peak, row.pss_mb, row.records])
-
-    def write(self, directory):
-        os.makedirs(directory, exist_ok=True)
-        with open(os.path.join(directory, "report.md"), "w", encoding="utf-8") as f:
-            f.write(self.markdown())
-        self.write_csv(os.path.join(directory, "report.csv"))
-        plot.write(self, os.path.join(directory, "report.svg"))
+    def csv(self):
+        text = io.StringIO()
+        out = csv.writer(text, lineterminator="\n")
+        out.writerow(["load", "sites", "interval_s", "program", "round", "us_per_check", "done",
+                      "due", *(f"{what}_{p}_ms" for what in ("jitter", "lateness")
+                               for p in ("p50", "p99", "max")),
+                      "peak", "pss_mb", "records_per_check"])
+        for (load, program), rows in self.rows.items():
+            for n, row in enumerate(rows, 1):
+                times = [percentile(values, share) for values in (row.jitter, row.late)
+                         for share in (.5, .99, 1)]
+                cells = [row.us, row.done, row.due, *times, row.peak, row.pss_mb, row.records]
+                out.writerow([load, row.load.sites, row.load.interval_s, program, n,
+                              *(round(c, 3) if isinstance(c, float) else c for c in cells)])
+        return text.getvalue()

@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 The webmond authors
+
 module webmond.invalid/otelcol
 
 go 1.24.0
