@@ -20,12 +20,12 @@ help:
 
 # --- from a fresh clone --------------------------------------------------------------------------
 
-# GOAL make demo       the whole thing on this machine: broker, sites, daemon, records
-# GOAL make check      build and run every test; SANITIZE=address,undefined with sanitizers
-# GOAL make check-faults   break everything that can be broken, and count; FAULTS=quick: 10 minutes
-# GOAL make check-fuzz     hostile bytes for every parser, FUZZ_SECONDS=30 for each
-# GOAL make bench      measure
-# GOAL make lint       every linter, every warning
+# GOAL make demo            the whole thing on this machine: broker, sites, daemon, records
+# GOAL make check           build and run every test; SANITIZE=address,undefined with sanitizers
+# GOAL make check-faults    break everything that can be broken; FAULTS=quick: 10 minutes
+# GOAL make check-fuzz      hostile bytes for every parser, FUZZ_SECONDS=30 for each
+# GOAL make bench           measure, side by side with others; BENCH=quick: 3 minutes
+# GOAL make lint            every linter, every warning
 # These six need no preparation: they first get what is missing, and configure.
 bench check check-faults check-fuzz demo lint:
 	@$(srcdir)/tests/deps.sh $(@:check-faults=check)
@@ -33,11 +33,11 @@ bench check check-faults check-fuzz demo lint:
 	@test -f config.mk || $(srcdir)/configure
 	@$(MAKE) run-$@
 
-# GOAL make deps       install what building, testing and linting need (Debian, Ubuntu)
+# GOAL make deps            install what building, testing and linting need (Debian, Ubuntu)
 deps:
 	@$(srcdir)/tests/deps.sh all
 
-# GOAL make format     clang-format
+# GOAL make format          clang-format
 format:
 	clang-format -i $(addprefix $(srcdir)/,include/*.h src/*.c tests/*.[ch] tests/fuzz/*.[ch] \
 		tests/bench/*.[ch])
@@ -82,7 +82,7 @@ LINK = $(CC) $(HARDEN_CFLAGS) $(SANITIZERS) $(CFLAGS) $(HARDEN_LDFLAGS) $(LDFLAG
 
 # --- program -------------------------------------------------------------------------------------
 
-# GOAL make            build ./webmond and its manual
+# GOAL make                 build ./webmond and its manual
 B = build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 WEBMOND = $(if $(SANITIZE),$(B)/)webmond
 Q = $(if $(V),,@)
@@ -125,7 +125,8 @@ $(B)/%: $(srcdir)/%.in $(srcdir)/Makefile config.mk
 
 # --- tests ---------------------------------------------------------------------------------------
 
-# GOAL make check-unit, make check-scenarios    the two halves of make check
+# GOAL make check-unit      one half of make check
+# GOAL make check-scenarios the other half
 .PHONY: run-check run-check-faults run-check-fuzz run-fuzz check-unit check-scenarios run-demo \
 	run-bench run-lint
 
@@ -210,8 +211,8 @@ run-lint: $(EDITED)
 
 # --- installation --------------------------------------------------------------------------------
 
-# GOAL make install    DESTDIR=… for packagers; creates no users and starts nothing
-# GOAL make uninstall  leaves a configuration that was changed, and records that wait
+# GOAL make install         DESTDIR=… for packagers; creates no users and starts nothing
+# GOAL make uninstall       leaves a configuration that was changed, and records that wait
 .PHONY: install uninstall installcheck
 
 confdir = $(sysconfdir)/webmond
@@ -271,8 +272,8 @@ installcheck:
 
 # --- release -------------------------------------------------------------------------------------
 
-# GOAL make dist       a reproducible tarball of what git knows, and configure
-# GOAL make distcheck  prove it: read-only source, install, uninstall, clean, dist again
+# GOAL make dist            a reproducible tarball of what git knows, and configure
+# GOAL make distcheck       prove it: read-only source, install, uninstall, clean, dist again
 .PHONY: dist distcheck
 
 NAME = $(PACKAGE_TARNAME)-$(VERSION)
@@ -296,7 +297,8 @@ distcheck: dist
 
 # --- cleaning ------------------------------------------------------------------------------------
 
-# GOAL make clean, make distclean    remove what make, or make and configure, have written
+# GOAL make clean           remove what make has written
+# GOAL make distclean       and what configure has
 clean:
 	rm -rf build webmond
 

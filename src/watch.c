@@ -143,9 +143,10 @@ print_row(const struct site *site, const struct wire_done *done)
 		snprintf(code, sizeof(code), "%d", done->http_status);
 	if (done->elapsed_us != RESULT_NONE)
 		snprintf(ms, sizeof(ms), "%.1f", (double)done->elapsed_us / US_PER_MS);
-	printf("%-24s %-8s %4s %9s  %s%s%s\n", site->name, status_name(result_status(done->error)),
-	    code, ms, done->error != ERROR_NONE ? error_type_name(done->error) : "",
-	    done->error != ERROR_NONE ? ": " : "", done->error_message);
+	printf("%-24s %-8s %4s %9s", site->name, status_name(result_status(done->error)), code, ms);
+	if (done->error != ERROR_NONE)
+		printf("  %s: %s", error_type_name(done->error), done->error_message);
+	putchar('\n');
 	fflush(stdout);
 }
 
