@@ -141,15 +141,18 @@ class Run:
         print(f"\n{os.path.relpath(directory)}: {', '.join(texts)}")
 
     def _name_all(self):
-        """The versions of what runs, and what does not because it is not there."""
+        """The versions of what runs, and what does not run and why."""
         versions = [f"Kafka {broker.VERSION}", target.version(),
-                    procs.run(["openssl", "version"]).stdout.strip()]
+                    procs.run(["openssl", "version"]).stdout.partition(" (")[0].strip()]
         for program in self.programs:
             if program.missing():
-                self.report.missing.append(program.name)
-                print(f"not there: {program.name}")
+                self.report.missing.append(f"{program.name}: not there (make bench PEERS=1)")
             else:
                 versions.append(program.version())
+        if os.geteuid() != 0 and any(load.is_tls for load in self.loads):
+            self.report.missing.append("webmond over HTTPS: needs root")
+        for text in self.report.missing:
+            print(f"left out: {text}")
         self.report.versions = list(dict.fromkeys(filter(None, versions)))
 
     def _load(self, load):

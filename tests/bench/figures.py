@@ -38,9 +38,10 @@ def _facts(report):
         if row is None or not row.us or name not in (*COLUMNS, "hanging", "curve-100k"):
             continue
         yield f"{load.title}: lateness, median/99 %/largest", f"{three(row.late)} ms"
-        count, kb = row.processes()["checker"]
-        yield (f"{load.title}: memory (PSS) of all, of which a checker",
-               f"{row.pss_mb:.0f} MB, {count} × {kb:.0f} kB")
+        if row.pss_mb is not None:
+            count, kb = row.processes()["checker"]
+            yield (f"{load.title}: memory (PSS) of all, of which checkers",
+                   f"{row.pss_mb:.0f} MB, {count} × {kb:.0f} kB")
     curve = [report.row(name, "webmond") for name in report.loads() if name.startswith("curve-")]
     if all(curve) and curve:
         yield ("1,000 checks/s, " + ", ".join(f"{row.load.sites:,}" for row in curve) + " sites",

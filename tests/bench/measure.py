@@ -42,7 +42,10 @@ def cpu_ns(root):
 
 
 def memory_kb(root):
-    """role → list of (PSS, RSS) of each process, in kB."""
+    """
+    role → list of (PSS, RSS) of each process, in kB; None for one that only root may look into, as
+    webmond's children are.
+    """
     found = defaultdict(list)
     for pid in _tree(root):
         try:
@@ -50,8 +53,10 @@ def memory_kb(root):
                 lines = dict(line.split(":", 1) for line in f if line[0] in "PR")
             sizes = (int(lines[name].split()[0]) for name in ("Pss", "Rss"))
             found[_role(pid)].append(tuple(sizes))
+        except PermissionError:
+            found[_role(pid)].append(None)
         except (OSError, KeyError):
-            continue
+            continue  # it has gone
     return found
 
 

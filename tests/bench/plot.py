@@ -72,7 +72,8 @@ def _curve(page, report):
     scale = (WIDTH - LABEL - 260) / max(row.us for pair in rows for row in pair if row)
     for ours, bare in rows:
         sites = f"{ours.load.sites:,} sites"
-        page.bar(sites, ours.us, scale, OURS, f"{ours.us:.0f}, webmond, {ours.pss_mb:.0f} MB")
+        memory = f", {ours.pss_mb:.0f} MB" if ours.pss_mb is not None else ""
+        page.bar(sites, ours.us, scale, OURS, f"{ours.us:.0f}, webmond{memory}")
         if bare:
             page.bar("", bare.us, scale, BARE, f"{bare.us:.0f}, {bare.program}")
     page.y += GAP

@@ -58,7 +58,8 @@ class Row:
         self.late = outcome.lateness_ms
         self.peak = hits.peak()
         self.memory = memory
-        self.pss_mb = sum(pss for sizes in memory.values() for pss, _ in sizes) / 1024
+        sizes = [size for of_role in memory.values() for size in of_role]
+        self.pss_mb = None if None in sizes else sum(pss for pss, _ in sizes) / 1024
         self.records = None if outcome.records is None or not self.done else \
             outcome.records / self.done
         self.words = outcome.words
@@ -70,18 +71,19 @@ class Row:
                 self.peak <= ON_TIME_PEAK and (percentile(self.jitter, .99) or 0) <= ON_TIME_MS)
 
     def processes(self):
-        """How many of each role, and the PSS of one in kB."""
-        return {role: (len(sizes), sum(pss for pss, _ in sizes) / len(sizes))
+        """How many of each role, and the PSS of one in kB, or None."""
+        return {role: (len(sizes),
+                       None if None in sizes else sum(pss for pss, _ in sizes) / len(sizes))
                 for role, sizes in self.memory.items()}
 
     def parts(self):
-        return ", ".join(f"{role} {self.us_by_role[role]:.1f} µs, {n} × {kb:.0f} kB"
+        return ", ".join(f"{role} {self.us_by_role.get(role, 0):.1f} µs, {n} × {number(kb, 0)} kB"
                          for role, (n, kb) in sorted(self.processes().items()))
 
     def __str__(self):
         line = (f"{self.program:24} {number(self.us):>8} {self.done:6}/{self.due or '-':>6} "
                 f"{three(self.jitter):>20} {three(self.late):>20} {self.peak:5.1f} "
-                f"{self.pss_mb:7.1f} {number(self.records, 3):>8}")
+                f"{number(self.pss_mb):>7} {number(self.records, 3):>8}")
         if len(self.us_by_role) > 1:
             line += f"\n  = {self.parts()}"
         if self.words and set(self.words) != {"up"}:
@@ -190,7 +192,7 @@ class Report:
                 due = f" of {row.due:,}" if row.due else ""
                 lines.append(f"| {row.program} | {number(row.us)} | {row.done:,}{due} | "
                              f"{three(row.jitter)} | {three(row.late)} | {row.peak:.1f} | "
-                             f"{row.pss_mb:.1f} | {number(row.records, 3)} |")
+                             f"{number(row.pss_mb)} | {number(row.records, 3)} |")
             lines += [f"\n{text}" for text in self.ratios(name)]
             webmond = self.row(name, "webmond")
             if webmond:
@@ -203,9 +205,7 @@ class Report:
         lines = [f"{machine()} Jitter and lateness: median/99 %/largest; tests/README.md says what "
                  "the columns mean.", ""]
         lines += [f"- {version}" for version in self.versions]
-        lines += [f"- not measured, because not there (make bench PEERS=1): {name}"
-                  for name in self.missing]
-        return lines
+        return lines + [f"- left out: {text}" for text in self.missing]
 
     def csv(self):
         text = io.StringIO()
