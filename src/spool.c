@@ -367,6 +367,7 @@ say_dropped(struct spool *s)
 enum spool_status
 spool_commit(struct spool *s)
 {
+	bool stored;
 	uint64_t dropped;
 	enum spool_status status = spool_keep_size(s, &dropped);
 
@@ -381,13 +382,16 @@ spool_commit(struct spool *s)
 		status = spool_step(s, COMMIT, "commit");
 	if (status != SPOOL_OK)
 		return status;
+	/* deleting alone does not count: while the disk is full it works */
+	stored = s->next_seq != s->next_seq_stored || s->count > s->count_stored;
 	s->next_seq_stored = s->next_seq;
 	s->count_stored = s->count;
 	s->dropped += dropped;
 	say_dropped(s);
-	if (s->failing != 0)
+	if (s->failing != 0 && stored) {
 		log_notice("spool: storing again");
-	s->failing = 0;
+		s->failing = 0;
+	}
 	return SPOOL_OK;
 }
 

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "capture.h"
 #include "payload.h"
 #include "spool.h"
 #include "util.h"
@@ -1048,6 +1049,7 @@ START_TEST(test_disk_full_of_records)
 
 	if (!mount_disk("size=24m"))
 		return; /* needs the right to mount */
+	capture_start();
 	s = open_spool(EPOCH_A);
 	stored = store_until_full(s, 0);
 	for (uint64_t row = 1; row <= stored; row += 1000) {
@@ -1056,8 +1058,10 @@ START_TEST(test_disk_full_of_records)
 		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 	}
 	ck_assert_uint_eq(spool_count(s), 0);
+	ck_assert_int_eq(count_of(captured(), "storing again"), 0);
 	put(s, WIRE_WHOLE, EPOCH_A, stored);
 	ck_assert_uint_eq(spool_count(s), 1);
+	ck_assert_int_eq(count_of(captured(), "storing again"), 1);
 	spool_close(s);
 	ck_assert_int_eq(umount(dir), 0);
 }
