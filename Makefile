@@ -24,7 +24,7 @@ help:
 # GOAL make check           build and run every test; SANITIZE=address,undefined with sanitizers
 # GOAL make check-faults    break everything that can be broken; FAULTS=quick: 10 minutes
 # GOAL make check-fuzz      hostile bytes for every parser, FUZZ_SECONDS=30 for each
-# GOAL make bench      measure beside others; BENCH=quick, PEERS=1 (see tests/README.md)
+# GOAL make bench           measure, side by side with others; BENCH=quick: 3 minutes; PEERS=1
 # GOAL make lint            every linter, every warning
 # These six need no preparation: they first get what is missing, and configure.
 bench check check-faults check-fuzz demo lint:

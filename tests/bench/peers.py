@@ -93,7 +93,10 @@ class Peer:
 
 
 class Blackbox(Peer):
-    """Somebody else has to ask it, as Prometheus does: a loop of ours, which is not counted."""
+    """
+    Somebody else has to ask it, as Prometheus does: a loop of ours with processes enough, which is
+    not counted.
+    """
 
     name = "blackbox_exporter"
     executable = find("debian/usr/bin/prometheus-blackbox-exporter",
@@ -116,7 +119,7 @@ class Blackbox(Peer):
             urllib.parse.quote(load.url(self.bench.target, n), safe="")))
         self.scraper = procs.spawn(
             [os.environ["LOOP"], "curl", "-k", "-g", "grouped", "-i", str(load.interval_s), "-p",
-             str(PROCESSES), "-d", str(LATEST_S), sites],
+             str(8 * PROCESSES), "-d", str(LATEST_S), sites],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return [self.executable, f"--config.file={config}", "--log.level=error",
                 f"--web.listen-address=127.0.0.1:{port}"]
