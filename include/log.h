@@ -36,6 +36,12 @@ enum log_level {
 void log_open(enum log_destination destination, enum log_level level);
 
 /*
+ * In a child whose descriptors are about to be closed: let go of syslogd. Else syslog(3) would take
+ * what is opened next for its socket, and close it.
+ */
+void log_forked(void);
+
+/*
  * Look whether systemd's journal reads standard error; then lines begin with their priority as
  * "<3>" (sd-daemon(3)) instead of the time. Before the environment is cleared.
  */

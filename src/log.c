@@ -50,6 +50,15 @@ log_open(enum log_destination new_destination, enum log_level new_level)
 }
 
 void
+log_forked(void)
+{
+	if (destination == LOG_TO_STDERR)
+		return;
+	closelog();
+	openlog("webmond", LOG_PID, LOG_DAEMON);
+}
+
+void
 log_detect_journal(void)
 {
 	to_journal = getenv("JOURNAL_STREAM") != NULL;

@@ -153,6 +153,7 @@ proc_fork(const char *role, const int *keep, size_t keep_count)
 		signal(handled[i], SIG_DFL);
 	for (size_t i = 0; i < ARRAY_LENGTH(ignored); i++)
 		signal(ignored[i], SIG_IGN);
+	log_forked();
 	close_all_but(keep, keep_count);
 	log_set_role(role);
 	proc_set_title("webmond: %s", role);

@@ -6,7 +6,9 @@
 # is in the table.
 
 import os
+import re
 import signal
+import socket
 import time
 
 from harness import daemon, fault, needs, procs, records, require
@@ -231,7 +233,7 @@ def test_term_while_handing_over(t):
     d = t.daemon(t.settings(nginx.many(100), topic))
     t.kafka().kill()
     slowest = 0
-    for _ in range(t.times(15, 2)):
+    for _ in range(t.times(8, 2)):
         d.start()
         time.sleep(0.2)
         d.reload()
@@ -362,7 +364,7 @@ def _modes(t):
 
 # --- 58: the log ------------------------------------------------------------------------------
 
-@fault("58", "the log is full, its reader has gone, or its reader is stuck",
+@fault("58a", "the log is full, its reader has gone, or its reader is stuck",
        "checks, HUP and TERM go on without it")
 @needs("kafka")
 def test_log_in_trouble(t):
@@ -403,3 +405,54 @@ def test_log_in_trouble(t):
         os.close(write_end)
     delivered(d, topic)
     t.report(topic.check(at_least=20), note=figures(took))
+
+
+# a /dev of its own with what a daemon needs, and a syslogd of ours
+PRIVATE_DEV = """mount -t tmpfs dev /dev && mknod -m 666 /dev/null c 1 3 &&
+mknod -m 666 /dev/urandom c 1 9 && ln -s "$0" /dev/log && exec "$@" """
+
+
+@fault("58b", "the log goes to syslogd, which restarts",
+       "every process says what it has to say, and nobody's files are taken for the log")
+@needs("root", "kafka")
+def test_syslog(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(20), topic, log={"destination": "syslog"}))
+    path, said = t.path("log.socket"), []
+
+    def listen():
+        if os.path.exists(path):
+            os.unlink(path)
+        syslogd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        syslogd.bind(path)
+        os.chmod(path, 0o666)
+        syslogd.settimeout(ANSWER_S)
+        return syslogd
+
+    def hear(syslogd, pattern):
+        said.clear()
+        while not (said and re.search(pattern, said[-1])):
+            try:
+                said.append(syslogd.recv(8192).decode())
+            except socket.timeout:
+                require(False, f"no {pattern!r} in {said}")
+
+    syslogd = listen()
+    d.start(prefix=["unshare", "-m", "sh", "-c", PRIVATE_DEV, path], wait=False)
+    hear(syslogd, r"^<29>.* webmond\[\d+\]: supervisor: webmond \S+ watches")
+    hear(syslogd, r"^<30>.* webmond\[\d+\]: publisher: kafka: delivering")
+    syslogd.close()
+    time.sleep(1)
+    syslogd = listen()
+    d.signal(signal.SIGHUP)
+    hear(syslogd, "supervisor: reloaded")
+    hear(syslogd, "publisher: kafka: delivering")
+    files = list(procs.open_files(d.publisher()).values())
+    for name in ("spool.db", "spool.db-wal", "spool.lock"):
+        require(t.path("spool", name) in files, f"the publisher lost {name}: {files}")
+    time.sleep(1.5)
+    took = term(d, seconds=ANSWER_S)
+    hear(syslogd, "supervisor: stopped")
+    syslogd.close()
+    require(not [line for line in said if "error" in line], f"{said}")
+    t.report(topic.check(at_least=40), note=figures({"TERM": took}))
