@@ -99,7 +99,7 @@ start_publisher(struct supervisor *s, int64_t now)
 	int fd;
 	pid_t pid;
 
-	if (s->publisher.pid > 0 || s->failed)
+	if (s->publisher.pid > 0 || s->failed || s->stage == STAGE_OVER)
 		return;
 	pid = spawn("publisher", s->pipe_read, &s->publisher.backoff, now, &fd);
 	if (pid == 0) {
