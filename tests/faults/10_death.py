@@ -186,7 +186,7 @@ def test_supervisor_at_a_call(t):
 
 # --- 4: everybody -----------------------------------------------------------------------------
 
-@fault("4", "all killed at once under load, and started again",
+@fault("4a", "all killed at once under load, and started again",
        "all that was committed arrives; what began in the last tick may show as downtime")
 @needs("kafka")
 def test_all_killed(t):
@@ -204,6 +204,81 @@ def test_all_killed(t):
     lost = without_record(nginx, summary)
     require(lost <= rounds * 60, f"{lost} requests have no record")
     t.report(summary, note=f"{rounds} times; {lost} requests of the last ticks have no record")
+
+
+@fault("4b", "all of this in random order, one upon the other, with reloads, stops and an absent Kafka",
+       "nothing is lost, nothing has two contents")
+@needs("kafka")
+def test_everything(t):
+    d, topic, nginx = loaded(t)
+    asleep = set()
+    done = {}
+
+    def kill_one(role):
+        victim = d.roles().get(role)
+        if victim is not None:
+            procs.kill(victim)
+
+    def pause(role):
+        pid = d.roles().get(role)
+        if pid is not None:
+            procs.kill(pid, signal.SIGSTOP)
+            asleep.add(pid)
+
+    def wake():
+        for pid in asleep:
+            procs.kill(pid, signal.SIGCONT)
+        asleep.clear()
+
+    def supervisor():
+        procs.kill(d.pid)
+        d.process.wait()
+        wake()
+        d.start()
+
+    def stop():
+        wake()
+        d.stop(60)
+        d.start()
+
+    def everybody():
+        d.kill()
+        asleep.clear()
+        d.start()
+
+    faults = {
+        "publisher killed": (6, lambda: kill_one("publisher")),
+        "checker killed": (6, lambda: kill_one(f"checker {t.random.randrange(1, 5)}")),
+        "supervisor killed": (2, supervisor),
+        "all killed": (1, everybody),
+        "publisher stopped": (2, lambda: pause("publisher")),
+        "checker stopped": (2, lambda: pause(f"checker {t.random.randrange(1, 5)}")),
+        "woken": (4, wake),
+        "HUP": (6, lambda: d.signal(signal.SIGHUP)),
+        "TERM and start": (2, stop),
+        "Kafka killed": (1, t.kafka().kill),
+        "Kafka back": (2, t.kafka),
+    }
+    end = time.monotonic() + t.times(300, 20)
+    while time.monotonic() < end:
+        what = t.random.choices(list(faults), [weight for weight, _ in faults.values()])[0]
+        t.note(what)
+        faults[what][1]()
+        done[what] = done.get(what, 0) + 1
+        time.sleep(t.random.random() * 0.6)
+    wake()
+    t.kafka()
+    d.stop(60)
+    d.start()
+    topic.wait(lambda found: any(r.epoch == d.epoch for r in found), 90, "nothing new arrives")
+    d.stop()
+    summary = topic.check(at_least=100)
+    lives = 2 + sum(done.get(what, 0) for what in ("supervisor killed", "all killed",
+                                                   "TERM and start"))
+    require(summary.epochs <= lives, f"{summary.epochs} epochs in {lives} lives")
+    lost, most = without_record(nginx, summary), 60 * done.get("all killed", 0)
+    require(lost <= most, f"{lost} requests have no record, of {most} that may")
+    t.report(summary, note=", ".join(f"{n} {what}" for what, n in sorted(done.items())))
 
 
 # --- 5, 6: stopped ----------------------------------------------------------------------------
