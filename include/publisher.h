@@ -21,8 +21,8 @@ struct publisher_start {
 	enum publisher_output output;
 	const char *epoch;
 	const char *lost_epoch; /* see struct spool_options */
-	int pipe_fd;    /* read end of the results pipe */
-	int control_fd; /* SOCK_SEQPACKET: enum wire_order in, struct wire_report out */
+	int pipe_fd;            /* read end of the results pipe */
+	int control_fd;         /* SOCK_SEQPACKET: enum wire_order in, struct wire_report out */
 };
 
 /*
