@@ -244,7 +244,10 @@ make_conf(const struct config *config, struct mistakes *mistakes)
 	static const char *const defaults[][2] = {
 		{ "enable.idempotence", "true" },
 		{ "message.timeout.ms", "0" }, /* the spool decides what is given up, not a clock */
-		{ "linger.ms", "5" },          /* the records of a tick come together anyway */
+		/* with more, a thread of librdkafka spins for as long as Kafka is slow to answer; a
+		 * batch is large enough to drain a backlog as fast with one */
+		{ "max.in.flight", "1" },
+		{ "linger.ms", "5" }, /* the records of a tick come together anyway */
 		{ "compression.codec", "lz4" },
 		{ "queue.buffering.max.messages",
 		    "10000" }, /* the spool is the queue, this the window */

@@ -16,11 +16,7 @@ from harness.sites import site
 def start(t, count=20, **others):
     cluster = t.mock()
     topic = cluster.topic("results", 3)
-    settings = t.settings(t.nginx().many(count), topic, cluster.bootstrap, **others)
-    # The mock cluster takes a batch although the one before it was refused. A real broker does not
-    # (out of order), and librdkafka relies on that: it would count the refused one as delivered.
-    settings["kafka"]["properties"].append("max.in.flight.requests.per.connection=1")
-    d = t.daemon(settings).start()
+    d = t.daemon(t.settings(t.nginx().many(count), topic, cluster.bootstrap, **others)).start()
     topic.wait(lambda found: len(found) >= count, 20, "nothing arrives")
     return cluster, topic, d
 
