@@ -78,6 +78,9 @@ enum spool_status spool_bury(struct spool *spool, uint64_t row, const char *reas
  */
 enum spool_status spool_commit(struct spool *spool);
 
+/* The last records come: they may have the room that is kept free for deleting. */
+void spool_use_reserve(struct spool *spool);
+
 /* Undo what was done since spool_begin(). */
 void spool_rollback(struct spool *spool);
 

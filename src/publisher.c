@@ -606,6 +606,8 @@ wait_for_work(struct publisher *p, int64_t now)
 		wake > now ? (int)((wake - now + 999) / US_PER_MS) : 0) <= 0)
 		return;
 	p->pipe_ready |= polls[0].revents != 0;
+	if ((polls[0].revents & POLLHUP) != 0)
+		spool_use_reserve(p->spool);
 	if (polls[1].revents != 0)
 		obey(p, util_mono_us());
 }

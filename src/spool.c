@@ -209,7 +209,7 @@ disk_is_full(struct spool *s)
 	struct statvfs fs;
 	uint64_t all, reserve;
 
-	if (s->path == NULL || statvfs(s->options.dir, &fs) < 0)
+	if (s->path == NULL || s->last || statvfs(s->options.dir, &fs) < 0)
 		return false;
 	all = (uint64_t)fs.f_blocks * fs.f_frsize;
 	reserve = all / 8 < RESERVE_MAX ? all / 8 : RESERVE_MAX;
@@ -218,6 +218,12 @@ disk_is_full(struct spool *s)
 	if ((uint64_t)fs.f_bavail * fs.f_frsize >= reserve)
 		return false;
 	return spool_number(s->statement[FREE_PAGES]) < PAGES_KEPT;
+}
+
+void
+spool_use_reserve(struct spool *s)
+{
+	s->last = true;
 }
 
 enum spool_status

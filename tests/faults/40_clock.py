@@ -87,9 +87,9 @@ def jumped(summary, begin, end):
     require(not there, f"slots that never were: {there[:5]}")
 
 
-def stepped(number, what, steps, twice):
+def stepped(number, what, steps, twice, quick=True):
     """`twice`: whether some slots come again; None: that depends."""
-    @fault(number, what, SANE)
+    @fault(number, what, SANE, quick=quick)
     @needs("kafka")
     def test(t):
         d, topic, clock = start(t)
@@ -114,7 +114,7 @@ test_forward = stepped("41a", "clock set forward by an hour", [HOUR - 1], False)
 test_back = stepped("41b", "clock set back by an hour", [-HOUR], False)
 test_twice = stepped("41c", "clock set back by 2 s, three times: slots come again", [-2] * 3, True)
 test_fro = stepped("41d", "clock set forward and back by an hour, five times",
-                   [HOUR - 1, -HOUR] * 5, None)
+                   [HOUR - 1, -HOUR] * 5, None, quick=False)
 
 
 def everybody(d):
@@ -159,7 +159,8 @@ def test_pause(t):
              note=f"{summary.words['missed_overload']} missed_overload")
 
 
-@fault("41g", "clock 20 s ahead where Kafka takes 5 s, then set right", "nothing is lost")
+@fault("41g", "clock 20 s ahead where Kafka takes 5 s, then set right", "nothing is lost",
+       quick=False)
 @needs("kafka")
 def test_timestamp_refused(t):
     d, topic, clock = start(t, config={"message.timestamp.after.max.ms": 5000})

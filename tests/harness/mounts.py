@@ -39,15 +39,18 @@ class Tmpfs:
         _mount("-t", "tmpfs", "-o", f"size={mib}m,mode={owner.st_mode & 0o777:o},"
                f"uid={owner.st_uid},gid={owner.st_gid}", "webmond-tests", path)
 
-    def fill(self):
-        """To the last byte."""
-        with open(self.ballast, "ab", buffering=0) as f:
-            for size in (65536, 4096, 1):
-                try:
-                    while f.write(b"\0" * size) == size:
-                        pass
-                except OSError:
-                    pass
+    def fill(self, leave=0):
+        """To the last byte, or but for so many of them."""
+        room = os.statvfs(self.path)
+        fd = os.open(self.ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.posix_fallocate(fd, 0, room.f_bavail * room.f_frsize - leave)
+            while leave == 0:
+                os.write(fd, bytes(4096))
+        except OSError:
+            pass
+        finally:
+            os.close(fd)
 
     def remove(self):
         """The ballast again."""
