@@ -83,6 +83,7 @@ struct publisher {
 	bool more_to_send;                 /* the last look ended only because it was long enough */
 	int64_t not_before_us, backoff_us; /* of sending */
 	int64_t delivered_us;              /* the last confirmation */
+	int64_t overtaken_us;              /* the first one of a row behind the oldest; 0: none */
 
 	bool pipe_ready, pipe_eof;
 	int64_t next_tick_us, tick_delay_us;
@@ -156,6 +157,8 @@ on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
 		p->backoff_us = 0;
 		p->probing = false;
 		p->delivered_us = util_mono_us();
+		if (p->overtaken_us == 0 && row != row_at(p, 0))
+			p->overtaken_us = p->delivered_us;
 		p->delivered++;
 		return;
 	case KAFKA_UNTIMELY:
@@ -291,12 +294,14 @@ lost(struct publisher *p, enum spool_status status)
 
 /* The oldest row flies for ever although Kafka confirms younger ones: only a new producer helps. */
 static bool
-is_stuck(const struct publisher *p, int64_t now)
+is_stuck(struct publisher *p, int64_t now)
 {
 	const struct row *oldest = row_at(p, 0);
 
-	if (p->count == 0 || oldest->state != ROW_FLYING || now - oldest->sent_us < STUCK_US ||
-	    p->delivered_us < oldest->sent_us + STUCK_US / 2)
+	if (!kafka_is_delivering(p->kafka))
+		p->overtaken_us = 0; /* an outage is nobody's delay */
+	if (p->count == 0 || oldest->state != ROW_FLYING || p->overtaken_us == 0 ||
+	    now - p->overtaken_us < STUCK_US || p->delivered_us < p->overtaken_us + STUCK_US / 2)
 		return false;
 	log_warning(
 	    "kafka: a record got no answer for %lld s while others did: a new producer is made",
@@ -337,6 +342,7 @@ send_ready(struct publisher *p, int64_t now)
 		p->rewind = false;
 		p->count = p->gone = 0;
 		p->last_sent = 0;
+		p->overtaken_us = 0;
 	}
 	if (p->handing_over || p->count >= window_limit(p) || unsent(p) == 0)
 		return;
@@ -431,6 +437,7 @@ forget_deleted(struct publisher *p, uint64_t deleted)
 		p->first = (p->first + 1) % p->window_size;
 		p->count--;
 		p->gone--;
+		p->overtaken_us = 0;
 	}
 }
 

@@ -108,6 +108,7 @@ def test_away(t):
     time.sleep(third)
     t.kafka()
     recovery = wait_for_all(topic, 120)
+    require("a new producer" not in d.log(), "records were sent twice without need")
     finish(t, d, topic, recovery, at_least=third * 120, epochs=3,
            note=f"the stop took {took:.1f} s")
 
