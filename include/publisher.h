@@ -28,8 +28,7 @@ struct publisher_start {
 /*
  * Run until the pipe ends or the work is handed over; called in the child after the drop of
  * privileges, which is to exit then: the producer still has its threads. Returns the exit code:
- * EXIT_FINE, EXIT_SPOOL_LOST, EXIT_RUNNING (the spool is in use), EXIT_CANNOT_CREATE,
- * EXIT_UNAVAILABLE (only a new producer helps, so a new publisher), EXIT_OS.
+ * EXIT_FINE, EXIT_SPOOL_LOST, EXIT_RUNNING (the spool is in use), EXIT_CANNOT_CREATE, EXIT_OS.
  */
 int publisher_main(const struct publisher_start *start);
 

@@ -56,7 +56,7 @@ struct spool {
 	uint64_t dropped;        /* not logged yet */
 	int64_t dropped_said_us; /* 0: never */
 	bool no_room;
-	bool last; /* no more records come after those in the pipe */
+	bool last;   /* no more records come after those in the pipe */
 	int failing; /* SQLite's code of the trouble that was logged; 0: none */
 };
 

@@ -29,9 +29,17 @@ struct kafka {
 	int event_fd[2];
 	bool fatal;
 	bool delivering;
-	int64_t trouble_since_us; /* 0: none */
-	char trouble[160];        /* what was said last */
 };
+
+/* Causes of an outage that are remembered; what comes on top is not said. */
+#define CAUSES_MAX 8
+
+/* The outage; of the process, since it outlives producers. */
+static struct {
+	int64_t since_us; /* 0: none */
+	char said[CAUSES_MAX][160];
+	size_t count;
+} trouble;
 
 const char *
 kafka_library_version(void)
@@ -110,38 +118,41 @@ describe_refusal(rd_kafka_resp_err_t error, const char *topic, char *out, size_t
 }
 
 /*
- * Say a cause once. Texts with the same hint have the same cause, as have those that differ in
+ * Say a cause once in an outage. Texts with the same hint have the same cause, as have those that differ in
  * numbers (ports, ids, times) only.
  */
 static void
 note_trouble(struct kafka *k, const char *text, const char *hint)
 {
-	char cause[sizeof(k->trouble)];
+	char cause[sizeof(trouble.said[0])];
 	size_t n = 0;
 
-	if (k->trouble_since_us == 0)
-		k->trouble_since_us = util_mono_us();
+	if (trouble.since_us == 0)
+		trouble.since_us = util_mono_us();
 	k->delivering = false;
 	for (const char *c = hint != NULL ? hint : text; *c != '\0' && n < sizeof(cause) - 1; c++)
 		if (*c < '0' || *c > '9')
 			cause[n++] = *c;
 	cause[n] = '\0';
-	if (strcmp(cause, k->trouble) == 0)
+	for (size_t i = 0; i < trouble.count; i++)
+		if (strcmp(cause, trouble.said[i]) == 0)
+			return;
+	if (trouble.count == CAUSES_MAX)
 		return;
-	memcpy(k->trouble, cause, n + 1);
+	memcpy(trouble.said[trouble.count++], cause, n + 1);
 	log_warning("kafka: %s%s%s", text, hint != NULL ? "; " : "", hint != NULL ? hint : "");
 }
 
 static void
 note_delivery(struct kafka *k)
 {
-	if (k->trouble_since_us != 0)
+	if (trouble.since_us != 0)
 		log_notice("kafka: delivering again after %lld s",
-		    (long long)((util_mono_us() - k->trouble_since_us) / US_PER_S));
+		    (long long)((util_mono_us() - trouble.since_us) / US_PER_S));
 	else if (!k->delivering)
 		log_info("kafka: delivering to topic \"%s\"", k->topic_name);
-	k->trouble_since_us = 0;
-	k->trouble[0] = '\0';
+	trouble.since_us = 0;
+	trouble.count = 0;
 	k->delivering = true;
 }
 

@@ -315,11 +315,16 @@ kafka_is_ready(struct publisher *p, int64_t now)
 {
 	if (p->kafka != NULL) {
 		kafka_poll(p->kafka);
-		/* ending a producer takes as long as the resolver hangs: our own end is quicker */
-		if (kafka_is_fatal(p->kafka) || is_stuck(p, now))
-			p->exit_code = EXIT_UNAVAILABLE;
+		if (kafka_is_fatal(p->kafka) || is_stuck(p, now)) {
+			p->rewind =
+			    true; /* first: its rows come back as refused, for no other cause */
+			back_off(p);
+			kafka_close(p->kafka);
+			p->kafka = NULL;
+			p->flying = 0; /* nobody tells any more */
+		}
 	}
-	if (p->exit_code >= 0 || now < p->not_before_us)
+	if (now < p->not_before_us)
 		return false;
 	if (p->kafka != NULL || open_kafka(p) == 0)
 		return true;
@@ -695,7 +700,7 @@ publisher_main(const struct publisher_start *start)
 		tell_supervisor(&p, now);
 		wait_for_work(&p, now);
 	}
-	if (p.exit_code < 0 || p.exit_code == EXIT_UNAVAILABLE)
+	if (p.exit_code < 0)
 		finish(&p);
 	else if (p.kafka != NULL && kafka_is_delivering(p.kafka))
 		/* what is on its way may be in no spool any more */

@@ -456,6 +456,8 @@ def test_nothing_allowed(t):
     finally:
         t.kafka().allow_all()
     finish(t, d, topic, wait_for_all(topic, 90))
+    said = d.log().count("give this user the right to write")
+    require(said <= 2, f"the cause is said {said} times")
 
 
 @fault("22d", "max.message.bytes lowered below some of the records, and raised again",
