@@ -61,6 +61,7 @@ daemon_sanitize(void)
 	sigemptyset(&hup);
 	sigaddset(&hup, SIGHUP);
 	sigprocmask(SIG_BLOCK, &hup, NULL);
+	signal(SIGCHLD, SIG_DFL); /* who ignores it, and one can inherit that, cannot wait */
 	/* both come as errno too, and then something can be said */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
