@@ -94,7 +94,7 @@ def arrows(values):
        "descriptors, memory, spool and lateness are the same in each quarter")
 @needs("kafka")
 def test_soak(t):
-    checks, rate = t.times(1_000_000, 20_000), t.times(2000, 500)
+    checks, rate = t.times(1_000_000, 20_000), t.times(2000, 800)
     nginx, kafka_topic = t.nginx(), t.topic()
     d = t.daemon(t.settings(nginx.many(rate), kafka_topic,
                             workers={"min": 8, "max": 8})).start()
