@@ -168,9 +168,8 @@ def test_full_file_system(t):
     slowest = 0
 
     def full(then=lambda: None):
-        mark = d.log_size()
         ballast.fill()
-        d.wait_log(r"make room", 30, mark)
+        time.sleep(1)  # it may go on for long: what was delivered leaves room inside the file
         then()
         time.sleep(t.times(10, 1))
         ballast.remove()
@@ -192,6 +191,7 @@ def test_full_file_system(t):
         full(lambda: procs.kill(publisher))
         slowest = max(slowest, wait_for_all(kafka.topic))
         publisher = d.publisher()
+    require("make room" in d.log(), "it was never full")
     finish(t, d, kafka.topic, slowest)
 
 
