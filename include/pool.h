@@ -23,11 +23,13 @@
 #define POOL_HOME_US 2000
 
 /*
- * A site that has waited so long for a busy pool makes it grow, if checkers wait for their sites:
- * when none could be given a check for so long, or when checks take longer than this on average.
- * Else the processors are busy, and more processes would only share them.
+ * A site that has waited so long for a busy pool makes it grow: soon, if no check could be begun
+ * for so long, since then all checkers wait for their sites; later if the queue moves; last when
+ * the processors are busy, since then more processes only share them, with cold caches.
  */
-#define POOL_GROW_US 5000
+#define POOL_GROW_STALLED_US 5000
+#define POOL_GROW_US         25000
+#define POOL_GROW_BUSY_US    100000
 
 /* A helper leaves after so long without work. */
 #define POOL_IDLE_US (60 * 1000000LL)
@@ -56,7 +58,6 @@ struct pool {
 	int min, max;
 	int idle, busy, slow, starting, owing;
 	int64_t assigned_us;      /* when the last check was begun */
-	int64_t mean_us;          /* what checks took lately */
 	int64_t next_deadline_us; /* not after the earliest of all busy ones; INT64_MAX: none */
 };
 
@@ -85,9 +86,6 @@ bool pool_wait_home(const struct pool *pool, uint32_t home, int64_t now_us);
 
 /* Whether slow sites have to wait whoever is idle: they get half of the pool. */
 bool pool_slow_lane_full(const struct pool *pool);
-
-/* A check has ended after so long. */
-void pool_note_duration(struct pool *pool, int64_t elapsed_us);
 
 /* When a site that is due at `due_us` and finds all busy makes the pool grow. */
 int64_t pool_grow_us(const struct pool *pool, int64_t due_us);

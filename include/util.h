@@ -52,6 +52,12 @@ uint64_t util_hash(const char *s);
 /* CRC-32 (IEEE 802.3, as zlib's crc32()) of `size` bytes. */
 uint32_t util_crc32(const void *data, size_t size);
 
+/*
+ * Whether processes wait for a processor, at this instant and on the whole machine. Takes a few
+ * microseconds; where /proc does not tell, none do.
+ */
+bool util_processors_busy(void);
+
 /* Fill `out` from the kernel's random source; ends the process if there is none. */
 void util_random(void *out, size_t size);
 

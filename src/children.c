@@ -180,7 +180,6 @@ handle_done(struct supervisor *s, struct worker *worker, const struct wire_done 
 	} else if (done->type == WIRE_DONE && worker->state == WORKER_BUSY &&
 		   done->seq == c->slot.seq) {
 		quarantine_survived(&w->quarantine);
-		pool_note_duration(&s->pool, done->elapsed_us);
 		watch_finished(s, w, done);
 		release_worker(s, worker, now);
 	}

@@ -207,6 +207,8 @@ grow_pool(struct supervisor *s, const struct watch *w, int64_t now)
 
 	if (now < when)
 		return when;
+	if (now < w->timer.due_us + POOL_GROW_BUSY_US && util_processors_busy())
+		return now + POOL_GROW_STALLED_US; /* look again */
 	while (s->pool.starting < GROW_AT_ONCE && (worker = pool_grow(&s->pool, worker)) != NULL)
 		start_checker(s, worker, now);
 	return INT64_MAX;

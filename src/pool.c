@@ -108,20 +108,13 @@ pool_wait_home(const struct pool *pool, uint32_t home, int64_t now_us)
 	       now_us < w->since_us + POOL_HOME_US;
 }
 
-void
-pool_note_duration(struct pool *pool, int64_t elapsed_us)
-{
-	pool->mean_us += (elapsed_us - pool->mean_us) / 16;
-}
-
 int64_t
 pool_grow_us(const struct pool *pool, int64_t due_us)
 {
-	int64_t since = pool->assigned_us;
+	int64_t begun = pool->assigned_us > due_us ? pool->assigned_us : due_us;
+	int64_t stalled = begun + POOL_GROW_STALLED_US;
 
-	if (since < due_us || pool->mean_us > POOL_GROW_US)
-		since = due_us;
-	return since + POOL_GROW_US;
+	return stalled < due_us + POOL_GROW_US ? stalled : due_us + POOL_GROW_US;
 }
 
 struct worker *

@@ -41,6 +41,9 @@
 
 #define CA_CACHE_SECONDS 3600L
 
+/* Of sites with keepalive; libcurl alone would keep four. */
+#define KEPT_CONNECTIONS_MAX 1024L
+
 struct probe {
 	CURLM *multi;
 	struct match *match;
@@ -120,6 +123,7 @@ probe_new(void)
 		free(p);
 		return NULL;
 	}
+	curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS_MAX);
 	p->match = match_new();
 	p->ca_file = find_ca_file();
 	return p;

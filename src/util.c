@@ -146,6 +146,22 @@ util_crc32(const void *data, size_t size)
 	return ~crc;
 }
 
+bool
+util_processors_busy(void)
+{
+	char text[64] = "";
+	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	int running = 0;
+
+	if (fd < 0)
+		return false;
+	/* "0.20 0.18 0.12 3/80 11206": three run or wait to, us included */
+	if (read(fd, text, sizeof(text) - 1) > 0)
+		sscanf(text, "%*s %*s %*s %d/", &running);
+	close(fd);
+	return running > sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 void
 util_random(void *out, size_t size)
 {
