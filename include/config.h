@@ -112,6 +112,8 @@ struct config {
 	const char *sites_dir;
 	int sites_line, sites_dir_line;
 
+	bool has_https; /* some of them */
+
 	/* of config.c only */
 	struct config_chunk *chunks;
 	const struct site **by_name;

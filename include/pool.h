@@ -27,9 +27,9 @@
  * for so long, since then all checkers wait for their sites; later if the queue moves; last when
  * the processors are busy, since then more processes only share them, with cold caches.
  */
-#define POOL_GROW_STALLED_US 5000
-#define POOL_GROW_US         25000
-#define POOL_GROW_BUSY_US    100000
+#define POOL_GROW_STALLED_US 10000
+#define POOL_GROW_US         50000
+#define POOL_GROW_BUSY_US    200000
 
 /* A helper leaves after so long without work. */
 #define POOL_IDLE_US (60 * 1000000LL)

@@ -17,6 +17,12 @@ struct probe;
 
 /* Initialise libcurl. After fork, once a process. NULL: impossible. */
 struct probe *probe_new(void);
+
+/*
+ * Read the CA certificates, 30 ms of CPU time, which otherwise the first check over TLS does within
+ * the time that it takes for the site's.
+ */
+void probe_load_authorities(struct probe *probe);
 void probe_free(struct probe *probe);
 
 /* Check `site` and fill `result`. Takes at most the site's timeout, and a moment for patterns. */

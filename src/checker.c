@@ -64,6 +64,8 @@ checker_main(const struct checker_start *start)
 		log_error("cannot initialise libcurl");
 		return EXIT_OS;
 	}
+	if (start->config->has_https)
+		probe_load_authorities(probe);
 	if (report(start->job_fd, &done) < 0)
 		return EXIT_FINE;
 

@@ -411,6 +411,20 @@ make_headers(const struct site *site)
 	return list;
 }
 
+/* Whom to trust. */
+static void
+set_authorities(struct probe *p, const struct site *site)
+{
+	CURL *curl = p->curl;
+
+	/* the cache of CA certificates works only without a directory of them */
+	curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+	curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
+	curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, site->verify_tls ? 1L : 0L);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, site->verify_tls ? 2L : 0L);
+}
+
 /* Everything that a check needs, on a fresh handle. */
 static void
 set_options(struct probe *p, const struct curl_slist *headers)
@@ -449,12 +463,7 @@ set_options(struct probe *p, const struct curl_slist *headers)
 		curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	}
 
-	/* the cache of CA certificates works only without a directory of them */
-	curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
-	curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, site->verify_tls ? 1L : 0L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, site->verify_tls ? 2L : 0L);
+	set_authorities(p, site);
 
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, p->error);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
@@ -669,6 +678,45 @@ perform(struct probe *p)
 		code = message->data.result;
 	curl_multi_remove_handle(p->multi, p->curl);
 	return code;
+}
+
+/* A connection to nobody: its other end is closed already. */
+static curl_socket_t
+open_dead_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	int fd[2];
+
+	(void)arg, (void)purpose, (void)address;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) < 0)
+		return CURL_SOCKET_BAD;
+	close(fd[1]);
+	return fd[0];
+}
+
+static int
+is_connected(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	(void)arg, (void)fd, (void)purpose;
+	return CURL_SOCKOPT_ALREADY_CONNECTED;
+}
+
+/* libcurl reads them when it prepares a handshake, and keeps them if the same options come again. */
+void
+probe_load_authorities(struct probe *p)
+{
+	static const struct site nobody = { .verify_tls = true };
+
+	p->curl = curl_easy_init();
+	if (p->curl == NULL)
+		return;
+	curl_easy_setopt(p->curl, CURLOPT_URL, "https://127.0.0.1/");
+	curl_easy_setopt(p->curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(p->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(p->curl, CURLOPT_OPENSOCKETFUNCTION, open_dead_socket);
+	curl_easy_setopt(p->curl, CURLOPT_SOCKOPTFUNCTION, is_connected);
+	set_authorities(p, &nobody);
+	perform(p);
+	curl_easy_cleanup(p->curl);
 }
 
 static void
