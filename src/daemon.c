@@ -182,6 +182,13 @@ open_locked(const char *path)
 
 			pid[n > 0 ? n : 1] = '\0';
 			pid[strcspn(pid, "\n")] = '\0';
+			if (atoi(pid) > 0 && kill(atoi(pid), 0) < 0 && errno == ESRCH &&
+			    tries < 9) {
+				/* a child that it had just forked does not know yet, and lets go */
+				close(fd);
+				usleep(100000);
+				continue;
+			}
 			log_error("already running with PID %s (it holds \"%s\")", pid, path);
 			close(fd);
 			errno = EWOULDBLOCK;
