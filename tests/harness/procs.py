@@ -220,12 +220,12 @@ def as_user(name):
 
 def memory(pid):
     """
-    What a process costs, in KiB: its share of all pages, or, where that is not ours to read, what
-    is anonymous.
+    The anonymous memory of a process, in KiB: its share of that, or, where it is not ours to read,
+    all of it. (Its share of files grows when other programs that use the same libraries end.)
     """
     try:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-            return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+            return next(int(line.split()[1]) for line in f if line.startswith("Pss_Anon:"))
     except PermissionError:
         return int(status_field(pid, "RssAnon").split()[0])
 
