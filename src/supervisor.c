@@ -247,7 +247,7 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 	sigset_t blocked;
 	int n = 0, ready;
 
-	if (room < s->pool.count) {
+	if (polls == NULL || room < s->pool.count) {
 		room = s->pool.count;
 		polls = xreallocarray(polls, FIRST_SPEAKER + (size_t)room, sizeof(*polls));
 		speakers = xreallocarray(speakers, (size_t)room, sizeof(*speakers));
