@@ -61,11 +61,10 @@ struct pool {
 	int64_t next_deadline_us; /* not after the earliest of all busy ones; INT64_MAX: none */
 };
 
-/* 1 <= min <= max. */
-void pool_init(struct pool *pool, int min, int max);
-void pool_release(struct pool *pool);
-
-/* Other limits after a reload; grows the table, never shrinks it (pointers change). */
+/*
+ * Set the limits, 1 <= min <= max, of a pool that starts from zeros; again after a reload. Grows the
+ * table, never shrinks it (pointers change).
+ */
 void pool_resize(struct pool *pool, int min, int max);
 
 /* Change the state of one worker, with the sums; the only way to do so. */

@@ -46,6 +46,4 @@ void schedule_remove(struct schedule *s, struct timer *t);
 /* The earliest, or NULL. */
 struct timer *schedule_first(const struct schedule *s);
 
-void schedule_release(struct schedule *s);
-
 #endif

@@ -6,8 +6,6 @@
  */
 #include "pool.h"
 
-#include <stdlib.h>
-
 #include "util.h"
 
 #define QUARANTINE_CRASHES 2
@@ -15,22 +13,10 @@
 #define QUARANTINE_MAX_US  (3600 * US_PER_S)
 
 void
-pool_init(struct pool *pool, int min, int max)
-{
-	*pool = (struct pool){ .next_deadline_us = INT64_MAX };
-	pool_resize(pool, min, max);
-}
-
-void
-pool_release(struct pool *pool)
-{
-	free(pool->worker);
-	*pool = (struct pool){ 0 };
-}
-
-void
 pool_resize(struct pool *pool, int min, int max)
 {
+	if (pool->count == 0)
+		pool->next_deadline_us = INT64_MAX;
 	pool->min = min;
 	pool->max = max;
 	if (max <= pool->count)

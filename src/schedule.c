@@ -7,7 +7,6 @@
 #include "schedule.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 
 #include "util.h"
 
@@ -98,11 +97,4 @@ struct timer *
 schedule_first(const struct schedule *s)
 {
 	return s->count > 0 ? s->heap[1] : NULL;
-}
-
-void
-schedule_release(struct schedule *s)
-{
-	free(s->heap);
-	*s = (struct schedule){ 0 };
 }

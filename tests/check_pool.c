@@ -12,9 +12,9 @@
 static struct pool
 make_idle_pool(int min, int max, int idle)
 {
-	struct pool pool;
+	struct pool pool = { 0 };
 
-	pool_init(&pool, min, max);
+	pool_resize(&pool, min, max);
 	for (int i = 0; i < idle; i++)
 		pool_set_state(&pool, &pool.worker[i], WORKER_IDLE, 0);
 	return pool;
@@ -33,7 +33,7 @@ START_TEST(a_site_goes_home_or_to_anyone_idle)
 	pool_assign(&pool, &pool.worker[3], false, 0, 100);
 	ck_assert_ptr_null(pool_choose(&pool, 6));
 	ck_assert_int_eq(pool_grow(&pool, NULL)->index, 4);
-	pool_release(&pool);
+	free(pool.worker);
 }
 END_TEST
 
@@ -49,7 +49,7 @@ START_TEST(slow_sites_hold_at_most_half)
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
 	ck_assert(!pool_slow_lane_full(&pool));
 	ck_assert_ptr_null(pool_grow(&pool, NULL));
-	pool_release(&pool);
+	free(pool.worker);
 }
 END_TEST
 
@@ -66,7 +66,7 @@ START_TEST(it_grows_when_nothing_begins)
 	ck_assert_int_eq(pool_grow_us(&pool, 3000), 4000 + POOL_GROW_STALLED_US);
 	pool.assigned_us = 3000 + POOL_GROW_US; /* all the time */
 	ck_assert_int_eq(pool_grow_us(&pool, 3000), 3000 + POOL_GROW_US);
-	pool_release(&pool);
+	free(pool.worker);
 }
 END_TEST
 
@@ -82,7 +82,7 @@ START_TEST(a_home_that_has_just_begun_is_waited_for)
 	pool_set_state(&pool, &pool.worker[1], WORKER_IDLE, 2000);
 	pool_assign(&pool, &pool.worker[1], true, 2000, 500);
 	ck_assert(!pool_wait_home(&pool, 1, 2000)); /* slow: in vain */
-	pool_release(&pool);
+	free(pool.worker);
 }
 END_TEST
 
@@ -91,7 +91,7 @@ START_TEST(a_pool_of_one_serves_slow_sites_too)
 	struct pool pool = make_idle_pool(1, 1, 1);
 
 	ck_assert_ptr_nonnull(pool_choose(&pool, 5));
-	pool_release(&pool);
+	free(pool.worker);
 }
 END_TEST
 
@@ -113,7 +113,7 @@ START_TEST(deadlines_and_idle_helpers)
 	pool_set_state(&pool, &pool.worker[0], WORKER_NONE, 0);
 	ck_assert_int_eq(pool_missing_home(&pool, NULL)->index, 0);
 	ck_assert_ptr_null(pool_missing_home(&pool, &pool.worker[0]));
-	pool_release(&pool);
+	free(pool.worker);
 }
 END_TEST
 
@@ -130,7 +130,7 @@ START_TEST(the_table_grows_and_keeps_its_sums)
 	pool_resize(&pool, 1, 1);
 	ck_assert_int_eq(pool.count, 5);
 	ck_assert_ptr_null(pool_grow(&pool, NULL));
-	pool_release(&pool);
+	free(pool.worker);
 }
 END_TEST
 
@@ -183,11 +183,11 @@ check_invariants(struct pool *pool, int64_t now)
 
 START_TEST(any_life_of_a_pool_keeps_its_promises)
 {
-	struct pool pool;
+	struct pool pool = { 0 };
 	int64_t now = 0;
 
 	srand(4);
-	pool_init(&pool, 3, 8);
+	pool_resize(&pool, 3, 8);
 	for (int step = 0; step < 10000; step++) {
 		struct worker *w = &pool.worker[rand() % pool.count], *chosen;
 		bool slow = rand() % 3 == 0;
@@ -233,7 +233,7 @@ START_TEST(any_life_of_a_pool_keeps_its_promises)
 		}
 		check_invariants(&pool, now);
 	}
-	pool_release(&pool);
+	free(pool.worker);
 }
 END_TEST
 
