@@ -4,6 +4,7 @@
 # Processes: starting them so that nothing stays behind, and looking at them through /proc.
 
 import ctypes
+import fcntl
 import os
 import pwd
 import random
@@ -12,6 +13,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import termios
 import time
 
 from . import Failure, Skip
@@ -175,6 +178,18 @@ def open_files(pid):
         except OSError:
             pass
     return files
+
+
+def waiting_in_pipes(pid):
+    """The bytes that nobody has read yet, in all pipes that the process holds."""
+    waiting = {}
+    for fd, target in open_files(pid).items():
+        if target.startswith("pipe:"):
+            end = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
+            count = fcntl.ioctl(end, termios.FIONREAD, bytes(4))
+            os.close(end)
+            waiting[target] = int.from_bytes(count, sys.byteorder)
+    return sum(waiting.values())
 
 
 def listening():
