@@ -51,8 +51,7 @@ class Bench:
 
     def kill_programs(self):
         """All that is below us or was left behind, but for the target and the broker."""
-        keep = {os.getpid(), *self.shared.pids(), self.target.process.pid,
-                *procs.descendants(self.target.process.pid)}
+        keep = {os.getpid(), *self.shared.pids(), *self.target.pids()}
         for pid in procs.descendants(os.getppid()):
             if pid not in keep:
                 procs.kill(pid)
@@ -85,7 +84,7 @@ def measure_one(bench, program, load):
 def options():
     parser = argparse.ArgumentParser(description="Measure webmond beside others.")
     parser.add_argument("size", nargs="?", choices=("quick", "full"), default="full",
-                        help="quick: three loads, webmond and loops that run at its pace")
+                        help="quick: four loads, webmond and loops that run at its pace")
     parser.add_argument("-l", metavar="REGEX", default="", help="only loads of such names")
     parser.add_argument("-p", metavar="REGEX", help="only programs of such names")
     parser.add_argument("-n", metavar="N", type=int, default=1,

@@ -5,8 +5,10 @@
 
 from dataclasses import dataclass, replace
 
-# with the same number of checkers and of processes of the bare loops: webmond's own default
+# of the bare loops, and of webmond's checkers by default
 PROCESSES = 4
+# so many that a blocking loop seldom waits for the site before: webmond's default for the most
+SLOW_PROCESSES = 64
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,8 @@ class Load:
     kind: str = "http"        # see target.py
     keepalive: bool = False
     hanging: int = 0          # one site of so many never answers
+    answer_ms: tuple = None   # how long sites think, from … to
+    processes: int = PROCESSES  # of the bare loops
     timeout_s: float = 5
     window_s: int = 15        # measured after a warm-up
     own_patterns: bool = False
@@ -26,6 +30,8 @@ class Load:
         extra = {"p256": "HTTPS, P-256", "rsa": "HTTPS, RSA-2048"}.get(self.kind, "HTTP")
         extra += ", keep-alive" if self.keepalive else ""
         extra += f", one site of {self.hanging} hangs" if self.hanging else ""
+        if self.answer_ms:
+            extra += ", answers after " + "–".join(map(str, sorted(set(self.answer_ms)))) + " ms"
         extra += ", each site with a pattern of its own" if self.own_patterns else ""
         return f"{self.sites:,} sites / {self.interval_s} s, {extra}"
 
@@ -48,8 +54,14 @@ class Load:
     def name_of(self, n):
         return f"site-{n:06d}"
 
+    def _answer(self, n):
+        if self.answer_ms:
+            first, last = self.answer_ms
+            return f"slow/{first + n * 37 % (last - first + 1)}"
+        return "hang" if self.hangs(n) else "up"
+
     def url(self, target, n):
-        return target.url(n, "hang" if self.hangs(n) else self.kind)
+        return target.url(n, self.kind, self._answer(n))
 
 
 LOADS = [
@@ -59,6 +71,8 @@ LOADS = [
     Load("https-rsa", 500, 5, kind="rsa"),
     Load("keepalive", 1000, 5, keepalive=True),
     Load("hanging", 1000, 5, hanging=10, timeout_s=1),
+    Load("slow-100", 1000, 5, answer_ms=(100, 100), processes=SLOW_PROCESSES),
+    Load("slow-mixed", 1000, 5, answer_ms=(20, 300), processes=SLOW_PROCESSES),
     Load("patterns", 10000, 10, window_s=20, own_patterns=True),
 ]
 
@@ -74,4 +88,4 @@ CURVE = [
 def quick():
     """Enough to see whether a change pays."""
     return [replace(load, window_s=2 * load.interval_s) for load in LOADS
-            if load.name in ("http-1k", "http-10k", "https-p256")]
+            if load.name in ("http-1k", "http-10k", "https-p256", "slow-100")]

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from harness import Failure, daemon, procs
 
-from .loads import PROCESSES
 from .target import PATTERN
 
 LATEST_S = 600  # a loop that nobody ends ends by itself
@@ -65,7 +64,7 @@ class Loop:
     def start(self, load):
         sites = write_sites(self.bench, load, lambda n: load.url(self.bench.target, n))
         argv = [os.environ["LOOP"], self.way, "-g", self.grid, "-i", str(load.interval_s),
-                "-p", str(PROCESSES), "-d", str(LATEST_S), "-t", str(load.timeout_s)]
+                "-p", str(load.processes), "-d", str(LATEST_S), "-t", str(load.timeout_s)]
         if load.is_tls:
             argv += ["-a", self.bench.target.bundle]
         if load.keepalive:

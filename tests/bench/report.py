@@ -164,6 +164,9 @@ class Report:
             row = self.row(load, "webmond")
             if row:
                 goal(f"{load}: publisher : whole", 0.15, row.us_by_role["publisher"] / row.us)
+        slow = self.row("slow-100", "webmond")
+        if slow:
+            goal("slow-100: lateness, 99 %, ms", 20, percentile(slow.late, .99))
         hanging = self.row("hanging", "webmond")
         if hanging:
             goal("hanging: lateness of all, 99 %, ms", 100, percentile(hanging.late, .99))

@@ -2,7 +2,8 @@
 # Copyright 2026 The webmond authors
 #
 # What is checked: nginx on a thousand addresses of 127/8, so that no connection waits for a port,
-# with a page of 10 KB that ends in a pattern. Its log says what was asked for, and when.
+# with a page of 10 KB that ends in a pattern. Its log says what was asked for, and when. Behind it is
+# slow.py, for sites that take their time.
 
 import bisect
 import grp
@@ -12,6 +13,7 @@ import shutil
 import signal
 import socket
 import statistics
+import sys
 from collections import defaultdict
 
 from harness import Failure, Skip, certs, procs
@@ -51,6 +53,7 @@ http {{
 {http}
         location /up/ {{ rewrite ^ /page.html break; }}
         location /hang/ {{ rewrite ^ /page.html break; limit_rate 1; }}
+        location /slow/ {{ proxy_pass http://unix:{directory}/slow.socket; }}
     }}
 {tls}
 }}
@@ -82,7 +85,7 @@ def version():
 
 
 class Target:
-    """nginx, from the constructor to stop(). Kinds of sites: http, p256, rsa, hang."""
+    """nginx, from the constructor to stop(). Kinds of sites: http, p256, rsa."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -90,7 +93,6 @@ class Target:
         with open(self.path("www", "page.html"), "wb") as f:
             f.write(PAGE)
         self.ports = dict(zip(("http", *_KEYS), procs.free_ports(1 + len(_KEYS), "0.0.0.0")))
-        self.ports["hang"] = self.ports["http"]
         for kind, key in _KEYS.items():
             self._certify(kind, key)
         self._write_bundle()
@@ -138,33 +140,41 @@ class Target:
     # --- life ------------------------------------------------------------------------------
 
     def _start(self):
+        script = os.path.join(os.path.dirname(__file__), "slow.py")
         with open(self.path("nginx.err"), "wb") as err:
+            self.backend = procs.spawn([sys.executable, script, self.path("slow.socket")],
+                                       stderr=err)
             self.process = procs.spawn([_nginx(), "-p", self.directory, "-c",
                                         self.path("nginx.conf")], stderr=err)
         procs.wait_for(self._answers, 20, lambda: f"nginx does not start:\n{self._errors()}")
 
     def _answers(self):
-        if self.process.poll() is not None:
-            raise Failure(f"nginx ended:\n{self._errors()}")
+        if self.process.poll() is not None or self.backend.poll() is not None:
+            raise Failure(f"nginx or what is behind it ended:\n{self._errors()}")
         with socket.socket() as s:
             s.settimeout(1)
-            return s.connect_ex((ADDRESSES[-1], self.ports["http"])) == 0
+            return (s.connect_ex((ADDRESSES[-1], self.ports["http"])) == 0 and
+                    os.path.exists(self.path("slow.socket")))
 
     def _errors(self):
         with open(self.path("nginx.err"), encoding="utf-8", errors="replace") as f:
             return f.read()[-2000:]
 
+    def pids(self):
+        return {self.process.pid, *procs.descendants(self.process.pid), self.backend.pid}
+
     def stop(self):
         procs.end(self.process, 5, signal.SIGTERM)
+        procs.end(self.backend)
 
     # --- sites -----------------------------------------------------------------------------
 
-    def url(self, n, kind="http"):
-        """Where site number `n` is; its path names it."""
+    def url(self, n, kind="http", answer="up"):
+        """Where site number `n` is; its path names it. `answer`: up, hang, or slow/MS."""
         tls = kind in _KEYS
         addresses = TLS_ADDRESSES if tls else ADDRESSES
         return (f"http{'s' if tls else ''}://{addresses[n % len(addresses)]}:{self.ports[kind]}"
-                f"/{'hang' if kind == 'hang' else 'up'}/{n}")
+                f"/{answer}/{n}")
 
     def mark(self):
         """The end of the log, for a later hits()."""
