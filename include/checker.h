@@ -7,12 +7,14 @@
 #ifndef WEBMOND_CHECKER_H
 #define WEBMOND_CHECKER_H
 
+#include "claims.h"
 #include "config.h"
 
 struct checker_start {
 	const struct config *config;
-	int job_fd;  /* SOCK_SEQPACKET: struct wire_job in, struct wire_done out */
-	int pipe_fd; /* write end of the results pipe */
+	int job_fd;            /* SOCK_SEQPACKET: struct wire_job in, struct wire_done out */
+	int pipe_fd;           /* write end of the results pipe */
+	struct claims *claims; /* on what comes over job_fd */
 };
 
 /*

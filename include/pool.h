@@ -17,10 +17,17 @@
 #define POOL_SLOW_US 500000
 
 /*
- * A site waits so long for a home that has just begun another check. On warm caches the checks of a
- * tick cost two thirds of what they cost when each wakes a process of its own.
+ * A check that is expected to be as quick as this, since the last one of its site was, may stand in
+ * line behind others of its kind. On warm caches, without a wake-up for each, the checks of a tick
+ * cost two thirds of what they cost when every one has a process of its own. A line is short, and
+ * what has not begun is taken back when the check in front makes no progress.
  */
-#define POOL_HOME_US 2000
+#define POOL_QUICK_US 2000
+#define POOL_LINE_US  10000
+#define POOL_STALL_US 5000
+
+/* No check counts for less in a line; bounds the number in it. */
+#define POOL_EXPECT_MIN_US 100
 
 /*
  * A site that has waited so long for a busy pool makes it grow: soon, if no check could be begun
@@ -39,7 +46,6 @@ enum worker_state {
 	WORKER_STARTING, /* started, not ready */
 	WORKER_IDLE,
 	WORKER_BUSY,
-	WORKER_OWING, /* no process, but its last check still wants its record */
 };
 
 struct worker {
@@ -47,7 +53,9 @@ struct worker {
 	enum worker_state state;
 	bool retiring;       /* takes no more work: told to leave, or of an older generation */
 	bool slow;           /* busy with a slow site */
-	int64_t since_us;    /* when this state began (monotonic) */
+	int checks;          /* busy: the running one and those in line */
+	int64_t line_us;     /* how long they are expected to take together */
+	int64_t since_us;    /* when this state, or the running check, began (monotonic) */
 	int64_t deadline_us; /* busy: when the watchdog bites */
 	struct child *child; /* the supervisor's side of it; opaque here */
 };
@@ -56,7 +64,8 @@ struct pool {
 	struct worker *worker;
 	int count; /* entries in `worker`: at least max; more while older generations leave */
 	int min, max;
-	int idle, busy, slow, starting, owing;
+	int idle, busy, slow, starting;
+	int in_line;              /* checks that have not begun, of all workers */
 	int64_t assigned_us;      /* when the last check was begun */
 	int64_t next_deadline_us; /* not after the earliest of all busy ones; INT64_MAX: none */
 };
@@ -70,18 +79,32 @@ void pool_resize(struct pool *pool, int min, int max);
 /* Change the state of one worker, with the sums; the only way to do so. */
 void pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int64_t now_us);
 
-/* Give an idle worker a check that may take so long. */
-void
-pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t now_us, int64_t allowed_us);
+/*
+ * A checker for a site with this home (any number), whose check is expected to take so long: its
+ * home if that is idle; for a quick one also the line of its home or of the homes behind it; else
+ * the first idle one, so that helpers beyond need fall idle. NULL: none.
+ */
+struct worker *pool_choose(const struct pool *pool, uint32_t home, int64_t expected_us);
 
 /*
- * An idle checker for a site with this home (any number): that, else the first idle one, so that
- * helpers beyond need fall idle. NULL: none.
+ * Give a worker that was chosen the check, which may take `allowed_us` (used if it begins now, not
+ * if it stands in line).
  */
-struct worker *pool_choose(const struct pool *pool, uint32_t home);
+void pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us,
+    int64_t allowed_us, int64_t now_us);
 
-/* Whether the home is busy, but so recently that it may be idle again in a moment. */
-bool pool_wait_home(const struct pool *pool, uint32_t home, int64_t now_us);
+/* The running check, which was expected to take so long, has ended; the next in line begins. */
+void pool_next(struct pool *pool, struct worker *w, int64_t ended_expected_us, int64_t allowed_us,
+    int64_t now_us);
+
+/* A check that had not begun was taken out of the line, which takes nobody until it has ended. */
+void pool_take_back(struct pool *pool, struct worker *w);
+
+/*
+ * A worker with a line that has not moved for too long, or NULL; `after` as below. One that leaves
+ * is let end its line: nobody else has its configuration.
+ */
+struct worker *pool_stalled(const struct pool *pool, const struct worker *after, int64_t now_us);
 
 /* Whether slow sites have to wait whoever is idle: they get half of the pool. */
 bool pool_slow_lane_full(const struct pool *pool);

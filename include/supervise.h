@@ -11,13 +11,17 @@
  *   children.c     checkers and publisher: birth, messages, death
  *   reload.c       from HUP to the new configuration
  *
- * There is no queue of unwritten records: a site stays in its heap until its frame is in the pipe,
- * and a CLOSE that a dead checker owes is a mark in the pool's table. Functions that write frames
- * return false when the pipe has no room; their caller tries again when it has.
+ * There is no queue of unwritten records: a site stays in its heap until its frame is in the pipe.
+ * From then on there is a struct check in exactly one list: of the checker that has it, of those
+ * that wait for another checker, or of those whose CLOSE is owed since their checker died. Functions
+ * that write frames return false when the pipe has no room; their caller tries again when it has.
  */
 #ifndef WEBMOND_SUPERVISE_H
 #define WEBMOND_SUPERVISE_H
 
+#include <sys/queue.h>
+
+#include "claims.h"
 #include "payload.h"
 #include "pool.h"
 #include "proc.h"
@@ -48,25 +52,37 @@ struct watch {
 	enum status status;
 	bool known; /* `status` means something */
 	bool running;
-	bool slow; /* its last check was */
+	bool slow;           /* its last check was */
+	int64_t expected_us; /* so long its last check took; INT64_MAX: not known */
 	/* then the grid ended: behind it the site is gone, or goes on by another clock or interval;
 	 * slots due before get their records (monotonic; INT64_MAX: it goes on) */
 	int64_t jump_us;
 	struct generation *leaving; /* no longer configured: what its site is part of; else NULL */
 };
 
+/* A slot whose OPEN is in the pipe and whose CLOSE is not, as far as is known. */
+struct check {
+	STAILQ_ENTRY(check) next;
+	struct watch *watch;
+	const struct site *site;       /* as its OPEN names it: that of `watch` may be newer */
+	struct generation *generation; /* what `site` is part of */
+	struct wire_job job;
+	int64_t expected_us;
+	int64_t begun_us; /* monotonic, at the earliest; RESULT_NONE: it did not */
+	char why[128];    /* the message of the record if no checker writes it */
+};
+
+STAILQ_HEAD(checks, check);
+
 /* The supervisor's side of a checker. */
 struct child {
 	pid_t pid; /* 0: none */
 	int fd;    /* -1: closed, or its end was seen */
+	struct claims *claims;
+	uint64_t jobs; /* sent so far */
 	struct generation *generation;
 	struct proc_backoff backoff;
-	/* its check, while busy or owing */
-	struct watch *watch;
-	const struct site *site; /* as its OPEN names it: that of `watch` may be newer */
-	struct slot slot;
-	char epoch[WIRE_EPOCH_SIZE];
-	char why[128]; /* the message of the record that it may owe */
+	struct checks checks; /* the running one, then those in line */
 };
 
 enum stage {
@@ -85,6 +101,9 @@ struct supervisor {
 	size_t not_up;           /* watches whose last check was not */
 	struct schedule lane[2]; /* normal, slow */
 	struct pool pool;
+	struct checks waiting; /* taken back from a checker: they need another one */
+	struct checks owed;    /* their checker is dead, or they will never have one */
+	bool listening;        /* somebody waits for a checker: what they say is read at once */
 	int pipe_read, pipe_write;
 	bool pipe_full;
 	int64_t pipe_full_us; /* the last time that it was */
@@ -177,8 +196,18 @@ void follow_clock(struct supervisor *s);
 /* Start what is due. Returns when to look again (monotonic). */
 int64_t dispatch(struct supervisor *s, int64_t now);
 
-/* Write the records that dead checkers owe. */
-bool pay_debts(struct supervisor *s, int64_t now);
+/* Move a check, which is in no list, to those whose record is written here, as `aborted`. */
+void owe(struct supervisor *s, struct check *check, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Write the records that are owed. */
+bool pay_debts(struct supervisor *s);
+
+/* At a stop: those that wait for a checker get none. */
+void owe_waiting(struct supervisor *s);
+
+/* Drop a check whose CLOSE is in the pipe. */
+void check_free(struct check *check);
 
 /* Give the slots of `w` that are due and will never run their records. */
 bool record_missed(struct supervisor *s, struct watch *w, int64_t now);
@@ -195,14 +224,17 @@ void resize_pool(struct supervisor *s, int min, int max);
 int64_t keep_pool(struct supervisor *s, int64_t now);
 bool start_checker(struct supervisor *s, struct worker *worker, int64_t now);
 
-/* Its check is over, with a record: idle again, or gone if its process is. */
-void release_worker(struct supervisor *s, struct worker *worker, int64_t now);
-
 /* Tell a checker to leave: it does so when it next looks at its socket. */
 void retire_checker(struct worker *worker);
 
-/* Read what a checker says; after its death, to the end. */
-void read_checker(struct supervisor *s, struct worker *worker, bool to_the_end, int64_t now);
+/* Hand it a check. Returns false, with the check in no list, when its socket takes no more. */
+bool hand_over(struct supervisor *s, struct check *check, struct worker *worker, int64_t now);
+
+/* Checks behind one that makes no progress go to others. */
+void relieve_stalled(struct supervisor *s, int64_t now);
+
+/* Read what a checker says. */
+void read_checker(struct supervisor *s, struct worker *worker, int64_t now);
 void checker_died(struct supervisor *s, struct worker *worker, int status, int64_t now);
 
 /* The watchdog. */

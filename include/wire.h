@@ -82,7 +82,8 @@ size_t wire_resync(const void *data, size_t size);
 
 /* Supervisor to checker: run this. */
 struct wire_job {
-	uint32_t site; /* index into the checker's configuration */
+	uint64_t number; /* of the checker's jobs, see claims.h */
+	uint32_t site;   /* index into the checker's configuration */
 	uint64_t seq;
 	int64_t slot_us; /* UTC */
 	int64_t due_us;  /* the same instant on the monotonic clock, which all processes share */
@@ -102,6 +103,7 @@ struct wire_done {
 	enum error_type error;
 	int http_status;
 	int64_t elapsed_us;
+	int64_t ended_us;        /* monotonic */
 	char error_message[128]; /* for the log; the record has it whole */
 };
 

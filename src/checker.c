@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "claims.h"
 #include "log.h"
 #include "payload.h"
 #include "pipe.h"
@@ -74,6 +75,9 @@ checker_main(const struct checker_start *start)
 	 * stopping, and the end of the socket follows.
 	 */
 	while (!terminated && recv(start->job_fd, &job, sizeof(job), 0) == (ssize_t)sizeof(job)) {
+		if (!claims_take(start->claims, job.number))
+			continue;
+
 		const struct site *site = &start->config->sites[job.site];
 		int64_t lateness_us = util_mono_us() - job.due_us;
 		struct slot slot = { .epoch = job.epoch,
@@ -94,7 +98,8 @@ checker_main(const struct checker_start *start)
 			.seq = job.seq,
 			.error = result.error,
 			.http_status = result.http_status,
-			.elapsed_us = result.elapsed_us };
+			.elapsed_us = result.elapsed_us,
+			.ended_us = util_mono_us() };
 		util_clean_text(done.error_message, sizeof(done.error_message),
 		    result.error_message, strlen(result.error_message));
 		if (report(start->job_fd, &done) < 0 || done.leaving)

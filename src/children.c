@@ -71,22 +71,35 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
 	struct generation *g = s->generation;
 	struct child *c = worker->child;
+	struct claims *claims = claims_new();
 	char role[32];
 	int fd;
 	pid_t pid;
 
+	if (claims == NULL) {
+		log_error("cannot start a checker: %s", strerror(errno));
+		proc_backoff_died(&c->backoff, false, now);
+		return false;
+	}
 	snprintf(role, sizeof(role), "checker %d", worker->index + 1);
 	pid = spawn(role, s->pipe_write, &c->backoff, now, &fd);
 	if (pid == 0) {
-		struct checker_start start = { g->config, fd, s->pipe_write };
+		struct checker_start start = { g->config, fd, s->pipe_write, claims };
 
 		become(&s->start->checker_user);
 		proc_follow_parent(s->self);
 		_exit(checker_main(&start));
 	}
-	if (pid < 0)
+	if (pid < 0) {
+		claims_free(claims);
 		return false;
-	*c = (struct child){ .pid = pid, .fd = fd, .generation = g, .backoff = c->backoff };
+	}
+	claims_hide(claims);
+	c->pid = pid;
+	c->fd = fd;
+	c->claims = claims;
+	c->jobs = 0;
+	c->generation = g;
 	g->users++;
 	worker->retiring = false;
 	pool_set_state(&s->pool, worker, WORKER_STARTING, now);
@@ -130,92 +143,166 @@ resize_pool(struct supervisor *s, int min, int max)
 
 	pool_resize(&s->pool, min, max);
 	for (int i = before; i < s->pool.count; i++) {
-		s->pool.worker[i].child = xcalloc(1, sizeof(struct child));
-		s->pool.worker[i].child->fd = -1;
+		struct child *c = s->pool.worker[i].child = xcalloc(1, sizeof(*c));
+
+		c->fd = -1;
+		STAILQ_INIT(&c->checks);
 	}
 }
 
 /* --- checkers ---------------------------------------------------------------------------- */
 
+static void
+close_channel(struct child *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
 void
 retire_checker(struct worker *worker)
 {
 	worker->retiring = true;
-	if (worker->state != WORKER_IDLE && worker->state != WORKER_STARTING)
-		return;
-	if (worker->child->fd >= 0)
-		close(worker->child->fd);
-	worker->child->fd = -1;
+	if (worker->state == WORKER_IDLE || worker->state == WORKER_STARTING)
+		close_channel(worker->child);
+}
+
+static bool
+send_job(struct child *c, struct wire_job *job)
+{
+	job->number = c->jobs + 1;
+	if (send(c->fd, job, sizeof(*job), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return false;
+	c->jobs++;
+	return true;
+}
+
+bool
+hand_over(struct supervisor *s, struct check *check, struct worker *worker, int64_t now)
+{
+	struct child *c = worker->child;
+
+	if (!send_job(c, &check->job)) {
+		/* its line is full; or it died a moment ago, or behaves as if */
+		log_debug("checker %d takes no work: %s", worker->index + 1, strerror(errno));
+		if (worker->state == WORKER_BUSY && errno == EAGAIN)
+			worker->line_us = POOL_LINE_US;
+		else
+			kill(c->pid, SIGKILL);
+		return false;
+	}
+	if (STAILQ_EMPTY(&c->checks))
+		check->begun_us = now;
+	STAILQ_INSERT_TAIL(&c->checks, check, next);
+	pool_assign(&s->pool, worker, check->watch->slow, check->expected_us,
+	    check->site->timeout_us + WATCHDOG_GRACE_US, now);
+	return true;
+}
+
+/*
+ * What a checker has not begun goes to others. Of one that is alive the first stays: if it was not
+ * begun either, something is wrong with the checker, and the watchdog is to see to it; then that
+ * one had its time.
+ */
+static void
+take_back(struct supervisor *s, struct worker *worker, bool alive)
+{
+	struct child *c = worker->child;
+	struct checks had = STAILQ_HEAD_INITIALIZER(had);
+	uint64_t begun = claims_revoke(c->claims, c->jobs);
+	struct check *check;
+
+	STAILQ_CONCAT(&had, &c->checks);
+	while ((check = STAILQ_FIRST(&had)) != NULL) {
+		STAILQ_REMOVE_HEAD(&had, next);
+		if (check->job.number <= begun || check->why[0] != '\0') {
+			STAILQ_INSERT_TAIL(&c->checks, check, next);
+		} else if (alive && STAILQ_EMPTY(&c->checks)) {
+			STAILQ_INSERT_TAIL(&c->checks, check, next);
+			send_job(c, &check->job);
+		} else {
+			pool_take_back(&s->pool, worker);
+			check->begun_us = RESULT_NONE;
+			STAILQ_INSERT_TAIL(&s->waiting, check, next);
+		}
+	}
 }
 
 void
-release_worker(struct supervisor *s, struct worker *worker, int64_t now)
+relieve_stalled(struct supervisor *s, int64_t now)
 {
-	struct child *c = worker->child;
+	struct worker *worker = NULL;
 
-	c->watch = NULL;
-	c->why[0] = '\0';
-	if (c->pid > 0) {
-		pool_set_state(&s->pool, worker, WORKER_IDLE, now);
-		if (worker->retiring)
-			retire_checker(worker);
+	if (s->pool.in_line == 0)
 		return;
-	}
-	pool_set_state(&s->pool, worker, WORKER_NONE, now);
-	generation_release(c->generation);
-	c->generation = NULL;
-	s->next_care_us = 0;
+	while ((worker = pool_stalled(&s->pool, worker, now)) != NULL)
+		take_back(s, worker, true);
 }
 
+/* Its last check is over. */
 static void
-handle_done(struct supervisor *s, struct worker *worker, const struct wire_done *done, int64_t now)
+release_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
-	struct child *c = worker->child;
-	struct watch *w = c->watch;
-
-	if (done->leaving)
-		worker->retiring = true;
-	if (done->type == WIRE_READY && worker->state == WORKER_STARTING) {
-		pool_set_state(&s->pool, worker, WORKER_IDLE, now);
-	} else if (done->type == WIRE_DONE && worker->state == WORKER_BUSY &&
-		   done->seq == c->slot.seq) {
-		quarantine_survived(&w->quarantine);
-		watch_finished(s, w, done);
-		release_worker(s, worker, now);
-	}
+	pool_set_state(&s->pool, worker, WORKER_IDLE, now);
 	if (worker->retiring)
 		retire_checker(worker);
 }
 
+static void
+handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done, int64_t now)
+{
+	struct child *c = worker->child;
+	struct check *check = STAILQ_FIRST(&c->checks);
+
+	/* it reads hostile bytes: what it says may be anything */
+	done->error_message[sizeof(done->error_message) - 1] = '\0';
+	if ((unsigned)done->error >= ERROR_COUNT)
+		done->error = ERROR_LOCAL;
+	if (done->ended_us > now)
+		done->ended_us = now;
+	if (done->leaving)
+		worker->retiring = true;
+	if (done->type == WIRE_READY && worker->state == WORKER_STARTING) {
+		release_checker(s, worker, now);
+	} else if (done->type == WIRE_DONE && check != NULL && done->seq == check->job.seq) {
+		STAILQ_REMOVE_HEAD(&c->checks, next);
+		quarantine_survived(&check->watch->quarantine);
+		watch_finished(s, check->watch, done);
+		if (done->leaving)
+			take_back(s, worker, false);
+		if (STAILQ_EMPTY(&c->checks)) {
+			release_checker(s, worker, now);
+		} else {
+			struct check *running = STAILQ_FIRST(&c->checks);
+
+			running->begun_us = now;
+			pool_next(&s->pool, worker, check->expected_us,
+			    running->site->timeout_us + WATCHDOG_GRACE_US, now);
+		}
+		check_free(check);
+	}
+}
+
 /*
- * Read what a checker says. After its death the queue is read to the end: a peer that was killed
- * with unread bytes yields one ECONNRESET before what it had sent.
+ * An honest checker says no more than one thing for each check. After its death that is all read: a
+ * peer that was killed with unread bytes yields one ECONNRESET before what it had sent.
  */
 void
-read_checker(struct supervisor *s, struct worker *worker, bool to_the_end, int64_t now)
+read_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
 	struct child *c = worker->child;
 	struct wire_done done;
 
-	while (c->fd >= 0) {
+	for (int left = worker->checks + 1; left > 0 && c->fd >= 0; left--) {
 		ssize_t n = recv(c->fd, &done, sizeof(done), MSG_DONTWAIT);
 
-		if (n == (ssize_t)sizeof(done)) {
-			/* it reads hostile bytes: what it says may be anything */
-			done.error_message[sizeof(done.error_message) - 1] = '\0';
-			if ((unsigned)done.error >= ERROR_COUNT)
-				done.error = ERROR_LOCAL;
+		if (n == (ssize_t)sizeof(done))
 			handle_done(s, worker, &done, now);
-			if (!to_the_end)
-				return;
-		} else if (n < 0 && (errno == EINTR || errno == ECONNRESET)) {
-			continue;
-		} else if (n < 0 && errno == EAGAIN) {
+		else if (n < 0 && errno == EAGAIN)
 			return;
-		} else {
-			close(c->fd);
-			c->fd = -1;
-		}
+		else if (n >= 0 || (errno != EINTR && errno != ECONNRESET))
+			close_channel(c);
 	}
 }
 
@@ -237,13 +324,15 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 	struct child *c = worker->child;
 	bool expected = worker->retiring || s->stage >= STAGE_STOPPING;
 	bool worked = worker->state != WORKER_STARTING;
+	struct check *check;
 	char how[64];
 
 	proc_describe_exit(status, how, sizeof(how));
-	read_checker(s, worker, true, now);
-	if (c->fd >= 0)
-		close(c->fd);
-	c->fd = -1;
+	read_checker(s, worker, now);
+	take_back(s, worker, false);
+	close_channel(c);
+	claims_free(c->claims);
+	c->claims = NULL;
 	c->pid = 0;
 	if (worker->state == WORKER_STARTING && s->stage == STAGE_STARTING) {
 		log_error("checker %d %s at its start", worker->index + 1, how);
@@ -254,16 +343,19 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 		proc_backoff_died(&c->backoff, worked, now);
 		log_warning("checker %d %s", worker->index + 1, how);
 	}
-	if (worker->state == WORKER_BUSY) {
-		if (c->why[0] == '\0')
-			snprintf(c->why, sizeof(c->why), "the checker %s", how);
-		log_warning("site \"%s\": %s", c->watch->site->name, c->why);
+	while ((check = STAILQ_FIRST(&c->checks)) != NULL) { /* one, if it was honest */
+		STAILQ_REMOVE_HEAD(&c->checks, next);
+		if (check->why[0] == '\0')
+			snprintf(check->why, sizeof(check->why), "the checker %s", how);
+		log_warning("site \"%s\": %s", check->watch->site->name, check->why);
 		if (s->stage < STAGE_STOPPING)
-			quarantine(c->watch, now);
-		pool_set_state(&s->pool, worker, WORKER_OWING, now);
-	} else if (worker->state != WORKER_OWING) { /* else when the debt is paid */
-		release_worker(s, worker, now);
+			quarantine(check->watch, now);
+		STAILQ_INSERT_TAIL(&s->owed, check, next);
 	}
+	pool_set_state(&s->pool, worker, WORKER_NONE, now);
+	generation_release(c->generation);
+	c->generation = NULL;
+	s->next_care_us = 0;
 }
 
 void
@@ -272,7 +364,7 @@ kill_overdue(struct supervisor *s, int64_t now)
 	struct worker *worker;
 
 	while ((worker = pool_overdue(&s->pool, now)) != NULL) {
-		struct child *c = worker->child;
+		struct check *check = STAILQ_FIRST(&worker->child->checks);
 
 		if (!pipe_wait_room(s->pipe_write, 0))
 			s->pipe_full_us = now;
@@ -281,11 +373,11 @@ kill_overdue(struct supervisor *s, int64_t now)
 			worker->deadline_us = now + WATCHDOG_GRACE_US;
 			continue;
 		}
-		snprintf(c->why, sizeof(c->why),
+		snprintf(check->why, sizeof(check->why),
 		    "the checker did not end within %.3g s and was killed",
-		    (double)(c->watch->site->timeout_us + WATCHDOG_GRACE_US) / US_PER_S);
+		    (double)(check->site->timeout_us + WATCHDOG_GRACE_US) / US_PER_S);
 		worker->deadline_us = INT64_MAX;
-		kill(c->pid, SIGKILL);
+		kill(worker->child->pid, SIGKILL);
 	}
 }
 

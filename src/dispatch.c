@@ -6,9 +6,10 @@
  * pipe means later.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "log.h"
 #include "pipe.h"
@@ -31,6 +32,19 @@ put_frame(struct supervisor *s, const unsigned char *frame, size_t size)
 	if (s->pipe_full)
 		s->pipe_full_us = util_mono_us();
 	return full == 0;
+}
+
+static struct slot
+slot_of(const struct check *check)
+{
+	bool begun = check->begun_us != RESULT_NONE;
+	int64_t lateness_us = check->begun_us - check->job.due_us;
+
+	return (struct slot){ .epoch = check->job.epoch,
+		.seq = check->job.seq,
+		.slot_us = check->job.slot_us,
+		.started_us = begun ? check->job.slot_us + lateness_us : RESULT_NONE,
+		.lateness_us = begun ? lateness_us : RESULT_NONE };
 }
 
 /* A slot of `w` that never runs, as one frame. */
@@ -58,37 +72,94 @@ put_whole(struct supervisor *s, struct watch *w, const struct slot *times, enum 
 	return true;
 }
 
-/* Write the record that a checker could not. */
-static bool
-pay_debt(struct supervisor *s, struct worker *worker, int64_t now)
-{
-	struct child *c = worker->child;
-	struct watch *w = c->watch;
-	struct wire_done done = {
-		.error = ERROR_ABORTED, .http_status = RESULT_NONE, .elapsed_us = RESULT_NONE
-	};
-	unsigned char frame[WIRE_FRAME_MAX];
-	struct result result;
+/* --- checks ------------------------------------------------------------------------------ */
 
-	result_init(&result);
-	result_fail(&result, ERROR_ABORTED, "%s", c->why);
+void
+check_free(struct check *check)
+{
+	generation_release(check->generation);
+	free(check);
+}
+
+/* The slot that comes next for `w`, with its OPEN in the pipe; NULL if that is full. */
+static struct check *
+open_check(struct supervisor *s, struct watch *w)
+{
+	struct check *check = xcalloc(1, sizeof(*check));
+	unsigned char frame[WIRE_FRAME_MAX];
+	struct slot slot;
+
+	*check = (struct check){ .watch = w,
+		.site = w->site,
+		.generation = s->generation,
+		.job = { .site = w->index,
+		    .seq = s->next_seq,
+		    .slot_us = w->timer.slot_us,
+		    .due_us = w->timer.due_us },
+		.expected_us = w->expected_us,
+		.begun_us = RESULT_NONE };
+	memcpy(check->job.epoch, s->epoch, sizeof(check->job.epoch));
+	check->generation->users++;
+	slot = slot_of(check);
 	if (!put_frame(s, frame,
-		payload_frame(
-		    frame, WIRE_CLOSE, c->generation->config, c->site, &c->slot, &result)))
-		return false;
-	snprintf(done.error_message, sizeof(done.error_message), "%s", c->why);
-	watch_finished(s, w, &done); /* first: the site may belong to the worker's generation */
-	release_worker(s, worker, now);
-	return true;
+		payload_frame(frame, WIRE_OPEN, s->generation->config, w->site, &slot, NULL))) {
+		check_free(check);
+		return NULL;
+	}
+	s->next_seq++;
+	watch_dequeue(s, w);
+	watch_advance(s, w);
+	w->running = true;
+	return check;
+}
+
+void
+owe(struct supervisor *s, struct check *check, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(check->why, sizeof(check->why), format, ap);
+	va_end(ap);
+	STAILQ_INSERT_TAIL(&s->owed, check, next);
+}
+
+void
+owe_waiting(struct supervisor *s)
+{
+	struct check *check;
+
+	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&s->waiting, next);
+		owe(s, check, "webmond was stopped before the check began");
+	}
 }
 
 bool
-pay_debts(struct supervisor *s, int64_t now)
+pay_debts(struct supervisor *s)
 {
-	for (int i = 0; i < s->pool.count && s->pool.owing > 0; i++)
-		if (s->pool.worker[i].state == WORKER_OWING &&
-		    !pay_debt(s, &s->pool.worker[i], now))
+	struct check *check;
+
+	while ((check = STAILQ_FIRST(&s->owed)) != NULL) {
+		struct wire_done done = { .error = ERROR_ABORTED,
+			.http_status = RESULT_NONE,
+			.elapsed_us = RESULT_NONE,
+			.ended_us = util_mono_us() };
+		struct slot slot = slot_of(check);
+		unsigned char frame[WIRE_FRAME_MAX];
+		struct result result;
+
+		result_init(&result);
+		result_fail(&result, ERROR_ABORTED, "%s", check->why);
+		if (!put_frame(s, frame,
+			payload_frame(frame, WIRE_CLOSE, check->generation->config, check->site,
+			    &slot, &result)))
 			return false;
+		STAILQ_REMOVE_HEAD(&s->owed, next);
+		snprintf(done.error_message, sizeof(done.error_message), "%s", check->why);
+		watch_finished(s, check->watch, &done);
+		check_free(check);
+	}
 	return true;
 }
 
@@ -148,42 +219,7 @@ record_missed(struct supervisor *s, struct watch *w, int64_t now)
 	return true;
 }
 
-/* --- checks ------------------------------------------------------------------------------ */
-
-/* OPEN first, then the job: a slot that was announced gets its record whatever happens next. */
-static bool
-start_check(struct supervisor *s, struct watch *w, struct worker *worker, int64_t now)
-{
-	struct child *c = worker->child;
-	unsigned char frame[WIRE_FRAME_MAX];
-	struct wire_job job = { .site = w->index,
-		.seq = s->next_seq,
-		.slot_us = w->timer.slot_us,
-		.due_us = w->timer.due_us };
-
-	memcpy(c->epoch, s->epoch, sizeof(c->epoch));
-	memcpy(job.epoch, s->epoch, sizeof(job.epoch));
-	c->slot = (struct slot){ .epoch = c->epoch,
-		.seq = job.seq,
-		.slot_us = job.slot_us,
-		.started_us = job.slot_us + now - job.due_us,
-		.lateness_us = now - job.due_us };
-	if (!put_frame(s, frame,
-		payload_frame(frame, WIRE_OPEN, s->generation->config, w->site, &c->slot, NULL)))
-		return false;
-	s->next_seq++;
-	watch_dequeue(s, w);
-	watch_advance(s, w);
-	w->running = true;
-	c->watch = w;
-	c->site = w->site;
-	c->why[0] = '\0';
-	pool_assign(&s->pool, worker, w->slow, now, w->site->timeout_us + WATCHDOG_GRACE_US);
-	/* if it died a moment ago the send fails, and waitpid() will tell */
-	if (send(c->fd, &job, sizeof(job), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		log_debug("checker %d does not take work: %s", worker->index + 1, strerror(errno));
-	return true;
-}
+/* --- what is due ------------------------------------------------------------------------- */
 
 /* Whoever is due first of both lanes, or NULL. */
 static struct watch *
@@ -198,19 +234,48 @@ first_due(const struct supervisor *s, bool without_slow, int64_t now)
 	return first != NULL && first->turn_us <= now ? watch_of(first) : NULL;
 }
 
-/* Nobody is idle: more checkers, if that lasts. Returns when to look again. */
+/*
+ * Nobody takes what has been due for so long: more checkers, if that lasts. Returns when to look
+ * again.
+ */
 static int64_t
-grow_pool(struct supervisor *s, const struct watch *w, int64_t now)
+grow_pool(struct supervisor *s, int64_t due_us, int64_t now)
 {
-	int64_t when = pool_grow_us(&s->pool, w->timer.due_us);
+	int64_t when = pool_grow_us(&s->pool, due_us);
 	struct worker *worker = NULL;
 
+	s->listening = s->pool.in_line == 0; /* else somebody will be free at the next look */
 	if (now < when)
 		return when;
-	if (now < w->timer.due_us + POOL_GROW_BUSY_US && util_processors_busy())
+	if (now < due_us + POOL_GROW_BUSY_US && util_processors_busy())
 		return now + POOL_GROW_STALLED_US; /* look again */
 	while (s->pool.starting < GROW_AT_ONCE && (worker = pool_grow(&s->pool, worker)) != NULL)
 		start_checker(s, worker, now);
+	return INT64_MAX;
+}
+
+/* What was taken back from a checker goes to one that is idle. Returns as dispatch(). */
+static int64_t
+dispatch_waiting(struct supervisor *s, int64_t now)
+{
+	struct check *check;
+
+	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
+		struct worker *worker = pool_choose(&s->pool, check->watch->home, INT64_MAX);
+
+		if (check->generation != s->generation) {
+			STAILQ_REMOVE_HEAD(&s->waiting, next);
+			owe(s, check, "the configuration was reloaded before the check began");
+			continue;
+		}
+		if (worker == NULL)
+			return grow_pool(s, check->job.due_us, now);
+		STAILQ_REMOVE_HEAD(&s->waiting, next);
+		if (!hand_over(s, check, worker, now)) {
+			STAILQ_INSERT_HEAD(&s->waiting, check, next);
+			return now + POOL_STALL_US;
+		}
+	}
 	return INT64_MAX;
 }
 
@@ -218,14 +283,18 @@ int64_t
 dispatch(struct supervisor *s, int64_t now)
 {
 	bool without_slow = false;
-	int64_t wake = INT64_MAX;
+	int64_t wake;
 	struct watch *w;
 
-	s->pipe_full = false;
-	if (!pay_debts(s, now))
+	s->pipe_full = s->listening = false;
+	wake = dispatch_waiting(s, now);
+	if (!pay_debts(s))
 		return INT64_MAX;
+	if (!STAILQ_EMPTY(&s->waiting))
+		return wake;
 	while ((w = first_due(s, without_slow, now)) != NULL) {
 		struct worker *worker;
+		struct check *check;
 		char message[128];
 
 		if (why_missed(s, w, now, message, sizeof(message)) != ERROR_NONE) {
@@ -240,13 +309,16 @@ dispatch(struct supervisor *s, int64_t now)
 			without_slow = true;
 			continue;
 		}
-		worker = pool_choose(&s->pool, w->home);
+		worker = pool_choose(&s->pool, w->home, w->expected_us);
 		if (worker == NULL)
-			return grow_pool(s, w, now);
-		if (now < w->timer.due_us + POOL_HOME_US && pool_wait_home(&s->pool, w->home, now))
-			return w->timer.due_us + POOL_HOME_US;
-		if (!start_check(s, w, worker, now))
+			return grow_pool(s, w->timer.due_us, now);
+		check = open_check(s, w);
+		if (check == NULL)
 			return INT64_MAX;
+		if (!hand_over(s, check, worker, now)) {
+			STAILQ_INSERT_TAIL(&s->waiting, check, next);
+			return now + POOL_STALL_US;
+		}
 	}
 	for (int i = 0; i < (without_slow ? 1 : 2); i++) {
 		struct timer *t = schedule_first(&s->lane[i]);

@@ -32,26 +32,82 @@ pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int
 	pool->idle += (state == WORKER_IDLE) - (w->state == WORKER_IDLE);
 	pool->busy += (state == WORKER_BUSY) - (w->state == WORKER_BUSY);
 	pool->starting += (state == WORKER_STARTING) - (w->state == WORKER_STARTING);
-	pool->owing += (state == WORKER_OWING) - (w->state == WORKER_OWING);
 	if (state != WORKER_BUSY && w->slow) {
 		w->slow = false;
 		pool->slow--;
 	}
+	if (w->checks > 0)
+		pool->in_line -= w->checks - 1;
+	w->checks = 0;
+	w->line_us = 0;
 	w->deadline_us = INT64_MAX;
 	w->since_us = now_us;
 	w->state = state;
 }
 
-void
-pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t now_us, int64_t allowed_us)
+/* How much of a line a check takes up: all of it if it is not quick. */
+static int64_t
+share(int64_t expected_us)
 {
-	pool_set_state(pool, w, WORKER_BUSY, now_us);
-	w->slow = slow;
-	pool->slow += slow;
-	pool->assigned_us = now_us;
+	if (expected_us > POOL_QUICK_US)
+		return POOL_LINE_US;
+	return expected_us > POOL_EXPECT_MIN_US ? expected_us : POOL_EXPECT_MIN_US;
+}
+
+static void
+begin(struct pool *pool, struct worker *w, int64_t allowed_us, int64_t now_us)
+{
+	w->since_us = now_us;
 	w->deadline_us = now_us + allowed_us;
 	if (w->deadline_us < pool->next_deadline_us)
 		pool->next_deadline_us = w->deadline_us;
+}
+
+void
+pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us, int64_t allowed_us,
+    int64_t now_us)
+{
+	pool->assigned_us = now_us;
+	if (w->state == WORKER_BUSY) {
+		pool->in_line++;
+	} else {
+		pool_set_state(pool, w, WORKER_BUSY, now_us);
+		w->slow = slow;
+		pool->slow += slow;
+		begin(pool, w, allowed_us, now_us);
+	}
+	w->checks++;
+	w->line_us += share(expected_us);
+}
+
+void
+pool_next(struct pool *pool, struct worker *w, int64_t ended_expected_us, int64_t allowed_us,
+    int64_t now_us)
+{
+	w->checks--;
+	w->line_us -= share(ended_expected_us);
+	pool->in_line--;
+	begin(pool, w, allowed_us, now_us);
+}
+
+void
+pool_take_back(struct pool *pool, struct worker *w)
+{
+	pool->in_line -= w->checks > 1;
+	w->checks--;
+	w->line_us = POOL_LINE_US; /* nobody else until all have ended */
+}
+
+struct worker *
+pool_stalled(const struct pool *pool, const struct worker *after, int64_t now_us)
+{
+	for (int i = after != NULL ? after->index + 1 : 0; i < pool->count; i++) {
+		struct worker *w = &pool->worker[i];
+
+		if (w->checks > 1 && !w->retiring && w->since_us + POOL_STALL_US <= now_us)
+			return w;
+	}
+	return NULL;
 }
 
 bool
@@ -72,26 +128,28 @@ home_of(const struct pool *pool, uint32_t home)
 	return &pool->worker[home % (uint32_t)pool->min];
 }
 
-struct worker *
-pool_choose(const struct pool *pool, uint32_t home)
+static bool
+has_room(const struct worker *w, int64_t expected_us)
 {
-	if (pool->idle == 0)
-		return NULL;
-	if (takes_work(home_of(pool, home)))
-		return home_of(pool, home);
-	for (int i = 0; i < pool->count; i++)
+	return w->state == WORKER_BUSY && !w->retiring &&
+	       w->line_us + share(expected_us) <= POOL_LINE_US;
+}
+
+struct worker *
+pool_choose(const struct pool *pool, uint32_t home, int64_t expected_us)
+{
+	int homes = expected_us <= POOL_QUICK_US ? pool->min : 1;
+
+	for (int i = 0; i < homes; i++) {
+		struct worker *w = home_of(pool, home + (uint32_t)i);
+
+		if (takes_work(w) || has_room(w, expected_us))
+			return w;
+	}
+	for (int i = 0; i < pool->count && pool->idle > 0; i++)
 		if (takes_work(&pool->worker[i]))
 			return &pool->worker[i];
 	return NULL;
-}
-
-bool
-pool_wait_home(const struct pool *pool, uint32_t home, int64_t now_us)
-{
-	const struct worker *w = home_of(pool, home);
-
-	return w->state == WORKER_BUSY && !w->slow && !w->retiring &&
-	       now_us < w->since_us + POOL_HOME_US;
 }
 
 int64_t

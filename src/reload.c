@@ -82,17 +82,28 @@ begin_reload(struct supervisor *s, int64_t now)
 	s->reload.line_size = 0;
 }
 
+static struct watch *
+find_leaving_in(const struct checks *checks, const char *name)
+{
+	struct check *check;
+
+	STAILQ_FOREACH(check, checks, next)
+	if (check->watch->leaving != NULL && strcmp(check->watch->site->name, name) == 0)
+		return check->watch;
+	return NULL;
+}
+
 /* A site that was removed while its check runs, and is back before that has ended. */
 static struct watch *
-find_leaving(struct supervisor *s, const char *name)
+find_leaving(const struct supervisor *s, const char *name)
 {
-	for (int i = 0; i < s->pool.count; i++) {
-		struct watch *w = s->pool.worker[i].child->watch;
+	struct watch *w = find_leaving_in(&s->waiting, name);
 
-		if (w != NULL && w->leaving != NULL && strcmp(w->site->name, name) == 0)
-			return w;
-	}
-	return NULL;
+	if (w == NULL)
+		w = find_leaving_in(&s->owed, name);
+	for (int i = 0; i < s->pool.count && w == NULL; i++)
+		w = find_leaving_in(&s->pool.worker[i].child->checks, name);
+	return w;
 }
 
 /* Take over the sites of `config`: the unchanged ones keep slot, state and running check. */

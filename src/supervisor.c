@@ -35,6 +35,9 @@
 /* What the supervisor holds beside its checkers, and what a child needs: libraries open files. */
 #define DESCRIPTORS_BESIDES 32
 
+/* While nobody waits for a checker, what checkers say is read so late at most. */
+#define LISTEN_US (100 * US_PER_MS)
+
 /* The publisher reports every second; a commit on a slow disk may take a while. */
 #define PUBLISHER_SILENT_US (20 * US_PER_S)
 
@@ -150,7 +153,8 @@ continue_stop(struct supervisor *s, int64_t now)
 		else if (worker->state == WORKER_BUSY && (age > STOP_CHECKS_US || s->hurry))
 			kill(worker->child->pid, SIGTERM);
 	}
-	if (!pay_debts(s, now) || !record_remaining(s) || alive > 0)
+	owe_waiting(s);
+	if (!pay_debts(s) || !record_remaining(s) || alive > 0)
 		return now + 200 * US_PER_MS;
 	close(s->pipe_write);
 	s->pipe_write = -1;
@@ -245,6 +249,7 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 	int64_t now = util_mono_us();
 	struct timespec timeout = { 0 };
 	sigset_t blocked;
+	bool listening;
 	int n = 0, ready;
 
 	if (polls == NULL || room < s->pool.count) {
@@ -269,9 +274,13 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 		timeout.tv_sec = (wake - now) / US_PER_S;
 		timeout.tv_nsec = (wake - now) % US_PER_S * 1000;
 	}
-	ready = ppoll(polls, (nfds_t)(FIRST_SPEAKER + n), &timeout, open_mask);
+	listening = s->listening || s->pool.starting > 0 || s->stage != STAGE_RUNNING ||
+		    s->start->once;
+	ready = ppoll(polls, (nfds_t)(FIRST_SPEAKER + (listening ? n : 0)), &timeout, open_mask);
 	if (ready < 0 && errno == EINVAL)
 		fatal(EXIT_OS, "the limit of descriptors was lowered below their number");
+	if (!listening && poll(polls + FIRST_SPEAKER, (nfds_t)n, 0) > 0)
+		ready = 1;
 	if (ready <= 0)
 		return;
 	now = util_mono_us();
@@ -287,7 +296,7 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 		read_validation(s);
 	for (int i = 0; i < n; i++)
 		if (polls[FIRST_SPEAKER + i].revents != 0)
-			read_checker(s, speakers[i], false, now);
+			read_checker(s, speakers[i], now);
 }
 
 static bool
@@ -323,8 +332,12 @@ run(struct supervisor *s, const sigset_t *open_mask)
 			become_ready(s);
 		kill_overdue(s, now);
 		if (s->stage == STAGE_RUNNING) {
+			relieve_stalled(s, now); /* at a stop the lines end by themselves */
 			wake = earliest(wake, dispatch(s, now));
 			wake = earliest(wake, s->pool.next_deadline_us);
+			if (s->pool.busy > 0)
+				wake = earliest(
+				    wake, now + (s->pool.in_line > 0 ? POOL_STALL_US : LISTEN_US));
 			if (s->start->once && s->once_left == 0)
 				begin_stop(s, now);
 		}
@@ -418,6 +431,8 @@ supervisor_main(const struct supervisor_start *start)
 	if (pipe_open(&s.pipe_read, &s.pipe_write) < 0)
 		fatal(EXIT_OS, "cannot create the results pipe: %s", strerror(errno));
 	resize_pool(&s, start->config->workers_min, start->config->workers_max);
+	STAILQ_INIT(&s.waiting);
+	STAILQ_INIT(&s.owed);
 	begin_epoch(&s);
 	catch_signals(&open_mask);
 	code = run(&s, &open_mask);

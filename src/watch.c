@@ -21,6 +21,7 @@ watch_new(const struct site *site, uint32_t index)
 	w->site = site;
 	w->index = index;
 	w->timer.due_us = INT64_MAX;
+	w->expected_us = INT64_MAX;
 	return w;
 }
 
@@ -182,8 +183,9 @@ watch_finished(struct supervisor *s, struct watch *w, const struct wire_done *do
 {
 	watch_note(s, w, done);
 	w->running = false;
-	w->busy_until_us = util_mono_us();
+	w->busy_until_us = done->ended_us;
 	w->slow = done->error == ERROR_TIMEOUT || done->elapsed_us > POOL_SLOW_US;
+	w->expected_us = done->elapsed_us >= 0 ? done->elapsed_us : INT64_MAX;
 	if (s->start->once)
 		s->once_left--;
 	else

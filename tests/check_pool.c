@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* Who gets a check: homes first, half for the slow, no more than the limit; and quarantine. */
+/* Who gets a check: homes first, lines of quick ones, half for the slow; and quarantine. */
 #include "pool.h"
 
 #include <check.h>
 #include <stdlib.h>
 
 #include "util.h"
+
+#define UNKNOWN INT64_MAX /* how long a check will take */
 
 static struct pool
 make_idle_pool(int min, int max, int idle)
@@ -24,14 +26,14 @@ START_TEST(a_site_goes_home_or_to_anyone_idle)
 {
 	struct pool pool = make_idle_pool(4, 8, 4);
 
-	ck_assert_int_eq(pool_choose(&pool, 6)->index, 2);
-	pool_assign(&pool, &pool.worker[2], false, 0, 100);
-	ck_assert_int_eq(pool_choose(&pool, 6)->index, 0);
+	ck_assert_int_eq(pool_choose(&pool, 6, UNKNOWN)->index, 2);
+	pool_assign(&pool, &pool.worker[2], false, UNKNOWN, 100, 0);
+	ck_assert_int_eq(pool_choose(&pool, 6, UNKNOWN)->index, 0);
 	pool.worker[0].retiring = true;
-	ck_assert_int_eq(pool_choose(&pool, 6)->index, 1);
-	pool_assign(&pool, &pool.worker[1], false, 0, 100);
-	pool_assign(&pool, &pool.worker[3], false, 0, 100);
-	ck_assert_ptr_null(pool_choose(&pool, 6));
+	ck_assert_int_eq(pool_choose(&pool, 6, UNKNOWN)->index, 1);
+	pool_assign(&pool, &pool.worker[1], false, UNKNOWN, 100, 0);
+	pool_assign(&pool, &pool.worker[3], false, UNKNOWN, 100, 0);
+	ck_assert_ptr_null(pool_choose(&pool, 6, UNKNOWN));
 	ck_assert_int_eq(pool_grow(&pool, NULL)->index, 4);
 	free(pool.worker);
 }
@@ -41,11 +43,11 @@ START_TEST(slow_sites_hold_at_most_half)
 {
 	struct pool pool = make_idle_pool(4, 4, 4);
 
-	pool_assign(&pool, pool_choose(&pool, 0), true, 0, 100);
+	pool_assign(&pool, pool_choose(&pool, 0, UNKNOWN), true, UNKNOWN, 100, 0);
 	ck_assert(!pool_slow_lane_full(&pool));
-	pool_assign(&pool, pool_choose(&pool, 1), true, 0, 100);
+	pool_assign(&pool, pool_choose(&pool, 1, UNKNOWN), true, UNKNOWN, 100, 0);
 	ck_assert(pool_slow_lane_full(&pool));
-	ck_assert_ptr_nonnull(pool_choose(&pool, 2));
+	ck_assert_ptr_nonnull(pool_choose(&pool, 2, UNKNOWN));
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
 	ck_assert(!pool_slow_lane_full(&pool));
 	ck_assert_ptr_null(pool_grow(&pool, NULL));
@@ -57,12 +59,12 @@ START_TEST(it_grows_when_nothing_begins)
 {
 	struct pool pool = make_idle_pool(1, 2, 1);
 
-	pool_assign(&pool, &pool.worker[0], false, 1000, 500);
+	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 500, 1000);
 	ck_assert_int_eq(pool_grow_us(&pool, 1000), 1000 + POOL_GROW_STALLED_US);
 	ck_assert_int_eq(pool_grow_us(&pool, 3000), 3000 + POOL_GROW_STALLED_US);
 	/* checks begin: the queue moves */
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 4000);
-	pool_assign(&pool, &pool.worker[0], false, 4000, 500);
+	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 500, 4000);
 	ck_assert_int_eq(pool_grow_us(&pool, 3000), 4000 + POOL_GROW_STALLED_US);
 	pool.assigned_us = 3000 + POOL_GROW_US; /* all the time */
 	ck_assert_int_eq(pool_grow_us(&pool, 3000), 3000 + POOL_GROW_US);
@@ -70,18 +72,77 @@ START_TEST(it_grows_when_nothing_begins)
 }
 END_TEST
 
-START_TEST(a_home_that_has_just_begun_is_waited_for)
+START_TEST(quick_checks_stand_in_line_at_home)
 {
 	struct pool pool = make_idle_pool(2, 4, 4);
 
-	ck_assert(!pool_wait_home(&pool, 1, 0)); /* it is idle */
-	pool_assign(&pool, &pool.worker[1], false, 1000, 500);
-	ck_assert(pool_wait_home(&pool, 1, 1000 + POOL_HOME_US - 1));
-	ck_assert(!pool_wait_home(&pool, 1, 1000 + POOL_HOME_US));
-	ck_assert(!pool_wait_home(&pool, 0, 1000));
-	pool_set_state(&pool, &pool.worker[1], WORKER_IDLE, 2000);
-	pool_assign(&pool, &pool.worker[1], true, 2000, 500);
-	ck_assert(!pool_wait_home(&pool, 1, 2000)); /* slow: in vain */
+	pool_assign(&pool, &pool.worker[1], false, 200, 500, 0);
+	for (int64_t taken = 200; taken + 200 <= POOL_LINE_US; taken += 200) {
+		ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 1);
+		pool_assign(&pool, &pool.worker[1], false, 200, 500, 0);
+	}
+	ck_assert_int_eq(pool.idle, 3);
+	ck_assert_int_eq(pool.in_line, pool.worker[1].checks - 1);
+	/* the line is long enough: the next home, never a helper's line */
+	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 0);
+	pool_assign(&pool, &pool.worker[0], false, POOL_LINE_US, 500, 0);
+	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 2);
+	pool_assign(&pool, &pool.worker[2], false, 200, 500, 0);
+	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 3);
+	pool_assign(&pool, &pool.worker[3], false, 200, 500, 0);
+	ck_assert_ptr_null(pool_choose(&pool, 1, 200));
+	/* it moves: there is room again */
+	pool_next(&pool, &pool.worker[1], 200, 500, 1000);
+	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 1);
+	ck_assert_int_eq(pool.worker[1].deadline_us, 1500);
+	free(pool.worker);
+}
+END_TEST
+
+START_TEST(nobody_stands_in_line_who_is_not_quick)
+{
+	struct pool pool = make_idle_pool(1, 2, 2);
+
+	pool_assign(&pool, &pool.worker[0], false, 200, 500, 0);
+	ck_assert_int_eq(pool_choose(&pool, 0, POOL_QUICK_US)->index, 0);
+	ck_assert_int_eq(pool_choose(&pool, 0, POOL_QUICK_US + 1)->index, 1);
+	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
+	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 500, 0);
+	ck_assert_int_eq(pool_choose(&pool, 0, 200)->index, 1); /* nor behind one */
+	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
+	pool_assign(&pool, &pool.worker[0], false, 200, 500, 0);
+	pool.worker[0].retiring = true;
+	ck_assert_int_eq(pool_choose(&pool, 0, 200)->index, 1); /* nor at one that leaves */
+	free(pool.worker);
+}
+END_TEST
+
+START_TEST(a_line_that_stalls_is_taken_back)
+{
+	struct pool pool = make_idle_pool(2, 2, 2);
+	struct worker *w = &pool.worker[0];
+
+	pool_assign(&pool, w, false, 200, 500, 0);
+	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US)); /* there is no line */
+	pool_assign(&pool, w, false, 200, 500, 0);
+	pool_assign(&pool, w, false, 200, 500, 0);
+	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US - 1));
+	ck_assert_ptr_eq(pool_stalled(&pool, NULL, POOL_STALL_US), w);
+	w->retiring = true;
+	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US));
+	w->retiring = false;
+	ck_assert_ptr_null(pool_stalled(&pool, w, POOL_STALL_US));
+	pool_next(&pool, w, 200, 500, 1000); /* it moved meanwhile */
+	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US));
+	ck_assert_ptr_eq(pool_stalled(&pool, NULL, 1000 + POOL_STALL_US), w);
+	pool_take_back(&pool, w);
+	ck_assert_int_eq(pool.in_line, 0);
+	ck_assert_ptr_null(pool_stalled(&pool, NULL, 1000 + POOL_STALL_US));
+	ck_assert_int_eq(pool_choose(&pool, 0, 200)->index, 1); /* no new line here */
+	pool_take_back(&pool, w);                               /* the first too: it died */
+	ck_assert_int_eq(pool.in_line, 0);
+	pool_set_state(&pool, w, WORKER_IDLE, 2000);
+	ck_assert_int_eq(pool_choose(&pool, 0, 200)->index, 0);
 	free(pool.worker);
 }
 END_TEST
@@ -90,7 +151,7 @@ START_TEST(a_pool_of_one_serves_slow_sites_too)
 {
 	struct pool pool = make_idle_pool(1, 1, 1);
 
-	ck_assert_ptr_nonnull(pool_choose(&pool, 5));
+	ck_assert_ptr_nonnull(pool_choose(&pool, 5, UNKNOWN));
 	free(pool.worker);
 }
 END_TEST
@@ -100,8 +161,8 @@ START_TEST(deadlines_and_idle_helpers)
 	struct pool pool = make_idle_pool(1, 3, 3);
 
 	ck_assert_int_eq(pool.next_deadline_us, INT64_MAX);
-	pool_assign(&pool, &pool.worker[0], false, 0, 500);
-	pool_assign(&pool, &pool.worker[1], false, 0, 300);
+	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 500, 0);
+	pool_assign(&pool, &pool.worker[1], false, UNKNOWN, 300, 0);
 	ck_assert_int_eq(pool.next_deadline_us, 300);
 	ck_assert_ptr_null(pool_overdue(&pool, 299));
 	ck_assert_int_eq(pool_overdue(&pool, 300)->index, 1);
@@ -121,7 +182,7 @@ START_TEST(the_table_grows_and_keeps_its_sums)
 {
 	struct pool pool = make_idle_pool(2, 2, 2);
 
-	pool_assign(&pool, &pool.worker[1], true, 0, 9);
+	pool_assign(&pool, &pool.worker[1], true, UNKNOWN, 9, 0);
 	pool_resize(&pool, 1, 5);
 	ck_assert_int_eq(pool.count, 5);
 	ck_assert_int_eq(pool.idle, 1);
@@ -138,9 +199,9 @@ END_TEST
 static void
 check_invariants(struct pool *pool, int64_t now)
 {
-	int idle = 0, busy = 0, slow = 0, starting = 0, owing = 0, free_hands = 0;
+	int idle = 0, busy = 0, slow = 0, starting = 0, in_line = 0, free_hands = 0;
 	uint32_t home = (uint32_t)rand();
-	const struct worker *chosen = pool_choose(pool, home), *late, *gone;
+	const struct worker *chosen = pool_choose(pool, home, UNKNOWN), *late, *gone;
 	bool overdue = false;
 
 	for (int i = 0; i < pool->count; i++) {
@@ -150,7 +211,9 @@ check_invariants(struct pool *pool, int64_t now)
 		idle += w->state == WORKER_IDLE;
 		busy += w->state == WORKER_BUSY;
 		starting += w->state == WORKER_STARTING;
-		owing += w->state == WORKER_OWING;
+		in_line += w->checks > 1 ? w->checks - 1 : 0;
+		ck_assert(w->checks == 0 || w->state == WORKER_BUSY);
+		ck_assert(w->line_us >= 0);
 		slow += w->slow;
 		ck_assert(!w->slow || w->state == WORKER_BUSY);
 		free_hands += w->state == WORKER_IDLE && !w->retiring;
@@ -162,7 +225,7 @@ check_invariants(struct pool *pool, int64_t now)
 	ck_assert_int_eq(pool->idle, idle);
 	ck_assert_int_eq(pool->busy, busy);
 	ck_assert_int_eq(pool->starting, starting);
-	ck_assert_int_eq(pool->owing, owing);
+	ck_assert_int_eq(pool->in_line, in_line);
 	ck_assert_int_eq(pool->slow, slow);
 
 	ck_assert_int_eq(chosen != NULL, free_hands > 0);
@@ -191,6 +254,7 @@ START_TEST(any_life_of_a_pool_keeps_its_promises)
 	for (int step = 0; step < 10000; step++) {
 		struct worker *w = &pool.worker[rand() % pool.count], *chosen;
 		bool slow = rand() % 3 == 0;
+		int64_t expected = slow ? UNKNOWN : rand() % (POOL_QUICK_US * 2);
 
 		now += rand() % (2 * US_PER_S);
 		switch (rand() % 7) {
@@ -210,20 +274,23 @@ START_TEST(any_life_of_a_pool_keeps_its_promises)
 			break;
 		case 2:
 		case 3:
-			chosen = pool_choose(&pool, (uint32_t)rand());
+			chosen = pool_choose(&pool, (uint32_t)rand(), expected);
 			if (chosen == NULL || (slow && pool_slow_lane_full(&pool)))
 				break;
-			pool_assign(&pool, chosen, slow, now, rand() % (10 * US_PER_S));
+			pool_assign(&pool, chosen, slow, expected, rand() % (10 * US_PER_S), now);
 			/* half of the pool stays free for the others */
 			ck_assert(!slow || pool.slow <= (pool.max > 1 ? pool.max / 2 : 1));
 			break;
 		case 4:
-			if (w->state == WORKER_BUSY)
+			if (w->checks > 1)
+				pool_next(&pool, w, 0, 500, now);
+			else if (w->state == WORKER_BUSY)
 				pool_set_state(&pool, w, WORKER_IDLE, now);
 			break;
 		case 5: /* it dies, perhaps in the middle of a check */
-			pool_set_state(
-			    &pool, w, w->state == WORKER_BUSY ? WORKER_OWING : WORKER_NONE, now);
+			while (w->checks > 0 && rand() % 4 > 0)
+				pool_take_back(&pool, w);
+			pool_set_state(&pool, w, WORKER_NONE, now);
 			break;
 		case 6:
 			w->retiring = w->state != WORKER_NONE && rand() % 2;
@@ -271,7 +338,9 @@ main(void)
 	tcase_add_test(tcase, a_site_goes_home_or_to_anyone_idle);
 	tcase_add_test(tcase, slow_sites_hold_at_most_half);
 	tcase_add_test(tcase, it_grows_when_nothing_begins);
-	tcase_add_test(tcase, a_home_that_has_just_begun_is_waited_for);
+	tcase_add_test(tcase, quick_checks_stand_in_line_at_home);
+	tcase_add_test(tcase, nobody_stands_in_line_who_is_not_quick);
+	tcase_add_test(tcase, a_line_that_stalls_is_taken_back);
 	tcase_add_test(tcase, a_pool_of_one_serves_slow_sites_too);
 	tcase_add_test(tcase, deadlines_and_idle_helpers);
 	tcase_add_test(tcase, the_table_grows_and_keeps_its_sums);

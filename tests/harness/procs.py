@@ -22,6 +22,7 @@ from . import Failure, Skip
 _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+SYS_PIDFD_GETFD = 438  # on every architecture
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -178,6 +179,16 @@ def open_files(pid):
         except OSError:
             pass
     return files
+
+
+def borrow_socket(pid, fd):
+    """The socket behind a descriptor of another process (pidfd_getfd(2))."""
+    process = os.pidfd_open(pid)
+    copy = _libc.syscall(SYS_PIDFD_GETFD, process, fd, 0)
+    os.close(process)
+    if copy < 0:
+        raise Skip(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
+    return socket.socket(fileno=copy)
 
 
 def waiting_in_pipes(pid):

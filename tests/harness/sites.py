@@ -147,7 +147,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.hits[self.path] += 1
         if action == "delay":  # /delay/MS/…
             self.server.over.wait(int(rest.partition("/")[0]) / 1000)
-        elif action == "hang":
+        elif action == "hang" or (action == "fall" and
+                                  self.server.hits[self.path] > int(rest.partition("/")[0])):
             self.server.over.wait(120)
             self.close_connection = True
             return
@@ -169,7 +170,10 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 
 class Slow:
-    """A server with /delay/MS/… and /hang/…, in threads of this process."""
+    """
+    A server with /delay/MS/…, /hang/… and /fall/N/…, which hangs after N answers, in threads of
+    this process.
+    """
 
     def __init__(self):
         threading.stack_size(256 * 1024)

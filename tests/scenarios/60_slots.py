@@ -63,6 +63,23 @@ def test_overload(t):
 
 
 @needs("kafka")
+def test_line_behind_a_site_that_hangs(t):
+    """Quick checks stand in line at one checker; now and then the one in front never ends."""
+    slow, nginx, topic = t.slow(), t.nginx(), t.topic()
+    healthy = nginx.many(150)
+    falling = [site(f"fall-{n}", slow.url(f"fall/1/{n}"), 3, 3) for n in range(8)]
+    d = t.daemon(t.settings(healthy + falling, topic, workers={"min": 1, "max": 12})).start()
+    time.sleep(10)
+    d.stop()
+    summary = topic.check(at_least=1200)
+    t.note(summary)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    require(summary.words["timeout"] >= len(falling), f"the sites do not hang: {summary}")
+    bad = [r for r in summary.firsts if r.site.startswith("up") and r.status != "up"]
+    require(not bad, f"{len(bad)} checks waited in vain: {bad[:5]}")
+
+
+@needs("kafka")
 def test_hanging_sites_disturb_nobody(t):
     slow, nginx, topic = t.slow(), t.nginx(), t.topic()
     healthy = nginx.many(90)

@@ -5,6 +5,8 @@
 
 import os
 import pwd
+import signal
+import socket
 import time
 
 from harness import context, needs, procs, records, require
@@ -85,6 +87,26 @@ def test_descriptors(t):
             others = [link for link in own.values() if link.startswith("/")]
             require(others == [t.path("webmond.pid")], f"the supervisor holds {others}")
     d.stop()
+
+
+@needs("root", "kafka")
+def test_checker_that_takes_no_work(t):
+    """It shuts its socket, so that jobs stay with the supervisor: it is replaced."""
+    topic = t.topic()
+    d = t.daemon(t.settings(t.nginx().many(20), topic, workers={"min": 2, "max": 4})).start()
+    old = d.roles()["checker 1"]
+    procs.kill(old, signal.SIGSTOP)  # else it would see the end, and leave
+    for fd, link in procs.open_files(old).items():
+        if fd > 2 and link.startswith("socket:"):
+            with procs.borrow_socket(old, fd) as jobs:
+                jobs.shutdown(socket.SHUT_RD)
+    procs.wait_for(lambda: d.roles().get("checker 1") not in (None, old), 15,
+                   "the checker stays")
+    begin = time.time() * 1000
+    topic.wait(lambda found: any(r.slot > begin for r in found), 20, "nothing new arrives")
+    d.stop()
+    summary = topic.check(at_least=3)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
 
 
 def _access(pid, fd):
