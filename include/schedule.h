@@ -17,7 +17,7 @@
  * Phases are rounded down to this: neighbouring checks run back to back on warm caches, which at
  * 200 checks/s saves a third of the CPU time of evenly spread ones.
  */
-#define SCHEDULE_TICK_US 50000
+#define SCHEDULE_TICK_US 100000
 
 /* The phase of `name` in an interval: 0 … interval_us - 1. */
 int64_t schedule_phase(const char *name, int64_t interval_us);
