@@ -84,16 +84,13 @@ def measure_one(bench, program, load):
 def options():
     parser = argparse.ArgumentParser(description="Measure webmond beside others.")
     parser.add_argument("size", nargs="?", choices=("quick", "full"), default="full",
-                        help="quick: four loads, webmond and loops that run at its pace")
+                        help="quick: four loads, webmond and the loop to compare it with")
     parser.add_argument("-l", metavar="REGEX", default="", help="only loads of such names")
     parser.add_argument("-p", metavar="REGEX", help="only programs of such names")
     parser.add_argument("-n", metavar="N", type=int, default=1,
                         help="so many rounds of each load, the programs taking turns")
     parser.add_argument("--list", action="store_true", help="list loads and programs and leave")
-    args = parser.parse_args()
-    if args.p is None:
-        args.p = "grouped|webmond" if args.size == "quick" else ""
-    return args
+    return parser.parse_args()
 
 
 class Run:
@@ -101,16 +98,17 @@ class Run:
 
     def __init__(self, bench, args):
         everything = [programs.Loop(bench, "raw", "flat"), programs.Loop(bench, "raw", "grouped"),
-                      programs.Loop(bench, "curl", "flat"), programs.Loop(bench, "curl", "spread"),
-                      programs.Loop(bench, "curl", "grouped"), programs.Webmond(bench),
-                      *(peer(bench) for peer in peers.ALL)]
+                      *(programs.Loop(bench, "curl", grid) for grid in programs.GRIDS),
+                      programs.Webmond(bench), *(peer(bench) for peer in peers.ALL)]
         quick = args.size == "quick"
         sizes = loads.quick() if quick else loads.LOADS + loads.CURVE
+        asked = args.p or ""
         self.bench = bench
         self.rounds = args.n
-        self.programs = [program for program in everything if re.search(args.p, program.name)]
+        self.only_bare = quick and args.p is None
+        self.programs = [program for program in everything if re.search(asked, program.name)]
         self.loads = [load for load in sizes if re.search(args.l, load.name)]
-        self.special = {} if quick or not re.search(args.p, "webmond") else {
+        self.special = {} if quick or not re.search(asked, "webmond") else {
             name: function for name, function in special.ALL.items() if re.search(args.l, name)}
         self.report = report.Report()
         self.failed = False
@@ -154,11 +152,16 @@ class Run:
             print(f"left out: {text}")
         self.report.versions = list(dict.fromkeys(filter(None, versions)))
 
+    def _runs(self, program, load):
+        if self.only_bare and program.name not in ("webmond", load.bare):
+            return False
+        return program.suits(load) and not program.missing()
+
     def _load(self, load):
         print(f"\n{load.name}: {load.title}\n{report.HEADER}", flush=True)
         for _ in range(self.rounds):
             for program in self.programs:
-                if program.suits(load) and not program.missing():
+                if self._runs(program, load):
                     self._guarded(program.name, lambda program=program: self._row(program, load))
         print("".join(f"{text}\n" for text in self.report.ratios(load.name)), end="")
 

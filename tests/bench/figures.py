@@ -3,7 +3,7 @@
 #
 # The section "Figures" of README.md, out of a report.
 
-from .report import GROUPED, number, three
+from .report import number, three
 
 COLUMNS = ("http-1k", "http-10k", "https-p256")
 LATE = "¹"
@@ -25,8 +25,8 @@ def _table(report, names):
     lines = ["| µs per check | " + " | ".join(head) + " |", "|---|" + "--:|" * len(names)]
     for program in programs:
         cells = [_cell(report.row(name, program)) for name in names]
-        name = {"webmond": "**webmond**", GROUPED: "bare libcurl at the same pace"}.get(program,
-                                                                                        program)
+        name = {"webmond": "**webmond**",
+                "bare libcurl, grouped": "bare libcurl at the same pace"}.get(program, program)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 # of the bare loops, and of webmond's checkers by default
 PROCESSES = 4
-# so many that a blocking loop seldom waits for the site before: webmond's default for the most
+# where sites are slow: enough for a blocking loop, which has no pool that grows
 SLOW_PROCESSES = 64
 
 
@@ -34,6 +34,14 @@ class Load:
             extra += ", answers after " + "–".join(map(str, sorted(set(self.answer_ms)))) + " ms"
         extra += ", each site with a pattern of its own" if self.own_patterns else ""
         return f"{self.sites:,} sites / {self.interval_s} s, {extra}"
+
+    @property
+    def bare(self):
+        """
+        The bare loop to compare with: as webmond, it leaves all sites of a tick to one process; when
+        each is slow, as webmond does then, to several.
+        """
+        return f"bare libcurl, {'split' if self.answer_ms else 'grouped'}"
 
     @property
     def is_tls(self):
@@ -69,7 +77,8 @@ LOADS = [
     Load("http-10k", 10000, 10, window_s=20),
     Load("https-p256", 500, 5, kind="p256"),
     Load("https-rsa", 500, 5, kind="rsa"),
-    Load("keepalive", 1000, 5, keepalive=True),
+    Load("keepalive-http", 1000, 5, keepalive=True),
+    Load("keepalive-p256", 500, 5, kind="p256", keepalive=True),
     Load("hanging", 1000, 5, hanging=10, timeout_s=1),
     Load("slow-100", 1000, 5, answer_ms=(100, 100), processes=SLOW_PROCESSES),
     Load("slow-mixed", 1000, 5, answer_ms=(20, 300), processes=SLOW_PROCESSES),

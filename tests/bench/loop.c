@@ -5,11 +5,12 @@
  * The least that checks sites: a few processes, each with its share of the sites, that get one page
  * after the other. What webmond costs is compared with this.
  *
- *   loop raw|curl|exec [-g flat|spread|grouped] [-i INTERVAL_S] [-p PROCESSES] [-d SECONDS]
+ *   loop raw|curl|exec [-g flat|spread|split|grouped] [-i INTERVAL_S] [-p PROCESSES] [-d SECONDS]
  *        [-t TIMEOUT_S] [-a CA_FILE] [-k] SITES
  *
- * SITES has a line "name target" for each site. `-g grouped` takes webmond's own slots, which its
- * tick groups; `spread` the same ones without the tick; `flat` knows no slots and never waits.
+ * SITES has a line "name target" for each site. `-g grouped` does as webmond: its own slots, which
+ * its tick groups, and one process for all sites of a tick. `split` spreads those over the processes;
+ * `spread` takes the same slots without the tick; `flat` knows no slots and never waits.
  * It ends after -d seconds or by SIGTERM, and prints "slot_us lateness_us" of each check with a
  * slot, and on standard error how many were not answered by a 200.
  */
@@ -33,11 +34,12 @@
 enum grid {
 	FLAT,
 	SPREAD,
+	SPLIT,
 	GROUPED,
 	GRID_COUNT
 };
 
-static const char *const grid_name[GRID_COUNT] = { "flat", "spread", "grouped" };
+static const char *const grid_name[GRID_COUNT] = { "flat", "spread", "split", "grouped" };
 static const struct fetch *const ways[] = { &fetch_raw, &fetch_curl, &fetch_exec };
 
 struct options {
@@ -70,8 +72,8 @@ struct share {
 static void
 usage(void)
 {
-	fputs("usage: loop raw|curl|exec [-g flat|spread|grouped] [-i INTERVAL_S] [-p PROCESSES]\n"
-	      "            [-d SECONDS] [-t TIMEOUT_S] [-a CA_FILE] [-k] SITES\n",
+	fputs("usage: loop raw|curl|exec [-g flat|spread|split|grouped] [-i INTERVAL_S]\n"
+	      "            [-p PROCESSES] [-d SECONDS] [-t TIMEOUT_S] [-a CA_FILE] [-k] SITES\n",
 	    stderr);
 	exit(64);
 }
@@ -176,14 +178,16 @@ take_share(const struct options *o, struct site *sites, size_t count, int proces
 
 	for (size_t i = 0; i < count; i++) {
 		struct site *site = &sites[mine];
-		uint64_t hash = util_hash(sites[i].name);
+		uint64_t hash = util_hash(sites[i].name), shard = hash;
 		int64_t phase = (int64_t)(hash % (uint64_t)o->interval_us);
 
-		if (hash % (uint64_t)o->processes != (uint64_t)process)
+		if (o->grid >= SPLIT)
+			phase = schedule_phase(sites[i].name, o->interval_us);
+		if (o->grid == GROUPED)
+			shard = (uint64_t)(phase / SCHEDULE_TICK_US);
+		if (shard % (uint64_t)o->processes != (uint64_t)process)
 			continue;
 		*site = sites[i];
-		if (o->grid == GROUPED)
-			phase = schedule_phase(site->name, o->interval_us);
 		site->slot_us = schedule_next_slot(now, o->interval_us, phase);
 		mine++;
 	}

@@ -19,6 +19,7 @@ from harness import Failure, daemon, procs
 
 from .target import PATTERN
 
+GRIDS = ("flat", "spread", "split", "grouped")
 LATEST_S = 600  # a loop that nobody ends ends by itself
 
 
@@ -54,9 +55,12 @@ class Loop:
         """A blocking loop is late for others when a site hangs, and raw sockets are not kept."""
         if load.hanging or load.own_patterns:
             return False
-        if self.way == "raw" or self.grid == "flat":
-            return load.name in ("http-1k", "https-p256")
-        return self.grid == "grouped" or load.name in ("http-1k", "http-10k", "https-p256")
+        if self.name == load.bare:
+            return True
+        if self.grid == "flat" and self.way == "curl" and load.keepalive:
+            return True
+        return load.name in ("http-1k", "https-p256") or \
+            (load.name == "http-10k" and self.way == "curl" and self.grid != "flat")
 
     def version(self):
         return procs.run(["curl-config", "--version"]).stdout.strip() if self.way == "curl" else ""

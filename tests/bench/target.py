@@ -19,8 +19,9 @@ from collections import defaultdict
 from harness import Failure, Skip, certs, procs
 
 ADDRESSES = [f"127.1.{n // 250}.{n % 250 + 1}" for n in range(1000)]
-# a certificate names each; 100 handshakes a second leave ports enough
+# a certificate names each; with several ports, so that 500 sites are as many hosts
 TLS_ADDRESSES = ADDRESSES[:4]
+TLS_PORTS = 125
 PATTERN = "Add to cart"
 PAGE = (b"<p>All work and no play makes a dull page.</p>\n" * 216 +
         PATTERN.encode() + b"\n</html>\n")
@@ -36,8 +37,10 @@ pid {directory}/nginx.pid;
 error_log {directory}/error.log warn;
 events {{ worker_connections 30000; }}
 http {{
-    log_format hits '$msec $request_time $request_uri';
+    log_format hits '$msec $request_time $request_uri $connection_requests';
     access_log {directory}/hits.log hits;
+    keepalive_timeout 300;
+    keepalive_requests 1000000;
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi;
@@ -92,7 +95,10 @@ class Target:
         os.makedirs(self.path("www"))
         with open(self.path("www", "page.html"), "wb") as f:
             f.write(PAGE)
-        self.ports = dict(zip(("http", *_KEYS), procs.free_ports(1 + len(_KEYS), "0.0.0.0")))
+        free = procs.free_ports(1 + len(_KEYS) * TLS_PORTS, "0.0.0.0")
+        self.ports = {"http": free[:1]}
+        for i, kind in enumerate(_KEYS):
+            self.ports[kind] = free[1 + i * TLS_PORTS:][:TLS_PORTS]
         for kind, key in _KEYS.items():
             self._certify(kind, key)
         self._write_bundle()
@@ -106,7 +112,8 @@ class Target:
         return os.path.join(self.directory, *names)
 
     def _listen(self, addresses, kind, options):
-        return "\n".join(f"        listen {a}:{self.ports[kind]} {options};" for a in addresses)
+        return "\n".join(f"        listen {a}:{port} {options};" for a in addresses
+                         for port in self.ports[kind])
 
     def _tls_server(self, kind):
         return _TLS_SERVER.format(directory=self.directory, kind=kind,
@@ -153,7 +160,7 @@ class Target:
             raise Failure(f"nginx or what is behind it ended:\n{self._errors()}")
         with socket.socket() as s:
             s.settimeout(1)
-            return (s.connect_ex((ADDRESSES[-1], self.ports["http"])) == 0 and
+            return (s.connect_ex((ADDRESSES[-1], self.ports["http"][0])) == 0 and
                     os.path.exists(self.path("slow.socket")))
 
     def _errors(self):
@@ -173,8 +180,9 @@ class Target:
         """Where site number `n` is; its path names it. `answer`: up, hang, or slow/MS."""
         tls = kind in _KEYS
         addresses = TLS_ADDRESSES if tls else ADDRESSES
-        return (f"http{'s' if tls else ''}://{addresses[n % len(addresses)]}:{self.ports[kind]}"
-                f"/{answer}/{n}")
+        ports = self.ports[kind]
+        return (f"http{'s' if tls else ''}://{addresses[n % len(addresses)]}:"
+                f"{ports[n // len(addresses) % len(ports)]}/{answer}/{n}")
 
     def mark(self):
         """The end of the log, for a later hits()."""
@@ -185,17 +193,18 @@ class Target:
         The Hits that began within two times of day, out of what was logged since `mark`; for the
         grids of sites also those of the interval before.
         """
-        by_site, starts = defaultdict(list), []
+        by_site, starts, reused = defaultdict(list), [], 0
         with open(self.path("hits.log"), "rb") as f:
             f.seek(mark)
             for line in f.read().splitlines():
-                at, took, path = line.split()
+                at, took, path, number_on_connection = line.split()
                 start = float(at) - float(took)
                 if begin - interval_s <= start < end:
                     by_site[path].append(start)
                 if begin <= start < end:
                     starts.append(start)
-        return Hits(by_site, sorted(starts), interval_s, begin, end)
+                    reused += int(number_on_connection) > 1
+        return Hits(by_site, sorted(starts), reused, interval_s, begin, end)
 
 
 class Hits:
@@ -203,9 +212,10 @@ class Hits:
 
     PEAK_S = 0.1
 
-    def __init__(self, by_site, starts, interval_s, begin, end):
+    def __init__(self, by_site, starts, reused, interval_s, begin, end):
         self.by_site = by_site
         self.starts = starts
+        self.reused = reused  # how many were not the first on their connection
         self.interval_s = interval_s
         self.begin = begin
         self.window_s = end - begin
