@@ -4,7 +4,7 @@
 /*
  * The checks of a configuration that need libraries or the rights of another user: URLs, patterns,
  * Kafka's properties and files. They run in a short-lived child that has dropped its privileges,
- * so the supervisor never initialises those libraries and never reads another user's files.
+ * so the supervisor hands nothing to those libraries and never reads another user's files.
  */
 #ifndef WEBMOND_VALIDATE_H
 #define WEBMOND_VALIDATE_H

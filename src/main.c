@@ -264,6 +264,8 @@ main(int argc, char **argv)
 	    !options.once)
 		log_info("not started as root: user and checker_user are ignored");
 
+	if (probe_init() < 0)
+		fatal(EXIT_OS, "cannot initialise libcurl");
 	start.output = choose_output(config);
 	start.once = options.once;
 	start.only = argv + optind;

@@ -110,14 +110,17 @@ find_ca_file(void)
 	return built_in;
 }
 
+int
+probe_init(void)
+{
+	return curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK ? 0 : -1;
+}
+
 struct probe *
 probe_new(void)
 {
-	struct probe *p;
+	struct probe *p = xcalloc(1, sizeof(*p));
 
-	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
-		return NULL;
-	p = xcalloc(1, sizeof(*p));
 	p->multi = curl_multi_init();
 	if (p->multi == NULL) {
 		free(p);

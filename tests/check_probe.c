@@ -187,6 +187,7 @@ static void
 set_up(void)
 {
 	start_server();
+	ck_assert_int_eq(probe_init(), 0);
 	probe = probe_new();
 	ck_assert_ptr_nonnull(probe);
 }
@@ -445,11 +446,58 @@ START_TEST(which_urls_are_checked)
 }
 END_TEST
 
+static long
+own_memory_kb(void)
+{
+	FILE *f = fopen("/proc/self/smaps_rollup", "r");
+	char line[128];
+	long kb = -1;
+
+	ck_assert_ptr_nonnull(f);
+	while (kb < 0 && fgets(line, sizeof(line), f) != NULL)
+		sscanf(line, "Private_Dirty: %ld", &kb);
+	fclose(f);
+	ck_assert_int_ge(kb, 0);
+	return kb;
+}
+
+/* What a probe costs a process that its parent has prepared, or not. */
+static long
+probe_kb(bool prepared)
+{
+	int answer[2];
+	long kb;
+
+	ck_assert_int_eq(pipe(answer), 0);
+	if (fork() == 0) {
+		kb = own_memory_kb();
+		if (!prepared)
+			ck_assert_int_eq(probe_init(), 0);
+		ck_assert_ptr_nonnull(probe_new());
+		kb = own_memory_kb() - kb;
+		_exit(write(answer[1], &kb, sizeof(kb)) == sizeof(kb) ? 0 : 1);
+	}
+	close(answer[1]);
+	ck_assert_int_eq(read(answer[0], &kb, sizeof(kb)), sizeof(kb));
+	close(answer[0]);
+	return kb;
+}
+
+START_TEST(processes_share_what_libraries_set_up)
+{
+	long alone = probe_kb(false), together;
+
+	ck_assert_int_eq(probe_init(), 0);
+	together = probe_kb(true);
+	ck_assert_msg(together < alone / 2, "%ld kB instead of %ld", together, alone);
+}
+END_TEST
+
 int
 main(void)
 {
 	Suite *suite = suite_create("probe");
-	TCase *tcase = tcase_create("probe");
+	TCase *tcase = tcase_create("probe"), *bare = tcase_create("bare");
 	SRunner *runner;
 	int failed;
 
@@ -466,6 +514,8 @@ main(void)
 	tcase_add_test(tcase, leaked_threads_wear_the_probe_out);
 	tcase_add_test(tcase, which_urls_are_checked);
 	suite_add_tcase(suite, tcase);
+	tcase_add_test(bare, processes_share_what_libraries_set_up);
+	suite_add_tcase(suite, bare);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -101,7 +101,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t members, frame_size;
 	int64_t sum = 0;
 
-	if (probe == NULL)
+	if (probe == NULL && probe_init() == 0)
 		probe = probe_new();
 	assert(probe != NULL);
 	response = data;
