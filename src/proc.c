@@ -28,6 +28,7 @@ int
 proc_find_user(const char *name, struct proc_user *user)
 {
 	const struct passwd *pw;
+	int none = 0;
 
 	errno = 0;
 	pw = getpwnam(name);
@@ -35,6 +36,8 @@ proc_find_user(const char *name, struct proc_user *user)
 		return -1;
 	*user = (struct proc_user){ .drop = true, .uid = pw->pw_uid, .gid = pw->pw_gid };
 	snprintf(user->name, sizeof(user->name), "%s", name);
+	/* its groups are asked for in each child; what libc loads for that, all of them share */
+	getgrouplist(name, pw->pw_gid, NULL, &none);
 	return 0;
 }
 

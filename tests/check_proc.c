@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -220,6 +221,23 @@ START_TEST(who_is_not_root_stays_and_gets_no_more)
 }
 END_TEST
 
+static int
+count_object(struct dl_phdr_info *info, size_t size, void *count)
+{
+	(void)info, (void)size;
+	++*(int *)count;
+	return 0;
+}
+
+static int
+loaded_objects(void)
+{
+	int count = 0;
+
+	dl_iterate_phdr(count_object, &count);
+	return count;
+}
+
 START_TEST(root_becomes_another_for_good)
 {
 	struct proc_user user;
@@ -232,11 +250,13 @@ START_TEST(root_becomes_another_for_good)
 		static const gid_t many[] = { 0, 1, 2, 3 };
 		uid_t uid[3];
 		gid_t gid[3], groups[64];
-		int count;
+		int count, loaded = loaded_objects();
 
 		setgroups(ARRAY_LENGTH(many), many);
 		if (proc_drop(&user) < 0)
 			_exit(1);
+		if (loaded_objects() != loaded)
+			_exit(7); /* what each child loads it has for itself */
 		getresuid(&uid[0], &uid[1], &uid[2]);
 		getresgid(&gid[0], &gid[1], &gid[2]);
 		for (int i = 0; i < 3; i++)
