@@ -118,8 +118,8 @@ class Run:
                         [*self.special, ""] + [program.name for program in self.programs]))
 
     def all(self):
-        self._name_all()
         self.bench.open()
+        self._name_all()
         for load in self.loads:
             self._load(load)
         for name, function in self.special.items():
@@ -146,8 +146,10 @@ class Run:
                 self.report.missing.append(f"{program.name}: not there (make bench PEERS=1)")
             else:
                 versions.append(program.version())
-        if os.geteuid() != 0 and any(load.is_tls for load in self.loads):
-            self.report.missing.append("webmond over HTTPS: needs root")
+        for load in self.loads:
+            obstacle = self.bench.target.obstacle(load)
+            if obstacle:
+                self.report.missing.append(f"webmond under {load.name}: {obstacle}")
         for text in self.report.missing:
             print(f"left out: {text}")
         self.report.versions = list(dict.fromkeys(filter(None, versions)))

@@ -20,6 +20,8 @@ class Load:
     keepalive: bool = False
     hanging: int = 0          # one site of so many never answers
     answer_ms: tuple = None   # how long sites think, from … to
+    names: bool = False       # hosts have names
+    dead_names: int = 0       # one name of so many is never answered
     processes: int = PROCESSES  # of the bare loops
     timeout_s: float = 5
     window_s: int = 15        # measured after a warm-up
@@ -30,6 +32,8 @@ class Load:
         extra = {"p256": "HTTPS, P-256", "rsa": "HTTPS, RSA-2048"}.get(self.kind, "HTTP")
         extra += ", keep-alive" if self.keepalive else ""
         extra += f", one site of {self.hanging} hangs" if self.hanging else ""
+        extra += ", names" if self.names else ""
+        extra += f", one of {self.dead_names} is never answered" if self.dead_names else ""
         if self.answer_ms:
             extra += ", answers after " + "–".join(map(str, sorted(set(self.answer_ms)))) + " ms"
         extra += ", each site with a pattern of its own" if self.own_patterns else ""
@@ -50,26 +54,33 @@ class Load:
     @property
     def warm_s(self):
         """Every site once, where that does not take too long."""
-        return min(self.interval_s + 1, 12)
+        rounds = 5 if self.keepalive else 1  # every checker gets to know every site
+        return min(rounds * self.interval_s + 1, 26 if self.keepalive else 12)
 
     @property
     def due(self):
-        return self.sites * self.window_s / self.interval_s
+        """Requests in the window."""
+        dead = self.sites // self.dead_names if self.dead_names else 0
+        return (self.sites - dead) * self.window_s / self.interval_s
 
-    def hangs(self, n):
-        return self.hanging > 0 and n % self.hanging == 0
+    def is_healthy(self, n):
+        return not any(every and n % every == 0 for every in (self.hanging, self.dead_names))
 
     def name_of(self, n):
         return f"site-{n:06d}"
+
+    def number_of(self, name):
+        return int(name.rpartition("-")[2])
 
     def _answer(self, n):
         if self.answer_ms:
             first, last = self.answer_ms
             return f"slow/{first + n * 37 % (last - first + 1)}"
-        return "hang" if self.hangs(n) else "up"
+        return "hang" if self.hanging and not self.is_healthy(n) else "up"
 
     def url(self, target, n):
-        return target.url(n, self.kind, self._answer(n))
+        domain = ("up.test" if self.is_healthy(n) else "dead.test") if self.names else None
+        return target.url(n, self.kind, self._answer(n), domain)
 
 
 LOADS = [
@@ -80,6 +91,8 @@ LOADS = [
     Load("keepalive-http", 1000, 5, keepalive=True),
     Load("keepalive-p256", 500, 5, kind="p256", keepalive=True),
     Load("hanging", 1000, 5, hanging=10, timeout_s=1),
+    Load("names", 1000, 5, names=True),
+    Load("names-dead", 1000, 5, names=True, dead_names=100, timeout_s=2),
     Load("slow-100", 1000, 5, answer_ms=(100, 100), processes=SLOW_PROCESSES),
     Load("slow-mixed", 1000, 5, answer_ms=(20, 300), processes=SLOW_PROCESSES),
     Load("patterns", 10000, 10, window_s=20, own_patterns=True),

@@ -53,7 +53,9 @@ class Loop:
 
     def suits(self, load):
         """A blocking loop is late for others when a site hangs, and raw sockets are not kept."""
-        if load.hanging or load.own_patterns:
+        if load.hanging or load.dead_names or load.own_patterns:
+            return False
+        if load.names and self.bench.target.obstacle(load):
             return False
         if self.name == load.bare:
             return True
@@ -73,7 +75,8 @@ class Loop:
             argv += ["-a", self.bench.target.bundle]
         if load.keepalive:
             argv += ["-k"]
-        self.process = procs.spawn([*argv, sites], stdout=subprocess.PIPE,
+        prefix = self.bench.target.prefix(load) if load.names else []
+        self.process = procs.spawn([*prefix, *argv, sites], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         return self.process.pid
 
@@ -101,7 +104,7 @@ class Webmond:
         return False
 
     def suits(self, load):
-        return not load.is_tls or os.geteuid() == 0  # see _prefix
+        return not self.bench.target.obstacle(load)
 
     def version(self):
         return procs.run([daemon.binary(), "-V"]).stdout.splitlines()[0]
@@ -122,19 +125,11 @@ class Webmond:
             defaults={"interval": load.interval_s, "timeout": load.timeout_s,
                       "keepalive": load.keepalive})
 
-    def _prefix(self, load):
-        """webmond trusts what the system trusts; a mount that only it sees adds our authority."""
-        if not load.is_tls:
-            return ()
-        target = self.bench.target
-        return ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1"; shift; exec "$@"',
-                target.bundle, target.system_bundle)
-
     def start(self, load):
-        self.topic = self.bench.t.topic()
+        self.load, self.topic = load, self.bench.t.topic()
         self.daemon = self.bench.t.daemon(self.settings(load, self.topic))
         self.log_mark = self.daemon.log_size()
-        self.daemon.start(prefix=self._prefix(load), wait=False)
+        self.daemon.start(prefix=self.bench.target.prefix(load), wait=False)
         procs.wait_for(self._ready, 60, "webmond is not ready")
         return self.daemon.pid
 
@@ -145,7 +140,7 @@ class Webmond:
 
     def stop(self, begin, end):
         self.daemon.stop()
-        outcome = read_outcome(self.bench.t.kafka(), self.topic, begin, end)
+        outcome = read_outcome(self.bench.t.kafka(), self.topic, self.load, begin, end)
         outcome.wrong += self.daemon.log(self.log_mark).splitlines()[:3]
         return outcome
 
@@ -175,8 +170,8 @@ def read_records(kafka, topic):
     return [found[seq] for seq in sorted(found)]
 
 
-def read_outcome(kafka, topic, begin, end):
-    """The Outcome for the slots between two times of day."""
+def read_outcome(kafka, topic, load, begin, end):
+    """The Outcome for the slots between two times of day; lateness is that of the healthy sites."""
     records = read_records(kafka, topic)
     outcome = Outcome()
     if not records or records[-1].seq + 1 != len(records):
@@ -184,5 +179,6 @@ def read_outcome(kafka, topic, begin, end):
     within = [r for r in records if begin <= r.slot_ms / 1000 < end]
     outcome.records = len(within)
     outcome.words = Counter(r.word for r in within)
-    outcome.lateness_ms = sorted(r.lateness_ms for r in within if r.lateness_ms is not None)
+    outcome.lateness_ms = sorted(r.lateness_ms for r in within if r.lateness_ms is not None and
+                                 load.is_healthy(load.number_of(r.site)))
     return outcome

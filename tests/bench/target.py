@@ -2,10 +2,11 @@
 # Copyright 2026 The webmond authors
 #
 # What is checked: nginx on a thousand addresses of 127/8, so that no connection waits for a port,
-# with a page of 10 KB that ends in a pattern. Its log says what was asked for, and when. Behind it is
-# slow.py, for sites that take their time.
+# with a page of 10 KB that ends in a pattern. Its log says what was asked for, and when. Behind it
+# is slow.py, for sites that take their time; names.py is the name server for those that have a name.
 
 import bisect
+import functools
 import grp
 import os
 import pwd
@@ -13,6 +14,7 @@ import shutil
 import signal
 import socket
 import statistics
+import subprocess
 import sys
 from collections import defaultdict
 
@@ -25,6 +27,8 @@ TLS_PORTS = 125
 PATTERN = "Add to cart"
 PAGE = (b"<p>All work and no play makes a dull page.</p>\n" * 216 +
         PATTERN.encode() + b"\n</html>\n")
+
+NAME_SERVER = "127.53.53.53"
 
 # where systems keep the authorities they trust
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -87,6 +91,16 @@ def version():
     return procs.run([_nginx(), "-v"]).stderr.strip().replace("nginx version: ", "")
 
 
+@functools.lru_cache(None)
+def can_mount():
+    """Whether a process may have mounts of its own."""
+    return procs.run(["unshare", "--mount", "true"]).returncode == 0
+
+
+def _here(name):
+    return os.path.join(os.path.dirname(__file__), name)
+
+
 class Target:
     """nginx, from the constructor to stop(). Kinds of sites: http, p256, rsa."""
 
@@ -102,6 +116,8 @@ class Target:
         for kind, key in _KEYS.items():
             self._certify(kind, key)
         self._write_bundle()
+        with open(self.path("resolv.conf"), "w", encoding="ascii") as f:
+            f.write(f"nameserver {NAME_SERVER}\n")
         with open(self.path("nginx.conf"), "w", encoding="ascii") as f:
             f.write(_CONFIG.format(directory=directory, user=_user(),
                                    http=self._listen(ADDRESSES, "http", "backlog=4096"),
@@ -147,10 +163,12 @@ class Target:
     # --- life ------------------------------------------------------------------------------
 
     def _start(self):
-        script = os.path.join(os.path.dirname(__file__), "slow.py")
+        self.names = procs.spawn([sys.executable, _here("names.py"), NAME_SERVER],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.has_names = self.names.stdout.readline() != ""
         with open(self.path("nginx.err"), "wb") as err:
-            self.backend = procs.spawn([sys.executable, script, self.path("slow.socket")],
-                                       stderr=err)
+            self.backend = procs.spawn([sys.executable, _here("slow.py"),
+                                        self.path("slow.socket")], stderr=err)
             self.process = procs.spawn([_nginx(), "-p", self.directory, "-c",
                                         self.path("nginx.conf")], stderr=err)
         procs.wait_for(self._answers, 20, lambda: f"nginx does not start:\n{self._errors()}")
@@ -168,21 +186,50 @@ class Target:
             return f.read()[-2000:]
 
     def pids(self):
-        return {self.process.pid, *procs.descendants(self.process.pid), self.backend.pid}
+        return {self.process.pid, *procs.descendants(self.process.pid), self.backend.pid,
+                self.names.pid}
 
     def stop(self):
         procs.end(self.process, 5, signal.SIGTERM)
         procs.end(self.backend)
+        procs.end(self.names)
 
-    # --- sites -----------------------------------------------------------------------------
+    # --- for clients -----------------------------------------------------------------------
 
-    def url(self, n, kind="http", answer="up"):
-        """Where site number `n` is; its path names it. `answer`: up, hang, or slow/MS."""
+    def obstacle(self, load):
+        """Why a client that knows only what its system knows cannot go there; None: it can."""
+        if (load.is_tls or load.names) and not can_mount():
+            return "needs mounts of its own, which only root may have"
+        if load.names and not self.has_names:
+            return f"no name server: cannot bind to port 53 of {NAME_SERVER}"
+        return None
+
+    def prefix(self, load):
+        """
+        Before its command: it sees our authorities or our name server where it looks for the
+        system's.
+        """
+        files = [self.bundle, self.system_bundle] if load.is_tls else []
+        files += [self.path("resolv.conf"), "/etc/resolv.conf"] if load.names else []
+        if not files:
+            return []
+        return ["unshare", "--mount", "sh", "-c",
+                'while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit; shift 2; done; shift; '
+                'exec "$@"', "sh", *files, "--"]
+
+    def url(self, n, kind="http", answer="up", domain=None):
+        """
+        Where site number `n` is; its path names it. `answer`: up, hang, or slow/MS; `domain`: of
+        its name; without one it has only an address.
+        """
         tls = kind in _KEYS
         addresses = TLS_ADDRESSES if tls else ADDRESSES
         ports = self.ports[kind]
-        return (f"http{'s' if tls else ''}://{addresses[n % len(addresses)]}:"
-                f"{ports[n // len(addresses) % len(ports)]}/{answer}/{n}")
+        host = addresses[n % len(addresses)]
+        if domain is not None:
+            host = f"{host.replace('.', '-')}.{domain}"
+        return (f"http{'s' if tls else ''}://{host}:{ports[n // len(addresses) % len(ports)]}"
+                f"/{answer}/{n}")
 
     def mark(self):
         """The end of the log, for a later hits()."""
