@@ -3,6 +3,7 @@
 #
 # The section "Figures" of README.md, out of a report.
 
+from .loads import CURVE
 from .report import number, three
 
 COLUMNS = ("http-1k", "http-10k", "https-p256")
@@ -42,7 +43,7 @@ def _facts(report):
             count, kb = row.processes()["checker"]
             yield (f"{load.title}: memory (PSS) of all, of which checkers",
                    f"{row.pss_mb:.0f} MB, {count} × {kb:.0f} kB")
-    curve = [report.row(name, "webmond") for name in report.loads() if name.startswith("curve-")]
+    curve = [report.row(name, "webmond") for name in CURVE[1:]]
     if all(curve) and curve:
         yield ("1,000 checks/s, " + ", ".join(f"{row.load.sites:,}" for row in curve) + " sites",
                ", ".join(number(row.us, 0) for row in curve) + " µs per check")

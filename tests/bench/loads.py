@@ -24,8 +24,9 @@ class Load:
     dead_names: int = 0       # one name of so many is never answered
     processes: int = PROCESSES  # of the bare loops
     timeout_s: float = 5
-    window_s: int = 15        # measured after a warm-up
+    window_s: int = 10        # measured after a warm-up
     own_patterns: bool = False
+    workers: int = 0          # webmond's checkers, neither more nor less; 0: its default
 
     @property
     def title(self):
@@ -37,6 +38,7 @@ class Load:
         if self.answer_ms:
             extra += ", answers after " + "–".join(map(str, sorted(set(self.answer_ms)))) + " ms"
         extra += ", each site with a pattern of its own" if self.own_patterns else ""
+        extra += f", {self.workers:,} checkers" if self.workers else ""
         return f"{self.sites:,} sites / {self.interval_s} s, {extra}"
 
     @property
@@ -54,8 +56,9 @@ class Load:
     @property
     def warm_s(self):
         """Every site once, where that does not take too long."""
-        rounds = 5 if self.keepalive else 1  # every checker gets to know every site
-        return min(rounds * self.interval_s + 1, 26 if self.keepalive else 12)
+        if self.keepalive:
+            return 5 * self.interval_s + 1  # most checkers get to know most sites
+        return min(self.interval_s + 1, 12)
 
     @property
     def due(self):
@@ -95,16 +98,15 @@ LOADS = [
     Load("names-dead", 1000, 5, names=True, dead_names=100, timeout_s=2),
     Load("slow-100", 1000, 5, answer_ms=(100, 100), processes=SLOW_PROCESSES),
     Load("slow-mixed", 1000, 5, answer_ms=(20, 300), processes=SLOW_PROCESSES),
-    Load("patterns", 10000, 10, window_s=20, own_patterns=True),
-]
-
-# sites grow, checks a second stay the same
-CURVE = [
+    Load("patterns", 10000, 10, own_patterns=True),
+    Load("pool-1000", 1000, 5, workers=1000),
+    # sites grow, checks a second stay the same, but for the first
+    Load("curve-10", 10, 1, timeout_s=1, window_s=15),
     Load("curve-1k", 1000, 1, timeout_s=1),
-    Load("curve-10k", 10000, 10),
     Load("curve-30k", 30000, 30),
     Load("curve-100k", 100000, 100),
 ]
+CURVE = ("curve-10", "curve-1k", "http-10k", "curve-30k", "curve-100k")
 
 
 def quick():

@@ -40,6 +40,7 @@ class Peer:
     loads = ("http-1k", "http-10k", "https-p256")
     name = executable = None
     into_kafka = True
+    paced = True
 
     def __init__(self, bench):
         self.bench = bench
@@ -284,7 +285,7 @@ class CheckHttp(Peer):
 
     name = "check_http"
     executable = find("debian/usr/lib/nagios/plugins/check_http", "/usr/lib/nagios/plugins/check_http")
-    loads = ("http-1k", "https-p256")
+    loads = ("http-1k",)
     into_kafka = False
 
     def command(self, load):

@@ -6,6 +6,8 @@
 
 from html import escape
 
+from .loads import CURVE
+
 WIDTH, LABEL, ROW, GAP = 760, 210, 20, 18
 BARS = ("http-1k", "http-10k", "https-p256")
 OURS, BARE, OTHERS = "#c2410c", "#64748b", "#94a3b8"
@@ -62,13 +64,11 @@ def _bars(page, report, name):
 
 def _curve(page, report):
     """Each point a row: sites → cost, beside the bare loop at the same pace."""
-    names = [name for name in report.loads() if name.startswith("curve-")]
-    rows = [(report.row(name, "webmond"), report.row(name, "bare libcurl, grouped"))
-            for name in names]
+    rows = [(report.row(name, "webmond"), report.bare(name)) for name in CURVE]
     rows = [(ours, bare) for ours, bare in rows if ours and ours.us]
     if not rows:
         return
-    page.title("1,000 checks a second over more and more sites: CPU per check, µs")
+    page.title("1,000 checks a second over more and more sites, and 10 over 10: CPU per check, µs")
     scale = (WIDTH - LABEL - 260) / max(row.us for pair in rows for row in pair if row)
     for ours, bare in rows:
         sites = f"{ours.load.sites:,} sites"

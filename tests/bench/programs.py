@@ -3,7 +3,8 @@
 #
 # The programs that are measured: the bare loops and webmond. peers.py has the others.
 #
-# A program has a name and these: missing() says whether it is not there; suits(load); version();
+# A program has a name, says whether it is `paced` by the load's interval, and has these: missing()
+# says whether it is not there; suits(load); version();
 # start(load) returns the PID at the top of its tree; stop(begin, end) ends it and returns an Outcome
 # for the slots between two times of day; `topic` is where its records go, or None.
 
@@ -47,13 +48,14 @@ class Loop:
     def __init__(self, bench, way, grid):
         self.bench, self.way, self.grid = bench, way, grid
         self.name = {"raw": "raw sockets", "curl": "bare libcurl"}[way] + f", {grid}"
+        self.paced = grid != "flat"
 
     def missing(self):
         return False
 
     def suits(self, load):
         """A blocking loop is late for others when a site hangs, and raw sockets are not kept."""
-        if load.hanging or load.dead_names or load.own_patterns:
+        if load.hanging or load.dead_names or load.own_patterns or load.workers:
             return False
         if load.names and self.bench.target.obstacle(load):
             return False
@@ -61,8 +63,8 @@ class Loop:
             return True
         if self.grid == "flat" and self.way == "curl" and load.keepalive:
             return True
-        return load.name in ("http-1k", "https-p256") or \
-            (load.name == "http-10k" and self.way == "curl" and self.grid != "flat")
+        return load.name == "http-1k" or \
+            (load.name == "https-p256" and self.grid in ("flat", "grouped"))
 
     def version(self):
         return procs.run(["curl-config", "--version"]).stdout.strip() if self.way == "curl" else ""
@@ -96,6 +98,7 @@ class Webmond:
     """The daemon with its default pool, into a topic of the real broker."""
 
     name = "webmond"
+    paced = True
 
     def __init__(self, bench):
         self.bench = bench
@@ -120,7 +123,8 @@ class Webmond:
         """With the pool that it has by default, and an empty spool."""
         return self.bench.t.settings(
             [self._site(load, n) for n in range(load.sites)], topic,
-            workers=None, log={"destination": "stderr", "level": level},
+            workers={"min": load.workers, "max": load.workers} if load.workers else None,
+            log={"destination": "stderr", "level": level},
             spool=self.bench.new_spool(),
             defaults={"interval": load.interval_s, "timeout": load.timeout_s,
                       "keepalive": load.keepalive})

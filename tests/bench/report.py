@@ -48,10 +48,10 @@ class Row:
     """One program under one load."""
 
     def __init__(self, program, load, window, memory, hits, outcome):
-        self.program = program
+        self.program = program.name
         self.load = load
         self.done = hits.count
-        self.due = None if program.endswith("flat") else round(load.due)
+        self.due = round(load.due) if program.paced else None
         self.us_by_role = {role: ns / 1000 / self.done if self.done else 0
                            for role, ns in window.cpu_ns.items()}
         self.us = sum(self.us_by_role.values()) if self.done else None
@@ -187,8 +187,9 @@ class Report:
         if small and large:
             goal("CPU per check, 100,000 sites : 1,000 sites", 1.1, large.us / small.us)
             sites = large.load.sites - small.load.sites
-            rss = [row.memory["supervisor"][0][1] for row in (small, large)]
-            goal("memory of the supervisor per site, kB", 1, (rss[1] - rss[0]) / sites)
+            rss = [row.memory["supervisor"][0] for row in (small, large)]
+            if None not in rss:
+                goal("memory of the supervisor per site, kB", 1, (rss[1][1] - rss[0][1]) / sites)
         for fact in self.facts.get("start-reload", []):
             if fact.unit == "s":
                 goal(f"100,000 sites: {fact.what}, s", 2, fact.value)

@@ -5,6 +5,7 @@
 # Each function returns a list of Facts.
 
 import signal
+import statistics
 import time
 from collections import Counter, defaultdict
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from harness import procs, require
 from harness.daemon import READY
 
 from .loads import Load
-from .measure import cpu_ns
+from .measure import cpu_ns, memory_kb
 from .programs import Webmond, read_records
 from .slots import phase_ms
 
@@ -29,11 +30,11 @@ class Fact(NamedTuple):
         return f"{self.what}: {value} {self.unit}".rstrip()
 
 
-def _start(bench, settings):
+def _start(bench, settings, prefix=()):
     """A daemon that is ready, and how long it took."""
     daemon = bench.t.daemon(settings)
     mark, begin = daemon.log_size(), time.monotonic()
-    daemon.start(wait=False)
+    daemon.start(wait=False, prefix=prefix)
     procs.wait_for(lambda: READY.search(daemon.log(mark)), 60, "it does not start", 0.005)
     return daemon, time.monotonic() - begin
 
@@ -171,4 +172,33 @@ def start_and_reload(bench):
     ]
 
 
-ALL = {"overload": overload, "publisher": publisher, "start-reload": start_and_reload}
+def pool(bench):
+    """
+    What a checker takes in pools of any size. Sites answer so late that nine of ten checkers are
+    in their first check, or have done it, when the memory is looked at.
+    """
+    facts = []
+    for kind, name in (("http", "HTTP"), ("p256", "HTTPS")):
+        for size in (4, 16, 64, 1000):
+            load = Load("pool", size, 5, kind=kind, answer_ms=(4500, 4500), workers=size)
+            if bench.target.obstacle(load):
+                continue
+            settings = Webmond(bench).settings(load, bench.t.topic(), "info")
+            daemon, started_s = _start(bench, settings, bench.target.prefix(load))
+            time.sleep(load.interval_s + 0.5)
+            checkers = memory_kb(daemon.pid)["checker"]
+            if None not in checkers:
+                facts.append(Fact(f"{name}, {len(checkers)} checkers: PSS of one, median",
+                                  round(statistics.median(pss for pss, _ in checkers)), "kB"))
+            begin = time.monotonic()
+            daemon.signal(signal.SIGTERM)
+            if size == 1000:
+                daemon.wait_end(60)
+                facts += [Fact(f"{name}, {size} checkers: start, until it is ready", started_s, "s"),
+                          Fact("… stop, with 900 checks under way", time.monotonic() - begin, "s")]
+            else:
+                daemon.kill()
+    return facts
+
+
+ALL = {"pool": pool, "overload": overload, "publisher": publisher, "start-reload": start_and_reload}

@@ -71,6 +71,8 @@ _TLS_SERVER = """    server {{
         ssl_certificate {directory}/{kind}.cert;
         ssl_certificate_key {directory}/{kind}.key;
         location / {{ rewrite ^ /page.html break; }}
+        location /slow/ {{ proxy_pass http://unix:{directory}/slow.socket; }}
+        location = /page.html {{ internal; }}
     }}"""
 
 _KEYS = {"p256": certs.P256, "rsa": certs.RSA2048}
