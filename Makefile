@@ -194,17 +194,36 @@ run-demo: $(WEBMOND) $(HELPERS)
 
 # The loops that webmond is compared with; their slots are those of its schedule.
 LOOP = $(B)/tests/bench/loop
-LOOP_OBJECTS = $(patsubst $(srcdir)/%.c,$(B)/%.o,$(wildcard $(srcdir)/tests/bench/*.c))
+LOOP_OBJECTS = $(filter-out %/phases.o,\
+	$(patsubst $(srcdir)/%.c,$(B)/%.o,$(wildcard $(srcdir)/tests/bench/*.c)))
 
 $(LOOP): $(LOOP_OBJECTS) $(addprefix $(B)/src/,log.o schedule.o util.o)
 	$(SAY) LINK $@
 	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
 
+# A daemon whose publisher says where its time goes; what is called for each row all the time is not
+# told apart from its callers.
+TIMED = $(B)/tests/bench/webmond
+TIMED_OBJECTS = $(addprefix $(B)/tests/bench/,publisher.o phases.o)
+INSTRUMENT = $(if $(findstring clang,$(CC)),-finstrument-functions-after-inlining,\
+	-finstrument-functions -finstrument-functions-exclude-function-list=$\
+	row_at$(comma)settle$(comma)find_row$(comma)window_limit$(comma)unsent)
+
+$(B)/tests/bench/publisher.o: $(srcdir)/src/publisher.c $(B)/flags config.mk
+	$(SAY) CC "publisher.c, with its times"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) $(INSTRUMENT) -MMD -MP -c -o $@ $<
+
+$(TIMED): $(TIMED_OBJECTS) $(filter-out %/publisher.o,$(OBJECTS))
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(LIBS)
+
 # BENCH: what it is told, such as BENCH=quick; PEERS=1: get the other programs first. See
 # tests/README.md.
-run-bench: $(WEBMOND) $(LOOP)
+run-bench: $(WEBMOND) $(LOOP) $(TIMED)
 	$(if $(PEERS),@$(srcdir)/tests/bench/peers.sh)
-	@$(TEST_ENVIRONMENT) LOOP=$(abspath $(LOOP)) $(srcdir)/tests/bench.py $(BENCH)
+	@$(TEST_ENVIRONMENT) LOOP=$(abspath $(LOOP)) TIMED=$(abspath $(TIMED)) \
+		$(srcdir)/tests/bench.py $(BENCH)
 
 run-lint: $(EDITED)
 	@cd $(srcdir) && builddir=$(abspath $(B)) FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS))" tests/lint.sh

@@ -9,7 +9,7 @@
 # It ends by itself: quick within 3 minutes, all with all programs within 20. The report is in
 # $builddir/bench, also when it is interrupted.
 #
-#   WEBMOND, LOOP, builddir     as the Makefile sets them
+#   WEBMOND, LOOP, TIMED, builddir     as the Makefile sets them
 
 import argparse
 import os

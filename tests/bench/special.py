@@ -4,8 +4,10 @@
 # What is not a cost per check: too much load, the publisher alone, start and reload of many sites.
 # Each function returns a list of Facts.
 
+import os
 import signal
 import statistics
+import struct
 import time
 from collections import Counter, defaultdict
 from typing import NamedTuple
@@ -30,11 +32,11 @@ class Fact(NamedTuple):
         return f"{self.what}: {value} {self.unit}".rstrip()
 
 
-def _start(bench, settings, prefix=()):
+def _start(bench, settings, prefix=(), program=None):
     """A daemon that is ready, and how long it took."""
     daemon = bench.t.daemon(settings)
     mark, begin = daemon.log_size(), time.monotonic()
-    daemon.start(wait=False, prefix=prefix)
+    daemon.start(wait=False, prefix=prefix, program=program)
     procs.wait_for(lambda: READY.search(daemon.log(mark)), 60, "it does not start", 0.005)
     return daemon, time.monotonic() - begin
 
@@ -137,6 +139,58 @@ def publisher(bench):
     ]
 
 
+# functions of publisher.c, each with what it calls in other files; all others are the loop
+PHASES = {"tick": "peek", "apply_frames": "transaction", "transact": "transaction",
+          "delete_delivered": "delete", "forget_deleted": "delete", "send_ready": "produce",
+          "send_row": "produce", "kafka_is_ready": "produce", "on_verdict": "produce"}
+
+
+def _functions(binary):
+    """Distance from publisher_main() → name."""
+    found = {}
+    for line in procs.run(["nm", binary]).stdout.splitlines():
+        address, _, rest = line.partition(" ")
+        if address and rest[:1] in "tT":
+            found[rest[2:]] = int(address, 16)
+    return {address - found["publisher_main"]: name for name, address in found.items()}
+
+
+def _phases_ns(file, functions):
+    """Phase → CPU time so far, out of the table that phases.c keeps."""
+    found = defaultdict(int)
+    with open(file, "rb") as f:
+        for distance, used, cpu_ns_of_it in struct.iter_unpack("@3q", f.read()):
+            if used:
+                found[PHASES.get(functions.get(distance), "loop")] += cpu_ns_of_it
+    return found
+
+
+def phases(bench):
+    """What a record costs the publisher, by phase, at two rates into a real Kafka."""
+    binary, facts = os.environ["TIMED"], []
+    functions = _functions(binary)
+    for load in (Load("phases", 1000, 5), Load("phases", 1000, 1, timeout_s=1)):
+        topic, file = bench.t.topic(), bench.path(f"phases-{load.interval_s}")
+        settings = Webmond(bench).settings(load, topic, "info")
+        daemon, _ = _start(bench, settings, ["env", f"PHASES={file}"], binary)
+        time.sleep(load.warm_s)
+        before = _phases_ns(file, functions), cpu_ns(daemon.pid)["publisher"], \
+            bench.end_offset(topic)
+        time.sleep(load.window_s)
+        after = _phases_ns(file, functions), cpu_ns(daemon.pid)["publisher"], \
+            bench.end_offset(topic)
+        daemon.stop()
+        count = after[2] - before[2]
+        require(count, "no record came")
+        spent = {phase: after[0][phase] - before[0][phase]
+                 for phase in dict.fromkeys([*PHASES.values(), "loop"])}
+        spent["librdkafka's threads"] = after[1] - before[1] - sum(spent.values())
+        rate = load.sites // load.interval_s
+        facts += [Fact(f"{rate:,} records/s: {phase}", ns / 1000 / count, "µs per record")
+                  for phase, ns in spent.items()]
+    return facts
+
+
 def start_and_reload(bench):
     """A hundred thousand sites come up, and are reloaded with one more."""
     load = Load("start-reload", 100000, 100)
@@ -201,4 +255,4 @@ def pool(bench):
     return facts
 
 
-ALL = {"pool": pool, "overload": overload, "publisher": publisher, "start-reload": start_and_reload}
+ALL = {"pool": pool, "phases": phases, "overload": overload, "publisher": publisher, "start-reload": start_and_reload}

@@ -66,10 +66,13 @@ class Daemon:
 
     # --- life -----------------------------------------------------------------------------
 
-    def start(self, *options, foreground=True, wait=True, env=None, prefix=()):
-        """Start it, behind a command as `prefix`, and wait until it is ready. Returns self."""
+    def start(self, *options, foreground=True, wait=True, env=None, prefix=(), program=None):
+        """
+        Start it, behind a command as `prefix`, and wait until it is ready. `program`: another build
+        of it. Returns self.
+        """
         mark = self.log_size()
-        argv = [*prefix, binary(), "-c", self.file, *options]
+        argv = [*prefix, program or binary(), "-c", self.file, *options]
         if not foreground:
             with open(self.log_file, "ab") as log:
                 done = procs.spawn(argv, stdout=log, stderr=log, env=env)
