@@ -14,6 +14,7 @@
 import argparse
 import os
 import re
+import shutil
 import sys
 import time
 import traceback
@@ -86,6 +87,19 @@ def measure_one(bench, program, load):
     return report.Row(program, load, window, memory, hits, outcome)
 
 
+def report_directory():
+    return os.path.join(os.environ.get("builddir", "build"), "bench")
+
+
+def update_readme():
+    """README's figures and its plot are those of the last run, which was one of everything."""
+    here, made = os.path.dirname(os.path.abspath(__file__)), report_directory()
+    if not os.path.exists(os.path.join(made, "figures.md")):
+        raise Failure("the last run was not one of everything")
+    figures.into_readme(made, os.path.join(here, "..", "README.md"))
+    shutil.copy(os.path.join(made, "report.svg"), os.path.join(here, "bench", "report.svg"))
+
+
 def options():
     parser = argparse.ArgumentParser(description="Measure webmond beside others.")
     parser.add_argument("size", nargs="?", choices=("quick", "full"), default="full",
@@ -95,6 +109,8 @@ def options():
     parser.add_argument("-n", metavar="N", type=int, default=1,
                         help="so many rounds of each load, the programs taking turns")
     parser.add_argument("--list", action="store_true", help="list loads and programs and leave")
+    parser.add_argument("--readme", action="store_true",
+                        help="put the figures of the last run into README.md and leave")
     return parser.parse_args()
 
 
@@ -133,17 +149,20 @@ class Run:
                 self._guarded(name, lambda function=function, name=name:
                               self._special(name, function))
         finally:
-            self._write(os.path.join(os.environ.get("builddir", "build"), "bench"))
+            self._write(report_directory())
 
     def _write(self, directory):
-        os.makedirs(directory, exist_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.makedirs(directory)
         texts = {"report.md": self.report.markdown(), "report.csv": self.report.csv(),
                  "report.svg": plot.svg(self.report),
                  "figures.md": figures.markdown(self.report, report.machine())}
         for name, text in texts.items():
-            with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
-                f.write(text)
-        print(f"\n{os.path.relpath(directory)}: {', '.join(texts)}")
+            if text is not None:
+                with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
+                    f.write(text)
+        print(f"\n{os.path.relpath(directory)}: "
+              f"{', '.join(name for name, text in texts.items() if text is not None)}")
 
     def _name_all(self):
         """The versions of what runs, and what does not run and why."""
@@ -201,6 +220,9 @@ def main():
     args = options()
     bench = Bench()
     try:
+        if args.readme:
+            update_readme()
+            return 0
         run = Run(bench, args)
         if args.list:
             run.list()

@@ -1,64 +1,109 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# The section "Figures" of README.md, out of a report.
+# The section "Figures" of README.md, out of a report: what stands between its two marks there. Only a
+# run of everything has it.
+
+import os
 
 from .loads import CURVE
 from .report import number, three
 
-COLUMNS = ("http-1k", "http-10k", "https-p256")
-LATE = "¹"
+COLUMNS = {"http-1k": "1,000 sites / 5 s", "http-10k": "10,000 sites / 10 s",
+           "https-p256": "500 sites / 5 s, HTTPS"}
+ROWS = {"webmond": "**webmond**",
+        "raw sockets, grouped": "raw sockets, at the same pace in the same groups",
+        "bare libcurl, grouped": "bare libcurl, likewise",
+        "bare libcurl, split": "… a tick's checks spread over 4 processes",
+        "bare libcurl, spread": "… evenly spread over time",
+        "raw sockets, flat": "raw sockets, flat out",
+        "bare libcurl, flat": "bare libcurl, flat out"}
+WITHOUT_KAFKA = ("blackbox_exporter", "check_http")
+MARKS = "<!-- made by make bench: begin -->\n", "<!-- made by make bench: end -->\n"
 
 
 def _cell(row):
-    if row is None or not row.us:
-        return "–"
-    return f"{row.us:.0f}" + ("" if row.on_time else LATE)
+    return "–" if row is None or not row.us else number(row.us, 0)
 
 
-def _table(report, names):
-    loads = report.loads()
-    head = [f"{loads[n].sites:,} sites / {loads[n].interval_s} s{', HTTPS' if loads[n].is_tls else ''}"
-            for n in names]
-    programs = list(dict.fromkeys(program for load, program in report.rows if load in names
-                                  and not program.endswith("flat")))
-    programs.sort(key=lambda program: program != "webmond")  # ours first, the others as they are
-    lines = ["| µs per check | " + " | ".join(head) + " |", "|---|" + "--:|" * len(names)]
-    for program in programs:
-        cells = [_cell(report.row(name, program)) for name in names]
-        name = {"webmond": "**webmond**",
-                "bare libcurl, grouped": "bare libcurl at the same pace"}.get(program, program)
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines
+def _name(program, late):
+    text = ROWS.get(program, program) + (" (no Kafka)" if program in WITHOUT_KAFKA else "")
+    return text + ("¹" if late else "")
 
 
-def _facts(report):
-    """What there is about webmond alone, as (what, figure)."""
-    for name, load in report.loads().items():
-        row = report.row(name, "webmond")
-        if row is None or not row.us or name not in (*COLUMNS, "hanging", "curve-100k"):
-            continue
-        yield f"{load.title}: lateness, median/99 %/largest", f"{three(row.late)} ms"
-        if row.pss_mb is not None:
-            count, kb = row.processes()["checker"]
-            yield (f"{load.title}: memory (PSS) of all, of which checkers",
-                   f"{row.pss_mb:.0f} MB, {count} × {kb:.0f} kB")
-    curve = [report.row(name, "webmond") for name in CURVE[1:]]
-    if all(curve) and curve:
-        yield ("1,000 checks/s, " + ", ".join(f"{row.load.sites:,}" for row in curve) + " sites",
-               ", ".join(number(row.us, 0) for row in curve) + " µs per check")
-    for facts in report.facts.values():
-        yield from ((fact.what, str(fact).split(": ")[-1]) for fact in facts)
+def _table(report):
+    yield "| µs per check | " + " | ".join(COLUMNS.values()) + " |"
+    yield "|---|" + "--:|" * len(COLUMNS)
+    found = {program for load, program in report.rows if load in COLUMNS}
+    late = {program for program in found - set(ROWS)
+            if not all(row.on_time for row in map(lambda load: report.row(load, program), COLUMNS)
+                       if row)}
+    others = sorted(found - set(ROWS), key=lambda p: (p in late, report.row("http-1k", p).us or 0))
+    for program in [*ROWS, *others]:
+        if program in found:
+            cells = [_cell(report.row(load, program)) for load in COLUMNS]
+            yield f"| {_name(program, program in late)} | " + " | ".join(cells) + " |"
+
+
+def _of_rows(report):
+    """(what, figure) out of rows of webmond, beside the bare loop where there is one."""
+    def lateness(load):
+        return f"{three(report.row(load, 'webmond').late, ' / ')} ms"
+
+    def cost(load):
+        row, bare = report.row(load, "webmond"), report.bare(load)
+        return number(row.us, 0) + (f" ({number(bare.us, 0)})" if bare else "")
+
+    yield "lateness, median / 99 % / largest: 1,000 sites / 5 s", lateness("http-1k")
+    yield "… 10,000 sites / 10 s", lateness("http-10k")
+    yield "… 100,000 sites / 100 s", lateness("curve-100k")
+    yield "… 1,000 sites / 5 s that answer after 100 ms", lateness("slow-100")
+    yield "… that answer after 20 to 300 ms", lateness("slow-mixed")
+    yield "… of the healthy, while 100 of 1,000 sites hang", lateness("hanging")
+    if report.row("names-dead", "webmond"):
+        yield ("… of the healthy, while the names of 10 of 1,000 are never answered",
+               lateness("names-dead"))
+    yield "µs per check (bare libcurl): 1,000 sites / 5 s", cost("http-1k")
+    yield "… their connections kept", cost("keepalive-http")
+    if report.row("keepalive-p256", "webmond"):
+        yield "… 500 sites / 5 s, HTTPS, kept", cost("keepalive-p256")
+        yield "… with names to look up", cost("names")
+    yield "… that answer after 100 ms", cost("slow-100")
+    yield "… 10 sites / 1 s", cost("curve-10")
+    yield ("… 1,000 checks/s over 1,000, 10,000, 30,000, 100,000 sites",
+           ", ".join(cost(load) for load in CURVE[1:]))
+    sizes = [report.row(load, "webmond").pss_mb for load in ("http-1k", "http-10k", "curve-100k")]
+    if None not in sizes:
+        yield ("memory (PSS) of all processes with 1,000, 10,000, 100,000 sites",
+               ", ".join(number(mb, 0) for mb in sizes) + " MB")
+
+
+def _of_facts(report):
+    for title, names in report.facts.items():
+        for fact in names:
+            if fact.in_readme:
+                yield f"{title}: {fact.what}", fact.figure()
 
 
 def markdown(report, machine):
-    names = [name for name in COLUMNS if name in report.loads()]
-    lines = [f"Of one run of `make bench`: {machine} CPU time of all processes of a program, per "
-             "check: a fresh connection, 10 KB, a pattern near their end. "
-             "[How to read them](tests/README.md#benchmarks).", ""]
-    if names:
-        lines += _table(report, names)
-        lines += ["", f"{LATE} not on time: checks left out, far from their grid, or in bursts.", ""]
-    lines += ["![CPU time per check](tests/bench/report.svg)", "", "| | |", "|---|---|"]
-    lines += [f"| {what} | {figure} |" for what, figure in _facts(report)]
+    """None: loads are missing."""
+    if not all(report.row(load, "webmond") for load in (*COLUMNS, *CURVE, "slow-mixed", "hanging")):
+        return None
+    lines = [f"Of one run of `make bench PEERS=1`: {machine}", "", *_table(report), "",
+             "¹ not on time: checks left out, far from their grid, or all in one burst.", "",
+             "![CPU time per check](tests/bench/report.svg)", "", "| | |", "|---|---|"]
+    lines += [f"| {what} | {figure} |" for what, figure in
+              (*_of_rows(report), *_of_facts(report))]
     return "\n".join(lines) + "\n"
+
+
+def into_readme(directory, readme):
+    """Put the figures of a report between the marks."""
+    with open(os.path.join(directory, "figures.md"), encoding="utf-8") as f:
+        figures = f.read()
+    with open(readme, encoding="utf-8") as f:
+        text = f.read()
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    with open(readme, "w", encoding="utf-8") as f:
+        f.write(before + MARKS[0] + figures + MARKS[1] + after)

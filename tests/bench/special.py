@@ -23,13 +23,16 @@ from .slots import phase_ms
 
 class Fact(NamedTuple):
     what: str
-    value: object
+    value: object  # int or float
     unit: str = ""
+    in_readme: bool = False
+
+    def figure(self):
+        digits = 0 if isinstance(self.value, int) or self.value >= 1000 else 1
+        return f"{self.value:,.{digits}f} {self.unit}".rstrip()
 
     def __str__(self):
-        value = f"{self.value:,.2f}" if isinstance(self.value, float) else f"{self.value:,}" \
-            if isinstance(self.value, int) else str(self.value)
-        return f"{self.what}: {value} {self.unit}".rstrip()
+        return f"{self.what}: {self.figure()}"
 
 
 def _start(bench, settings, prefix=(), program=None):
@@ -87,15 +90,15 @@ def overload(bench):
     late = [(r.slot_ms + r.lateness_ms) / 1000 for r in records
             if r.lateness_ms is not None and r.lateness_ms > patience_ms]
     return [
-        Fact("checks due", many.sites // many.interval_s, "/s"),
-        Fact("checks done", words["up"] / seconds, "/s"),
-        Fact("slots due in the time of overload", many.sites * seconds),
-        Fact("records of them", len(within)),
+        Fact("checks due", many.sites // many.interval_s, "/s", True),
+        Fact("checks done", words["up"] / seconds, "/s", True),
+        Fact("slots due in the time of overload", many.sites * seconds, "", True),
+        Fact("records of them", len(within), "", True),
         *(Fact(f"of which {word}", n) for word, n in sorted(words.items())),
-        Fact("records out of the order of their site's slots", disordered),
+        Fact("records out of the order of their site's slots", disordered, "", True),
         Fact("slots without a record", holes),
         Fact(f"last check more than {patience_ms} ms late, after a reload took the load away",
-             max(0.0, max(late, default=relieved) - relieved), "s"),
+             max(0.0, max(late, default=relieved) - relieved), "s", True),
     ]
 
 
@@ -131,10 +134,11 @@ def publisher(bench):
     records = read_records(kafka, topic)
     return [
         Fact("stored without Kafka: CPU per record (peek, transaction)",
-             stored_ns / 1000 / (len(sites) * seconds), "µs"),
+             stored_ns / 1000 / (len(sites) * seconds), "µs", True),
         Fact("backlog", len(records), "records"),
-        Fact("sent to Kafka", (last - first) / (end - begin), "records/s"),
-        Fact("sent: CPU per record (read, produce, delete)", sent_ns / 1000 / (last - first), "µs"),
+        Fact("sent to Kafka", (last - first) / (end - begin), "records/s", True),
+        Fact("sent: CPU per record (read, produce, delete)", sent_ns / 1000 / (last - first),
+             "µs", True),
         Fact("holes in seq", records[-1].seq + 1 - len(records)),
     ]
 
@@ -186,7 +190,7 @@ def phases(bench):
                  for phase in dict.fromkeys([*PHASES.values(), "loop"])}
         spent["librdkafka's threads"] = after[1] - before[1] - sum(spent.values())
         rate = load.sites // load.interval_s
-        facts += [Fact(f"{rate:,} records/s: {phase}", ns / 1000 / count, "µs per record")
+        facts += [Fact(f"{rate:,} records/s: {phase}", ns / 1000 / count, "µs per record", True)
                   for phase, ns in spent.items()]
     return facts
 
@@ -216,12 +220,12 @@ def start_and_reload(bench):
     meanwhile = [r.lateness_ms for r in records if r.lateness_ms is not None and
                  r.slot_ms / 1000 >= until - reload_s]
     return [
-        Fact("start, until it is ready", started_s, "s"),
-        Fact("reload", reload_s, "s"),
-        Fact("slots due from the start to the end of the reload", len(due)),
-        Fact("records of them", len(records)),
+        Fact("start of 100,000 sites, until ready", started_s, "s", True),
+        Fact("reload of 100,000 sites", reload_s, "s", True),
+        Fact("slots due from the start to the end of the reload", len(due), "", True),
+        Fact("records of them", len(records), "", True),
         Fact("of which up", sum(r.word == "up" for r in records)),
-        Fact("largest lateness of all", max(late), "ms"),
+        Fact("largest lateness of all", max(late), "ms", True),
         Fact("largest lateness while it reloaded", max(meanwhile, default=0.0), "ms"),
     ]
 
@@ -242,17 +246,19 @@ def pool(bench):
             time.sleep(load.interval_s + 0.5)
             checkers = memory_kb(daemon.pid)["checker"]
             if None not in checkers:
-                facts.append(Fact(f"{name}, {len(checkers)} checkers: PSS of one, median",
-                                  round(statistics.median(pss for pss, _ in checkers)), "kB"))
+                facts.append(Fact(f"{name}, {len(checkers):,} checkers: PSS of one, median",
+                                  round(statistics.median(pss for pss, _ in checkers)), "kB", True))
             begin = time.monotonic()
             daemon.signal(signal.SIGTERM)
             if size == 1000:
                 daemon.wait_end(60)
-                facts += [Fact(f"{name}, {size} checkers: start, until it is ready", started_s, "s"),
-                          Fact("… stop, with 900 checks under way", time.monotonic() - begin, "s")]
+                what = f"{name}, {size:,} checkers: "
+                facts += [Fact(f"{what}start, until ready", started_s, "s", True),
+                          Fact(f"{what}stop, while 900 check", time.monotonic() - begin, "s", True)]
             else:
                 daemon.kill()
     return facts
 
 
-ALL = {"pool": pool, "phases": phases, "overload": overload, "publisher": publisher, "start-reload": start_and_reload}
+ALL = {"pool": pool, "phases": phases, "overload": overload, "publisher": publisher,
+       "start-reload": start_and_reload}
