@@ -20,6 +20,14 @@
 
 /* --- frames ------------------------------------------------------------------------------ */
 
+/* Look again when it has room. */
+static void
+pipe_is_full(struct supervisor *s)
+{
+	s->pipe_full = true;
+	s->pipe_full_us = util_mono_us();
+}
+
 /* Write a frame or note that the pipe is full. */
 static bool
 put_frame(struct supervisor *s, const unsigned char *frame, size_t size)
@@ -28,9 +36,8 @@ put_frame(struct supervisor *s, const unsigned char *frame, size_t size)
 
 	if (full < 0)
 		log_error("cannot write to the results pipe: %s", strerror(errno));
-	s->pipe_full = full != 0;
-	if (s->pipe_full)
-		s->pipe_full_us = util_mono_us();
+	if (full != 0)
+		pipe_is_full(s);
 	return full == 0;
 }
 
@@ -260,6 +267,11 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 {
 	struct check *check;
 
+	/* while there is no room checkers would only hold a verdict each, and the pool grow for it */
+	if (!STAILQ_EMPTY(&s->waiting) && !pipe_wait_room(s->pipe_write, 0)) {
+		pipe_is_full(s);
+		return INT64_MAX;
+	}
 	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
 		struct worker *worker = pool_choose(&s->pool, check->watch->home, INT64_MAX);
 
@@ -286,7 +298,7 @@ dispatch(struct supervisor *s, int64_t now)
 	int64_t wake;
 	struct watch *w;
 
-	s->pipe_full = s->listening = false;
+	s->listening = false;
 	wake = dispatch_waiting(s, now);
 	if (!pay_debts(s))
 		return INT64_MAX;

@@ -331,6 +331,7 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		if (s->stage == STAGE_STARTING && everyone_ready(s))
 			become_ready(s);
 		kill_overdue(s, now);
+		s->pipe_full = false; /* else dispatch() or continue_stop() will note it again */
 		if (s->stage == STAGE_RUNNING) {
 			relieve_stalled(s, now); /* at a stop the lines end by themselves */
 			wake = earliest(wake, dispatch(s, now));

@@ -302,11 +302,12 @@ def test_everything(t):
        "all wait, no checker is killed for it, each slot has its record")
 @needs("kafka")
 def test_publisher_stopped(t):
-    d, topic, nginx = loaded(t)
+    d, topic, nginx = loaded(t, 400)
     time.sleep(1)
     publisher = d.publisher()
     procs.kill(publisher, signal.SIGSTOP)
     time.sleep(t.times(60, 8))
+    checkers = len(d.checkers())
     procs.kill(publisher, signal.SIGCONT)
     again = time.time() * 1000
     topic.wait(lambda found: any(r.slot > again for r in found), 60, "no new record arrives")
@@ -315,6 +316,7 @@ def test_publisher_stopped(t):
     summary = finish(t, d, topic, nginx, 1000, recovery_s=took)
     require(summary.words["missed_overload"] > 0, "the pipe was never full")
     require("was killed" not in d.log(), "a checker was killed")
+    require(checkers < 16, f"the pool grew to {checkers}, all of which waited")
 
 
 @fault("5b", "supervisor stopped for 20 s (short run: 4 s)",
