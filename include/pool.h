@@ -100,10 +100,7 @@ void pool_next(struct pool *pool, struct worker *w, int64_t ended_expected_us, i
 /* A check that had not begun was taken out of the line, which takes nobody until it has ended. */
 void pool_take_back(struct pool *pool, struct worker *w);
 
-/*
- * A worker with a line that has not moved for too long, or NULL; `after` as below. One that leaves
- * is let end its line: nobody else has its configuration.
- */
+/* A worker with a line that has not moved for too long, or NULL; `after` as below. */
 struct worker *pool_stalled(const struct pool *pool, const struct worker *after, int64_t now_us);
 
 /* Whether slow sites have to wait whoever is idle: they get half of the pool. */

@@ -261,6 +261,30 @@ grow_pool(struct supervisor *s, int64_t due_us, int64_t now)
 	return INT64_MAX;
 }
 
+/*
+ * After a reload: the check begins by the new configuration if what its OPEN says is still true.
+ * Else nobody is left who could do it.
+ */
+static bool
+follow_reload(struct supervisor *s, struct check *check)
+{
+	const struct watch *w = check->watch;
+	struct slot slot = slot_of(check);
+	char before[WIRE_PAYLOAD_MAX], after[WIRE_PAYLOAD_MAX];
+	size_t size = payload_identity(before, check->generation->config, check->site, &slot);
+
+	if (w->leaving != NULL ||
+	    payload_identity(after, s->generation->config, w->site, &slot) != size ||
+	    memcmp(before, after, size) != 0)
+		return false;
+	generation_release(check->generation);
+	check->generation = s->generation;
+	check->generation->users++;
+	check->site = w->site;
+	check->job.site = w->index;
+	return true;
+}
+
 /* What was taken back from a checker goes to one that is idle. Returns as dispatch(). */
 static int64_t
 dispatch_waiting(struct supervisor *s, int64_t now)
@@ -275,9 +299,10 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
 		struct worker *worker = pool_choose(&s->pool, check->watch->home, INT64_MAX);
 
-		if (check->generation != s->generation) {
+		if (check->generation != s->generation && !follow_reload(s, check)) {
 			STAILQ_REMOVE_HEAD(&s->waiting, next);
-			owe(s, check, "the configuration was reloaded before the check began");
+			owe(s, check, "the site was %s before the check began",
+			    check->watch->leaving != NULL ? "removed" : "changed");
 			continue;
 		}
 		if (worker == NULL)

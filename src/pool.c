@@ -104,7 +104,7 @@ pool_stalled(const struct pool *pool, const struct worker *after, int64_t now_us
 	for (int i = after != NULL ? after->index + 1 : 0; i < pool->count; i++) {
 		struct worker *w = &pool->worker[i];
 
-		if (w->checks > 1 && !w->retiring && w->since_us + POOL_STALL_US <= now_us)
+		if (w->checks > 1 && w->since_us + POOL_STALL_US <= now_us)
 			return w;
 	}
 	return NULL;

@@ -128,9 +128,6 @@ START_TEST(a_line_that_stalls_is_taken_back)
 	pool_assign(&pool, w, false, 200, 500, 0);
 	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US - 1));
 	ck_assert_ptr_eq(pool_stalled(&pool, NULL, POOL_STALL_US), w);
-	w->retiring = true;
-	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US));
-	w->retiring = false;
 	ck_assert_ptr_null(pool_stalled(&pool, w, POOL_STALL_US));
 	pool_next(&pool, w, 200, 500, 1000); /* it moved meanwhile */
 	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US));

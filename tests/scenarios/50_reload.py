@@ -97,6 +97,28 @@ def test_running_check_survives_reload(t):
 
 
 @needs("kafka")
+def test_checks_that_wait_survive_reload(t):
+    """The only checker is stopped: checks that stood in line behind the first need another one."""
+    nginx, topic = t.nginx(), t.topic()
+    stay, go = nginx.many(30), nginx.many(5, prefix="go")
+    d = t.daemon(t.settings([*stay, *go], topic, workers={"min": 1, "max": 1})).start()
+    time.sleep(2)
+    stopped = d.roles()["checker 1"]
+    procs.kill(stopped, signal.SIGSTOP)
+    time.sleep(1)  # all are due
+    d.reload({**d.settings, "sites": stay})
+    procs.kill(stopped, signal.SIGCONT)
+    begin = time.time() * 1000
+    topic.wait(lambda found: any(r.slot > begin for r in found), 20, "nothing new arrives")
+    d.stop()
+    summary = topic.check(at_least=60)
+    t.note(summary)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    bad = [r for r in summary.firsts if r.error_type == "aborted" and r.site.startswith("up")]
+    require(not bad, f"{len(bad)} checks were given up: {bad[:5]}")
+
+
+@needs("kafka")
 def test_stop_in_outage_and_start(t):
     nginx, topic = t.nginx(), t.topic()
     d = t.daemon(t.settings(nginx.many(100), topic)).start()
