@@ -38,14 +38,18 @@ class Bench:
         self.shared = context.Shared(require_kafka=True)
         self.t = context.Context("bench", self.shared, 0)
         self.target = None
-        self._spools = 0
+        self._spools = self._targets = 0
 
     def path(self, *names):
         return self.t.path(*names)
 
     def open(self):
         self.t.kafka()
-        self.target = target.Target(self.path("target"))
+        self._open_target()
+
+    def _open_target(self):
+        self._targets += 1
+        self.target = target.Target(self.path(f"target-{self._targets}"))
 
     def new_spool(self):
         """Settings of an empty spool: no run gets what another one has left."""
@@ -55,12 +59,19 @@ class Bench:
     def end_offset(self, topic):
         return self.t.kafka().end_offset(topic.name) if topic is not None else 0
 
-    def kill_programs(self):
-        """All that is below us or was left behind, but for the target and the broker."""
+    def clear_away(self):
+        """
+        After a failure: kill all that is below us or was left behind, but for the target and the
+        broker; and if that is what failed, start it again.
+        """
         keep = {os.getpid(), *self.shared.pids(), *self.target.pids()}
         for pid in procs.descendants(os.getppid()):
             if pid not in keep:
                 procs.kill(pid)
+        self.t.kafka()
+        if not self.target.runs():
+            self.target.stop()
+            self._open_target()
 
     def close(self):
         if self.target is not None:
@@ -139,6 +150,8 @@ class Run:
                         [*self.special, ""] + [program.name for program in self.programs]))
 
     def all(self):
+        if not self.programs or not self.loads and not self.special:
+            raise Failure("nothing has such a name (--list)")
         self.bench.open()
         self._name_all()
         try:
@@ -209,11 +222,11 @@ class Run:
         try:
             step()
         except Exception as e:  # whatever it is
-            self.report.missing.append(f"{name}: failed: {e}")
+            self.report.missing.append(f"{name}: failed: {str(e).partition(chr(10))[0]}")
             self.failed = True
-            self.bench.kill_programs()
             print(f"{name}: failed: {e if isinstance(e, Failure) else traceback.format_exc()}",
                   flush=True)
+            self.bench.clear_away()
 
 
 def main():

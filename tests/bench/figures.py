@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# The section "Figures" of README.md, out of a report: what stands between its two marks there. Only a
-# run of everything has it.
+# The section "Figures" of README.md, out of a report: what stands between its two marks there. Only
+# a run of everything has it.
 
 import os
 
@@ -26,8 +26,11 @@ def _cell(row):
     return "–" if row is None or not row.us else number(row.us, 0)
 
 
-def _name(program, late):
-    text = ROWS.get(program, program) + (" (no Kafka)" if program in WITHOUT_KAFKA else "")
+def _name(report, program, late):
+    notes = ["no Kafka"] if program in WITHOUT_KAFKA else []
+    rows = filter(None, (report.row(load, program) for load in COLUMNS))
+    notes += ["connections kept"] if any(row.reused for row in rows) else []
+    text = ROWS.get(program, program) + (f" ({', '.join(notes)})" if notes else "")
     return text + ("¹" if late else "")
 
 
@@ -42,7 +45,7 @@ def _table(report):
     for program in [*ROWS, *others]:
         if program in found:
             cells = [_cell(report.row(load, program)) for load in COLUMNS]
-            yield f"| {_name(program, program in late)} | " + " | ".join(cells) + " |"
+            yield f"| {_name(report, program, program in late)} | " + " | ".join(cells) + " |"
 
 
 def _of_rows(report):
@@ -76,6 +79,7 @@ def _of_rows(report):
     if None not in sizes:
         yield ("memory (PSS) of all processes with 1,000, 10,000, 100,000 sites",
                ", ".join(number(mb, 0) for mb in sizes) + " MB")
+        yield "… of the supervisor per site", f"{report.supervisor_bytes_per_site():.0f} bytes"
 
 
 def _of_facts(report):

@@ -44,8 +44,8 @@ class Load:
     @property
     def bare(self):
         """
-        The bare loop to compare with: as webmond, it leaves all sites of a tick to one process; when
-        each is slow, as webmond does then, to several.
+        The bare loop to compare with: as webmond, it leaves all sites of a tick to one process;
+        when each is slow, as webmond does then, to several.
         """
         return f"bare libcurl, {'split' if self.answer_ms else 'grouped'}"
 

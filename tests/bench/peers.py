@@ -119,7 +119,7 @@ class Blackbox(Peer):
             f"http://127.0.0.1:{port}/probe?module=page&target=" +
             urllib.parse.quote(load.url(self.bench.target, n), safe="")))
         self.scraper = procs.spawn(
-            [os.environ["LOOP"], "curl", "-k", "-g", "grouped", "-i", str(load.interval_s), "-p",
+            [os.environ["LOOP"], "curl", "-k", "-g", "split", "-i", str(load.interval_s), "-p",
              str(8 * PROCESSES), "-d", str(LATEST_S), sites],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return [self.executable, f"--config.file={config}", "--log.level=error",
@@ -294,7 +294,7 @@ class CheckHttp(Peer):
             return (f"{self.executable} -I {url.hostname} -p {url.port} -u {url.path} -t 5 "
                     f"-r {PATTERN.replace(' ', '.')}{' -S' if load.is_tls else ''}")
 
-        return [os.environ["LOOP"], "exec", "-g", "grouped", "-i", str(load.interval_s), "-p",
+        return [os.environ["LOOP"], "exec", "-g", "split", "-i", str(load.interval_s), "-p",
                 str(PROCESSES), "-d", str(LATEST_S), write_sites(self.bench, load, check)]
 
 

@@ -3,10 +3,10 @@
 #
 # The programs that are measured: the bare loops and webmond. peers.py has the others.
 #
-# A program has a name, says whether it is `paced` by the load's interval, and has these: missing()
-# says whether it is not there; suits(load); version();
-# start(load) returns the PID at the top of its tree; stop(begin, end) ends it and returns an Outcome
-# for the slots between two times of day; `topic` is where its records go, or None.
+# A program has a name and these: `paced`, whether it knows an interval; missing() says whether it is
+# not there; suits(load); version(); start(load) returns the PID at the top of its tree; stop(begin,
+# end) ends it and returns an Outcome for the slots between two times of day; `topic` is where its
+# records go, or None.
 
 import json
 import os

@@ -18,8 +18,9 @@ REUSED = 0.95
 # a peer is on time when it does what is due, close to its grid and not all at once
 ON_TIME_DONE, ON_TIME_MS, ON_TIME_PEAK = 0.99, 250, 5
 
-HEADER = (f"{'program':24} {'µs/check':>8} {'waits':>5} {'done/due':>13} {'jitter p50/p99/max':>20} "
-          f"{'late p50/p99/max':>20} {'peak':>5} {'PSS MB':>7} {'records':>8}")
+HEADER = (f"{'program':24} {'µs/check':>8} {'waits':>5} {'done/due':>13} "
+          f"{'jitter p50/p99/max':>20} {'late p50/p99/max':>20} {'peak':>5} {'PSS MB':>7} "
+          f"{'records':>8}")
 
 
 def three(values, between="/"):
@@ -41,8 +42,8 @@ def machine():
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (f"{time.strftime('%Y-%m-%d')}, {len(os.sched_getaffinity(0))} cores ({model}), "
             f"{memory_gb:.0f} GB, Linux {platform.release().split('-')[0]}; nginx and Kafka run on "
-            "the same cores and are not counted. CPU time of all processes of a program, per check: "
-            "a fresh connection, 10 KB, a pattern near their end.")
+            "the same cores and are not counted. CPU time of all processes of a program, per "
+            "check: a fresh connection, 10 KB, a pattern near their end.")
 
 
 class Row:
@@ -137,6 +138,14 @@ class Report:
         return [f"webmond : {other.program} = {webmond.us / other.us:.2f}" for other in others
                 if webmond and webmond.us and other and other.us]
 
+    def supervisor_bytes_per_site(self):
+        """By its RSS with 1,000 and with 100,000 sites; None: not measured."""
+        rows = [self.row(load, "webmond") for load in ("curve-1k", "curve-100k")]
+        if None in rows or any(row.memory["supervisor"][0] is None for row in rows):
+            return None
+        rss_kb = [row.memory["supervisor"][0][1] for row in rows]
+        return (rss_kb[1] - rss_kb[0]) * 1024 / (rows[1].load.sites - rows[0].load.sites)
+
     # --- goals --------------------------------------------------------------------------------
 
     def goals(self):
@@ -187,10 +196,9 @@ class Report:
         small, large = self.row("curve-1k", "webmond"), self.row("curve-100k", "webmond")
         if small and large:
             goal("CPU per check, 100,000 sites : 1,000 sites", 1.1, large.us / small.us)
-            sites = large.load.sites - small.load.sites
-            rss = [row.memory["supervisor"][0] for row in (small, large)]
-            if None not in rss:
-                goal("memory of the supervisor per site, kB", 1, (rss[1][1] - rss[0][1]) / sites)
+        per_site = self.supervisor_bytes_per_site()
+        if per_site is not None:
+            goal("memory of the supervisor per site, bytes", 1024, per_site)
         for fact in self.facts.get("start-reload", []):
             if fact.unit == "s":
                 goal(f"{fact.what}, s", 2, fact.value)
@@ -200,12 +208,13 @@ class Report:
     def markdown(self):
         lines = ["# webmond beside others", "", *self._head(), "", "## Goals", "",
                  "| goal | at most | measured | |", "|---|--:|--:|---|"]
-        lines += [f"| {what} | {bound:,g} | {value:,.2f} | {'met' if value <= bound else 'missed'} |"
+        lines += [f"| {what} | {bound:,g} | {value:,.2f} | "
+                  f"{'met' if value <= bound else 'missed'} |"
                   for what, bound, value in self.goals()]
         for name, load in self.loads().items():
             lines += ["", f"## {name}: {load.title}", "",
-                      "| program | µs/check | waits | done of due | jitter, ms | lateness, ms | peak | "
-                      "PSS, MB | records/check |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
+                      "| program | µs/check | waits | done of due | jitter, ms | lateness, ms | "
+                      "peak | PSS, MB | records/check |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
             for row in self.of_load(name):
                 due = f" of {row.due:,}" if row.due else ""
                 lines.append(f"| {row.program} | {number(row.us)} | {number(row.waits)} | "
@@ -215,6 +224,7 @@ class Report:
             if load.keepalive:
                 lines.append("\nRequests on a kept connection: " + ", ".join(
                     f"{row.program} {row.reused:.1%}" for row in self.of_load(name)))
+            lines += [f"\n{row.program}: {text}" for row in self.of_load(name) for text in row.wrong]
             lines += [f"\n{text}" for text in self.ratios(name)]
             webmond = self.row(name, "webmond")
             if webmond:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# A backend of nginx's that thinks before it answers: /slow/MS/… takes so many milliseconds, and then
-# nginx is told to send its page. It listens on the Unix socket that it is called with.
+# A backend of nginx's that thinks before it answers: /slow/MS/… takes so many milliseconds, and
+# then nginx is told to send its page. It listens on the Unix socket that it is called with.
 
 import asyncio
 import os

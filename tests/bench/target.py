@@ -3,7 +3,7 @@
 #
 # What is checked: nginx on a thousand addresses of 127/8, so that no connection waits for a port,
 # with a page of 10 KB that ends in a pattern. Its log says what was asked for, and when. Behind it
-# is slow.py, for sites that take their time; names.py is the name server for those that have a name.
+# is slow.py, for sites that take their time; names.py is the name server of those with a name.
 
 import bisect
 import functools
@@ -176,7 +176,7 @@ class Target:
         procs.wait_for(self._answers, 20, lambda: f"nginx does not start:\n{self._errors()}")
 
     def _answers(self):
-        if self.process.poll() is not None or self.backend.poll() is not None:
+        if not self.runs():
             raise Failure(f"nginx or what is behind it ended:\n{self._errors()}")
         with socket.socket() as s:
             s.settimeout(1)
@@ -186,6 +186,9 @@ class Target:
     def _errors(self):
         with open(self.path("nginx.err"), encoding="utf-8", errors="replace") as f:
             return f.read()[-2000:]
+
+    def runs(self):
+        return self.process.poll() is None and self.backend.poll() is None
 
     def pids(self):
         return {self.process.pid, *procs.descendants(self.process.pid), self.backend.pid,
