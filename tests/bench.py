@@ -29,6 +29,8 @@ from harness import Failure, Skip, broker, context, procs  # noqa: E402
 
 # of what knows no slots
 FLAT_WARM_S, FLAT_S = 2, 5
+# until what began in the window has ended: a stop would abort it
+SETTLE_S = 0.5
 
 
 class Bench:
@@ -91,6 +93,7 @@ def measure_one(bench, program, load):
     window.close()
     sent = bench.end_offset(program.topic) - before
     memory = measure.memory_kb(root)
+    time.sleep(SETTLE_S)
     outcome = program.stop(window.begin, window.end)
     if outcome.records is None and program.topic is not None:
         outcome.records = sent
@@ -167,15 +170,19 @@ class Run:
     def _write(self, directory):
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
-        texts = {"report.md": self.report.markdown(), "report.csv": self.report.csv(),
-                 "report.svg": plot.svg(self.report),
-                 "figures.md": figures.markdown(self.report, report.machine())}
-        for name, text in texts.items():
-            if text is not None:
-                with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
-                    f.write(text)
-        print(f"\n{os.path.relpath(directory)}: "
-              f"{', '.join(name for name, text in texts.items() if text is not None)}")
+        makers = {"report.csv": self.report.csv, "report.md": self.report.markdown,
+                  "report.svg": lambda: plot.svg(self.report),
+                  "figures.md": lambda: figures.markdown(self.report, report.machine())}
+        for name, make in makers.items():
+            self._guarded(name, lambda name=name, make=make:
+                          self._write_one(os.path.join(directory, name), make()))
+        print(f"\n{os.path.relpath(directory)}: {', '.join(sorted(os.listdir(directory)))}")
+
+    @staticmethod
+    def _write_one(path, text):
+        if text is not None:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
 
     def _name_all(self):
         """The versions of what runs, and what does not run and why."""
@@ -200,12 +207,14 @@ class Run:
         return program.suits(load) and not program.missing()
 
     def _load(self, load):
+        some = [program for program in self.programs if self._runs(program, load)]
+        if not some:
+            return
         print(f"\n{load.name}: {load.title}\n{report.HEADER}", flush=True)
         for _ in range(self.rounds):
-            for program in self.programs:
-                if self._runs(program, load):
-                    self._guarded(f"{load.name}, {program.name}",
-                                  lambda program=program: self._row(program, load))
+            for program in some:
+                self._guarded(f"{load.name}, {program.name}",
+                              lambda program=program: self._row(program, load))
         print("".join(f"{text}\n" for text in self.report.ratios(load.name)), end="")
 
     def _row(self, program, load):

@@ -91,7 +91,8 @@ def _of_facts(report):
 
 def markdown(report, machine):
     """None: loads are missing."""
-    if not all(report.row(load, "webmond") for load in (*COLUMNS, *CURVE, "slow-mixed", "hanging")):
+    needed = (*COLUMNS, *CURVE, "slow-100", "slow-mixed", "hanging", "keepalive-http")
+    if not all(report.row(load, "webmond") for load in needed):
         return None
     lines = [f"Of one run of `make bench PEERS=1`: {machine}", "", *_table(report), "",
              "¹ not on time: checks left out, far from their grid, or all in one burst.", "",

@@ -180,12 +180,13 @@ class Report:
     def _goals_of_relations(self, goal):
         for fresh, kept in (("http-1k", "keepalive-http"), ("https-p256", "keepalive-p256")):
             rows = self.row(kept, "webmond"), self.row(fresh, "webmond")
-            if all(rows):
+            if all(row and row.us for row in rows):
                 goal(f"{kept} : {fresh}", 0.5, rows[0].us / rows[1].us)
         for load in ("http-1k", "http-10k"):
             row = self.row(load, "webmond")
-            if row:
-                goal(f"{load}: publisher : whole", 0.15, row.us_by_role["publisher"] / row.us)
+            if row and row.us:
+                goal(f"{load}: publisher : whole", 0.15,
+                     row.us_by_role.get("publisher", 0) / row.us)
         slow = self.row("slow-100", "webmond")
         if slow:
             goal("slow-100: lateness, 99 %, ms", 20, percentile(slow.late, .99))
@@ -194,7 +195,7 @@ class Report:
             if row:
                 goal(f"{name}: lateness of the healthy, 99 %, ms", 100, percentile(row.late, .99))
         small, large = self.row("curve-1k", "webmond"), self.row("curve-100k", "webmond")
-        if small and large:
+        if small and large and small.us and large.us:
             goal("CPU per check, 100,000 sites : 1,000 sites", 1.1, large.us / small.us)
         per_site = self.supervisor_bytes_per_site()
         if per_site is not None:
