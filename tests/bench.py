@@ -29,8 +29,6 @@ from harness import Failure, Skip, broker, context, procs  # noqa: E402
 
 # of what knows no slots
 FLAT_WARM_S, FLAT_S = 2, 5
-# until what began in the window has ended: a stop would abort it
-SETTLE_S = 0.5
 
 
 class Bench:
@@ -93,7 +91,6 @@ def measure_one(bench, program, load):
     window.close()
     sent = bench.end_offset(program.topic) - before
     memory = measure.memory_kb(root)
-    time.sleep(SETTLE_S)
     outcome = program.stop(window.begin, window.end)
     if outcome.records is None and program.topic is not None:
         outcome.records = sent

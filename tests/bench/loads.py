@@ -57,7 +57,7 @@ class Load:
     def warm_s(self):
         """Every site once, where that does not take too long."""
         if self.keepalive:
-            return 5 * self.interval_s + 1  # most checkers get to know most sites
+            return 3 * self.interval_s + 1  # checkers get to know their sites
         return min(self.interval_s + 1, 12)
 
     @property
@@ -101,7 +101,7 @@ LOADS = [
     Load("patterns", 10000, 10, own_patterns=True),
     Load("pool-1000", 1000, 5, workers=1000),
     # sites grow, checks a second stay the same, but for the first
-    Load("curve-10", 10, 1, timeout_s=1, window_s=15),
+    Load("curve-10", 10, 1, timeout_s=1),
     Load("curve-1k", 1000, 1, timeout_s=1),
     Load("curve-30k", 30000, 30),
     Load("curve-100k", 100000, 100),

@@ -102,6 +102,7 @@ class Blackbox(Peer):
     name = "blackbox_exporter"
     executable = find("debian/usr/bin/prometheus-blackbox-exporter",
                       "prometheus-blackbox-exporter", "blackbox_exporter")
+    loads = ("http-1k", "https-p256")
     into_kafka = False
 
     def command(self, load):
@@ -213,7 +214,7 @@ class Collectd(Peer):
 
     name = "collectd"
     executable = find("debian/usr/sbin/collectd", "collectd", "/usr/sbin/collectd")
-    loads = ("http-1k", "http-10k")
+    loads = ("http-1k",)
 
     def _below(self):
         """The directory that holds its usr/."""
