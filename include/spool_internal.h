@@ -39,6 +39,13 @@ enum statement {
 	STATEMENT_COUNT
 };
 
+/* An OPEN of the transaction: most slots end before its commit and need no row in `open`. */
+struct begun {
+	uint64_t seq;
+	const unsigned char *raw; /* NULL: closed */
+	size_t size;
+};
+
 struct spool {
 	sqlite3 *db;
 	sqlite3_stmt *statement[STATEMENT_COUNT];
@@ -49,6 +56,8 @@ struct spool {
 	int64_t epoch; /* row of ours in table epoch */
 	uint64_t next_seq, next_seq_stored;
 	uint64_t count, count_stored; /* of ready */
+	struct begun *begun;          /* in the order of seq */
+	size_t begun_count, begun_room;
 	uint64_t buried;
 	uint64_t strangers;
 	uint64_t forged;

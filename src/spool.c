@@ -194,6 +194,7 @@ spool_close(struct spool *s)
 		log_error(
 		    "spool: %llu frames were ignored as forged", (unsigned long long)s->forged);
 	spool_disconnect(s);
+	free(s->begun);
 	free(s);
 }
 
@@ -247,6 +248,7 @@ spool_rollback(struct spool *s)
 	}
 	s->next_seq = s->next_seq_stored;
 	s->count = s->count_stored;
+	s->begun_count = 0;
 	s->untouchable = 0;
 }
 
@@ -261,24 +263,81 @@ forged(struct spool *s, const struct frame *frame)
 		    (unsigned long long)frame->seq);
 }
 
+static void
+begin_slot(struct spool *s, uint64_t seq, const unsigned char *raw, size_t size)
+{
+	if (s->begun_count == s->begun_room) {
+		s->begun_room = 2 * s->begun_room + 64;
+		s->begun = xreallocarray(s->begun, s->begun_room, sizeof(*s->begun));
+	}
+	s->begun[s->begun_count++] = (struct begun){ seq, raw, size };
+}
+
+static struct begun *
+find_begun(const struct spool *s, uint64_t seq)
+{
+	for (size_t i = s->begun_count; i-- > 0;) /* most are the last ones, or few */
+		if (s->begun[i].seq == seq)
+			return &s->begun[i];
+	return NULL;
+}
+
+/* Slots that go on after this transaction. */
+static enum spool_status
+store_begun(struct spool *s)
+{
+	enum spool_status status = SPOOL_OK;
+
+	for (size_t i = 0; i < s->begun_count && status == SPOOL_OK; i++) {
+		if (s->begun[i].raw == NULL)
+			continue;
+		spool_bind(s, INSERT_OPEN, 1, s->begun[i].seq);
+		spool_bind_blob(s, INSERT_OPEN, 2, s->begun[i].raw, s->begun[i].size);
+		status = spool_step(s, INSERT_OPEN, "store an open slot");
+	}
+	s->begun_count = 0;
+	return status;
+}
+
+/* Whether two frames, the second decoded, are of the same slot. */
+static bool
+same_slot(const struct begun *begun, const struct frame *frame, const unsigned char *raw)
+{
+	size_t size = wire_identity_size(frame);
+
+	return begun->size >= WIRE_IDENTITY_AT + size &&
+	       memcmp(begun->raw + WIRE_IDENTITY_AT, raw + WIRE_IDENTITY_AT, size) == 0;
+}
+
 /* A CLOSE ends the slot that it names, if it names the one that is open. */
 static enum spool_status
 close_slot(struct spool *s, const struct frame *frame, const unsigned char *raw, size_t size)
 {
 	size_t identity_size = wire_identity_size(frame);
-	enum spool_status status;
+	struct begun *begun = find_begun(s, frame->seq);
+	bool is_open, ours;
 
-	spool_bind(s, DELETE_OPEN, 1, frame->seq);
-	spool_bind(s, DELETE_OPEN, 2, WIRE_IDENTITY_AT);
-	spool_bind(s, DELETE_OPEN, 3, identity_size);
-	spool_bind_blob(s, DELETE_OPEN, 4, raw + WIRE_IDENTITY_AT, identity_size);
-	status = spool_step(s, DELETE_OPEN, "close a slot");
-	if (status != SPOOL_OK)
-		return status;
-	if (sqlite3_changes(s->db) > 0)
+	if (begun != NULL) {
+		is_open = begun->raw != NULL;
+		ours = is_open && same_slot(begun, frame, raw);
+		if (ours)
+			begun->raw = NULL;
+	} else {
+		enum spool_status status;
+
+		spool_bind(s, DELETE_OPEN, 1, frame->seq);
+		spool_bind(s, DELETE_OPEN, 2, WIRE_IDENTITY_AT);
+		spool_bind(s, DELETE_OPEN, 3, identity_size);
+		spool_bind_blob(s, DELETE_OPEN, 4, raw + WIRE_IDENTITY_AT, identity_size);
+		status = spool_step(s, DELETE_OPEN, "close a slot");
+		if (status != SPOOL_OK)
+			return status;
+		ours = sqlite3_changes(s->db) > 0;
+		is_open = ours || spool_number(spool_bind(s, IS_OPEN, 1, frame->seq)) > 0;
+	}
+	if (ours)
 		return insert_ready(s, s->epoch, frame->seq, raw, size);
-	/* else a repeat, or the other writer was first */
-	if (spool_number(spool_bind(s, IS_OPEN, 1, frame->seq)) > 0)
+	if (is_open) /* else a repeat, or the other writer was first */
 		forged(s, frame);
 	return SPOOL_OK;
 }
@@ -325,11 +384,9 @@ spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t 
 	}
 	switch (frame->type) {
 	case WIRE_OPEN:
-		if (!accept_open(s, frame))
-			return SPOOL_OK;
-		spool_bind(s, INSERT_OPEN, 1, frame->seq);
-		spool_bind_blob(s, INSERT_OPEN, 2, raw, size);
-		return spool_step(s, INSERT_OPEN, "store an open slot");
+		if (accept_open(s, frame))
+			begin_slot(s, frame->seq, raw, size);
+		return SPOOL_OK;
 	case WIRE_WHOLE:
 		return accept_open(s, frame) ? insert_ready(s, s->epoch, frame->seq, raw, size)
 					     : SPOOL_OK;
@@ -375,8 +432,10 @@ spool_commit(struct spool *s)
 {
 	bool stored;
 	uint64_t dropped;
-	enum spool_status status = spool_keep_size(s, &dropped);
+	enum spool_status status = store_begun(s);
 
+	if (status == SPOOL_OK)
+		status = spool_keep_size(s, &dropped);
 	if (status == SPOOL_OK &&
 	    (s->next_seq != s->next_seq_stored || s->count != s->count_stored)) {
 		spool_bind(s, SET_EPOCH, 1, s->next_seq);

@@ -111,10 +111,20 @@ make_frame(unsigned char *out, enum wire_type type, const char *epoch, uint64_t 
 	return payload_frame(out, type, &config, &site, &slot, &result);
 }
 
+/* Frames stay until the commit, as in the publisher: here until so many have followed. */
+static unsigned char *
+new_frame(void)
+{
+	static unsigned char frames[4096][WIRE_FRAME_MAX];
+	static size_t next;
+
+	return frames[next++ % ARRAY_LENGTH(frames)];
+}
+
 static enum spool_status
 apply(struct spool *s, enum wire_type type, const char *epoch, uint64_t seq, int padding)
 {
-	unsigned char raw[WIRE_FRAME_MAX];
+	unsigned char *raw = new_frame();
 	size_t size = make_frame(raw, type, epoch, seq, padding);
 	struct frame frame;
 
@@ -226,45 +236,70 @@ sql(const char *statements)
 
 /* --- what is accepted -------------------------------------------------------------------- */
 
+/*
+ * Frames are "o3" for OPEN seq 3, c for CLOSE, w for WHOLE, uppercase for another epoch; each bit of
+ * `commits` that is set ends a transaction behind its frame.
+ */
+static void
+put_frames(struct spool *s, const char *frames, unsigned commits)
+{
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	for (const char *f = frames; f != NULL; f = strchr(f, ' '), commits >>= 1) {
+		enum wire_type type;
+
+		f += *f == ' ';
+		type = strchr("oO", *f) ? WIRE_OPEN : strchr("cC", *f) ? WIRE_CLOSE : WIRE_WHOLE;
+		ck_assert_int_eq(
+		    apply(s, type, *f >= 'a' ? EPOCH_A : EPOCH_B, (uint64_t)atoi(f + 1), 20),
+		    SPOOL_OK);
+		if ((commits & 1) != 0) {
+			ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		}
+	}
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+}
+
+/* However the frames come to lie in transactions. */
 START_TEST(test_accept)
 {
 	static const struct {
-		const char
-		    *frames; /* o3: OPEN seq 3; c: CLOSE; w: WHOLE; uppercase: another epoch */
-		const char *ready;
+		const char *frames, *ready, *next; /* when the next epoch has begun */
 	} cases[] = {
-		{ "o0 c0", "0" },
-		{ "o0", "" },
-		{ "c0", "" },             /* closed without being open */
-		{ "o0 c0 o0 c0", "0" },   /* the pipe was peeked again */
-		{ "o0 o0 c0 c0", "0" },   /* a zombie's late answer */
-		{ "o0 o1 c1 c0", "1 0" }, /* the order of ends */
-		{ "w0 w1 w2", "0 1 2" },
-		{ "w0 w0 w1 w0", "0 1" },
-		{ "o0 w1 c0", "1 0" },
-		{ "o0 w0 c0", "0" },            /* a WHOLE for a slot that is open: a repeat */
-		{ "o5 c5 o6 c6", "5 6" },       /* a hole: loud, but accepted */
-		{ "o5 o3 c3 c5 w4 w6", "5 6" }, /* below the hole: too late */
-		{ "O0 C0 W0", "" },
-		{ "o0 C0 c0", "0" },
+		{ "o0 c0", "0", "0" },
+		{ "o0", "", "0" },
+		{ "o0 o1 o2 c1", "1", "1 0 2" },
+		{ "c0", "", "" },                /* closed without being open */
+		{ "o0 c0 o0 c0", "0", "0" },     /* the pipe was peeked again */
+		{ "o0 o0 c0 c0", "0", "0" },     /* a zombie's late answer */
+		{ "o0 o1 c1 c0", "1 0", "1 0" }, /* the order of ends */
+		{ "w0 w1 w2", "0 1 2", "0 1 2" },
+		{ "w0 w0 w1 w0", "0 1", "0 1" },
+		{ "o0 w1 c0", "1 0", "1 0" },
+		{ "o0 w0 c0", "0", "0" },        /* a WHOLE for a slot that is open: a repeat */
+		{ "o5 c5 o6 c6", "5 6", "5 6" }, /* a hole: loud, but accepted */
+		{ "o5 o3 c3 c5 w4 w6", "5 6", "5 6" }, /* below the hole: too late */
+		{ "O0 C0 W0", "", "" },
+		{ "o0 C0 c0", "0", "0" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-		struct spool *s = open_spool(EPOCH_A);
+		unsigned ways = 1U << (strlen(cases[i].frames) / 3); /* "o0 c0" has two */
 
-		for (const char *f = cases[i].frames; f != NULL; f = strchr(f, ' ')) {
-			f += *f == ' ';
-			put(s,
-			    strchr("oO", *f)   ? WIRE_OPEN
-			    : strchr("cC", *f) ? WIRE_CLOSE
-					       : WIRE_WHOLE,
-			    *f >= 'a' ? EPOCH_A : EPOCH_B, (uint64_t)atoi(f + 1));
+		for (unsigned commits = 0; commits < ways; commits++) {
+			struct spool *s = open_spool(EPOCH_A);
+
+			put_frames(s, cases[i].frames, commits);
+			ck_assert_msg(strcmp(seqs(s), cases[i].ready) == 0,
+			    "%s (%#x) gave \"%s\", not \"%s\"", cases[i].frames, commits, seqs(s),
+			    cases[i].ready);
+			spool_close(s);
+			s = open_spool(EPOCH_B);
+			ck_assert_str_eq(seqs(s), cases[i].next);
+			spool_close(s);
+			teardown();
+			setup();
 		}
-		ck_assert_msg(strcmp(seqs(s), cases[i].ready) == 0, "%s gave \"%s\", not \"%s\"",
-		    cases[i].frames, seqs(s), cases[i].ready);
-		spool_close(s);
-		teardown();
-		setup();
 	}
 }
 END_TEST
@@ -299,33 +334,38 @@ START_TEST(test_forged_frames)
 	struct config config = { .instance = "test" };
 	struct site site = { .name = "shop", .method = "GET", .interval_us = US_PER_S };
 	struct spool *s = open_spool(EPOCH_A);
-	unsigned char raw[WIRE_FRAME_MAX];
 	struct frame frame;
 	size_t size;
 
-	put(s, WIRE_OPEN, EPOCH_A, 0);
-	put(s, WIRE_WHOLE, EPOCH_A, 1);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, 0, 20), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 1, 20), SPOOL_OK);
 	for (size_t i = 0; i < ARRAY_LENGTH(far); i++) {
-		put(s, WIRE_OPEN, EPOCH_A, far[i]);
-		put(s, WIRE_WHOLE, EPOCH_A, far[i]);
+		ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, far[i], 20), SPOOL_OK);
+		ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, far[i], 20), SPOOL_OK);
 	}
-	/* for the slot that is open, but not of its site, and not of its instant */
-	for (int i = 0; i < 3; i++) {
+	/* for the slot that is open, but not of its site, and not of its instant; in the transaction
+	 * that has opened it and in another one */
+	for (int i = 0; i < 6; i++) {
+		unsigned char *raw = new_frame();
 		struct slot slot = { .epoch = EPOCH_A,
 			.started_us = RESULT_NONE,
-			.slot_us = INT64_C(1767225600) * US_PER_S + (i == 0),
+			.slot_us = INT64_C(1767225600) * US_PER_S + (i % 3 == 0),
 			.lateness_us = RESULT_NONE };
 		struct result result;
 
-		site.name = i == 1 ? "shoq" : "shop";
-		site.url = i == 2 ? "http://elsewhere.example/" : "uuuuuuuuuuuuuuuuuuuu";
+		site.name = i % 3 == 1 ? "shoq" : "shop";
+		site.url = i % 3 == 2 ? "http://elsewhere.example/" : "uuuuuuuuuuuuuuuuuuuu";
 		result_init(&result);
 		size = payload_frame(raw, WIRE_CLOSE, &config, &site, &slot, &result);
 		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
-		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 		ck_assert_int_eq(spool_apply(s, &frame, raw, size), SPOOL_OK);
-		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		if (i == 2) {
+			ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		}
 	}
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 	ck_assert_str_eq(seqs(s), "1");
 	put(s, WIRE_WHOLE, EPOCH_A, 2);
 	put(s, WIRE_CLOSE, EPOCH_A, 0);
@@ -369,6 +409,11 @@ START_TEST(test_rollback)
 	/* the same frames again, as they come when nothing was consumed */
 	put(s, WIRE_CLOSE, EPOCH_A, 0);
 	put(s, WIRE_WHOLE, EPOCH_A, 1);
+	ck_assert_str_eq(seqs(s), "0 1");
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, 2, 20), SPOOL_OK);
+	spool_rollback(s);
+	put(s, WIRE_CLOSE, EPOCH_A, 2); /* of a slot that never began */
 	ck_assert_str_eq(seqs(s), "0 1");
 	spool_close(s);
 }
