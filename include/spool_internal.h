@@ -56,6 +56,7 @@ struct spool {
 	int64_t epoch; /* row of ours in table epoch */
 	uint64_t next_seq, next_seq_stored;
 	uint64_t count, count_stored; /* of ready */
+	uint64_t last_row;            /* of ready; no number comes twice while the spool is open */
 	struct begun *begun;          /* in the order of seq */
 	size_t begun_count, begun_room;
 	uint64_t buried;

@@ -43,6 +43,7 @@ insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size
 	spool_bind(s, INSERT_READY, 1, (uint64_t)epoch);
 	spool_bind(s, INSERT_READY, 2, seq);
 	spool_bind_blob(s, INSERT_READY, 3, raw, size);
+	spool_bind(s, INSERT_READY, 4, ++s->last_row);
 	status = spool_step(s, INSERT_READY, "store a record");
 	if (status == SPOOL_OK)
 		s->count++;
@@ -114,8 +115,8 @@ enter_epoch(struct spool *s)
 	int code;
 
 	if (sqlite3_prepare_v2(s->db,
-		"SELECT n, id, next_seq, ready, (SELECT max(may_fly) FROM epoch) FROM epoch "
-		"ORDER BY n DESC LIMIT 1",
+		"SELECT n, id, next_seq, ready, (SELECT max(may_fly) FROM epoch), "
+		"(SELECT max(n) FROM ready) FROM epoch ORDER BY n DESC LIMIT 1",
 		-1, &st, NULL) != SQLITE_OK)
 		return spool_failed(s, "read the epoch");
 	if ((code = sqlite3_step(st)) == SQLITE_ROW) {
@@ -126,6 +127,7 @@ enter_epoch(struct spool *s)
 		s->next_seq = ours ? (uint64_t)sqlite3_column_int64(st, 2) : 0;
 		s->count = (uint64_t)sqlite3_column_int64(st, 3);
 		may_fly = (uint64_t)sqlite3_column_int64(st, 4);
+		s->last_row = (uint64_t)sqlite3_column_int64(st, 5);
 	}
 	sqlite3_finalize(st);
 	if (code != SQLITE_ROW && code != SQLITE_DONE)

@@ -33,7 +33,8 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 	/* the bytes that say which slot it is; substr() counts from 1 */
 	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1 AND substr(frame, 1 + ?2, ?3) = ?4",
 	[IS_OPEN] = "SELECT EXISTS(SELECT 1 FROM open WHERE seq = ?1)",
-	[INSERT_READY] = "INSERT INTO ready(epoch, seq, through, frame) VALUES(?1, ?2, ?2, ?3)",
+	[INSERT_READY] =
+	    "INSERT INTO ready(n, epoch, seq, through, frame) VALUES(?4, ?1, ?2, ?2, ?3)",
 	[SET_EPOCH] = "UPDATE epoch SET next_seq = ?1, ready = ?2 WHERE n = ?3",
 	[DELETE_READY] = "DELETE FROM ready WHERE n BETWEEN ?1 AND ?2",
 	[BURY] = "INSERT INTO dead(frame, reason, at) SELECT frame, ?2, datetime('now') FROM ready "
@@ -59,8 +60,8 @@ static const char schema[] =
     "CREATE TABLE epoch(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     " next_seq INTEGER NOT NULL, ready INTEGER NOT NULL, may_fly INTEGER NOT NULL);"
     "CREATE TABLE open(seq INTEGER PRIMARY KEY, frame BLOB NOT NULL);"
-    /* AUTOINCREMENT: without it an emptied table starts again at 1 */
-    "CREATE TABLE ready(n INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL,"
+    /* not AUTOINCREMENT, which writes a table of its own, a page more in each transaction */
+    "CREATE TABLE ready(n INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
     " seq INTEGER NOT NULL, through INTEGER NOT NULL, frame BLOB NOT NULL);"
     "CREATE TABLE dead(n INTEGER PRIMARY KEY AUTOINCREMENT, frame BLOB NOT NULL,"
     " reason TEXT NOT NULL, at TEXT NOT NULL);";
