@@ -338,10 +338,11 @@ connect_database(struct spool *s)
 	spool_run(s, "PRAGMA locking_mode=EXCLUSIVE");
 	if ((status = check_identity(s, &is_new)) != SPOOL_OK)
 		return status;
+	/* secure_delete is on by default in some builds, and writes zeros for all that is deleted */
 	sql = xasprintf("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
 			"PRAGMA synchronous=%s; PRAGMA journal_size_limit=8388608;"
 			"PRAGMA cache_size=-2000; PRAGMA cell_size_check=ON;"
-			"PRAGMA trusted_schema=OFF;",
+			"PRAGMA trusted_schema=OFF; PRAGMA secure_delete=OFF;",
 	    s->options.sync_full ? "FULL" : "NORMAL");
 	code = spool_run(s, sql);
 	free(sql);
