@@ -31,6 +31,13 @@
 #define GATHER_BUSY_US (10 * US_PER_MS)
 #define BUSY_FRAMES    256
 
+/*
+ * Behind others records are not sent sooner than this, unless they are many: a request costs 100 µs
+ * here, more at the broker, and each partition has its own. What comes alone goes at once.
+ */
+#define SEND_US   (250 * US_PER_MS)
+#define SEND_BUSY 256
+
 #define DELETE_AFTER_US (500 * US_PER_MS) /* delivered rows go so soon when no frames come */
 #define DELETE_MAX      1000              /* rows a transaction: keeps SQLite's log small */
 #define REPORT_US       (US_PER_S)
@@ -82,6 +89,7 @@ struct publisher {
 	char why_unfit[128];
 	bool more_to_send;                 /* the last look ended only because it was long enough */
 	int64_t not_before_us, backoff_us; /* of sending */
+	int64_t next_send_us;              /* of few records */
 	int64_t delivered_us;              /* the last confirmation */
 	int64_t overtaken_us;              /* the first one of a row behind the oldest; 0: none */
 
@@ -233,6 +241,14 @@ unsent(const struct publisher *p)
 	return spool_count(p->spool) - (p->count - p->gone);
 }
 
+/* Whether there are few to be sent and they wait for more. */
+static bool
+is_gathering(const struct publisher *p, int64_t now)
+{
+	return p->start->output == PUBLISH_TO_KAFKA && p->leave_us == 0 && window_limit(p) > 1 &&
+	       unsent(p) > 0 && unsent(p) < SEND_BUSY && now < p->next_send_us;
+}
+
 /* One row goes out; false: no more now. */
 static bool
 send_row(void *arg, uint64_t n, const struct frame *frame)
@@ -349,8 +365,10 @@ send_ready(struct publisher *p, int64_t now)
 		p->last_sent = 0;
 		p->overtaken_us = 0;
 	}
-	if (p->handing_over || p->count >= window_limit(p) || unsent(p) == 0)
+	if (p->handing_over || p->count >= window_limit(p) || unsent(p) == 0 ||
+	    is_gathering(p, now))
 		return;
+	p->next_send_us = now + SEND_US;
 	before = p->count;
 	status = spool_read(p->spool, p->last_sent, READ_BATCH, send_row, p);
 	if (status != SPOOL_OK)
@@ -592,7 +610,9 @@ wait_for_work(struct publisher *p, int64_t now)
 	bool stuck_output = p->start->output == PUBLISH_TO_STDOUT &&
 			    spool_count(p->spool) > p->count;
 	/* verdicts are needed for the next tick; only who waits for them is woken by each */
-	bool eager = p->rewind || p->leave_us != 0 || unsent(p) > 0 || window_limit(p) == 1;
+	bool gathering = is_gathering(p, now);
+	bool eager = p->rewind || p->leave_us != 0 || (unsent(p) > 0 && !gathering) ||
+		     window_limit(p) == 1;
 	struct pollfd polls[] = {
 		{ .fd = p->pipe_ready || p->pipe_eof ? -1 : p->start->pipe_fd, .events = POLLIN },
 		{ .fd = p->orphaned_us != 0 ? -1 : p->start->control_fd, .events = POLLIN },
@@ -610,6 +630,8 @@ wait_for_work(struct publisher *p, int64_t now)
 		wake = now + GATHER_US;
 	if (p->not_before_us > now && p->not_before_us < wake)
 		wake = p->not_before_us;
+	if (gathering && !p->pipe_ready && p->next_send_us < wake) /* else behind a tick */
+		wake = p->next_send_us;
 	if (now >= p->next_shrink_us)
 		p->next_shrink_us = now + (spool_shrink(p->spool) ? GATHER_US : SHRINK_US);
 	if (p->next_shrink_us < wake)
