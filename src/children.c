@@ -27,7 +27,7 @@
 
 /*
  * Fork a child that holds `pipe_fd` and a channel to us. Returns its PID with our end in `*fd`, 0
- * in the child with its end there, or -1 when it must wait or something is short.
+ * in the child with its end there, or -1 when something is short.
  */
 static pid_t
 spawn(const char *role, int pipe_fd, struct proc_backoff *backoff, int64_t now, int *fd)
@@ -35,8 +35,6 @@ spawn(const char *role, int pipe_fd, struct proc_backoff *backoff, int64_t now, 
 	int ends[2];
 	pid_t pid;
 
-	if (now < backoff->not_before_us)
-		return -1;
 	proc_backoff_started(backoff, now);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
 		log_error("cannot start the %s: %s", role, strerror(errno));
@@ -71,11 +69,14 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
 	struct generation *g = s->generation;
 	struct child *c = worker->child;
-	struct claims *claims = claims_new();
+	struct claims *claims;
 	char role[32];
 	int fd;
 	pid_t pid;
 
+	if (now < c->backoff.not_before_us)
+		return false;
+	claims = claims_new();
 	if (claims == NULL) {
 		log_error("cannot start a checker: %s", strerror(errno));
 		proc_backoff_died(&c->backoff, false, now);
@@ -112,7 +113,8 @@ start_publisher(struct supervisor *s, int64_t now)
 	int fd;
 	pid_t pid;
 
-	if (s->publisher.pid > 0 || s->failed || s->stage == STAGE_OVER)
+	if (s->publisher.pid > 0 || s->failed || s->stage == STAGE_OVER ||
+	    now < s->publisher.backoff.not_before_us)
 		return;
 	pid = spawn("publisher", s->pipe_read, &s->publisher.backoff, now, &fd);
 	if (pid == 0) {
