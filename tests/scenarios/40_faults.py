@@ -165,7 +165,7 @@ def test_stopped_orphan(t):
     d.start()
     moment(t)
     procs.kill(stopped, signal.SIGCONT)
-    finish(t, d, topic, 200)
+    finish(t, d, topic, 50)
 
 
 @needs("kafka")
