@@ -324,25 +324,23 @@ void
 checker_died(struct supervisor *s, struct worker *worker, int status, int64_t now)
 {
 	struct child *c = worker->child;
-	bool expected = worker->retiring || s->stage >= STAGE_STOPPING;
-	bool worked = worker->state != WORKER_STARTING;
 	struct check *check;
 	char how[64];
 
 	proc_describe_exit(status, how, sizeof(how));
-	read_checker(s, worker, now);
+	c->pid = 0;
+	read_checker(s, worker, now); /* its last words may be that it leaves */
 	take_back(s, worker, false);
 	close_channel(c);
 	claims_free(c->claims);
 	c->claims = NULL;
-	c->pid = 0;
 	if (worker->state == WORKER_STARTING && s->stage == STAGE_STARTING) {
 		log_error("checker %d %s at its start", worker->index + 1, how);
 		s->failed = true;
 		s->exit_code = EXIT_OS;
 	}
-	if (!expected) {
-		proc_backoff_died(&c->backoff, worked, now);
+	if (!worker->retiring && s->stage < STAGE_STOPPING) {
+		proc_backoff_died(&c->backoff, worker->state != WORKER_STARTING, now);
 		log_warning("checker %d %s", worker->index + 1, how);
 	}
 	while ((check = STAILQ_FIRST(&c->checks)) != NULL) { /* one, if it was honest */
