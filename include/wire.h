@@ -98,7 +98,7 @@ enum wire_done_type {
 /* Checker to supervisor: the CLOSE frame of the job is in the pipe. */
 struct wire_done {
 	enum wire_done_type type;
-	bool leaving; /* takes no further job: worn out, or told to stop */
+	uint8_t leaving; /* whether it takes no further job: worn out, or told to stop */
 	uint64_t seq;
 	enum error_type error;
 	int http_status;

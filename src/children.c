@@ -205,7 +205,8 @@ hand_over(struct supervisor *s, struct check *check, struct worker *worker, int6
 /*
  * What a checker has not begun goes to others. Of one that is alive the first stays: if it was not
  * begun either, something is wrong with the checker, and the watchdog is to see to it; then that
- * one had its time.
+ * one had its time. Of a dead one the first was its end, or none: whatever else it claims to have
+ * begun is not true.
  */
 static void
 take_back(struct supervisor *s, struct worker *worker, bool alive)
@@ -217,12 +218,15 @@ take_back(struct supervisor *s, struct worker *worker, bool alive)
 
 	STAILQ_CONCAT(&had, &c->checks);
 	while ((check = STAILQ_FIRST(&had)) != NULL) {
+		bool first = STAILQ_EMPTY(&c->checks);
+
 		STAILQ_REMOVE_HEAD(&had, next);
-		if (check->job.number <= begun || check->why[0] != '\0') {
+		if ((check->job.number <= begun && (alive || first)) || check->why[0] != '\0') {
 			STAILQ_INSERT_TAIL(&c->checks, check, next);
-		} else if (alive && STAILQ_EMPTY(&c->checks)) {
+		} else if (alive && first) {
 			STAILQ_INSERT_TAIL(&c->checks, check, next);
-			send_job(c, &check->job);
+			if (!send_job(c, &check->job))
+				kill(c->pid, SIGKILL);
 		} else {
 			pool_take_back(&s->pool, worker);
 			check->begun_us = RESULT_NONE;
@@ -242,7 +246,7 @@ relieve_stalled(struct supervisor *s, int64_t now)
 		take_back(s, worker, true);
 }
 
-/* Its last check is over. */
+/* It is ready, or its last check is over. */
 static void
 release_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
@@ -251,11 +255,12 @@ release_checker(struct supervisor *s, struct worker *worker, int64_t now)
 		retire_checker(worker);
 }
 
-static void
+/* Returns false for what no honest checker says. */
+static bool
 handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done, int64_t now)
 {
 	struct child *c = worker->child;
-	struct check *check = STAILQ_FIRST(&c->checks);
+	struct check *check = STAILQ_FIRST(&c->checks), *running;
 
 	/* it reads hostile bytes: what it says may be anything */
 	done->error_message[sizeof(done->error_message) - 1] = '\0';
@@ -263,32 +268,34 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 		done->error = ERROR_LOCAL;
 	if (done->ended_us > now)
 		done->ended_us = now;
-	if (done->leaving)
-		worker->retiring = true;
 	if (done->type == WIRE_READY && worker->state == WORKER_STARTING) {
 		release_checker(s, worker, now);
-	} else if (done->type == WIRE_DONE && check != NULL && done->seq == check->job.seq) {
-		STAILQ_REMOVE_HEAD(&c->checks, next);
-		quarantine_survived(&check->watch->quarantine);
-		watch_finished(s, check->watch, done);
-		if (done->leaving)
-			take_back(s, worker, false);
-		if (STAILQ_EMPTY(&c->checks)) {
-			release_checker(s, worker, now);
-		} else {
-			struct check *running = STAILQ_FIRST(&c->checks);
-
-			running->begun_us = now;
-			pool_next(&s->pool, worker, check->expected_us,
-			    running->site->timeout_us + WATCHDOG_GRACE_US, now);
-		}
-		check_free(check);
+		return true;
 	}
+	if (done->type != WIRE_DONE || check == NULL || done->seq != check->job.seq)
+		return false;
+	STAILQ_REMOVE_HEAD(&c->checks, next);
+	quarantine_survived(&check->watch->quarantine);
+	watch_finished(s, check->watch, done);
+	if (done->leaving) {
+		worker->retiring = true;
+		take_back(s, worker, false);
+	}
+	running = STAILQ_FIRST(&c->checks);
+	if (running == NULL) {
+		release_checker(s, worker, now);
+	} else {
+		running->begun_us = now;
+		pool_next(&s->pool, worker, check->expected_us,
+		    running->site->timeout_us + WATCHDOG_GRACE_US, now);
+	}
+	check_free(check);
+	return true;
 }
 
 /*
- * An honest checker says no more than one thing for each check. After its death that is all read: a
- * peer that was killed with unread bytes yields one ECONNRESET before what it had sent.
+ * Read all that it has said. After its death too: a peer that was killed with unread bytes yields
+ * one ECONNRESET before what it had sent. One that shuts its socket, or floods us, is not ours.
  */
 void
 read_checker(struct supervisor *s, struct worker *worker, int64_t now)
@@ -296,15 +303,19 @@ read_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	struct child *c = worker->child;
 	struct wire_done done;
 
-	for (int left = worker->checks + 1; left > 0 && c->fd >= 0; left--) {
+	while (c->fd >= 0) {
 		ssize_t n = recv(c->fd, &done, sizeof(done), MSG_DONTWAIT);
 
-		if (n == (ssize_t)sizeof(done))
-			handle_done(s, worker, &done, now);
-		else if (n < 0 && errno == EAGAIN)
+		if (n < 0 && errno == EAGAIN)
 			return;
-		else if (n >= 0 || (errno != EINTR && errno != ECONNRESET))
-			close_channel(c);
+		if ((n < 0 && (errno == EINTR || errno == ECONNRESET)) ||
+		    (n == (ssize_t)sizeof(done) && handle_done(s, worker, &done, now)))
+			continue;
+		if (n > 0)
+			log_warning("checker %d says what nobody asked for", worker->index + 1);
+		close_channel(c);
+		if (c->pid > 0)
+			kill(c->pid, SIGKILL);
 	}
 }
 
@@ -343,7 +354,7 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 		proc_backoff_died(&c->backoff, worker->state != WORKER_STARTING, now);
 		log_warning("checker %d %s", worker->index + 1, how);
 	}
-	while ((check = STAILQ_FIRST(&c->checks)) != NULL) { /* one, if it was honest */
+	if ((check = STAILQ_FIRST(&c->checks)) != NULL) {
 		STAILQ_REMOVE_HEAD(&c->checks, next);
 		if (check->why[0] == '\0')
 			snprintf(check->why, sizeof(check->why), "the checker %s", how);

@@ -7,6 +7,7 @@ import os
 import pwd
 import signal
 import socket
+import sys
 import time
 
 from harness import context, needs, procs, records, require
@@ -107,6 +108,51 @@ def test_checker_that_takes_no_work(t):
     d.stop()
     summary = topic.check(at_least=3)
     require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+
+
+@needs("root", "kafka")
+def test_checker_that_says_anything(t):
+    """It is in foreign hands: as soon as it says what it was not asked, it is replaced."""
+    topic = t.topic()
+    d = t.daemon(t.settings(t.nginx().many(20), topic, workers={"min": 2, "max": 4})).start()
+    for words in (b"x", bytes(168), os.urandom(168)):
+        old = d.roles()["checker 1"]
+        for fd, link in procs.open_files(old).items():
+            if fd > 2 and link.startswith("socket:"):
+                with procs.borrow_socket(old, fd) as jobs:
+                    jobs.send(words)
+        procs.wait_for(lambda p=old: d.roles().get("checker 1") not in (None, p), 15,
+                       lambda w=words: f"it said {w}, and stays")
+    begin = time.time() * 1000
+    topic.wait(lambda found: any(r.slot > begin for r in found), 20, "nothing new arrives")
+    d.stop()
+    summary = topic.check(at_least=20)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+
+
+@needs("root", "kafka")
+def test_checker_that_claims_all_jobs(t):
+    """What it writes into the memory that it shares costs it one check, like any death."""
+    topic = t.topic()
+    d = t.daemon(t.settings(t.nginx().many(30), topic, workers={"min": 1, "max": 1})).start()
+    time.sleep(2)
+    old = d.roles()["checker 1"]
+    procs.kill(old, signal.SIGSTOP)
+    with open(f"/proc/{old}/maps", encoding="utf-8") as f:
+        shared = [line.split("-")[0] for line in f if "rw-s" in line and "/dev/zero" in line]
+    require(len(shared) == 1, f"{len(shared)} pieces of memory are shared")
+    with open(f"/proc/{old}/mem", "r+b", buffering=0) as memory:
+        memory.seek(int(shared[0], 16))
+        memory.write((1 << 63).to_bytes(8, sys.byteorder))
+    time.sleep(1)  # all are due, and stand in line
+    procs.kill(old)
+    begin = time.time() * 1000
+    topic.wait(lambda found: any(r.slot > begin for r in found), 20, "nothing new arrives")
+    d.stop()
+    summary = topic.check(at_least=60)
+    t.note(summary)
+    require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
+    require(summary.words["aborted"] <= 1, str(summary))
 
 
 def _access(pid, fd):
