@@ -56,7 +56,7 @@ struct worker {
 	int checks;          /* busy: the running one and those in line */
 	int64_t line_us;     /* how long they are expected to take together */
 	int64_t since_us;    /* when this state, or the running check, began (monotonic) */
-	int64_t deadline_us; /* busy: when the watchdog bites */
+	int64_t deadline_us; /* when the watchdog bites; INT64_MAX: not */
 	struct child *child; /* the supervisor's side of it; opaque here */
 };
 
@@ -67,7 +67,7 @@ struct pool {
 	int idle, busy, slow, starting;
 	int in_line;              /* checks that have not begun, of all workers */
 	int64_t assigned_us;      /* when the last check was begun */
-	int64_t next_deadline_us; /* not after the earliest of all busy ones; INT64_MAX: none */
+	int64_t next_deadline_us; /* not after the earliest of all; INT64_MAX: none */
 };
 
 /*
@@ -78,6 +78,9 @@ void pool_resize(struct pool *pool, int min, int max);
 
 /* Change the state of one worker, with the sums; the only way to do so. */
 void pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int64_t now_us);
+
+/* Until then it has time; forgotten when its state changes. */
+void pool_set_deadline(struct pool *pool, struct worker *w, int64_t deadline_us);
 
 /*
  * A checker for a site with this home (any number), whose check is expected to take so long: its
@@ -118,10 +121,7 @@ struct worker *pool_missing_home(const struct pool *pool, const struct worker *a
 /* A helper that has been idle for too long, or NULL. */
 struct worker *pool_surplus(const struct pool *pool, int64_t now_us);
 
-/*
- * A busy checker whose deadline has passed, or NULL; INT64_MAX deadlines never pass. The caller
- * sets another deadline before it asks again.
- */
+/* One whose deadline has passed, or NULL. The caller sets another one before it asks again. */
 struct worker *pool_overdue(struct pool *pool, int64_t now_us);
 
 /*

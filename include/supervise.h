@@ -225,7 +225,7 @@ int64_t keep_pool(struct supervisor *s, int64_t now);
 bool start_checker(struct supervisor *s, struct worker *worker, int64_t now);
 
 /* Tell a checker to leave: it does so when it next looks at its socket. */
-void retire_checker(struct worker *worker);
+void retire_checker(struct supervisor *s, struct worker *worker, int64_t now);
 
 /* Hand it a check. Returns false, with the check in no list, when its socket takes no more. */
 bool hand_over(struct supervisor *s, struct check *check, struct worker *worker, int64_t now);

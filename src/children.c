@@ -23,6 +23,9 @@
 /* At a hand-over or a stop the publisher flushes for at most 5 s; so long is stuck. */
 #define PUBLISHER_PATIENCE_US (15 * US_PER_S)
 
+/* A checker that was told to leave and has nothing to do is gone much sooner. */
+#define LEAVE_US (10 * US_PER_S)
+
 /* --- birth ------------------------------------------------------------------------------- */
 
 /*
@@ -163,11 +166,13 @@ close_channel(struct child *c)
 }
 
 void
-retire_checker(struct worker *worker)
+retire_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
 	worker->retiring = true;
-	if (worker->state == WORKER_IDLE || worker->state == WORKER_STARTING)
+	if (worker->state == WORKER_IDLE || worker->state == WORKER_STARTING) {
 		close_channel(worker->child);
+		pool_set_deadline(&s->pool, worker, now + LEAVE_US);
+	}
 }
 
 static bool
@@ -252,7 +257,7 @@ release_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
 	pool_set_state(&s->pool, worker, WORKER_IDLE, now);
 	if (worker->retiring)
-		retire_checker(worker);
+		retire_checker(s, worker, now);
 }
 
 /* Returns false for what no honest checker says. */
@@ -377,6 +382,12 @@ kill_overdue(struct supervisor *s, int64_t now)
 	while ((worker = pool_overdue(&s->pool, now)) != NULL) {
 		struct check *check = STAILQ_FIRST(&worker->child->checks);
 
+		if (check == NULL) {
+			log_warning("checker %d does not leave: killed", worker->index + 1);
+			worker->deadline_us = INT64_MAX;
+			kill(worker->child->pid, SIGKILL);
+			continue;
+		}
 		if (!pipe_wait_room(s->pipe_write, 0))
 			s->pipe_full_us = now;
 		if (now - s->pipe_full_us < WATCHDOG_GRACE_US) {
@@ -404,10 +415,10 @@ keep_pool(struct supervisor *s, int64_t now)
 		if (!start_checker(s, worker, now) && worker->child->backoff.not_before_us < again)
 			again = worker->child->backoff.not_before_us;
 	while ((worker = pool_surplus(&s->pool, now)) != NULL)
-		retire_checker(worker);
+		retire_checker(s, worker, now);
 	for (int i = s->pool.max; i < s->pool.count; i++)
 		if (!s->pool.worker[i].retiring && s->pool.worker[i].state != WORKER_NONE)
-			retire_checker(&s->pool.worker[i]);
+			retire_checker(s, &s->pool.worker[i], now);
 	return again;
 }
 

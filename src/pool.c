@@ -23,7 +23,8 @@ pool_resize(struct pool *pool, int min, int max)
 		return;
 	pool->worker = xreallocarray(pool->worker, (size_t)max, sizeof(*pool->worker));
 	for (; pool->count < max; pool->count++)
-		pool->worker[pool->count] = (struct worker){ .index = pool->count };
+		pool->worker[pool->count] = (struct worker){ .index = pool->count,
+			.deadline_us = INT64_MAX };
 }
 
 void
@@ -54,11 +55,10 @@ share(int64_t expected_us)
 	return expected_us > POOL_EXPECT_MIN_US ? expected_us : POOL_EXPECT_MIN_US;
 }
 
-static void
-begin(struct pool *pool, struct worker *w, int64_t allowed_us, int64_t now_us)
+void
+pool_set_deadline(struct pool *pool, struct worker *w, int64_t deadline_us)
 {
-	w->since_us = now_us;
-	w->deadline_us = now_us + allowed_us;
+	w->deadline_us = deadline_us;
 	if (w->deadline_us < pool->next_deadline_us)
 		pool->next_deadline_us = w->deadline_us;
 }
@@ -74,7 +74,7 @@ pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us,
 		pool_set_state(pool, w, WORKER_BUSY, now_us);
 		w->slow = slow;
 		pool->slow += slow;
-		begin(pool, w, allowed_us, now_us);
+		pool_set_deadline(pool, w, now_us + allowed_us);
 	}
 	w->checks++;
 	w->line_us += share(expected_us);
@@ -87,7 +87,8 @@ pool_next(struct pool *pool, struct worker *w, int64_t ended_expected_us, int64_
 	w->checks--;
 	w->line_us -= share(ended_expected_us);
 	pool->in_line--;
-	begin(pool, w, allowed_us, now_us);
+	w->since_us = now_us;
+	pool_set_deadline(pool, w, now_us + allowed_us);
 }
 
 void
@@ -200,8 +201,6 @@ pool_overdue(struct pool *pool, int64_t now_us)
 	for (int i = 0; i < pool->count; i++) {
 		struct worker *w = &pool->worker[i];
 
-		if (w->state != WORKER_BUSY)
-			continue;
 		if (w->deadline_us <= now_us) {
 			pool->next_deadline_us = now_us; /* there may be more */
 			return w;

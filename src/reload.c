@@ -166,8 +166,8 @@ take_over(struct supervisor *s, int64_t now)
 	s->reload.candidate = NULL;
 	resize_pool(s, config->workers_min, config->workers_max);
 	for (int i = 0; i < s->pool.count; i++)
-		if (s->pool.worker[i].state != WORKER_NONE)
-			retire_checker(&s->pool.worker[i]);
+		if (s->pool.worker[i].state != WORKER_NONE && !s->pool.worker[i].retiring)
+			retire_checker(s, &s->pool.worker[i], now);
 	/* running checks and sites that leave point into the old one: they hold it */
 	generation_release(old);
 	s->start->open_log(config);

@@ -147,7 +147,7 @@ continue_stop(struct supervisor *s, int64_t now)
 			continue;
 		alive++;
 		if (!worker->retiring)
-			retire_checker(worker);
+			retire_checker(s, worker, now);
 		if (age > STOP_KILL_US)
 			kill(worker->child->pid, SIGKILL);
 		else if (worker->state == WORKER_BUSY && (age > STOP_CHECKS_US || s->hurry))

@@ -166,6 +166,10 @@ START_TEST(deadlines_and_idle_helpers)
 	pool.worker[1].deadline_us = INT64_MAX; /* killed; its end comes with waitpid(2) */
 	ck_assert_ptr_null(pool_overdue(&pool, 300));
 	ck_assert_int_eq(pool.next_deadline_us, 500);
+	pool_set_deadline(&pool, &pool.worker[2], 400); /* idle, and told to leave */
+	ck_assert_int_eq(pool_overdue(&pool, 400)->index, 2);
+	pool_set_state(&pool, &pool.worker[2], WORKER_IDLE, 0);
+	ck_assert_ptr_null(pool_overdue(&pool, 400));
 	ck_assert_ptr_null(pool_surplus(&pool, POOL_IDLE_US - 1));
 	ck_assert_int_eq(pool_surplus(&pool, POOL_IDLE_US)->index, 2);
 	pool_set_state(&pool, &pool.worker[0], WORKER_NONE, 0);
@@ -214,10 +218,9 @@ check_invariants(struct pool *pool, int64_t now)
 		slow += w->slow;
 		ck_assert(!w->slow || w->state == WORKER_BUSY);
 		free_hands += w->state == WORKER_IDLE && !w->retiring;
-		overdue |= w->state == WORKER_BUSY && w->deadline_us <= now;
-		if (w->state == WORKER_BUSY)
-			ck_assert(pool->next_deadline_us <= w->deadline_us ||
-				  pool->next_deadline_us <= now);
+		overdue |= w->deadline_us <= now;
+		ck_assert(
+		    pool->next_deadline_us <= w->deadline_us || pool->next_deadline_us <= now);
 	}
 	ck_assert_int_eq(pool->idle, idle);
 	ck_assert_int_eq(pool->busy, busy);
@@ -235,7 +238,7 @@ check_invariants(struct pool *pool, int64_t now)
 	}
 	late = pool_overdue(pool, now);
 	ck_assert_int_eq(late != NULL, overdue);
-	ck_assert(late == NULL || (late->state == WORKER_BUSY && late->deadline_us <= now));
+	ck_assert(late == NULL || late->deadline_us <= now);
 	gone = pool_surplus(pool, now);
 	ck_assert(gone == NULL || (gone->index >= pool->min && gone->state == WORKER_IDLE &&
 				      gone->since_us + POOL_IDLE_US <= now));

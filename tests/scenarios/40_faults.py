@@ -154,6 +154,22 @@ def test_stopped_checker(t):
 
 
 @needs("kafka")
+def test_stopped_checker_at_reload(t):
+    """It is idle and told to leave, but does not: it must not keep its place."""
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(1, 30), topic, workers={"min": 2, "max": 2})).start()
+    stopped = d.checkers()
+    for pid in stopped:
+        procs.kill(pid, signal.SIGSTOP)
+    d.reload({**d.settings, "sites": nginx.many(20)})
+    procs.wait_for(lambda: not any(map(procs.alive, stopped)), 30, "they stay")
+    begin = time.time() * 1000
+    topic.wait(lambda found: any(r.slot > begin for r in found), 20, "nothing new arrives")
+    d.stop()
+    t.note(topic.check())
+
+
+@needs("kafka")
 def test_stopped_orphan(t):
     """A checker that is stopped when the supervisor dies does not hold up the next start."""
     d, topic, _ = loaded(t)
