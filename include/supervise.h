@@ -103,7 +103,7 @@ struct supervisor {
 	struct pool pool;
 	struct checks waiting; /* taken back from a checker: they need another one */
 	struct checks owed;    /* their checker is dead, or they will never have one */
-	bool listening;        /* somebody waits for a checker: what they say is read at once */
+	bool listening;        /* a site waits for a checker: what they say is read at once */
 	int pipe_read, pipe_write;
 	bool pipe_full;
 	int64_t pipe_full_us; /* the last time that it was */

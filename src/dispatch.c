@@ -251,7 +251,7 @@ grow_pool(struct supervisor *s, int64_t due_us, int64_t now)
 	int64_t when = pool_grow_us(&s->pool, due_us);
 	struct worker *worker = NULL;
 
-	s->listening = s->pool.in_line == 0; /* else somebody will be free at the next look */
+	s->listening = true;
 	if (now < when)
 		return when;
 	if (now < due_us + POOL_GROW_BUSY_US && util_processors_busy())
@@ -343,7 +343,7 @@ dispatch(struct supervisor *s, int64_t now)
 			continue;
 		}
 		if (w->slow && pool_slow_lane_full(&s->pool)) {
-			without_slow = true;
+			without_slow = s->listening = true;
 			continue;
 		}
 		worker = pool_choose(&s->pool, w->home, w->expected_us);

@@ -274,8 +274,9 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 		timeout.tv_sec = (wake - now) / US_PER_S;
 		timeout.tv_nsec = (wake - now) % US_PER_S * 1000;
 	}
-	listening = s->listening || s->pool.starting > 0 || s->stage != STAGE_RUNNING ||
-		    s->start->once;
+	/* while there are lines somebody will be free at the next look at them */
+	listening = (s->listening && s->pool.in_line == 0) || s->pool.starting > 0 ||
+		    s->stage != STAGE_RUNNING || s->start->once;
 	ready = ppoll(polls, (nfds_t)(FIRST_SPEAKER + (listening ? n : 0)), &timeout, open_mask);
 	if (ready < 0 && errno == EINVAL)
 		fatal(EXIT_OS, "the limit of descriptors was lowered below their number");
