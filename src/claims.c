@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+/* A lock would be one in each process. */
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64 bits must be shared between processes");
+
 struct claims {
 	_Atomic uint64_t settled; /* the last job that is taken, or was taken back */
 };
