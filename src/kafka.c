@@ -227,7 +227,9 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
 	(void)rk;
 	switch (message->err) {
 	case RD_KAFKA_RESP_ERR_NO_ERROR:
-		verdict = KAFKA_DELIVERED;
+		/* without an offset it is a guess, made when a request has failed and a later one
+		 * not; but a broker that does not know the producer yet takes that one alone too */
+		verdict = message->offset >= 0 ? KAFKA_DELIVERED : KAFKA_REFUSED;
 		note_delivery(k);
 		break;
 	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:

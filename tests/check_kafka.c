@@ -469,6 +469,43 @@ START_TEST(what_passes_is_not_our_business)
 }
 END_TEST
 
+static bool arrived[2];
+
+static void
+note_arrival(const rd_kafka_message_t *message)
+{
+	arrived[message->len - 100] = true;
+}
+
+/*
+ * Of two requests in flight the first is refused. librdkafka concludes from the success of the second
+ * that the first was stored; a broker that does not know the producer yet takes the second all the
+ * same, so a guess is no confirmation.
+ */
+START_TEST(a_guess_of_librdkafka_is_no_confirmation)
+{
+	const char *properties[] = { servers(), "max.in.flight=5", "batch.num.messages=1",
+		"linger.ms=0", NULL };
+	struct kafka *k = open_kafka(make_config(NULL, properties));
+
+	rd_kafka_mock_broker_set_rtt(cluster, 1, 300); /* both are on their way */
+	rd_kafka_mock_push_request_errors(
+	    cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	ck_assert_int_eq(send_record(k, 1, "shop", 101), 0);
+	await(k, 2);
+	ck_assert_int_eq(verdicts.last[0], KAFKA_REFUSED);
+	ck_assert_int_eq(verdicts.last[1], KAFKA_DELIVERED);
+	ck_assert(kafka_is_delivering(k));
+	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	await(k, 3);
+	ck_assert_int_eq(verdicts.last[0], KAFKA_DELIVERED);
+	consume(2, note_arrival);
+	ck_assert(arrived[0] && arrived[1]);
+	kafka_close(k);
+}
+END_TEST
+
 START_TEST(what_is_refused_may_come_again)
 {
 	static const struct {
@@ -718,6 +755,7 @@ main(void)
 	tcase_add_test(tcase, a_record_arrives_with_all_that_belongs_to_it);
 	tcase_add_test(tcase, later_properties_win);
 	tcase_add_test(tcase, what_passes_is_not_our_business);
+	tcase_add_test(tcase, a_guess_of_librdkafka_is_no_confirmation);
 	tcase_add_test(tcase, what_is_refused_may_come_again);
 	tcase_add_test(tcase, what_is_unfit_is_known_by_its_error);
 	tcase_add_test(tcase, what_is_too_large_for_librdkafka_is_unfit_at_once);
