@@ -119,6 +119,22 @@ def test_checks_that_wait_survive_reload(t):
 
 
 @needs("kafka")
+def test_slow_sites_leave_and_come_back(t):
+    """They waited for the slow lane: the slots that were due come before their new ones."""
+    slow, topic = t.slow(), t.topic()
+    sites = [site(f"hang-{n}", slow.url(f"hang/{n}"), 1, 0.9) for n in range(12)]
+    d = t.daemon(t.settings(sites, topic, workers={"min": 4, "max": 4})).start()
+    time.sleep(4)
+    for _ in range(6):
+        d.reload({**d.settings, "sites": sites[:6]})
+        time.sleep(0.3)
+        d.reload({**d.settings, "sites": sites})
+        time.sleep(1.3)
+    d.stop()
+    t.note(topic.check(at_least=60))
+
+
+@needs("kafka")
 def test_stop_in_outage_and_start(t):
     nginx, topic = t.nginx(), t.topic()
     d = t.daemon(t.settings(nginx.many(100), topic)).start()
