@@ -87,7 +87,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		used += (size_t)n;
 	}
 	assert(used <= size);
-	free(bytes);
 
 	/* what was accepted comes out, also when its record is written anew */
 	assert(spool_read(spool, 0, 1000, take, &last) == SPOOL_OK);
@@ -96,5 +95,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(spool_read(spool, 0, 1000, take, &again) == SPOOL_OK);
 	spool_rollback(spool);
 	assert(spool_count(spool) == 0);
+	free(bytes);
 	return 0;
 }
