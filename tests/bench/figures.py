@@ -5,6 +5,7 @@
 # a run of everything has it.
 
 import os
+import textwrap
 
 from .loads import CURVE
 from .report import number, three
@@ -19,6 +20,7 @@ ROWS = {"webmond": "**webmond**",
         "raw sockets, flat": "raw sockets, flat out",
         "bare libcurl, flat": "bare libcurl, flat out"}
 WITHOUT_KAFKA = ("blackbox_exporter", "check_http")
+PHASE_NAMES = ("peek", "transaction", "delete", "produce", "loop", "librdkafka's threads")
 MARKS = "<!-- made by make bench: begin -->\n", "<!-- made by make bench: end -->\n"
 
 
@@ -68,9 +70,10 @@ def _of_rows(report):
                lateness("names-dead"))
     yield "µs per check (bare libcurl): 1,000 sites / 5 s", cost("http-1k")
     yield "… their connections kept", cost("keepalive-http")
-    if report.row("keepalive-p256", "webmond"):
-        yield "… 500 sites / 5 s, HTTPS, kept", cost("keepalive-p256")
-        yield "… with names to look up", cost("names")
+    for what, load in (("… 500 sites / 5 s, HTTPS, kept", "keepalive-p256"),
+                       ("… with names to look up", "names")):
+        if report.row(load, "webmond"):
+            yield what, cost(load)
     yield "… that answer after 100 ms", cost("slow-100")
     yield "… 10 sites / 1 s", cost("curve-10")
     yield ("… 1,000 checks/s over 1,000, 10,000, 30,000, 100,000 sites",
@@ -82,11 +85,39 @@ def _of_rows(report):
         yield "… of the supervisor per site", f"{report.supervisor_bytes_per_site():.0f} bytes"
 
 
+# of each title lines of (what, facts); a line of which facts are missing is left out
+FACTS = {
+    "pool": [(f"memory (PSS) of a checker, one of 4, 16, 64, 1,000: {kind}",
+              [f"{kind}, {size} checkers: PSS of one, median" for size in ("4", "16", "64", "1,000")])
+             for kind in ("HTTP", "HTTPS")] +
+            [(f"1,000 checkers, {kind}: ready; stopped, while 900 check",
+              [f"{kind}, 1,000 checkers: {what}" for what in
+               ("start, until ready", "stop, while 900 check")]) for kind in ("HTTP", "HTTPS")],
+    "phases": [(f"CPU per record in the publisher, {rate} records/s: {', '.join(PHASE_NAMES)}",
+                [f"{rate} records/s: {phase}, CPU per record" for phase in PHASE_NAMES])
+               for rate in ("200", "1,000")],
+    "publisher": [("a backlog of records, sent to Kafka; CPU per record",
+                   ["sent to Kafka", "sent: CPU per record (read, produce, delete)"])],
+    "overload": [("overload: checks due, done", ["checks due", "checks done"]),
+                 ("… slots, records, records out of order",
+                  ["slots due in the time of overload", "records of them",
+                   "records out of the order of their site's slots"]),
+                 ("… on time again after the load went away",
+                  ["last check more than 100 ms late, after a reload took the load away"])],
+    "start-reload": [("100,000 sites: start, until ready; reload",
+                      ["start of 100,000 sites, until ready", "reload of 100,000 sites"]),
+                     ("… slots meanwhile, records; largest lateness",
+                      ["slots due from the start to the end of the reload", "records of them",
+                       "largest lateness of all"])],
+}
+
+
 def _of_facts(report):
-    for title, names in report.facts.items():
-        for fact in names:
-            if fact.in_readme:
-                yield f"{title}: {fact.what}", fact.figure()
+    for title, lines in FACTS.items():
+        for what, names in lines:
+            found = [report.fact(title, name) for name in names]
+            if None not in found:
+                yield what, "; ".join(fact.figure() for fact in found)
 
 
 def markdown(report, machine):
@@ -94,7 +125,8 @@ def markdown(report, machine):
     needed = (*COLUMNS, *CURVE, "slow-100", "slow-mixed", "hanging", "keepalive-http")
     if not all(report.row(load, "webmond") for load in needed):
         return None
-    lines = [f"Of one run of `make bench PEERS=1`: {machine}", "", *_table(report), "",
+    head = textwrap.fill(f"Of one run of `make bench PEERS=1`: {machine}", 100)
+    lines = [head, "", *_table(report), "",
              "¹ not on time: checks left out, far from their grid, or all in one burst.", "",
              "![CPU time per check](tests/bench/report.svg)", "", "| | |", "|---|---|"]
     lines += [f"| {what} | {figure} |" for what, figure in

@@ -137,6 +137,15 @@ class Telegraf(Peer):
     name = "Telegraf"
     executable = find("bin/telegraf", "telegraf")
 
+    def version(self):
+        """One that was built by `go install` does not know it, but go does."""
+        if shutil.which("go"):
+            for line in procs.run(["go", "version", "-m", self.executable]).stdout.splitlines():
+                words = line.split()
+                if words[:1] == ["mod"]:
+                    return f"Telegraf {words[2]}"
+        return super().version()
+
     def blocks(self, load):
         return self.by_phase(load).items()
 

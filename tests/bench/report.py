@@ -125,6 +125,9 @@ class Report:
         return next((self.row(*key) for key, rows in self.rows.items()
                      if key == (load, rows[0].load.bare)), None)
 
+    def fact(self, title, what):
+        return next((fact for fact in self.facts.get(title, []) if fact.what == what), None)
+
     def best_peer(self, load):
         """The cheapest of the other programs that is on time, or None."""
         peers = [row for row in self.of_load(load) if row.us and row.on_time and

@@ -25,7 +25,6 @@ class Fact(NamedTuple):
     what: str
     value: object  # int or float
     unit: str = ""
-    in_readme: bool = False
 
     def figure(self):
         digits = 0 if isinstance(self.value, int) or self.value >= 1000 else 1
@@ -90,15 +89,15 @@ def overload(bench):
     late = [(r.slot_ms + r.lateness_ms) / 1000 for r in records
             if r.lateness_ms is not None and r.lateness_ms > patience_ms]
     return [
-        Fact("checks due", many.sites // many.interval_s, "/s", True),
-        Fact("checks done", words["up"] / seconds, "/s", True),
-        Fact("slots due in the time of overload", many.sites * seconds, "", True),
-        Fact("records of them", len(within), "", True),
+        Fact("checks due", many.sites // many.interval_s, "/s"),
+        Fact("checks done", words["up"] / seconds, "/s"),
+        Fact("slots due in the time of overload", many.sites * seconds),
+        Fact("records of them", len(within)),
         *(Fact(f"of which {word}", n) for word, n in sorted(words.items())),
-        Fact("records out of the order of their site's slots", disordered, "", True),
+        Fact("records out of the order of their site's slots", disordered),
         Fact("slots without a record", holes),
         Fact(f"last check more than {patience_ms} ms late, after a reload took the load away",
-             max(0.0, max(late, default=relieved) - relieved), "s", True),
+             max(0.0, max(late, default=relieved) - relieved), "s"),
     ]
 
 
@@ -134,11 +133,11 @@ def publisher(bench):
     records = read_records(kafka, topic)
     return [
         Fact("stored without Kafka: CPU per record (peek, transaction)",
-             stored_ns / 1000 / (len(sites) * seconds), "µs", True),
+             stored_ns / 1000 / (len(sites) * seconds), "µs"),
         Fact("backlog", len(records), "records"),
-        Fact("sent to Kafka", (last - first) / (end - begin), "records/s", True),
+        Fact("sent to Kafka", (last - first) / (end - begin), "records/s"),
         Fact("sent: CPU per record (read, produce, delete)", sent_ns / 1000 / (last - first),
-             "µs", True),
+             "µs"),
         Fact("holes in seq", records[-1].seq + 1 - len(records)),
     ]
 
@@ -190,7 +189,7 @@ def phases(bench):
                  for phase in dict.fromkeys([*PHASES.values(), "loop"])}
         spent["librdkafka's threads"] = after[1] - before[1] - sum(spent.values())
         rate = load.sites // load.interval_s
-        facts += [Fact(f"{rate:,} records/s: {phase}", ns / 1000 / count, "µs per record", True)
+        facts += [Fact(f"{rate:,} records/s: {phase}, CPU per record", ns / 1000 / count, "µs")
                   for phase, ns in spent.items()]
     return facts
 
@@ -220,12 +219,12 @@ def start_and_reload(bench):
     meanwhile = [r.lateness_ms for r in records if r.lateness_ms is not None and
                  r.slot_ms / 1000 >= until - reload_s]
     return [
-        Fact("start of 100,000 sites, until ready", started_s, "s", True),
-        Fact("reload of 100,000 sites", reload_s, "s", True),
-        Fact("slots due from the start to the end of the reload", len(due), "", True),
-        Fact("records of them", len(records), "", True),
+        Fact("start of 100,000 sites, until ready", started_s, "s"),
+        Fact("reload of 100,000 sites", reload_s, "s"),
+        Fact("slots due from the start to the end of the reload", len(due)),
+        Fact("records of them", len(records)),
         Fact("of which up", sum(r.word == "up" for r in records)),
-        Fact("largest lateness of all", max(late), "ms", True),
+        Fact("largest lateness of all", max(late), "ms"),
         Fact("largest lateness while it reloaded", max(meanwhile, default=0.0), "ms"),
     ]
 
@@ -247,14 +246,14 @@ def pool(bench):
             checkers = memory_kb(daemon.pid)["checker"]
             if None not in checkers:
                 facts.append(Fact(f"{name}, {len(checkers):,} checkers: PSS of one, median",
-                                  round(statistics.median(pss for pss, _ in checkers)), "kB", True))
+                                  round(statistics.median(pss for pss, _ in checkers)), "kB"))
             begin = time.monotonic()
             daemon.signal(signal.SIGTERM)
             if size == 1000:
                 daemon.wait_end(60)
                 what = f"{name}, {size:,} checkers: "
-                facts += [Fact(f"{what}start, until ready", started_s, "s", True),
-                          Fact(f"{what}stop, while 900 check", time.monotonic() - begin, "s", True)]
+                facts += [Fact(f"{what}start, until ready", started_s, "s"),
+                          Fact(f"{what}stop, while 900 check", time.monotonic() - begin, "s")]
             else:
                 daemon.kill()
     return facts

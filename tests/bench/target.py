@@ -10,6 +10,7 @@ import functools
 import grp
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -27,8 +28,6 @@ TLS_PORTS = 125
 PATTERN = "Add to cart"
 PAGE = (b"<p>All work and no play makes a dull page.</p>\n" * 216 +
         PATTERN.encode() + b"\n</html>\n")
-
-NAME_SERVER = "127.53.53.53"
 
 # where systems keep the authorities they trust
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -118,8 +117,9 @@ class Target:
         for kind, key in _KEYS.items():
             self._certify(kind, key)
         self._write_bundle()
+        self.name_server = f"127.53.{random.randrange(256)}.{random.randrange(1, 255)}"
         with open(self.path("resolv.conf"), "w", encoding="ascii") as f:
-            f.write(f"nameserver {NAME_SERVER}\n")
+            f.write(f"nameserver {self.name_server}\n")
         with open(self.path("nginx.conf"), "w", encoding="ascii") as f:
             f.write(_CONFIG.format(directory=directory, user=_user(),
                                    http=self._listen(ADDRESSES, "http", "backlog=4096"),
@@ -165,7 +165,7 @@ class Target:
     # --- life ------------------------------------------------------------------------------
 
     def _start(self):
-        self.names = procs.spawn([sys.executable, _here("names.py"), NAME_SERVER],
+        self.names = procs.spawn([sys.executable, _here("names.py"), self.name_server],
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.has_names = self.names.stdout.readline() != ""
         with open(self.path("nginx.err"), "wb") as err:
@@ -206,7 +206,7 @@ class Target:
         if (load.is_tls or load.names) and not can_mount():
             return "needs mounts of its own, which only root may have"
         if load.names and not self.has_names:
-            return f"no name server: cannot bind to port 53 of {NAME_SERVER}"
+            return f"no name server: cannot bind to port 53 of {self.name_server}"
         return None
 
     def prefix(self, load):
