@@ -227,7 +227,10 @@ bool start_checker(struct supervisor *s, struct worker *worker, int64_t now);
 /* Tell a checker to leave: it does so when it next looks at its socket. */
 void retire_checker(struct supervisor *s, struct worker *worker, int64_t now);
 
-/* Hand it a check. Returns false, with the check in no list, when its socket takes no more. */
+/*
+ * Hand it a check, which is in no list. Returns false when its socket takes no more: then the check
+ * waits for another one.
+ */
 bool hand_over(struct supervisor *s, struct check *check, struct worker *worker, int64_t now);
 
 /* Checks behind one that makes no progress go to others. */

@@ -197,6 +197,7 @@ hand_over(struct supervisor *s, struct check *check, struct worker *worker, int6
 			worker->line_us = POOL_LINE_US;
 		else
 			kill(c->pid, SIGKILL);
+		STAILQ_INSERT_HEAD(&s->waiting, check, next);
 		return false;
 	}
 	if (STAILQ_EMPTY(&c->checks))
@@ -218,19 +219,18 @@ take_back(struct supervisor *s, struct worker *worker, bool alive)
 {
 	struct child *c = worker->child;
 	struct checks had = STAILQ_HEAD_INITIALIZER(had);
-	uint64_t begun = claims_revoke(c->claims, c->jobs);
+	uint64_t taken = claims_revoke(c->claims, c->jobs);
 	struct check *check;
 
 	STAILQ_CONCAT(&had, &c->checks);
 	while ((check = STAILQ_FIRST(&had)) != NULL) {
-		bool first = STAILQ_EMPTY(&c->checks);
+		bool begun = check->job.number <= taken || check->why[0] != '\0';
+		bool stays = STAILQ_EMPTY(&c->checks) ? alive || begun : alive && begun;
 
 		STAILQ_REMOVE_HEAD(&had, next);
-		if ((check->job.number <= begun && (alive || first)) || check->why[0] != '\0') {
+		if (stays) {
 			STAILQ_INSERT_TAIL(&c->checks, check, next);
-		} else if (alive && first) {
-			STAILQ_INSERT_TAIL(&c->checks, check, next);
-			if (!send_job(c, &check->job))
+			if (!begun && !send_job(c, &check->job))
 				kill(c->pid, SIGKILL);
 		} else {
 			pool_take_back(&s->pool, worker);

@@ -297,7 +297,7 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 		return INT64_MAX;
 	}
 	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
-		struct worker *worker = pool_choose(&s->pool, check->watch->home, INT64_MAX);
+		struct worker *worker;
 
 		if (check->generation != s->generation && !follow_reload(s, check)) {
 			STAILQ_REMOVE_HEAD(&s->waiting, next);
@@ -305,13 +305,12 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 			    check->watch->leaving != NULL ? "removed" : "changed");
 			continue;
 		}
+		worker = pool_choose(&s->pool, check->watch->home, INT64_MAX);
 		if (worker == NULL)
 			return grow_pool(s, check->job.due_us, now);
 		STAILQ_REMOVE_HEAD(&s->waiting, next);
-		if (!hand_over(s, check, worker, now)) {
-			STAILQ_INSERT_HEAD(&s->waiting, check, next);
+		if (!hand_over(s, check, worker, now))
 			return now + POOL_STALL_US;
-		}
 	}
 	return INT64_MAX;
 }
@@ -352,10 +351,8 @@ dispatch(struct supervisor *s, int64_t now)
 		check = open_check(s, w);
 		if (check == NULL)
 			return INT64_MAX;
-		if (!hand_over(s, check, worker, now)) {
-			STAILQ_INSERT_TAIL(&s->waiting, check, next);
+		if (!hand_over(s, check, worker, now))
 			return now + POOL_STALL_US;
-		}
 	}
 	for (int i = 0; i < (without_slow ? 1 : 2); i++) {
 		struct timer *t = schedule_first(&s->lane[i]);
