@@ -28,10 +28,14 @@ def _cell(row):
     return "–" if row is None or not row.us else number(row.us, 0)
 
 
+def _rows(report, program):
+    return list(filter(None, (report.row(load, program) for load in COLUMNS)))
+
+
 def _name(report, program, late):
     notes = ["no Kafka"] if program in WITHOUT_KAFKA else []
-    rows = filter(None, (report.row(load, program) for load in COLUMNS))
-    notes += ["connections kept"] if any(row.reused for row in rows) else []
+    kept = any((row.reused or 0) > 0.5 for row in _rows(report, program))
+    notes += ["connections kept"] if kept else []
     text = ROWS.get(program, program) + (f" ({', '.join(notes)})" if notes else "")
     return text + ("¹" if late else "")
 
@@ -41,9 +45,8 @@ def _table(report):
     yield "|---|" + "--:|" * len(COLUMNS)
     found = {program for load, program in report.rows if load in COLUMNS}
     late = {program for program in found - set(ROWS)
-            if not all(row.on_time for row in map(lambda load: report.row(load, program), COLUMNS)
-                       if row)}
-    others = sorted(found - set(ROWS), key=lambda p: (p in late, report.row("http-1k", p).us or 0))
+            if not all(row.on_time for row in _rows(report, program))}
+    others = sorted(found - set(ROWS), key=lambda p: (p in late, _rows(report, p)[0].us or 0))
     for program in [*ROWS, *others]:
         if program in found:
             cells = [_cell(report.row(load, program)) for load in COLUMNS]
@@ -88,7 +91,7 @@ def _of_rows(report):
 # of each title lines of (what, facts); a line of which facts are missing is left out
 FACTS = {
     "pool": [(f"memory (PSS) of a checker, one of 4, 16, 64, 1,000: {kind}",
-              [f"{kind}, {size} checkers: PSS of one, median" for size in ("4", "16", "64", "1,000")])
+              [f"{kind}, {n} checkers: PSS of one, median" for n in ("4", "16", "64", "1,000")])
              for kind in ("HTTP", "HTTPS")] +
             [(f"1,000 checkers, {kind}: ready; stopped, while 900 check",
               [f"{kind}, 1,000 checkers: {what}" for what in
