@@ -89,6 +89,9 @@ void pool_set_deadline(struct pool *pool, struct worker *w, int64_t deadline_us)
  */
 struct worker *pool_choose(const struct pool *pool, uint32_t home, int64_t expected_us);
 
+/* This one, by its index or -1, if it is idle; else NULL. */
+struct worker *pool_idle_one(const struct pool *pool, int index);
+
 /*
  * Give a worker that was chosen the check, which may take `allowed_us` (used if it begins now, not
  * if it stands in line).

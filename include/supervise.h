@@ -45,6 +45,7 @@ struct watch {
 	const struct site *site;
 	uint32_t index; /* in the configuration */
 	uint32_t home;  /* of its tick, see pool_choose() */
+	int last;       /* the checker that had it last, by index; -1: none */
 	int64_t interval_us, phase_us;
 	int64_t busy_until_us; /* slots due until then passed while a check ran (monotonic) */
 	int64_t since_us;      /* since when not up (monotonic) */

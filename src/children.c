@@ -202,6 +202,7 @@ hand_over(struct supervisor *s, struct check *check, struct worker *worker, int6
 	}
 	if (STAILQ_EMPTY(&c->checks))
 		check->begun_us = now;
+	check->watch->last = worker->index;
 	STAILQ_INSERT_TAIL(&c->checks, check, next);
 	pool_assign(&s->pool, worker, check->watch->slow, check->expected_us,
 	    check->site->timeout_us + WATCHDOG_GRACE_US, now);

@@ -241,6 +241,15 @@ first_due(const struct supervisor *s, bool without_slow, int64_t now)
 	return first != NULL && first->turn_us <= now ? watch_of(first) : NULL;
 }
 
+/* Who checks a site next: with keepalive, whoever has its connection, if that one is idle. */
+static struct worker *
+choose_checker(const struct supervisor *s, const struct watch *w, int64_t expected_us)
+{
+	struct worker *last = w->site->keepalive ? pool_idle_one(&s->pool, w->last) : NULL;
+
+	return last != NULL ? last : pool_choose(&s->pool, w->home, expected_us);
+}
+
 /*
  * Nobody takes what has been due for so long: more checkers, if that lasts. Returns when to look
  * again.
@@ -305,7 +314,7 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 			    check->watch->leaving != NULL ? "removed" : "changed");
 			continue;
 		}
-		worker = pool_choose(&s->pool, check->watch->home, INT64_MAX);
+		worker = choose_checker(s, check->watch, INT64_MAX);
 		if (worker == NULL)
 			return grow_pool(s, check->job.due_us, now);
 		STAILQ_REMOVE_HEAD(&s->waiting, next);
@@ -345,7 +354,7 @@ dispatch(struct supervisor *s, int64_t now)
 			without_slow = s->listening = true;
 			continue;
 		}
-		worker = pool_choose(&s->pool, w->home, w->expected_us);
+		worker = choose_checker(s, w, w->expected_us);
 		if (worker == NULL)
 			return grow_pool(s, w->timer.due_us, now);
 		check = open_check(s, w);

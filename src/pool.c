@@ -153,6 +153,12 @@ pool_choose(const struct pool *pool, uint32_t home, int64_t expected_us)
 	return NULL;
 }
 
+struct worker *
+pool_idle_one(const struct pool *pool, int index)
+{
+	return index >= 0 && takes_work(&pool->worker[index]) ? &pool->worker[index] : NULL;
+}
+
 int64_t
 pool_grow_us(const struct pool *pool, int64_t due_us)
 {

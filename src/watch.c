@@ -22,6 +22,7 @@ watch_new(const struct site *site, uint32_t index)
 	w->index = index;
 	w->timer.due_us = INT64_MAX;
 	w->expected_us = INT64_MAX;
+	w->last = -1;
 	return w;
 }
 

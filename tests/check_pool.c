@@ -35,6 +35,11 @@ START_TEST(a_site_goes_home_or_to_anyone_idle)
 	pool_assign(&pool, &pool.worker[3], false, UNKNOWN, 100, 0);
 	ck_assert_ptr_null(pool_choose(&pool, 6, UNKNOWN));
 	ck_assert_int_eq(pool_grow(&pool, NULL)->index, 4);
+	ck_assert_ptr_null(pool_idle_one(&pool, -1));
+	ck_assert_ptr_null(pool_idle_one(&pool, 0)); /* it leaves */
+	ck_assert_ptr_null(pool_idle_one(&pool, 3)); /* it is busy */
+	pool_set_state(&pool, &pool.worker[3], WORKER_IDLE, 0);
+	ck_assert_int_eq(pool_idle_one(&pool, 3)->index, 3);
 	free(pool.worker);
 }
 END_TEST

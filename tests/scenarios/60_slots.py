@@ -80,6 +80,22 @@ def test_line_behind_a_site_that_hangs(t):
 
 
 @needs("kafka")
+def test_kept_connections_are_found_again(t):
+    """Sites that take their time have a checker each, of many: next time it should be the same."""
+    topic, servers = t.topic(), [t.slow() for _ in range(40)]
+    sites = [site(f"slow-{n}", s.url("delay/50/x"), keepalive=True) for n, s in enumerate(servers)]
+    d = t.daemon(t.settings(sites, topic, workers={"min": 2, "max": 32})).start()
+    time.sleep(8)
+    d.stop()
+    summary = topic.check(at_least=200)
+    connections = sum(s.server.connections for s in servers)
+    t.note(f"{summary}; {connections} connections")
+    require(summary.words["up"] > 200, f"they are not well: {summary}")
+    require(connections < summary.words["up"] / 4,
+            f"{connections} connections for {summary.words['up']} checks")
+
+
+@needs("kafka")
 def test_hanging_sites_disturb_nobody(t):
     slow, nginx, topic = t.slow(), t.nginx(), t.topic()
     healthy = nginx.many(90)
