@@ -22,9 +22,9 @@
  * cost two thirds of what they cost when every one has a process of its own. A line is short, and
  * what has not begun is taken back when the check in front makes no progress.
  */
-#define POOL_QUICK_US 2000
-#define POOL_LINE_US  10000
-#define POOL_STALL_US 5000
+#define POOL_QUICK_US 5000
+#define POOL_LINE_US  20000
+#define POOL_STALL_US 10000
 
 /* No check counts for less in a line; bounds the number in it. */
 #define POOL_EXPECT_MIN_US 100
