@@ -278,10 +278,11 @@ begin_slot(struct spool *s, uint64_t seq, const unsigned char *raw, size_t size)
 static struct begun *
 find_begun(const struct spool *s, uint64_t seq)
 {
-	for (size_t i = s->begun_count; i-- > 0;) /* most are the last ones, or few */
-		if (s->begun[i].seq == seq)
-			return &s->begun[i];
-	return NULL;
+	size_t i = s->begun_count;
+
+	while (i > 0 && s->begun[i - 1].seq > seq)
+		i--;
+	return i > 0 && s->begun[i - 1].seq == seq ? &s->begun[i - 1] : NULL;
 }
 
 /* Slots that go on after this transaction. */
