@@ -197,10 +197,6 @@ void follow_clock(struct supervisor *s);
 /* Start what is due. Returns when to look again (monotonic). */
 int64_t dispatch(struct supervisor *s, int64_t now);
 
-/* Move a check, which is in no list, to those whose record is written here, as `aborted`. */
-void owe(struct supervisor *s, struct check *check, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
 /* Write the records that are owed. */
 bool pay_debts(struct supervisor *s);
 

@@ -120,7 +120,8 @@ open_check(struct supervisor *s, struct watch *w)
 	return check;
 }
 
-void
+/* Nobody will run a check, which is in no list: its record is written here, as `aborted`. */
+__attribute__((format(printf, 3, 4))) static void
 owe(struct supervisor *s, struct check *check, const char *format, ...)
 {
 	va_list ap;
