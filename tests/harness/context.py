@@ -10,6 +10,7 @@ import pwd
 import random
 import shutil
 import tempfile
+import time
 
 from . import Failure, Skip, broker, daemon, mock, mounts, procs, proxy, records, sites
 
@@ -81,6 +82,12 @@ class Topic:
         procs.wait_for(look, seconds, lambda: f"{what() if callable(what) else what} "
                        f"({len(found)} records are there)", 0.3)
         return found
+
+    def wait_new(self, seconds=20):
+        """Until there is a record of a slot later than now; returns all records."""
+        now = time.time() * 1000
+        return self.wait(lambda found: any(r.slot > now for r in found), seconds,
+                         "nothing new arrives")
 
     def check(self, **options):
         return records.check(self.records(), self.partitions, **options)

@@ -54,6 +54,14 @@ def sockets(pid):
             if inode.startswith("socket:") and fd > 2}
 
 
+def each_socket(pid, act):
+    """As if the process itself did that to its sockets; one of them brings its jobs."""
+    for fd, link in procs.open_files(pid).items():
+        if fd > 2 and link.startswith("socket:"):
+            with procs.borrow_socket(pid, fd) as borrowed:
+                act(borrowed)
+
+
 @needs("root", "kafka")
 def test_descriptors(t):
     d, _ = running(t)
@@ -97,14 +105,10 @@ def test_checker_that_takes_no_work(t):
     d = t.daemon(t.settings(t.nginx().many(20), topic, workers={"min": 2, "max": 4})).start()
     old = d.roles()["checker 1"]
     procs.kill(old, signal.SIGSTOP)  # else it would see the end, and leave
-    for fd, link in procs.open_files(old).items():
-        if fd > 2 and link.startswith("socket:"):
-            with procs.borrow_socket(old, fd) as jobs:
-                jobs.shutdown(socket.SHUT_RD)
+    each_socket(old, lambda jobs: jobs.shutdown(socket.SHUT_RD))
     procs.wait_for(lambda: d.roles().get("checker 1") not in (None, old), 15,
                    "the checker stays")
-    begin = time.time() * 1000
-    topic.wait(lambda found: any(r.slot > begin for r in found), 20, "nothing new arrives")
+    topic.wait_new()
     d.stop()
     summary = topic.check(at_least=3)
     require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
@@ -117,14 +121,10 @@ def test_checker_that_says_anything(t):
     d = t.daemon(t.settings(t.nginx().many(20), topic, workers={"min": 2, "max": 4})).start()
     for words in (b"x", bytes(168), os.urandom(168)):
         old = d.roles()["checker 1"]
-        for fd, link in procs.open_files(old).items():
-            if fd > 2 and link.startswith("socket:"):
-                with procs.borrow_socket(old, fd) as jobs:
-                    jobs.send(words)
+        each_socket(old, lambda jobs, w=words: jobs.send(w))
         procs.wait_for(lambda p=old: d.roles().get("checker 1") not in (None, p), 15,
                        lambda w=words: f"it said {w}, and stays")
-    begin = time.time() * 1000
-    topic.wait(lambda found: any(r.slot > begin for r in found), 20, "nothing new arrives")
+    topic.wait_new()
     d.stop()
     summary = topic.check(at_least=20)
     require(not records.missing_slots(summary.firsts), records.missing_slots(summary.firsts))
@@ -146,8 +146,7 @@ def test_checker_that_claims_all_jobs(t):
         memory.write((1 << 63).to_bytes(8, sys.byteorder))
     time.sleep(1)  # all are due, and stand in line
     procs.kill(old)
-    begin = time.time() * 1000
-    topic.wait(lambda found: any(r.slot > begin for r in found), 20, "nothing new arrives")
+    topic.wait_new()
     d.stop()
     summary = topic.check(at_least=60)
     t.note(summary)
