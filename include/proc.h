@@ -60,15 +60,6 @@ void proc_set_title(const char *format, ...) __attribute__((format(printf, 1, 2)
 pid_t proc_fork(const char *role, const int *keep, size_t keep_count);
 
 /*
- * Have SIGTERM sent when the parent dies. Setting uids clears it, so call it after proc_drop().
- * Exits if the parent is gone already.
- */
-void proc_follow_parent(pid_t parent);
-
-/* "was killed by signal 9 (Killed)", "exited with code 71", for the log. */
-const char *proc_describe_exit(int wait_status, char *buffer, size_t size);
-
-/*
  * How long to wait before the next start of a process that keeps dying: 0.1 s, doubled. One that
  * dies before it has `worked` is broken and waits up to 60 s; one that was at work is killed by
  * somebody and comes back within a second. A life of more than 60 s starts anew. Start from zeros.
@@ -79,7 +70,23 @@ struct proc_backoff {
 	int64_t not_before_us;
 };
 
-void proc_backoff_started(struct proc_backoff *b, int64_t mono_us);
 void proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us);
+
+/*
+ * Fork a child that holds `pipe_fd` and a channel to us (SOCK_SEQPACKET), and has become `user`, or
+ * ended. Returns its PID with our end in `*fd`, 0 in the child with its end there, or -1 when
+ * something is short; then that is logged, and counts as a death.
+ */
+pid_t proc_spawn(const char *role, const struct proc_user *user, int pipe_fd,
+    struct proc_backoff *backoff, int64_t now, int *fd);
+
+/*
+ * Have SIGTERM sent when the parent dies. Setting uids clears it, so call it after proc_drop().
+ * Exits if the parent is gone already.
+ */
+void proc_follow_parent(pid_t parent);
+
+/* "was killed by signal 9 (Killed)", "exited with code 71", for the log. */
+const char *proc_describe_exit(int wait_status, char *buffer, size_t size);
 
 #endif

@@ -28,45 +28,6 @@
 
 /* --- birth ------------------------------------------------------------------------------- */
 
-/*
- * Fork a child that holds `pipe_fd` and a channel to us. Returns its PID with our end in `*fd`, 0
- * in the child with its end there, or -1 when something is short.
- */
-static pid_t
-spawn(const char *role, int pipe_fd, struct proc_backoff *backoff, int64_t now, int *fd)
-{
-	int ends[2];
-	pid_t pid;
-
-	proc_backoff_started(backoff, now);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-		log_error("cannot start the %s: %s", role, strerror(errno));
-		proc_backoff_died(backoff, false, now);
-		return -1;
-	}
-	pid = proc_fork(role, (int[]){ ends[1], pipe_fd }, 2);
-	if (pid == 0) {
-		*fd = ends[1];
-		return 0;
-	}
-	if (pid < 0) {
-		log_error("cannot start the %s: fork: %s", role, strerror(errno));
-		proc_backoff_died(backoff, false, now);
-		close(ends[0]);
-	}
-	close(ends[1]);
-	*fd = ends[0];
-	return pid;
-}
-
-static void
-become(const struct proc_user *user)
-{
-	if (proc_drop(user) < 0)
-		fatal(
-		    EXIT_PERMISSION, "cannot become user \"%s\": %s", user->name, strerror(errno));
-}
-
 bool
 start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
@@ -86,11 +47,10 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 		return false;
 	}
 	snprintf(role, sizeof(role), "checker %d", worker->index + 1);
-	pid = spawn(role, s->pipe_write, &c->backoff, now, &fd);
+	pid = proc_spawn(role, &s->start->checker_user, s->pipe_write, &c->backoff, now, &fd);
 	if (pid == 0) {
 		struct checker_start start = { g->config, fd, s->pipe_write, claims };
 
-		become(&s->start->checker_user);
 		proc_follow_parent(s->self);
 		_exit(checker_main(&start));
 	}
@@ -119,7 +79,8 @@ start_publisher(struct supervisor *s, int64_t now)
 	if (s->publisher.pid > 0 || s->failed || s->stage == STAGE_OVER ||
 	    now < s->publisher.backoff.not_before_us)
 		return;
-	pid = spawn("publisher", s->pipe_read, &s->publisher.backoff, now, &fd);
+	pid = proc_spawn(
+	    "publisher", &s->start->publisher_user, s->pipe_read, &s->publisher.backoff, now, &fd);
 	if (pid == 0) {
 		struct publisher_start start = { .config = s->generation->config,
 			.output = s->start->output,
@@ -128,7 +89,6 @@ start_publisher(struct supervisor *s, int64_t now)
 			.pipe_fd = s->pipe_read,
 			.control_fd = fd };
 
-		become(&s->start->publisher_user);
 		_exit(publisher_main(&start));
 	}
 	if (pid < 0)

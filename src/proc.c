@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,6 +168,37 @@ proc_fork(const char *role, const int *keep, size_t keep_count)
 	return 0;
 }
 
+pid_t
+proc_spawn(const char *role, const struct proc_user *user, int pipe_fd,
+    struct proc_backoff *backoff, int64_t now, int *fd)
+{
+	int ends[2];
+	pid_t pid;
+
+	backoff->started_us = now;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+		log_error("cannot start the %s: %s", role, strerror(errno));
+		proc_backoff_died(backoff, false, now);
+		return -1;
+	}
+	pid = proc_fork(role, (int[]){ ends[1], pipe_fd }, 2);
+	if (pid == 0) {
+		if (proc_drop(user) < 0)
+			fatal(EXIT_PERMISSION, "cannot become user \"%s\": %s", user->name,
+			    strerror(errno));
+		*fd = ends[1];
+		return 0;
+	}
+	if (pid < 0) {
+		log_error("cannot start the %s: fork: %s", role, strerror(errno));
+		proc_backoff_died(backoff, false, now);
+		close(ends[0]);
+	}
+	close(ends[1]);
+	*fd = ends[0];
+	return pid;
+}
+
 void
 proc_follow_parent(pid_t parent)
 {
@@ -190,12 +222,6 @@ proc_describe_exit(int wait_status, char *buffer, size_t size)
 #define BACKOFF_WORKED_US  (1 * US_PER_S)  /* at most, for one that has been at work */
 #define BACKOFF_LAST_US    (60 * US_PER_S) /* for one that never was: it is broken */
 #define BACKOFF_HEALTHY_US (60 * US_PER_S) /* who has lived so long begins anew */
-
-void
-proc_backoff_started(struct proc_backoff *b, int64_t mono_us)
-{
-	b->started_us = mono_us;
-}
 
 void
 proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us)

@@ -365,29 +365,29 @@ START_TEST(who_keeps_dying_waits_longer)
 	int64_t now = 1000 * US_PER_S;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(broken_ms); i++) {
-		proc_backoff_started(&b, now);
+		b.started_us = now;
 		now += US_PER_S;
 		proc_backoff_died(&b, false, now);
 		ck_assert_int_eq(b.not_before_us - now, broken_ms[i] * US_PER_MS);
 		now = b.not_before_us;
 	}
 	/* it was at work: within a second, whatever was before */
-	proc_backoff_started(&b, now);
+	b.started_us = now;
 	proc_backoff_died(&b, true, now);
 	ck_assert_int_eq(b.delay_us, US_PER_S);
 
 	/* a life of exactly a minute is not long enough to start anew, a longer one is */
 	b.delay_us = 60 * US_PER_S;
-	proc_backoff_started(&b, now);
+	b.started_us = now;
 	proc_backoff_died(&b, false, now + 60 * US_PER_S);
 	ck_assert_int_eq(b.delay_us, 60 * US_PER_S);
-	proc_backoff_started(&b, now);
+	b.started_us = now;
 	proc_backoff_died(&b, false, now + 60 * US_PER_S + 1);
 	ck_assert_int_eq(b.delay_us, 100 * US_PER_MS);
 
 	b = (struct proc_backoff){ 0 };
 	for (size_t i = 0; i < ARRAY_LENGTH(worked_ms); i++) {
-		proc_backoff_started(&b, now);
+		b.started_us = now;
 		now += US_PER_S;
 		proc_backoff_died(&b, true, now);
 		ck_assert_int_eq(b.not_before_us - now, worked_ms[i] * US_PER_MS);
