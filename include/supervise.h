@@ -8,7 +8,9 @@
  *   supervisor.c   the loop: signals, clock, messages; start and stop
  *   watch.c        one site: its next slot, its state, what is said about it
  *   dispatch.c     what is due: OPEN and dispatch, or the record of a slot that never runs
- *   children.c     checkers and publisher: birth, messages, death
+ *   children.c     checkers: birth, messages, death
+ *   supervise_publisher.c
+ *                  the publisher: the same
  *   reload.c       from HUP to the new configuration
  *
  * There is no queue of unwritten records: a site stays in its heap until its frame is in the pipe.
@@ -239,6 +241,8 @@ void checker_died(struct supervisor *s, struct worker *worker, int status, int64
 
 /* The watchdog. */
 void kill_overdue(struct supervisor *s, int64_t now);
+
+/* --- supervise_publisher.c --------------------------------------------------------------- */
 
 void start_publisher(struct supervisor *s, int64_t now);
 void order_publisher(struct supervisor *s, enum wire_order order);

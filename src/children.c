@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Checkers and publisher: birth, messages, death. A process is replaced only after waitpid() has
- * returned it, so two of a kind never coexist. Failures before the first readiness end the program
- * with their exit code; later ones are logged and tried again.
+ * The supervisor's side of the checkers: birth, messages, death. A process is replaced only after
+ * waitpid() has returned it. Failures before the first readiness end the program with their exit
+ * code; later ones are logged and tried again.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,16 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "checker.h"
 #include "log.h"
 #include "pipe.h"
 #include "supervise.h"
-
-/* At a hand-over or a stop the publisher flushes for at most 5 s; so long is stuck. */
-#define PUBLISHER_PATIENCE_US (15 * US_PER_S)
 
 /* A checker that was told to leave and has nothing to do is gone much sooner. */
 #define LEAVE_US (10 * US_PER_S)
@@ -68,37 +64,6 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	worker->retiring = false;
 	pool_set_state(&s->pool, worker, WORKER_STARTING, now);
 	return true;
-}
-
-void
-start_publisher(struct supervisor *s, int64_t now)
-{
-	int fd;
-	pid_t pid;
-
-	if (s->publisher.pid > 0 || s->failed || s->stage == STAGE_OVER ||
-	    now < s->publisher.backoff.not_before_us)
-		return;
-	pid = proc_spawn(
-	    "publisher", &s->start->publisher_user, s->pipe_read, &s->publisher.backoff, now, &fd);
-	if (pid == 0) {
-		struct publisher_start start = { .config = s->generation->config,
-			.output = s->start->output,
-			.epoch = s->epoch,
-			.lost_epoch = s->lost_epoch,
-			.pipe_fd = s->pipe_read,
-			.control_fd = fd };
-
-		_exit(publisher_main(&start));
-	}
-	if (pid < 0)
-		return;
-	s->publisher.pid = pid;
-	s->publisher.fd = fd;
-	s->publisher.handing_over = false;
-	s->publisher.report.ready = false;
-	if (s->hurry)
-		order_publisher(s, WIRE_NO_FLUSH);
 }
 
 void
@@ -381,91 +346,4 @@ keep_pool(struct supervisor *s, int64_t now)
 		if (!s->pool.worker[i].retiring && s->pool.worker[i].state != WORKER_NONE)
 			retire_checker(s, &s->pool.worker[i], now);
 	return again;
-}
-
-/* --- publisher --------------------------------------------------------------------------- */
-
-void
-order_publisher(struct supervisor *s, enum wire_order order)
-{
-	if (s->publisher.fd >= 0 &&
-	    send(s->publisher.fd, &order, sizeof(order), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		log_debug("the publisher does not take orders: %s", strerror(errno));
-}
-
-void
-read_publisher(struct supervisor *s)
-{
-	struct wire_report report;
-	ssize_t n;
-
-	while ((n = recv(s->publisher.fd, &report, sizeof(report), MSG_DONTWAIT)) > 0) {
-		if (n != (ssize_t)sizeof(report))
-			continue;
-		s->publisher.report = report;
-		s->epoch_stored |= report.ready;
-		s->publisher.heard_us = util_mono_us();
-	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	close(s->publisher.fd);
-	s->publisher.fd = -1;
-}
-
-void
-publisher_died(struct supervisor *s, int status, int64_t now)
-{
-	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	bool was_ready;
-	char how[64];
-
-	if (s->publisher.fd >= 0)
-		read_publisher(s);
-	if (s->publisher.fd >= 0)
-		close(s->publisher.fd);
-	was_ready = s->publisher.report.ready;
-	s->publisher.fd = -1;
-	s->publisher.pid = 0;
-	if (code == EXIT_SPOOL_LOST) {
-		if (s->epoch_stored) {
-			memcpy(s->lost_epoch, s->epoch, sizeof(s->lost_epoch));
-			begin_epoch(s);
-		}
-		log_error("the spool was set aside; a new epoch begins: %s", s->epoch);
-		proc_backoff_died(&s->publisher.backoff, false, now);
-		return;
-	}
-	if (s->publisher.handing_over)
-		return; /* its successor starts at once */
-	if (code == EXIT_FINE &&
-	    (s->stage == STAGE_DRAINING || s->start->output == PUBLISH_TO_STDOUT)) {
-		/* all is said; or who read our standard output has gone, and nobody wants the rest */
-		s->stage = STAGE_OVER;
-		return;
-	}
-	log_error("the publisher %s", proc_describe_exit(status, how, sizeof(how)));
-	if (s->stage == STAGE_STARTING && !was_ready) {
-		s->failed = true;
-		s->exit_code = code > 0 ? code : EXIT_INTERNAL;
-	}
-	proc_backoff_died(&s->publisher.backoff, was_ready, now);
-}
-
-void
-kill_stuck_publisher(struct supervisor *s, int64_t now)
-{
-	bool leaving = s->publisher.handing_over || s->stage >= STAGE_STOPPING;
-
-	/* with --once a slow reader of standard output has all the time it wants */
-	if (s->publisher.pid == 0 || !leaving || (s->start->once && !s->hurry)) {
-		s->publisher.patience_us = 0;
-		return;
-	}
-	if (s->publisher.patience_us == 0)
-		s->publisher.patience_us = now + PUBLISHER_PATIENCE_US;
-	if (now < s->publisher.patience_us)
-		return;
-	log_error("the publisher does not leave: killed; its successor takes what it left");
-	kill(s->publisher.pid, SIGKILL);
-	s->publisher.patience_us = 0;
 }
