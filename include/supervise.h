@@ -5,13 +5,12 @@
  * What the files of the supervisor share: its state, and who does what with it. No other process
  * includes this.
  *
- *   supervisor.c   the loop: signals, clock, messages; start and stop
- *   watch.c        one site: its next slot, its state, what is said about it
- *   dispatch.c     what is due: OPEN and dispatch, or the record of a slot that never runs
- *   children.c     checkers: birth, messages, death
- *   supervise_publisher.c
- *                  the publisher: the same
- *   reload.c       from HUP to the new configuration
+ *   supervisor.c           the loop: signals, clock, messages; start and stop
+ *   watch.c                one site: its next slot, its state, what is said about it
+ *   dispatch.c             what is due: OPEN and dispatch, or the record of a slot that never runs
+ *   supervise_checker.c    checkers: birth, messages, death
+ *   supervise_publisher.c  the publisher: the same
+ *   reload.c               from HUP to the new configuration
  *
  * There is no queue of unwritten records: a site stays in its heap until its frame is in the pipe.
  * From then on there is a struct check in exactly one list: of the checker that has it, of those
@@ -214,7 +213,7 @@ bool record_missed(struct supervisor *s, struct watch *w, int64_t now);
 /* At a stop: what is due gets its record too; afterwards the heaps are empty. */
 bool record_remaining(struct supervisor *s);
 
-/* --- children.c -------------------------------------------------------------------------- */
+/* --- supervise_checker.c ----------------------------------------------------------------- */
 
 /* Every place in the pool has its other side, with a process or without. */
 void resize_pool(struct supervisor *s, int min, int max);
