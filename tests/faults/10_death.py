@@ -473,12 +473,11 @@ def test_no_processes(t):
 def test_fork_fails(t):
     d, topic, nginx = loaded(t, LIGHT)
     old = d.publisher(), d.roles()["checker 1"]
-    saboteur = strace.Strace(d.pid, "clone,clone3,fork,vfork", "error=ENOMEM")
-    for pid in old:
-        procs.kill(pid)
-    d.wait_log("cannot start the publisher: fork: Cannot allocate memory", 20)
-    time.sleep(t.times(10, 3))
-    saboteur.stop()
+    with strace.Strace(d.pid, "clone,clone3,fork,vfork", "error=ENOMEM"):
+        for pid in old:
+            procs.kill(pid)
+        d.wait_log("cannot start the publisher: fork: Cannot allocate memory", 20)
+        time.sleep(t.times(10, 3))
     took = max(successor(d, role, pid, 70)[1]
                for role, pid in zip(("publisher", "checker 1"), old))
     time.sleep(1.5)

@@ -18,7 +18,7 @@ import subprocess
 import time
 from collections import Counter
 
-from harness import Failure, context, fault, mock, needs, procs, records, require
+from harness import Failure, context, fault, mock, needs, procs, records, require, strace
 
 LOST = "nothing is lost"
 SAME = "nothing is lost, no process is replaced"
@@ -99,10 +99,10 @@ def each_time(number, what, injection, calls, times, quick=True):
         hits = 0
         for call in calls:
             for n in range(1, t.times(*times) + 1):
-                with procs.Injection(publisher, f"{call}:{injection}:when={n}",
-                                     t.path("strace.log")) as trouble:
+                with strace.Strace(publisher, call, f"{injection}:when={n}",
+                                   follow=True) as trouble:
                     trouble.wait(2)
-                hits += trouble.count()
+                    hits += trouble.count()
         recovery = wait_for_all(kafka.topic)
         require(d.publisher() == publisher, "the publisher was replaced")
         require(hits > 0, "no call failed")  # some kinds are rare: the table says how many did
@@ -134,15 +134,14 @@ def test_start(t):
     d, kafka = make(t)
     start(d, kafka)
     d.kill()
+    files = [t.path("spool", name) for name in ("spool.db", "spool.lock")]
     failed = starts = 0
     for call, error in (("pwrite64", "ENOSPC"), ("ftruncate", "ENOSPC"), ("openat", "ENOSPC"),
                         ("pread64", "EIO"), ("openat", "EACCES")):
         for n in range(1, t.times(20, 2) + 1):
             starts += 1
-            d.start(wait=False, prefix=[
-                "strace", "-D", "-f", "-q", "-o", t.path("strace.log"), "-e", f"trace={call}",
-                "-P", t.path("spool", "spool.db"), "-P", t.path("spool", "spool.lock"),
-                "-e", f"inject={call}:error={error}:when={n}"])
+            spoilt = strace.command(call, f"error={error}:when={n}", files, follow=True)
+            d.start(wait=False, prefix=[*spoilt, "-D", "-q", "-o", "/dev/null"])
             procs.wait_for(lambda: d.process.poll() is not None or "watches" in d.log(), 20,
                            "it neither starts nor fails")
             time.sleep(0.2)
@@ -281,7 +280,7 @@ def set_aside(t):
     return kept
 
 
-def damaged(number, what, injection, away, restart):
+def damaged(number, what, call, injection, away, restart):
     """
     The spool is set aside. All that sites were asked is in the topic or in the file that was set
     aside, and in the topic if Kafka was there. `restart`: it happens to a new publisher.
@@ -291,15 +290,14 @@ def damaged(number, what, injection, away, restart):
     def test(t):
         nginx = t.nginx()
         d, kafka = make(t, sites=nginx.many(100))
+        files = [t.path("spool", name) for name in ("spool.db", "spool.db-wal")]
         start(d, kafka)
         for _ in range(t.times(10, 1)):
             with kafka if away else contextlib.nullcontext():
                 time.sleep(1 + t.random.random())
                 mark = d.log_size()
                 victim = d.publisher()
-                with procs.Injection(d.pid if restart else victim, injection,
-                                     t.path("strace.log"), [t.path("spool", name) for name in
-                                                            ("spool.db", "spool.db-wal")]):
+                with strace.Strace(d.pid if restart else victim, call, injection, files, True):
                     if restart:
                         procs.kill(victim)
                     d.wait_log("a new epoch begins", 20, mark)
@@ -333,12 +331,12 @@ def wait_for_new(topic, seconds=60):
     return time.monotonic() - begin
 
 
-test_eio_sync = damaged("31a", "EIO at fdatasync, with Kafka there", "fdatasync:error=EIO", False,
-                        False)
-test_eio_sync_away = damaged("31b", "EIO at fdatasync, with Kafka away", "fdatasync:error=EIO",
+test_eio_sync = damaged("31a", "EIO at fdatasync, with Kafka there", "fdatasync", "error=EIO",
+                        False, False)
+test_eio_sync_away = damaged("31b", "EIO at fdatasync, with Kafka away", "fdatasync", "error=EIO",
                              True, False)
-test_eio_read = damaged("31c", "EIO at the first read of the spool, with Kafka away",
-                        "pread64:error=EIO:when=1", True, True)
+test_eio_read = damaged("31c", "EIO at the first read of the spool, with Kafka away", "pread64",
+                        "error=EIO:when=1", True, True)
 
 
 @fault("33b", "read-only remount, and back", LOST)

@@ -9,7 +9,6 @@ import os
 import pwd
 import random
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -261,55 +260,6 @@ def kill(pid, signal_number=signal.SIGKILL):
         os.kill(pid, signal_number)
     except ProcessLookupError:
         pass
-
-
-class Injection:
-    """
-    While this context lasts, system calls of a process fail: `what` is the argument of strace's
-    -e inject, such as "pwrite64:error=ENOSPC:when=3"; `log`: a file for strace's words. `paths`:
-    only where one of these files is meant.
-    """
-
-    def __init__(self, pid, what, log, paths=()):
-        self.log = log
-        if shutil.which("strace") is None:
-            raise Skip("there is no strace")
-        argv = ["strace", "-f", "-q", "-p", str(pid), "-o", log,
-                "-e", f"trace={what.split(':')[0]}", "-e", f"inject={what}"]
-        for path in paths:
-            argv += ["-P", path]
-        self.process = spawn(argv, stderr=subprocess.PIPE)
-        wait_for(lambda: self._attached(pid), 10, f"strace does not attach to {pid}", 0.01)
-
-    def _attached(self, pid):
-        if self.process.poll() is not None:
-            raise Failure(f"strace: {self.process.stderr.read().decode('utf-8', 'replace')}")
-        try:
-            return all(int(status_field(f"{pid}/task/{task}", "TracerPid"))
-                       for task in os.listdir(f"/proc/{pid}/task"))
-        except FileNotFoundError:  # a thread has ended
-            return False
-
-    def count(self):
-        """How many calls have failed so far."""
-        with open(self.log, encoding="utf-8", errors="replace") as f:
-            return sum("(INJECTED)" in line for line in f)
-
-    def wait(self, seconds):
-        """Until one has, or the time is over; returns whether."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if self.count() > 0:
-                return True
-            time.sleep(0.02)
-        return False
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *why):
-        end(self.process, 10, signal.SIGINT)
-        self.process.stderr.close()
 
 
 def under_init(main):

@@ -4,43 +4,77 @@
 # strace(1) as a saboteur: it attaches to a process and spoils its system calls. Only root may do
 # that to webmond's children, which are not dumpable.
 
+import os
 import shutil
-import subprocess
+import tempfile
+import time
 
 from . import Skip, procs
 
 
+def command(calls, what, paths=(), follow=False):
+    """
+    The beginning of a command of strace that does `what` to `calls` (a list with commas), as in
+    strace's -e inject=CALLS:WHAT; to those only that mean one of `paths`, if there are some.
+    `follow`: in all threads, and in what is forked from now on, too.
+    """
+    strace = shutil.which("strace")
+    if strace is None:
+        raise Skip("there is no strace")
+    argv = [strace, "-e", f"trace={calls}", "-e", f"inject={calls}:{what}"]
+    for path in paths:
+        argv += ["-P", path]
+    return [*argv, "-f"] if follow else argv
+
+
 class Strace:
     """
-    A saboteur of one process, from the constructor, which waits until it is at work, to stop().
-    `what` is done to `calls` (a list with commas): as in strace's -e inject=CALLS:WHAT. `follow`:
-    to the children that the process makes from now on, too.
+    A saboteur of one process, from the constructor, which waits until it is at work, to stop(),
+    or while this context lasts. The process may end at any time, of this fault or another one.
     """
 
-    def __init__(self, pid, calls, what, follow=False):
-        strace = shutil.which("strace")
-        if strace is None:
-            raise Skip("there is no strace")
-        options = ["-f"] if follow else []
-        self.process = procs.spawn(
-            [strace, "-qqq", *options, "-e", f"trace={calls}", "-e", f"inject={calls}:{what}",
-             "-o", "/dev/null", "-p", str(pid)], stderr=subprocess.PIPE)
+    def __init__(self, pid, calls, what, paths=(), follow=False):
+        # what it says, and the calls. A file, since it may say more than a pipe holds
+        self._log = tempfile.TemporaryFile()
+        self._process = procs.spawn([*command(calls, what, paths, follow), "-p", str(pid)],
+                                    stderr=self._log)
         try:
-            procs.wait_for(lambda: self._is_at_work(pid), 10,
-                           lambda: f"strace does not attach to {procs.cmdline(pid)!r}", 0.005)
+            procs.wait_for(lambda: self._is_at_work(pid), 10, lambda: "strace does not attach to "
+                           f"{procs.cmdline(pid)!r}: {self._said().decode(errors='replace')}",
+                           0.005)
         except BaseException:
             self.stop()
             raise
 
+    def _said(self):
+        # not read(): strace's place in the file is the same as ours
+        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0)
+
     def _is_at_work(self, pid):
-        if self.process.poll() is not None or not procs.alive(pid):
-            return True  # so quick was the fault, or the death
-        return procs.status_field(pid, "TracerPid") == str(self.process.pid)
+        # it says so when it has all threads and before it lets any of them go on; from /proc,
+        # where threads come and go, the same can be learnt by luck only
+        return f"Process {pid} attached".encode() in self._said() or not procs.alive(pid)
+
+    def count(self):
+        """How many calls have been spoilt so far."""
+        return self._said().count(b"(INJECTED)")
+
+    def wait(self, seconds):
+        """Until one has, or the time is over."""
+        end = time.monotonic() + seconds
+        while self.count() == 0 and time.monotonic() < end:
+            time.sleep(0.02)
 
     def stop(self):
         """Let go of what is still alive."""
-        procs.end(self.process)
-        self.process.stderr.close()
+        procs.end(self._process, 10)
+        self._log.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *why):
+        self.stop()
 
 
 def kill_at(pid, call, n, meanwhile=lambda: None):
@@ -48,9 +82,6 @@ def kill_at(pid, call, n, meanwhile=lambda: None):
     Kill a process at its N-th `call` from now on, before the kernel executes it; `meanwhile` is
     called while that is awaited.
     """
-    saboteur = Strace(pid, call, f"signal=KILL:when={n}")
-    try:
+    with Strace(pid, call, f"signal=KILL:when={n}"):
         meanwhile()
         procs.wait_for(lambda: not procs.alive(pid), 15, f"no {n} calls of {call} within 15 s")
-    finally:
-        saboteur.stop()
