@@ -55,10 +55,8 @@ class Load:
 
     @property
     def warm_s(self):
-        """Every site once, where that does not take too long."""
-        if self.keepalive:
-            return 3 * self.interval_s + 1  # checkers get to know their sites
-        return min(self.interval_s + 1, 12)
+        """Every site once: what is not known to be quick costs more. Kept connections: thrice."""
+        return (3 if self.keepalive else 1) * self.interval_s + 1
 
     @property
     def due(self):
