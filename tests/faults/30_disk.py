@@ -51,23 +51,27 @@ def start(d, kafka):
     kafka.topic.wait(lambda found: len(found) > len(d.settings["sites"]), 20, "nothing arrives")
 
 
-def wait_for_all(topic, seconds=60):
-    """Until all that was checked up to now has arrived; returns how long that took."""
+def wait_for_all(topic, seconds=60, kept=()):
+    """
+    Until all that was checked up to now has arrived; returns how long that took. `kept`: ids that
+    are elsewhere.
+    """
     begin, now = time.monotonic(), time.time() * 1000
 
     def there(found):
-        return any(r.slot > now for r in found) and not holes(found, now)
+        return any(r.slot > now for r in found) and holes(found, now) <= set(kept)
 
     topic.wait(there, seconds, "something is missing")
     return time.monotonic() - begin
 
 
 def holes(found, until=float("inf")):
+    """The ids that are missing."""
     missing = set()
     for epoch in {r.epoch for r in found}:
         seqs = {r.seq for r in found if r.epoch == epoch}
         due = {r.seq for r in found if r.epoch == epoch and r.slot <= until}
-        missing |= {(epoch, seq) for seq in set(range(max(due, default=-1) + 1)) - seqs}
+        missing |= {f"{epoch}-{seq}" for seq in set(range(max(due, default=-1) + 1)) - seqs}
     return missing
 
 
@@ -140,9 +144,10 @@ def test_start(t):
                         ("pread64", "EIO"), ("openat", "EACCES")):
         for n in range(1, t.times(20, 2) + 1):
             starts += 1
+            mark = d.log_size()
             spoilt = strace.command(call, f"error={error}:when={n}", files, follow=True)
             d.start(wait=False, prefix=[*spoilt, "-D", "-q", "-o", "/dev/null"])
-            procs.wait_for(lambda: d.process.poll() is not None or "watches" in d.log(), 20,
+            procs.wait_for(lambda: d.process.poll() is not None or "watches" in d.log(mark), 20,
                            "it neither starts nor fails")
             time.sleep(0.2)
             if d.running():
@@ -150,9 +155,10 @@ def test_start(t):
             else:
                 failed += 1
     d.start()
-    recovery = wait_for_all(kafka.topic)
+    kept = set_aside(t, "ready", "dead", "open")
+    recovery = wait_for_all(kafka.topic, kept=kept)
     d.stop()
-    summary = kafka.topic.check()
+    summary = kafka.topic.check(kept=kept)
     t.report(summary, recovery_s=recovery, note=f"{starts} starts, of which {failed} failed")
 
 
@@ -262,8 +268,8 @@ def test_full_at_stop(t):
 
 # --- broken --------------------------------------------------------------------------------------
 
-def set_aside(t):
-    """The records in all spools that were set aside: by id, those that are ready and finished."""
+def set_aside(t, *tables):
+    """The frames in these tables of all spools that were set aside, by the id of their record."""
     kept = {}
     for number, database in enumerate(glob.glob(t.path("spool", "spool.db.corrupt-*"))):
         if database.endswith(("-wal", "-shm", "-journal")):
@@ -273,9 +279,10 @@ def set_aside(t):
         if os.path.exists(database + "-wal"):
             shutil.copy(database + "-wal", copy + "-wal")
         db = sqlite3.connect(copy)
-        for (frame,) in db.execute("SELECT frame FROM ready UNION ALL SELECT frame FROM dead"):
-            data = json.loads(frame[frame.index(b'{"schema_version"'):].decode())
-            kept[data["id"]] = data
+        known = [name for (name,) in db.execute("SELECT name FROM sqlite_schema")]
+        for table in set(tables) & set(known):  # an empty one has none
+            for (frame,) in db.execute(f"SELECT frame FROM {table}"):
+                kept[re.search(rb'"id":"([^"]+)"', frame)[1].decode()] = frame
         db.close()
     return kept
 
@@ -305,13 +312,14 @@ def damaged(number, what, call, injection, away, restart):
                 time.sleep(1)
             recovery = wait_for_new(kafka.topic)
         d.stop()
-        found, kept = kafka.topic.records(), set_aside(t)
+        found = kafka.topic.records()
+        kept = {id: json.loads(frame[frame.index(b'{"schema_version"'):])
+                for id, frame in set_aside(t, "ready", "dead").items()}
         firsts = records.first_copies(found)
         wrong = [w for r in found for w in records.wrong_with(r.data)]
         require(not wrong, wrong)
         delivered = {r.id for r in firsts}
-        gone = [h for h in (f"{epoch}-{seq}" for epoch, seq in holes(firsts))
-                if h not in kept]
+        gone = sorted(holes(firsts) - set(kept))
         require(not gone, f"{len(gone)} records are nowhere: {gone[:10]}")
         begun = Counter(data["site"] for data in [*(r.data for r in firsts), *(
             data for id, data in kept.items() if id not in delivered)]
