@@ -41,6 +41,9 @@
 
 #define CA_CACHE_SECONDS 3600L
 
+/* Who sees a timeout so late was stopped or starved, and might have got an answer in time. */
+#define OVERSLEPT_US US_PER_S
+
 /* Of sites with keepalive; libcurl alone would keep four. */
 #define KEPT_CONNECTIONS_MAX 1024L
 
@@ -533,9 +536,16 @@ fail_timeout(struct probe *p)
 {
 	static const char *const doing[PHASE_COUNT] = { "looking up the name", "connecting",
 		"in the TLS handshake", "waiting for the response", "receiving the response" };
+	int64_t overslept_us = timer_us(p->curl, CURLINFO_TOTAL_TIME_T) - p->site->timeout_us;
 
 	if (p->phase == PHASE_DNS)
 		p->leaked_threads++;
+	if (overslept_us > OVERSLEPT_US) {
+		result_fail(p->result, ERROR_LOCAL,
+		    "this process was not let run: the timeout of %.3g s was seen %.3g s late",
+		    (double)p->site->timeout_us / US_PER_S, (double)overslept_us / US_PER_S);
+		return;
+	}
 	result_fail(p->result, ERROR_TIMEOUT, "timed out after %.3g s while %s",
 	    (double)p->site->timeout_us / US_PER_S, doing[p->phase]);
 }

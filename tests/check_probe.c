@@ -15,6 +15,7 @@
 #include <check.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@
 
 /* --- the system -------------------------------------------------------------------------- */
 
+static int stall_ms;         /* so long connect(2) keeps the whole process */
 static bool is_public[1024]; /* by descriptor: connected to PUBLIC_IP, as far as libcurl knows */
 
 int
@@ -37,6 +39,8 @@ connect(int fd, const struct sockaddr *address, socklen_t size)
 {
 	struct sockaddr_in a;
 
+	if (stall_ms > 0)
+		poll(NULL, 0, stall_ms);
 	memcpy(&a, address, sizeof(a) < size ? sizeof(a) : size);
 	is_public[fd] = a.sin_family == AF_INET && a.sin_addr.s_addr == inet_addr(PUBLIC_IP);
 	if (is_public[fd]) {
@@ -374,6 +378,17 @@ START_TEST(our_own_trouble_is_local)
 }
 END_TEST
 
+START_TEST(who_sleeps_past_the_timeout_does_not_blame_the_site)
+{
+	site.timeout_us = 100 * US_PER_MS;
+	ck_assert_int_eq(check("hang"), ERROR_TIMEOUT);
+	stall_ms = 1500;
+	ck_assert_int_eq(check("hang"), ERROR_LOCAL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "was not let run"));
+	ck_assert_int_gt(r.elapsed_us, US_PER_S);
+}
+END_TEST
+
 static void
 on_alarm(int number)
 {
@@ -509,6 +524,7 @@ main(void)
 	tcase_add_test(tcase, a_kept_connection_may_be_gone);
 	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
 	tcase_add_test(tcase, our_own_trouble_is_local);
+	tcase_add_test(tcase, who_sleeps_past_the_timeout_does_not_blame_the_site);
 	tcase_add_test(tcase, an_abort_ends_the_check_and_all_later_ones);
 	tcase_add_test(tcase, an_abort_does_not_wait_for_a_name);
 	tcase_add_test(tcase, leaked_threads_wear_the_probe_out);
