@@ -204,17 +204,18 @@ $(LOOP): $(LOOP_OBJECTS) $(addprefix $(B)/src/,log.o schedule.o util.o)
 # A daemon whose publisher says where its time goes; what is called for each row all the time is not
 # told apart from its callers.
 TIMED = $(B)/tests/bench/webmond
-TIMED_OBJECTS = $(addprefix $(B)/tests/bench/,publisher.o phases.o)
+TIMED_OBJECTS = $(addprefix $(B)/tests/bench/,publisher.o sender.o)
 INSTRUMENT = $(if $(findstring clang,$(CC)),-finstrument-functions-after-inlining,\
 	-finstrument-functions -finstrument-functions-exclude-function-list=$\
 	row_at$(comma)settle$(comma)find_row$(comma)window_limit$(comma)unsent)
 
-$(B)/tests/bench/publisher.o: $(srcdir)/src/publisher.c $(B)/flags config.mk
-	$(SAY) CC "publisher.c, with its times"
+$(TIMED_OBJECTS): $(B)/tests/bench/%.o: $(srcdir)/src/%.c $(B)/flags config.mk
+	$(SAY) CC "$*.c, with its times"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) $(INSTRUMENT) -MMD -MP -c -o $@ $<
 
-$(TIMED): $(TIMED_OBJECTS) $(filter-out %/publisher.o,$(OBJECTS))
+$(TIMED): $(TIMED_OBJECTS) $(B)/tests/bench/phases.o \
+		$(filter-out %/publisher.o %/sender.o,$(OBJECTS))
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(LIBS)
 

@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Where the publisher's time goes. Linked into a daemon whose publisher.c is compiled with
- * -finstrument-functions, it adds up the CPU time of each function of that file, without that of
- * the others it calls there: what they call in other files is in it.
+ * Where the publisher's time goes. Linked into a daemon whose publisher.c and sender.c are compiled
+ * with -finstrument-functions, it adds up the CPU time of each of their functions, without that of
+ * the others of theirs it calls: what they call in other files is in it.
  *
  * The sums are in the file $PHASES, a table of struct phase, for as long as the daemon runs.
  * Functions are told apart by their distance from publisher_main(); special.py knows the names.

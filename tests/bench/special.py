@@ -142,10 +142,12 @@ def publisher(bench):
     ]
 
 
-# functions of publisher.c, each with what it calls in other files; all others are the loop
+# functions of publisher.c and sender.c, each with what it calls in other files; all others are
+# the loop
 PHASES = {"tick": "peek", "apply_frames": "transaction", "transact": "transaction",
-          "delete_delivered": "delete", "forget_deleted": "delete", "send_ready": "produce",
-          "send_row": "produce", "kafka_is_ready": "produce", "on_verdict": "produce"}
+          "sender_delete": "delete", "sender_forget": "delete", "sender_send": "produce",
+          "send_ready": "produce", "send_row": "produce", "kafka_is_ready": "produce",
+          "on_verdict": "produce"}
 
 
 def _functions(binary):

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * From the spool to Kafka, or to standard output: which records are on their way, and what became
+ * of each. Called by the publisher, whose transactions delete what has arrived. Nothing is fatal:
+ * what Kafka does not take now is sent again, in order.
+ */
+#include "sender.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kafka.h"
+#include "log.h"
+
+/*
+ * Behind others records are not sent sooner than this, unless they are many: a request costs 100 µs
+ * here, more at the broker, and each partition has its own. What comes alone goes at once.
+ */
+#define SEND_US   (250 * US_PER_MS)
+#define SEND_BUSY 256
+
+#define DELETE_MAX     1000 /* rows a transaction: keeps SQLite's log small */
+#define BACKOFF_MAX_US (60 * US_PER_S)
+#define READ_BATCH     1000
+
+/* A row without a verdict for so long, while others get theirs, is stuck in librdkafka. */
+#define STUCK_US (120 * US_PER_S)
+
+/* What Kafka calls untimely is too old when it is older than that. */
+#define TOO_OLD_US (3600 * US_PER_S)
+
+enum row_state {
+	ROW_FLYING,
+	ROW_DELIVERED, /* to be deleted */
+	ROW_REFUSED,   /* to be sent again */
+	ROW_UNFIT,     /* to be sent again alone */
+	ROW_BURIED,    /* refused even alone: to the dead letters */
+	ROW_GONE,      /* deleted */
+};
+
+struct row {
+	uint64_t n;
+	enum row_state state;
+	int64_t sent_us; /* monotonic */
+	int64_t slot_us; /* UTC */
+};
+
+void
+sender_init(
+    struct sender *s, const struct publisher_start *start, struct spool *spool, uint64_t window)
+{
+	*s = (struct sender){ .start = start, .spool = spool, .window_size = window };
+	s->window = xcalloc(window, sizeof(*s->window));
+}
+
+static struct row *
+row_at(const struct sender *s, uint64_t i)
+{
+	return &s->window[(s->first + i) % s->window_size];
+}
+
+/* --- verdicts ---------------------------------------------------------------------------- */
+
+static void
+settle(struct sender *s, struct row *row, enum row_state state)
+{
+	s->flying -= row->state == ROW_FLYING;
+	s->to_delete += state == ROW_DELIVERED || state == ROW_BURIED;
+	row->state = state;
+}
+
+/* Rows in the window ascend, but not without gaps. */
+static struct row *
+find_row(const struct sender *s, uint64_t n)
+{
+	uint64_t low = 0, high = s->count;
+
+	while (low < high) {
+		uint64_t middle = (low + high) / 2;
+
+		if (row_at(s, middle)->n < n)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->count && row_at(s, low)->n == n ? row_at(s, low) : NULL;
+}
+
+static void
+back_off(struct sender *s)
+{
+	s->backoff_us = s->backoff_us == 0 ? US_PER_S : 2 * s->backoff_us;
+	if (s->backoff_us > BACKOFF_MAX_US)
+		s->backoff_us = BACKOFF_MAX_US;
+	s->not_before_us = util_mono_us() + s->backoff_us;
+}
+
+static void
+on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
+{
+	struct sender *s = arg;
+	struct row *row = find_row(s, n);
+	bool alone = s->count == 1 && n <= s->alone_through;
+
+	if (row == NULL || row->state != ROW_FLYING)
+		return;
+	/* an old one stays too old; a new one waits until the clocks agree */
+	if (verdict == KAFKA_UNTIMELY)
+		verdict = row->slot_us < util_utc_us() - TOO_OLD_US ? KAFKA_UNFIT : KAFKA_REFUSED;
+	switch (verdict) {
+	case KAFKA_DELIVERED:
+		settle(s, row, ROW_DELIVERED);
+		s->backoff_us = 0;
+		s->probing = false;
+		s->delivered_us = util_mono_us();
+		if (s->overtaken_us == 0 && row != row_at(s, 0))
+			s->overtaken_us = s->delivered_us;
+		s->delivered++;
+		return;
+	case KAFKA_UNTIMELY:
+	case KAFKA_REFUSED:
+		settle(s, row, ROW_REFUSED);
+		break;
+	case KAFKA_UNFIT:
+		snprintf(s->why_unfit, sizeof(s->why_unfit), "%s", why);
+		if (alone) {
+			log_error(
+			    "kafka: a record is refused for good: %s; it is kept in the dead letters "
+			    "of the spool",
+			    why);
+			settle(s, row, ROW_BURIED);
+			s->rewind = true; /* what takes its place is to be sent */
+			return;
+		}
+		settle(s, row, ROW_UNFIT);
+		if (n > s->alone_through)
+			s->alone_through = n;
+		break;
+	}
+	/* order is kept: nothing new goes out before this one is through */
+	if (!s->rewind && verdict == KAFKA_REFUSED) {
+		back_off(s);
+		s->probing = true;
+	}
+	s->rewind = true;
+}
+
+/* --- sending ----------------------------------------------------------------------------- */
+
+/* A whole line or, when the reader has gone, never again. */
+static int
+print_record(struct sender *s, const struct frame *frame)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	char line[WIRE_PAYLOAD_MAX + 1];
+	size_t size = frame->payload_size, done = 0;
+
+	/* room for a line, else wait in the main loop: a slow reader is back-pressure */
+	if (poll(&out, 1, 0) != 1 || (out.revents & (POLLOUT | POLLERR)) == 0)
+		return 1;
+	memcpy(line, frame->payload, size);
+	line[size++] = '\n';
+	while (done < size) {
+		ssize_t n = write(STDOUT_FILENO, line + done, size - done);
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+			poll(&out, 1, 100);
+			continue;
+		}
+		if (n < 0) {
+			s->stdout_closed = true;
+			return 1;
+		}
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static uint64_t
+window_limit(const struct sender *s)
+{
+	return s->probing || s->last_sent < s->alone_through ? 1 : s->window_size;
+}
+
+/* Rows of the spool that are not in the window. */
+static uint64_t
+unsent(const struct sender *s)
+{
+	return spool_count(s->spool) - (s->count - s->gone);
+}
+
+bool
+sender_is_gathering(const struct sender *s, int64_t now)
+{
+	return s->start->output == PUBLISH_TO_KAFKA && !s->leaving && window_limit(s) > 1 &&
+	       unsent(s) > 0 && unsent(s) < SEND_BUSY && now < s->next_send_us;
+}
+
+/* One row goes out; false: no more now. */
+static bool
+send_row(void *arg, uint64_t n, const struct frame *frame)
+{
+	struct sender *s = arg;
+	struct row *row;
+
+	if (s->count >= window_limit(s) || s->rewind || s->stdout_closed)
+		return false;
+	row = row_at(s, s->count);
+	*row = (struct row){ n, ROW_FLYING, util_mono_us(), frame->slot_us };
+	s->count++;
+	s->flying++;
+	switch (s->start->output) {
+	case PUBLISH_TO_KAFKA:
+		if (kafka_send(s->kafka, n, frame) != 1)
+			break;
+		s->count--;
+		s->flying--;
+		return false;
+	case PUBLISH_TO_STDOUT:
+		if (print_record(s, frame) != 0) {
+			s->count--;
+			s->flying--;
+			return false;
+		}
+		settle(s, row, ROW_DELIVERED);
+		break;
+	case PUBLISH_TO_NOTHING:
+		settle(s, row, ROW_DELIVERED);
+		break;
+	}
+	s->last_sent = n;
+	return true;
+}
+
+/* A new producer, where there is none. Returns 0, or -1 with the mistakes logged. */
+static int
+open_kafka(struct sender *s)
+{
+	struct kafka_handler handler = { on_verdict, s };
+	struct mistakes mistakes = { 0 };
+
+	s->kafka = kafka_open(s->start->config, &handler, &mistakes);
+	for (size_t i = 0; i < mistakes.count; i++)
+		log_error("%s", mistakes.line[i]);
+	mistakes_release(&mistakes);
+	return s->kafka != NULL ? 0 : -1;
+}
+
+/* The oldest row flies for ever although Kafka confirms younger ones: only a new producer helps. */
+static bool
+is_stuck(struct sender *s, int64_t now)
+{
+	const struct row *oldest = row_at(s, 0);
+
+	if (!kafka_is_delivering(s->kafka))
+		s->overtaken_us = 0; /* an outage is nobody's delay */
+	if (s->count == 0 || oldest->state != ROW_FLYING || s->overtaken_us == 0 ||
+	    now - s->overtaken_us < STUCK_US || s->delivered_us < s->overtaken_us + STUCK_US / 2)
+		return false;
+	log_warning(
+	    "kafka: a record got no answer for %lld s while others did: a new producer is made",
+	    (long long)((now - oldest->sent_us) / US_PER_S));
+	return true;
+}
+
+/* Serve the producer, or make one. Whether it can take records now. */
+static bool
+kafka_is_ready(struct sender *s, int64_t now)
+{
+	if (s->kafka != NULL) {
+		kafka_poll(s->kafka);
+		if (kafka_is_fatal(s->kafka) || is_stuck(s, now)) {
+			s->rewind =
+			    true; /* first: its rows come back as refused, for no other cause */
+			back_off(s);
+			kafka_close(s->kafka);
+			s->kafka = NULL;
+			s->flying = 0; /* nobody tells any more */
+		}
+	}
+	if (now < s->not_before_us)
+		return false;
+	if (s->kafka != NULL || open_kafka(s) == 0)
+		return true;
+	back_off(s); /* its files may be back by then */
+	return false;
+}
+
+static enum spool_status
+send_ready(struct sender *s, int64_t now)
+{
+	enum spool_status status;
+	uint64_t before;
+
+	s->more_to_send = false;
+	if (s->start->output == PUBLISH_TO_KAFKA && !kafka_is_ready(s, now))
+		return SPOOL_OK;
+	if (s->rewind) {
+		if (s->flying > 0 || s->to_delete > 0)
+			return SPOOL_OK; /* first the fate of all is known and the delivered ones are deleted */
+		s->rewind = false;
+		s->count = s->gone = 0;
+		s->last_sent = 0;
+		s->overtaken_us = 0;
+	}
+	if (s->handing_over || s->count >= window_limit(s) || unsent(s) == 0 ||
+	    sender_is_gathering(s, now))
+		return SPOOL_OK;
+	s->next_send_us = now + SEND_US;
+	before = s->count;
+	status = spool_read(s->spool, s->last_sent, READ_BATCH, send_row, s);
+	s->more_to_send = s->count - before == READ_BATCH;
+	return status;
+}
+
+enum spool_status
+sender_send(struct sender *s, int64_t now)
+{
+	enum spool_status status = send_ready(s, now);
+
+	/* alone, and at the end, records need not linger */
+	if (s->kafka != NULL && s->flying > 0 && (s->leaving || window_limit(s) == 1))
+		kafka_flush(s->kafka, 100);
+	return status;
+}
+
+/* --- deleting ---------------------------------------------------------------------------- */
+
+/* In runs: between neighbours of the window there are no other rows. */
+enum spool_status
+sender_delete(struct sender *s, uint64_t *deleted)
+{
+	enum spool_status status = SPOOL_OK;
+	uint64_t i = 0;
+
+	*deleted = 0;
+	while (i < s->count && *deleted < DELETE_MAX && status == SPOOL_OK) {
+		uint64_t begin = i;
+
+		if (row_at(s, i)->state == ROW_BURIED) {
+			status = spool_bury(s->spool, row_at(s, i)->n, s->why_unfit);
+			++*deleted;
+			i++;
+			continue;
+		}
+		while (i < s->count && i - begin + *deleted < DELETE_MAX &&
+		       row_at(s, i)->state == ROW_DELIVERED)
+			i++;
+		if (i == begin) {
+			i++;
+			continue;
+		}
+		status = spool_delete(s->spool, row_at(s, begin)->n, row_at(s, i - 1)->n);
+		*deleted += i - begin;
+	}
+	return status;
+}
+
+void
+sender_forget(struct sender *s, uint64_t deleted)
+{
+	s->to_delete -= deleted;
+	for (uint64_t i = 0; i < s->count && deleted > 0; i++) {
+		struct row *row = row_at(s, i);
+
+		if (row->state != ROW_DELIVERED && row->state != ROW_BURIED)
+			continue;
+		row->state = ROW_GONE;
+		s->gone++;
+		deleted--;
+	}
+	while (s->count > 0 && row_at(s, 0)->state == ROW_GONE) {
+		s->first = (s->first + 1) % s->window_size;
+		s->count--;
+		s->gone--;
+		s->overtaken_us = 0;
+	}
+}
+
+/* --- what the loop asks ------------------------------------------------------------------ */
+
+bool
+sender_wants_deletion(const struct sender *s)
+{
+	return s->to_delete > 0 && (s->to_delete >= DELETE_MAX || window_limit(s) == 1 ||
+				       (s->rewind && s->flying == 0));
+}
+
+bool
+sender_wants_verdicts(const struct sender *s, int64_t now)
+{
+	return s->rewind || s->leaving || window_limit(s) == 1 ||
+	       (unsent(s) > 0 && !sender_is_gathering(s, now));
+}
+
+bool
+sender_is_delivering(const struct sender *s)
+{
+	return s->start->output != PUBLISH_TO_KAFKA ||
+	       (s->kafka != NULL && kafka_is_delivering(s->kafka));
+}
+
+int
+sender_fd(const struct sender *s)
+{
+	return s->kafka != NULL ? kafka_fd(s->kafka) : -1;
+}
+
+void
+sender_flush(struct sender *s, int timeout_ms)
+{
+	if (s->kafka != NULL)
+		kafka_flush(s->kafka, timeout_ms);
+}
