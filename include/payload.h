@@ -20,6 +20,7 @@ struct slot {
 	const char *epoch;
 	uint64_t seq;
 	int64_t slot_us;     /* UTC: scheduled_at */
+	int64_t interval_us; /* of the grid that it is on; the site may have a newer one */
 	int64_t started_us;  /* UTC; RESULT_NONE: never started */
 	int64_t lateness_us; /* monotonic; RESULT_NONE: never started */
 };

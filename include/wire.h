@@ -86,7 +86,8 @@ struct wire_job {
 	uint32_t site;   /* index into the checker's configuration */
 	uint64_t seq;
 	int64_t slot_us; /* UTC */
-	int64_t due_us;  /* the same instant on the monotonic clock, which all processes share */
+	int64_t interval_us;
+	int64_t due_us; /* the same instant on the monotonic clock, which all processes share */
 	char epoch[WIRE_EPOCH_SIZE];
 };
 

@@ -83,6 +83,7 @@ checker_main(const struct checker_start *start)
 		struct slot slot = { .epoch = job.epoch,
 			.seq = job.seq,
 			.slot_us = job.slot_us,
+			.interval_us = job.interval_us,
 			.started_us = job.slot_us + lateness_us,
 			.lateness_us = lateness_us };
 		struct result result;

@@ -50,6 +50,7 @@ slot_of(const struct check *check)
 	return (struct slot){ .epoch = check->job.epoch,
 		.seq = check->job.seq,
 		.slot_us = check->job.slot_us,
+		.interval_us = check->job.interval_us,
 		.started_us = begun ? check->job.slot_us + lateness_us : RESULT_NONE,
 		.lateness_us = begun ? lateness_us : RESULT_NONE };
 }
@@ -102,6 +103,7 @@ open_check(struct supervisor *s, struct watch *w)
 		.job = { .site = w->index,
 		    .seq = s->next_seq,
 		    .slot_us = w->timer.slot_us,
+		    .interval_us = w->interval_us,
 		    .due_us = w->timer.due_us },
 		.expected_us = w->expected_us,
 		.begun_us = RESULT_NONE };
@@ -214,6 +216,7 @@ record_missed(struct supervisor *s, struct watch *w, int64_t now)
 	while (w->timer.due_us <= now && (w->leaving == NULL || w->timer.due_us <= w->jump_us) &&
 	       (error = why_missed(s, w, now, message, sizeof(message))) != ERROR_NONE) {
 		struct slot slot = { .slot_us = w->timer.slot_us,
+			.interval_us = w->interval_us,
 			.started_us = RESULT_NONE,
 			.lateness_us = RESULT_NONE };
 		int64_t turn_us = w->timer.turn_us;

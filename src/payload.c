@@ -181,7 +181,7 @@ payload_identity(
 	put_text(&t, "instance", config->instance, CONFIG_NAME_MAX);
 	put_text(&t, "location", config->location, CONFIG_NAME_MAX);
 	put_text(&t, "labels", site->labels, CONFIG_LABELS_MAX);
-	put_thousandths(&t, "interval_s", site->interval_us / US_PER_MS);
+	put_thousandths(&t, "interval_s", slot->interval_us / US_PER_MS);
 	put_time(&t, "scheduled_at", slot->slot_us);
 	return (size_t)(t.at - out);
 }

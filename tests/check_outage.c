@@ -142,10 +142,11 @@ put(int timeout_ms)
 {
 	static char url[CONFIG_URL_MAX + 1];
 	struct config config = { .instance = "test" };
-	struct site site = { .name = "shop", .url = url, .method = "GET", .interval_us = US_PER_S };
+	struct site site = { .name = "shop", .url = url, .method = "GET" };
 	struct slot slot = { .epoch = EPOCH,
 		.seq = next_seq,
 		.slot_us = util_utc_us() - slot_age_us,
+		.interval_us = US_PER_S,
 		.started_us = RESULT_NONE,
 		.lateness_us = RESULT_NONE };
 	unsigned char frame[WIRE_FRAME_MAX];

@@ -20,13 +20,13 @@ make_site(void)
 	return (struct site){ .name = "shop",
 		.url = "https://shop.example/",
 		.method = "GET",
-		.headers = no_headers,
-		.interval_us = 1500 * US_PER_MS };
+		.headers = no_headers };
 }
 
 static const struct slot slot = { .epoch = "20261123T101502Z-9f3c52d07a61be48",
 	.seq = 7,
 	.slot_us = 1795428902123000,
+	.interval_us = 1500 * US_PER_MS,
 	.started_us = 1795428902124000,
 	.lateness_us = 1234 };
 
@@ -213,11 +213,11 @@ START_TEST(any_result_is_a_valid_record)
 		struct site site = { .name = random_text(name, sizeof(name)),
 			.url = random_text(url, sizeof(url)),
 			.method = "OPTIONS",
-			.labels = rand() % 2 ? random_text(labels, sizeof(labels)) : NULL,
-			.interval_us = random_number(INT64_C(86400) * US_PER_S) };
+			.labels = rand() % 2 ? random_text(labels, sizeof(labels)) : NULL };
 		struct slot any = { .epoch = slot.epoch,
 			.seq = (uint64_t)random_number(INT64_MAX - 1) + 1,
 			.slot_us = random_number(INT64_C(253402300799) * US_PER_S) + 1,
+			.interval_us = random_number(INT64_C(86400) * US_PER_S),
 			.started_us = random_number(INT64_C(253402300799) * US_PER_S),
 			.lateness_us = random_number(INT64_MAX - 1) };
 		unsigned char frame[WIRE_FRAME_MAX];

@@ -133,10 +133,10 @@ static size_t
 make_frame(unsigned char *out, enum wire_type type, uint64_t seq)
 {
 	struct config config = { .instance = "test" };
-	struct site site = {
-		.name = "shop", .url = "http://a/", .method = "GET", .interval_us = 1
+	struct site site = { .name = "shop", .url = "http://a/", .method = "GET" };
+	struct slot slot = {
+		.epoch = EPOCH, .seq = seq, .slot_us = 1767225600000000, .interval_us = 1
 	};
-	struct slot slot = { .epoch = EPOCH, .seq = seq, .slot_us = 1767225600000000 };
 	struct result result;
 
 	result_init(&result);

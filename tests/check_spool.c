@@ -96,10 +96,11 @@ make_frame(unsigned char *out, enum wire_type type, const char *epoch, uint64_t 
 {
 	static char url[CONFIG_URL_MAX + 1];
 	struct config config = { .instance = "test" };
-	struct site site = { .name = "shop", .url = url, .method = "GET", .interval_us = US_PER_S };
+	struct site site = { .name = "shop", .url = url, .method = "GET" };
 	struct slot slot = { .epoch = epoch,
 		.seq = seq,
 		.slot_us = INT64_C(1767225600) * US_PER_S + (int64_t)seq,
+		.interval_us = US_PER_S,
 		.started_us = RESULT_NONE,
 		.lateness_us = RESULT_NONE };
 	struct result result;
@@ -332,7 +333,7 @@ START_TEST(test_forged_frames)
 {
 	static const uint64_t far[] = { 4099, UINT64_C(1) << 40, UINT64_C(1) << 63, UINT64_MAX };
 	struct config config = { .instance = "test" };
-	struct site site = { .name = "shop", .method = "GET", .interval_us = US_PER_S };
+	struct site site = { .name = "shop", .method = "GET" };
 	struct spool *s = open_spool(EPOCH_A);
 	struct frame frame;
 	size_t size;
@@ -351,6 +352,7 @@ START_TEST(test_forged_frames)
 		struct slot slot = { .epoch = EPOCH_A,
 			.started_us = RESULT_NONE,
 			.slot_us = INT64_C(1767225600) * US_PER_S + (i % 3 == 0),
+			.interval_us = US_PER_S,
 			.lateness_us = RESULT_NONE };
 		struct result result;
 

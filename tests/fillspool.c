@@ -29,9 +29,10 @@ make_frame(unsigned char *out, uint64_t seq)
 	struct slot slot = { .epoch = EPOCH,
 		.seq = seq,
 		.slot_us = FIRST_US + (int64_t)(seq / SITES) * US_PER_S,
+		.interval_us = US_PER_S,
 		.started_us = RESULT_NONE,
 		.lateness_us = RESULT_NONE };
-	struct site site = { .method = "GET", .headers = no_headers, .interval_us = US_PER_S };
+	struct site site = { .method = "GET", .headers = no_headers };
 	char name[32], url[64];
 	struct result result;
 

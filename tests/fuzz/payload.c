@@ -61,11 +61,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct site site = { .name = text(&in, name, sizeof(name)),
 		.url = text(&in, url, sizeof(url)),
 		.method = "OPTIONS",
-		.labels = text(&in, labels, sizeof(labels)),
-		.interval_us = number(&in, 86400000000) };
+		.labels = text(&in, labels, sizeof(labels)) };
 	struct slot slot = { .epoch = "20260101T000000Z-0000000000000001",
 		.seq = (uint64_t)number(&in, INT64_MAX - 2) + 1,
 		.slot_us = number(&in, 253402300799000000) + 1,
+		.interval_us = number(&in, 86400000000),
 		.started_us = number(&in, 253402300799000000),
 		.lateness_us = number(&in, INT64_MAX - 2) };
 	unsigned char raw[WIRE_FRAME_MAX];

@@ -82,7 +82,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct config config = { .instance = "fuzz" };
 	struct site site = { .name = "site",
 		.url = "http://192.0.2.1/",
-		.interval_us = 10 * US_PER_S,
 		.timeout_us = 5 * US_PER_S,
 		.method = "GET",
 		.headers = headers,
@@ -94,7 +93,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.pattern_count = ARRAY_LENGTH(patterns),
 		.body_limit = 16 * 1024,
 		.follow_redirects = 3 };
-	struct slot slot = { .epoch = "20260101T000000Z-0000000000000001", .slot_us = 1 };
+	struct slot slot = { .epoch = "20260101T000000Z-0000000000000001",
+		.slot_us = 1,
+		.interval_us = 10 * US_PER_S };
 	unsigned char raw[WIRE_FRAME_MAX];
 	struct result result;
 	struct frame frame;

@@ -82,8 +82,8 @@ static enum spool_status
 put(struct spool *spool, uint64_t seq)
 {
 	struct config config = { .instance = "i" };
-	struct site site = { .name = "s", .url = "http://u/", .method = "GET", .interval_us = 1 };
-	struct slot slot = { .epoch = EPOCH, .seq = seq, .slot_us = 1 };
+	struct site site = { .name = "s", .url = "http://u/", .method = "GET" };
+	struct slot slot = { .epoch = EPOCH, .seq = seq, .slot_us = 1, .interval_us = 1 };
 	unsigned char raw[WIRE_FRAME_MAX];
 	struct result result;
 	struct frame frame;
