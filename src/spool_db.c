@@ -85,6 +85,7 @@ set_aside(const char *dir, const char *path, const char *why)
 	char stamp[32];
 	time_t now = time(NULL);
 	struct tm tm;
+	bool found = false;
 	int outcome = 0, fd;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
@@ -94,6 +95,7 @@ set_aside(const char *dir, const char *path, const char *why)
 
 		if (rename(from, to) == 0) {
 			log_error("spool: \"%s\" %s; it was set aside as \"%s\"", from, why, to);
+			found = true;
 		} else if (errno != ENOENT) {
 			log_error("spool: cannot set \"%s\" aside: %s", from, strerror(errno));
 			outcome = -1;
@@ -101,6 +103,8 @@ set_aside(const char *dir, const char *path, const char *why)
 		free(from);
 		free(to);
 	}
+	if (!found && outcome == 0)
+		log_error("spool: \"%s\" %s; there is nothing to set aside", path, why);
 	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fsync(fd) < 0)
 		log_warning("spool: cannot sync \"%s\": %s", dir, strerror(errno));
 	if (fd >= 0)

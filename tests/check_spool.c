@@ -716,9 +716,13 @@ START_TEST(test_removed_while_in_use)
 {
 	struct spool *s = open_spool(EPOCH_A);
 
+	capture_start();
 	put(s, WIRE_WHOLE, EPOCH_A, 0);
 	ck_assert_int_eq(unlink(path_in_dir("spool.db")), 0);
+	ck_assert_int_eq(unlink(path_in_dir("spool.db-wal")), 0);
 	ck_assert_int_eq(spool_begin(s), SPOOL_LOST);
+	ck_assert_int_eq(
+	    count_of(captured(), "removed or replaced while in use; there is nothing"), 1);
 	spool_close(s);
 	s = open_spool(EPOCH_B);
 	ck_assert_uint_eq(spool_count(s), 0);
