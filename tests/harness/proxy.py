@@ -81,6 +81,10 @@ class Proxy:
                     return
                 continue  # nobody behind us: the client waits for ever
             with self.lock:
+                if self.listener is not listener:  # down() while we connected
+                    _abort(client)
+                    _abort(server)
+                    return
                 self.pairs.append((client, server))
             threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
 
@@ -94,19 +98,23 @@ class Proxy:
                     data = source.recv(65536)
                     if not data:
                         raise OSError("end of the connection")
-                    if source is client and self.cut_after is not None:
-                        data, self.cut_after = self._cut(data, server)
+                    if source is client:
+                        data = self._cut(data, server)
                     (server if source is client else client).sendall(data)
         except (OSError, ValueError):
             for s in (client, server):
                 _abort(s)
 
     def _cut(self, data, server):
-        """An RST in the midst of a request."""
-        if len(data) <= self.cut_after:
-            return data, self.cut_after - len(data)
-        server.sendall(data[:self.cut_after])
-        self.cut_after = None
+        """An RST in the midst of a request, if that is wanted; returns `data`."""
+        with self.lock:
+            if self.cut_after is None:
+                return data
+            if len(data) <= self.cut_after:
+                self.cut_after -= len(data)
+                return data
+            data, self.cut_after = data[:self.cut_after], None
+        server.sendall(data)
         raise OSError("cut")
 
 
