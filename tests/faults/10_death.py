@@ -229,6 +229,8 @@ def test_everything(t):
         victim = d.roles().get(role)
         if victim is not None:
             procs.kill(victim)
+            # else roles() goes on to show it, for a moment
+            procs.wait_for(lambda: not procs.alive(victim), 10, f"{role} does not die", 0.002)
 
     def pause(role):
         pid = d.roles().get(role)
@@ -368,8 +370,11 @@ def test_poison_site(t):
     while time.monotonic() - begin < t.times(60, 10):
         victim = procs.who_talks_to(d.checkers(), slow.port)
         if victim is not None and slow.server.hits[path] > deaths:
-            procs.kill(victim)
-            deaths += 1
+            procs.freeze(victim)
+            if procs.who_talks_to([victim], slow.port):  # its check is not over meanwhile
+                procs.kill(victim)
+                deaths += 1
+            procs.kill(victim, signal.SIGCONT)
         time.sleep(0.05)
     cpu = (procs.stat(d.pid).ticks - used) / procs.TICK / (time.monotonic() - begin)
     summary = finish(t, d, topic, nginx, LIGHT * 5,
@@ -423,8 +428,9 @@ def test_publisher_crash_loop(t):
 def test_spool_directory_gone(t):
     d, topic, nginx = loaded(t, LIGHT)
     time.sleep(1)
-    os.rename(t.path("spool"), t.path("spool.away"))
     old = d.publisher()
+    procs.freeze(old)  # one that sees that its files were moved ends the epoch
+    os.rename(t.path("spool"), t.path("spool.away"))
     procs.kill(old)
     d.wait_log(r"publisher error: cannot open .*No such file", 20)
     time.sleep(t.times(20, 3))
@@ -521,16 +527,17 @@ def test_orphan_at_birth(t):
     for _ in range(rounds):
         before = set(procs.descendants(d.pid))
         victim = d.checkers()[0]
-        # the child waits before each of its prctl(): name, rights, death signal
-        saboteur = strace.Strace(d.pid, "prctl", "delay_enter=300ms", follow=True)
-        procs.kill(victim)
-        born = procs.wait_for(lambda: set(procs.descendants(d.pid)) - before, 10,
-                              "no new checker", 0.01)
-        procs.kill(d.pid)
-        d.process.wait()
-        require(all(map(procs.alive, born)), "it was not there any more: nothing is tested")
-        slowest = max(slowest, orphans_leave([*before, *born]))
-        saboteur.stop()
+        # the child stops at the first of its prctl(): name, rights, death signal
+        with strace.Strace(d.pid, "prctl", "signal=STOP:when=1", follow=True):
+            procs.kill(victim)
+            (born,) = procs.wait_for(
+                lambda: [pid for pid in set(procs.descendants(d.pid)) - before
+                         if procs.is_stopped(pid)], 20, "no new checker", 0.01)
+            procs.kill(d.pid)
+            d.process.wait()
+        require(procs.is_stopped(born), "it is not where it should be: nothing is tested")
+        procs.kill(born, signal.SIGCONT)
+        slowest = max(slowest, orphans_leave([*before, born]))
         d.start()
     time.sleep(1.5)
     finish(t, d, topic, nginx, LIGHT, rounds + 1, recovery_s=slowest,
@@ -550,11 +557,12 @@ def test_ten_at_once(t):
                               stderr=subprocess.PIPE) for _ in range(10)]
         procs.wait_for(lambda: sum(p.poll() is None for p in others) == 1, 30,
                        lambda: f"{[p.poll() for p in others]}")
-        time.sleep(0.3)
         (winner,) = [p for p in others if p.poll() is None]
+        while not daemon.READY.search(procs.read_line(winner.stderr, 30, "the one that runs")):
+            pass
         winner.send_signal(signal.SIGTERM)
         winner.stderr.close()
-        require(winner.wait(20) == 0, "the one that ran did not stop well")
+        require(winner.wait(daemon.STOP_S) == 0, "the one that ran did not stop well")
         for p in others:
             if p is not winner:
                 said = p.stderr.read().decode()

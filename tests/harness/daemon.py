@@ -11,7 +11,7 @@ from . import Failure, procs, require
 
 READY = re.compile(r"webmond \S+ watches (\d+) sites .*epoch (\S+)")
 # at a stop running checks get 5 s and the flush 5 s; anything beyond this is a hang
-STOP_S = 20
+STOP_S = 30
 
 
 def binary():
@@ -86,7 +86,7 @@ class Daemon:
                 self.process = procs.spawn([*argv, "-f"], stdout=log, stderr=log, env=env)
             self.pid = self.process.pid
         if wait:
-            self.epoch = self.wait_log(READY, 15, mark).group(2)
+            self.epoch = self.wait_log(READY, 30, mark).group(2)
         return self
 
     def signal(self, number):
@@ -101,7 +101,7 @@ class Daemon:
         """Until it and all its processes have gone; returns the exit code in the foreground."""
         procs.wait_for(lambda: not self.running(), seconds,
                        lambda: f"webmond does not end; left: {self.roles()}")
-        procs.wait_for(lambda: not self._left_behind(), 3,
+        procs.wait_for(lambda: not self._left_behind(), 10,
                        lambda: f"left behind by webmond: {self._left_behind()}")
         return self.process.wait() if self.process is not None else None
 
@@ -111,14 +111,19 @@ class Daemon:
         code = self.wait_end(seconds)
         require(code in (None, 0), f"webmond exited with code {code}")
 
-    def kill(self):
-        """All its processes at once, with SIGKILL, as good as it goes."""
+    def freeze(self):
+        """Stop all its processes (SIGSTOP); returns them."""
+        procs.freeze(self.pid)  # first, so that no more are born
         pids = [self.pid, *procs.descendants(self.pid)]
-        for pid in pids:  # so that none sees another one's death
-            procs.kill(pid, signal.SIGSTOP)
+        procs.freeze(*pids)
+        return pids
+
+    def kill(self):
+        """All its processes, with SIGKILL; none sees another one's death."""
+        pids = self.freeze()
         for pid in pids:
             procs.kill(pid)
-        procs.wait_for(lambda: not any(map(procs.alive, pids)), 5, "killed, but still there")
+        procs.wait_for(lambda: not any(map(procs.alive, pids)), 20, "killed, but still there")
         if self.process is not None:
             self.process.wait()
 
@@ -181,4 +186,4 @@ class Daemon:
         if settings is not None:
             self.write_config(settings)
         self.signal(signal.SIGHUP)
-        self.wait_log(r"reloaded: \d+ sites" if good else "reload failed", 10, mark)
+        self.wait_log(r"reloaded: \d+ sites" if good else "reload failed", 20, mark)

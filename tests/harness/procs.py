@@ -195,7 +195,10 @@ def waiting_in_pipes(pid):
     waiting = {}
     for fd, target in open_files(pid).items():
         if target.startswith("pipe:"):
-            end = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                end = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
+            except FileNotFoundError:
+                continue  # it has just been closed
             count = fcntl.ioctl(end, termios.FIONREAD, bytes(4))
             os.close(end)
             waiting[target] = int.from_bytes(count, sys.byteorder)
@@ -260,6 +263,20 @@ def kill(pid, signal_number=signal.SIGKILL):
         os.kill(pid, signal_number)
     except ProcessLookupError:
         pass
+
+
+def is_stopped(pid):
+    """By a signal; also of one that is traced meanwhile."""
+    s = stat(pid)
+    return s is not None and s.state in "Tt"
+
+
+def freeze(*pids):
+    """Stop processes, and wait until each that is still there is stopped."""
+    for pid in pids:
+        kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all(is_stopped(pid) or not alive(pid) for pid in pids), 20,
+             lambda: f"they do not stop: {[cmdline(pid) for pid in pids]}", 0.005)
 
 
 def under_init(main):

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections import defaultdict
 from datetime import datetime, timezone
 
@@ -71,14 +72,23 @@ class Record:
         return f"{d['id']} {d['site']} {d['scheduled_at']} {d['status']}/{d['error_type']}"
 
 
-def read_topic(arguments, topic, timeout=60):
-    """All records of a topic, by partition and offset; `arguments`: how kcat finds the broker."""
+def read_topic(arguments, topic, timeout=60, patience=30):
+    """
+    All records of a topic, by partition and offset; `arguments`: how kcat finds the broker, which
+    gets `patience` seconds to know the topic: it may be new, or the broker may have just come back.
+    """
     if shutil.which("kcat") is None:
         raise Skip("there is no kcat")
-    done = procs.run(["kcat", "-q", *arguments, "-C", "-t", topic, "-o", "beginning", "-e", "-J",
-                      "-X", "fetch.wait.max.ms=20", "-X", "check.crcs=true"], timeout=timeout)
-    if done.returncode != 0:
-        raise Failure(f"kcat: {done.stderr.strip()}")
+    end = time.monotonic() + patience
+    while True:
+        done = procs.run(["kcat", "-q", *arguments, "-C", "-t", topic, "-o", "beginning", "-e",
+                          "-J", "-X", "fetch.wait.max.ms=20", "-X", "check.crcs=true"],
+                         timeout=timeout)
+        if done.returncode == 0:
+            break
+        if time.monotonic() > end:
+            raise Failure(f"kcat: {done.stderr.strip()}")
+        time.sleep(0.2)
     found = []
     for line in done.stdout.splitlines():
         try:
