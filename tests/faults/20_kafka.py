@@ -61,7 +61,7 @@ def finish(t, d, topic, recovery_s, at_least=50, epochs=1, note=""):
 
 
 def answers(d):
-    """How long HUP takes; a second would do, a busy machine gets five."""
+    """How long HUP takes; a second would do, a busy machine gets ten."""
     begin = time.monotonic()
     d.reload()
     took = time.monotonic() - begin

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import datetime, timezone
 
 from . import Failure, Skip, procs
@@ -30,6 +30,8 @@ TIME_OF_DAY_MS = 10.0
 CAPS = {"site": 64, "url": 1024, "instance": 64, "location": 64, "labels": 256,
         "error_message": 384, "failed_regex": 128, "final_url": 512}
 RECORD_MAX = 4096
+# what a healthy site's checks come to on a machine that is too busy for them
+BUSY = {"timeout", "missed_overload", "missed_overrun"}
 
 
 def milliseconds(text):
@@ -248,9 +250,16 @@ class Summary:
         self.firsts = firsts
         self.repeats = len(records) - len(firsts)
         self.epochs = len({r.epoch for r in firsts})
-        self.words = defaultdict(int)
-        for r in firsts:
-            self.words[r.error_type or "up"] += 1
+        self.words = Counter(r.error_type or "up" for r in firsts)
+
+    def strange(self, *expected):
+        """
+        The words, with their numbers, that are not `expected`. A tenth of the checks may show that
+        the machine is busy.
+        """
+        found = {word: n for word, n in self.words.items() if word not in expected}
+        busy = sum(found.get(word, 0) for word in BUSY) * 10 <= len(self.firsts)
+        return {word: n for word, n in found.items() if not (busy and word in BUSY)}
 
     def __str__(self):
         words = ", ".join(f"{n} {w}" for w, n in sorted(self.words.items()))
