@@ -49,6 +49,7 @@ why_refused(const char *name, const char *value)
 		{ "interceptors", "webmond loads no code into the process with the keys" },
 		{ "ssl.engine.location", "webmond loads no code into the process with the keys" },
 		{ "transactional.id", "webmond sends without transactions" },
+		{ "delivery.report.only.error", "a record leaves the spool when it is reported" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++)

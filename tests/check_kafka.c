@@ -172,7 +172,8 @@ START_TEST(what_breaks_a_promise_is_refused)
 	static const char *const refused[] = { "enable.idempotence=true", "acks=all",
 		"request.required.acks=-1", "message.timeout.ms=1000", "delivery.timeout.ms=1000",
 		"plugin.library.paths=x.so", "interceptors=x", "ssl.engine.location=x.so",
-		"debug=all", "debug=broker, all", "enable.ssl.certificate.verification=false",
+		"transactional.id=x", "delivery.report.only.error=true", "debug=all",
+		"debug=broker, all", "enable.ssl.certificate.verification=false",
 		"enable.ssl.certificate.verification=F", "enable.ssl.certificate.verification=0" };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
