@@ -254,7 +254,7 @@ spool_rollback(struct spool *s)
 	s->untouchable = 0;
 }
 
-/* A checker may be in foreign hands: its lies must not reach beyond the slots that it works on. */
+/* A checker may be in foreign hands: it can invent records, but not damage those that are stored. */
 static void
 forged(struct spool *s, const struct frame *frame)
 {

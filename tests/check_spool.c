@@ -328,7 +328,7 @@ START_TEST(test_lost_epoch)
 }
 END_TEST
 
-/* A checker in foreign hands writes what it likes: no other slot notices. */
+/* A checker in foreign hands writes what it likes: what fits no slot is not believed. */
 START_TEST(test_forged_frames)
 {
 	static const uint64_t far[] = { 4099, UINT64_C(1) << 40, UINT64_C(1) << 63, UINT64_MAX };
