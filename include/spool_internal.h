@@ -96,8 +96,11 @@ enum spool_status spool_step(struct spool *s, enum statement which, const char *
 int64_t spool_number(sqlite3_stmt *st);
 int64_t spool_query(struct spool *s, const char *sql);
 
-/* Statements that are needed once, without results. Returns SQLite's code. */
-int spool_run(struct spool *s, const char *sql);
+/*
+ * Statements that are needed once, without results; `format` is one of SQLite's, with %Q for a
+ * string. Returns SQLite's code.
+ */
+int spool_run(struct spool *s, const char *format, ...);
 
 /* --- spool_drop.c ------------------------------------------------------------------------ */
 

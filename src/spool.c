@@ -59,7 +59,6 @@ adopt_open(struct spool *s, int64_t epoch)
 	unsigned char out[WIRE_FRAME_MAX];
 	uint64_t adopted = 0;
 	size_t size;
-	char *sql;
 	int code;
 
 	if (sqlite3_prepare_v2(
@@ -74,12 +73,10 @@ adopt_open(struct spool *s, int64_t epoch)
 			log_error("spool: the open slot %llu is damaged and gets no record; it was "
 				  "moved to the dead letters",
 			    (unsigned long long)seq);
-			sql = sqlite3_mprintf("INSERT INTO dead(frame, reason, at) SELECT frame, "
-					      "'damaged on disk', datetime('now') FROM open WHERE "
-					      "seq = %lld",
+			code = spool_run(s,
+			    "INSERT INTO dead(frame, reason, at) SELECT frame, "
+			    "'damaged on disk', datetime('now') FROM open WHERE seq = %lld",
 			    (long long)seq);
-			code = sql != NULL ? spool_run(s, sql) : SQLITE_NOMEM;
-			sqlite3_free(sql);
 			if (code != SQLITE_OK)
 				break;
 			s->buried++;
@@ -111,7 +108,6 @@ enter_epoch(struct spool *s)
 	uint64_t may_fly = 0, window = s->options.window;
 	int64_t last = 0;
 	bool ours = false;
-	char *sql;
 	int code;
 
 	if (sqlite3_prepare_v2(s->db,
@@ -140,21 +136,17 @@ enter_epoch(struct spool *s)
 	if (ours && may_fly >= window)
 		return SPOOL_OK;
 	if (ours) {
-		sql = sqlite3_mprintf("UPDATE epoch SET may_fly = %lld", (long long)window);
-		code = sql != NULL ? spool_run(s, sql) : SQLITE_NOMEM;
-		sqlite3_free(sql);
+		code = spool_run(s, "UPDATE epoch SET may_fly = %lld", (long long)window);
 		return code == SQLITE_OK ? SPOOL_OK : spool_failed(s, "store the window");
 	}
 	if ((status = spool_begin(s)) != SPOOL_OK || (status = adopt_open(s, last)) != SPOOL_OK)
 		return status;
 	/* epochs older than the oldest row have nothing left */
-	sql = sqlite3_mprintf(
+	code = spool_run(s,
 	    "INSERT INTO epoch(id, next_seq, ready, may_fly) VALUES(%Q, 0, %lld, %lld);"
 	    "DELETE FROM epoch WHERE n < coalesce((SELECT epoch FROM ready ORDER BY "
 	    "n LIMIT 1), (SELECT max(n) FROM epoch))",
 	    s->options.epoch, (long long)s->count, (long long)window);
-	code = sql != NULL ? spool_run(s, sql) : SQLITE_NOMEM;
-	sqlite3_free(sql);
 	if (code != SQLITE_OK)
 		return spool_failed(s, "begin the epoch");
 	s->epoch = spool_query(s, "SELECT max(n) FROM epoch");

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,9 +213,19 @@ spool_number(sqlite3_stmt *st)
 }
 
 int
-spool_run(struct spool *s, const char *sql)
+spool_run(struct spool *s, const char *format, ...)
 {
-	return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+	int code = SQLITE_NOMEM;
+	va_list ap;
+	char *sql;
+
+	va_start(ap, format);
+	sql = sqlite3_vmprintf(format, ap);
+	va_end(ap);
+	if (sql != NULL)
+		code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+	sqlite3_free(sql);
+	return code;
 }
 
 int64_t
@@ -322,7 +333,6 @@ connect_database(struct spool *s)
 {
 	enum spool_status status;
 	bool is_new = false;
-	char *sql;
 	int code;
 
 	code = sqlite3_open_v2(s->path != NULL ? s->path : ":memory:", &s->db,
@@ -343,34 +353,25 @@ connect_database(struct spool *s)
 	if ((status = check_identity(s, &is_new)) != SPOOL_OK)
 		return status;
 	/* secure_delete is on by default in some builds, and writes zeros for all that is deleted */
-	sql = xasprintf("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
-			"PRAGMA synchronous=%s; PRAGMA journal_size_limit=8388608;"
-			"PRAGMA cache_size=-2000; PRAGMA cell_size_check=ON;"
-			"PRAGMA trusted_schema=OFF; PRAGMA secure_delete=OFF;",
-	    s->options.sync_full ? "FULL" : "NORMAL");
-	code = spool_run(s, sql);
-	free(sql);
-	if (code != SQLITE_OK)
+	if (spool_run(s,
+		"PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+		"PRAGMA synchronous=%s; PRAGMA journal_size_limit=8388608;"
+		"PRAGMA cache_size=-2000; PRAGMA cell_size_check=ON;"
+		"PRAGMA trusted_schema=OFF; PRAGMA secure_delete=OFF;",
+		s->options.sync_full ? "FULL" : "NORMAL") != SQLITE_OK)
 		return spool_failed(s, "open the database");
-	if (is_new) {
-		sql = xasprintf(
-		    "BEGIN; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", schema,
-		    APPLICATION_ID, SCHEMA_VERSION);
-		code = spool_run(s, sql);
-		free(sql);
-		if (code != SQLITE_OK)
-			return spool_failed(s, "create the tables");
-	}
+	if (is_new &&
+	    spool_run(s, "BEGIN; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+		schema, APPLICATION_ID, SCHEMA_VERSION) != SQLITE_OK)
+		return spool_failed(s, "create the tables");
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
 			&s->statement[i], NULL) != SQLITE_OK)
 			return spool_failed(s, "prepare");
 	s->page_size = spool_query(s, "PRAGMA page_size");
 	/* a hard stop above the cap, below a really full disk, where not even DELETE works */
-	sql = xasprintf("PRAGMA max_page_count=%lld",
+	spool_run(s, "PRAGMA max_page_count=%lld",
 	    (long long)(s->options.max_bytes / s->page_size * 5 / 4 + 1000));
-	spool_run(s, sql);
-	free(sql);
 	return SPOOL_OK;
 }
 
