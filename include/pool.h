@@ -115,11 +115,11 @@ bool pool_slow_lane_full(const struct pool *pool);
 /* When a site that is due at `due_us` and finds all busy makes the pool grow. */
 int64_t pool_grow_us(const struct pool *pool, int64_t due_us);
 
-/* A place for one more checker, or NULL at the limit; `after` as below. */
-struct worker *pool_grow(const struct pool *pool, const struct worker *after);
-
-/* A home without a process, or NULL. `after`: continue behind that one; NULL: from the start. */
-struct worker *pool_missing_home(const struct pool *pool, const struct worker *after);
+/*
+ * A place without a process among the first `limit` (pool->min: the homes; pool->max: all), or NULL.
+ * `after`: continue behind that one; NULL: from the start.
+ */
+struct worker *pool_vacant(const struct pool *pool, int limit, const struct worker *after);
 
 /* A helper that has been idle for too long, or NULL. */
 struct worker *pool_surplus(const struct pool *pool, int64_t now_us);

@@ -269,7 +269,8 @@ grow_pool(struct supervisor *s, int64_t due_us, int64_t now)
 		return when;
 	if (now < due_us + POOL_GROW_BUSY_US && util_processors_busy())
 		return now + POOL_GROW_STALLED_US; /* look again */
-	while (s->pool.starting < GROW_AT_ONCE && (worker = pool_grow(&s->pool, worker)) != NULL)
+	while (s->pool.starting < GROW_AT_ONCE &&
+	       (worker = pool_vacant(&s->pool, s->pool.max, worker)) != NULL)
 		start_checker(s, worker, now);
 	return INT64_MAX;
 }

@@ -169,18 +169,9 @@ pool_grow_us(const struct pool *pool, int64_t due_us)
 }
 
 struct worker *
-pool_grow(const struct pool *pool, const struct worker *after)
+pool_vacant(const struct pool *pool, int limit, const struct worker *after)
 {
-	for (int i = after != NULL ? after->index + 1 : 0; i < pool->max; i++)
-		if (pool->worker[i].state == WORKER_NONE)
-			return &pool->worker[i];
-	return NULL;
-}
-
-struct worker *
-pool_missing_home(const struct pool *pool, const struct worker *after)
-{
-	for (int i = after != NULL ? after->index + 1 : 0; i < pool->min; i++)
+	for (int i = after != NULL ? after->index + 1 : 0; i < limit; i++)
 		if (pool->worker[i].state == WORKER_NONE)
 			return &pool->worker[i];
 	return NULL;

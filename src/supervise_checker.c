@@ -337,7 +337,7 @@ keep_pool(struct supervisor *s, int64_t now)
 
 	if (s->stage > STAGE_RUNNING)
 		return INT64_MAX;
-	while ((worker = pool_missing_home(&s->pool, worker)) != NULL)
+	while ((worker = pool_vacant(&s->pool, s->pool.min, worker)) != NULL)
 		if (!start_checker(s, worker, now) && worker->child->backoff.not_before_us < again)
 			again = worker->child->backoff.not_before_us;
 	while ((worker = pool_surplus(&s->pool, now)) != NULL)

@@ -34,7 +34,7 @@ START_TEST(a_site_goes_home_or_to_anyone_idle)
 	pool_assign(&pool, &pool.worker[1], false, UNKNOWN, 100, 0);
 	pool_assign(&pool, &pool.worker[3], false, UNKNOWN, 100, 0);
 	ck_assert_ptr_null(pool_choose(&pool, 6, UNKNOWN));
-	ck_assert_int_eq(pool_grow(&pool, NULL)->index, 4);
+	ck_assert_int_eq(pool_vacant(&pool, pool.max, NULL)->index, 4);
 	ck_assert_ptr_null(pool_idle_one(&pool, -1));
 	ck_assert_ptr_null(pool_idle_one(&pool, 0)); /* it leaves */
 	ck_assert_ptr_null(pool_idle_one(&pool, 3)); /* it is busy */
@@ -55,7 +55,7 @@ START_TEST(slow_sites_hold_at_most_half)
 	ck_assert_ptr_nonnull(pool_choose(&pool, 2, UNKNOWN));
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
 	ck_assert(!pool_slow_lane_full(&pool));
-	ck_assert_ptr_null(pool_grow(&pool, NULL));
+	ck_assert_ptr_null(pool_vacant(&pool, pool.max, NULL));
 	free(pool.worker);
 }
 END_TEST
@@ -178,8 +178,8 @@ START_TEST(deadlines_and_idle_helpers)
 	ck_assert_ptr_null(pool_surplus(&pool, POOL_IDLE_US - 1));
 	ck_assert_int_eq(pool_surplus(&pool, POOL_IDLE_US)->index, 2);
 	pool_set_state(&pool, &pool.worker[0], WORKER_NONE, 0);
-	ck_assert_int_eq(pool_missing_home(&pool, NULL)->index, 0);
-	ck_assert_ptr_null(pool_missing_home(&pool, &pool.worker[0]));
+	ck_assert_int_eq(pool_vacant(&pool, pool.min, NULL)->index, 0);
+	ck_assert_ptr_null(pool_vacant(&pool, pool.min, &pool.worker[0]));
 	free(pool.worker);
 }
 END_TEST
@@ -196,7 +196,7 @@ START_TEST(the_table_grows_and_keeps_its_sums)
 	ck_assert_int_eq(pool.slow, 1);
 	pool_resize(&pool, 1, 1);
 	ck_assert_int_eq(pool.count, 5);
-	ck_assert_ptr_null(pool_grow(&pool, NULL));
+	ck_assert_ptr_null(pool_vacant(&pool, pool.max, NULL));
 	free(pool.worker);
 }
 END_TEST
@@ -264,8 +264,8 @@ START_TEST(any_life_of_a_pool_keeps_its_promises)
 		now += rand() % (2 * US_PER_S);
 		switch (rand() % 7) {
 		case 0:
-			chosen = rand() % 2 ? pool_missing_home(&pool, NULL)
-					    : pool_grow(&pool, NULL);
+			chosen = rand() % 2 ? pool_vacant(&pool, pool.min, NULL)
+					    : pool_vacant(&pool, pool.max, NULL);
 			if (chosen == NULL)
 				break;
 			ck_assert_int_eq(chosen->state, WORKER_NONE);
