@@ -22,16 +22,15 @@ void daemon_sanitize(void);
 
 /*
  * Go to the background, in a session of its own, with /dev/null for standard input and output. The
- * starter stays until daemon_ready() and exits 0, or until daemon_failed() or the death of the
- * daemon and exits with that code. Unless `keep_stderr` (the log goes there), standard error leads
- * to the starter, which passes it on while it lives, so that no child holds the terminal or the
- * pipe of who started us. Returns 0 in the daemon, or -1 with errno.
+ * starter stays until daemon_tell_starter() and exits with that code, or until the death of the
+ * daemon. Unless `keep_stderr` (the log goes there), standard error leads to the starter, which
+ * passes it on while it lives, so that no child holds the terminal or the pipe of who started us.
+ * Returns 0 in the daemon, or -1 with errno.
  */
 int daemon_detach(bool keep_stderr);
 
-/* Tell the starter. Without one nothing happens. */
-void daemon_ready(void);
-void daemon_failed(int exit_code);
+/* EXIT_FINE: ready. Only the first one counts; without a starter nothing happens. */
+void daemon_tell_starter(int exit_code);
 
 /*
  * Create or open `path`, lock it and write our PID. Returns 0, or an exit code after logging why:

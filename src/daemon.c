@@ -141,27 +141,17 @@ daemon_detach(bool keep_stderr)
 	return chdir("/");
 }
 
-static void
-tell_starter(unsigned char code)
+void
+daemon_tell_starter(int exit_code)
 {
+	unsigned char code = (unsigned char)exit_code;
+
 	if (starter_fd < 0)
 		return;
 	if (write(starter_fd, &code, 1) < 0)
 		log_debug("the starter is gone");
 	close(starter_fd);
 	starter_fd = -1;
-}
-
-void
-daemon_ready(void)
-{
-	tell_starter(EXIT_FINE);
-}
-
-void
-daemon_failed(int exit_code)
-{
-	tell_starter((unsigned char)exit_code);
 }
 
 /* Open and lock the file that is at `path` now: it may be removed by its owner in between. */

@@ -255,7 +255,7 @@ main(int argc, char **argv)
 	if (daemonise || (config->pid_file_line > 0 && !options.once)) {
 		code = pidfile_acquire(config->pid_file);
 		if (code != EXIT_FINE) {
-			daemon_failed(code);
+			daemon_tell_starter(code);
 			return code;
 		}
 	}
@@ -271,6 +271,7 @@ main(int argc, char **argv)
 	start.only = argv + optind;
 	code = supervisor_main(&start);
 	pidfile_remove();
-	daemon_failed(code != EXIT_FINE ? code : EXIT_INTERNAL); /* if it was never ready */
+	/* if it was never ready */
+	daemon_tell_starter(code != EXIT_FINE ? code : EXIT_INTERNAL);
 	return code;
 }

@@ -210,7 +210,7 @@ become_ready(struct supervisor *s)
 		return;
 	log_notice("webmond " VERSION " watches %zu sites with %d to %d checkers; epoch %s",
 	    s->watch_count, config->workers_min, config->workers_max, s->epoch);
-	daemon_ready();
+	daemon_tell_starter(EXIT_FINE);
 	systemd_notify("READY=1\nMAINPID=%d", (int)getpid());
 }
 

@@ -133,12 +133,10 @@ start(bool keep_stderr, const char *words, int code, struct about *about)
 			own.error = st.st_ino;
 		if (getcwd(own.cwd, sizeof(own.cwd)) == NULL)
 			_exit(1);
-		if (code == 0)
-			daemon_ready();
-		else if (code > 0)
-			daemon_failed(code);
-		if (code >= 0)
-			daemon_failed(99); /* too late: nothing happens */
+		if (code >= 0) {
+			daemon_tell_starter(code);
+			daemon_tell_starter(99); /* too late: nothing happens */
+		}
 		send(pair[1], &own, sizeof(own), 0);
 		(void)!read(pair[1], &byte, 1);
 		_exit(0);
@@ -204,8 +202,8 @@ END_TEST
 
 START_TEST(without_a_starter_nothing_happens)
 {
-	daemon_ready();
-	daemon_failed(70);
+	daemon_tell_starter(EXIT_FINE);
+	daemon_tell_starter(EXIT_INTERNAL);
 	ck_assert_str_eq(captured(), "");
 }
 END_TEST
