@@ -5,14 +5,11 @@
  * The log: syslog or standard error, tagged with the role of the process.
  *
  * Lines are lower case, without a full stop, with the subject in quotes or first; errno is
- * preserved by every function. A line that repeats within a short time is held back and counted
- * (see LOG_BURST in log.c), so that no failure can flood the log.
+ * preserved by every function. What is beyond LOG_BURST lines a second is held back and counted
+ * (see log.c), so that no failure can flood the log.
  */
 #ifndef WEBMOND_LOG_H
 #define WEBMOND_LOG_H
-
-#include <stdarg.h>
-#include <stdbool.h>
 
 enum log_destination {
 	LOG_TO_STDERR,
@@ -49,8 +46,6 @@ void log_detect_journal(void);
 
 /* Tag the lines of this process: "supervisor", "checker 3". Copied. */
 void log_set_role(const char *role);
-
-bool log_enabled(enum log_level level);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));

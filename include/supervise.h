@@ -207,9 +207,6 @@ void owe_waiting(struct supervisor *s);
 /* Drop a check whose CLOSE is in the pipe. */
 void check_free(struct check *check);
 
-/* Give the slots of `w` that are due and will never run their records. */
-bool record_missed(struct supervisor *s, struct watch *w, int64_t now);
-
 /* At a stop: what is due gets its record too; afterwards the heaps are empty. */
 bool record_remaining(struct supervisor *s);
 

@@ -207,7 +207,8 @@ why_missed(
 	return ERROR_NONE;
 }
 
-bool
+/* Give the slots of `w` that are due and will never run their records. */
+static bool
 record_missed(struct supervisor *s, struct watch *w, int64_t now)
 {
 	char message[128];

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,12 +70,6 @@ void
 log_set_role(const char *new_role)
 {
 	snprintf(role, sizeof(role), "%s", new_role);
-}
-
-bool
-log_enabled(enum log_level level)
-{
-	return level <= threshold;
 }
 
 static void
@@ -145,7 +141,7 @@ write_line(enum log_level level, const char *format, va_list ap)
 	int saved = errno;
 	char raw[1536], text[1536];
 
-	if (log_enabled(level) && within_burst(level)) {
+	if (level <= threshold && within_burst(level)) {
 		vsnprintf(raw, sizeof(raw), format, ap);
 		/* what a site or a broker says must not forge lines or drive a terminal */
 		util_clean_text(text, sizeof(text), raw, strlen(raw));
