@@ -152,8 +152,8 @@ on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
 
 /* --- sending ----------------------------------------------------------------------------- */
 
-/* A whole line or, when the reader has gone, never again. */
-static int
+/* A whole line, or false: there is no room now, or the reader has gone. */
+static bool
 print_record(struct sender *s, const struct frame *frame)
 {
 	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
@@ -162,7 +162,7 @@ print_record(struct sender *s, const struct frame *frame)
 
 	/* room for a line, else wait in the main loop: a slow reader is back-pressure */
 	if (poll(&out, 1, 0) != 1 || (out.revents & (POLLOUT | POLLERR)) == 0)
-		return 1;
+		return false;
 	memcpy(line, frame->payload, size);
 	line[size++] = '\n';
 	while (done < size) {
@@ -174,11 +174,11 @@ print_record(struct sender *s, const struct frame *frame)
 		}
 		if (n < 0) {
 			s->stdout_closed = true;
-			return 1;
+			return false;
 		}
 		done += (size_t)n;
 	}
-	return 0;
+	return true;
 }
 
 static uint64_t
@@ -206,39 +206,33 @@ static bool
 send_row(void *arg, uint64_t n, const struct frame *frame)
 {
 	struct sender *s = arg;
+	bool to_kafka = s->start->output == PUBLISH_TO_KAFKA, taken = true;
 	struct row *row;
 
 	if (s->count >= window_limit(s) || s->rewind || s->stdout_closed)
 		return false;
+	/* before it goes: the verdict may come at once */
 	row = row_at(s, s->count);
 	*row = (struct row){ n, ROW_FLYING, util_mono_us(), frame->slot_us };
 	s->count++;
 	s->flying++;
-	switch (s->start->output) {
-	case PUBLISH_TO_KAFKA:
-		if (kafka_send(s->kafka, n, frame) != 1)
-			break;
+	if (to_kafka)
+		taken = kafka_send(s->kafka, n, frame) != 1;
+	else if (s->start->output == PUBLISH_TO_STDOUT)
+		taken = print_record(s, frame);
+	if (!taken) {
 		s->count--;
 		s->flying--;
 		return false;
-	case PUBLISH_TO_STDOUT:
-		if (print_record(s, frame) != 0) {
-			s->count--;
-			s->flying--;
-			return false;
-		}
-		settle(s, row, ROW_DELIVERED);
-		break;
-	case PUBLISH_TO_NOTHING:
-		settle(s, row, ROW_DELIVERED);
-		break;
 	}
+	if (!to_kafka)
+		settle(s, row, ROW_DELIVERED);
 	s->last_sent = n;
 	return true;
 }
 
-/* A new producer, where there is none. Returns 0, or -1 with the mistakes logged. */
-static int
+/* A new producer, where there is none; or false, with the mistakes logged. */
+static bool
 open_kafka(struct sender *s)
 {
 	struct kafka_handler handler = { on_verdict, s };
@@ -248,7 +242,7 @@ open_kafka(struct sender *s)
 	for (size_t i = 0; i < mistakes.count; i++)
 		log_error("%s", mistakes.line[i]);
 	mistakes_release(&mistakes);
-	return s->kafka != NULL ? 0 : -1;
+	return s->kafka != NULL;
 }
 
 /* The oldest row flies for ever although Kafka confirms younger ones: only a new producer helps. */
@@ -275,8 +269,8 @@ kafka_is_ready(struct sender *s, int64_t now)
 	if (s->kafka != NULL) {
 		kafka_poll(s->kafka);
 		if (kafka_is_fatal(s->kafka) || is_stuck(s, now)) {
-			s->rewind =
-			    true; /* first: its rows come back as refused, for no other cause */
+			/* this first: its rows come back as refused, for no other cause */
+			s->rewind = true;
 			back_off(s);
 			kafka_close(s->kafka);
 			s->kafka = NULL;
@@ -285,7 +279,7 @@ kafka_is_ready(struct sender *s, int64_t now)
 	}
 	if (now < s->not_before_us)
 		return false;
-	if (s->kafka != NULL || open_kafka(s) == 0)
+	if (s->kafka != NULL || open_kafka(s))
 		return true;
 	back_off(s); /* its files may be back by then */
 	return false;
