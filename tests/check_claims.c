@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "suite.h"
+
 START_TEST(each_job_is_taken_once)
 {
 	struct claims *claims = claims_new();
@@ -100,16 +102,10 @@ main(void)
 {
 	Suite *suite = suite_create("claims");
 	TCase *tcase = tcase_create("claims");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, each_job_is_taken_once);
 	tcase_add_test(tcase, what_is_taken_back_is_not_run);
 	tcase_add_test(tcase, each_job_runs_once_in_the_end);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

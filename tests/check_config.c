@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "suite.h"
+
 /* libconfig 1.5 forgets a string that a syntax error follows. */
 const char *__lsan_default_suppressions(void);
 
@@ -509,8 +511,6 @@ main(void)
 {
 	Suite *suite = suite_create("config");
 	TCase *tcase = tcase_create("config");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, defaults_are_as_documented);
 	tcase_add_test(tcase, sites_inherit_and_replace);
@@ -526,9 +526,5 @@ main(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_set_timeout(tcase, 120); /* thousands of files */
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

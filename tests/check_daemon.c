@@ -21,6 +21,7 @@
 #include "capture.h"
 #include "log.h"
 #include "proc.h"
+#include "suite.h"
 #include "util.h"
 
 static char dir[64];
@@ -432,10 +433,7 @@ main(void)
 {
 	Suite *suite = suite_create("daemon");
 	TCase *tcase = tcase_create("daemon");
-	SRunner *runner;
-	int failed;
 
-	unsetenv("JOURNAL_STREAM");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, the_starter_leaves_when_the_daemon_is_ready);
 	tcase_add_test(tcase, the_starter_fails_as_the_daemon_does);
@@ -452,9 +450,5 @@ main(void)
 	tcase_add_loop_test(tcase, systemd_is_told, 0, 2);
 	tcase_add_test(tcase, without_systemd_nothing_is_told);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

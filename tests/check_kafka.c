@@ -18,6 +18,7 @@
 
 #include "capture.h"
 #include "log.h"
+#include "suite.h"
 
 #define TOPIC   "results"
 #define PRODUCE 0 /* keys of Kafka's protocol */
@@ -739,10 +740,7 @@ main(void)
 {
 	Suite *suite = suite_create("kafka");
 	TCase *tcase = tcase_create("kafka");
-	SRunner *runner;
-	int failed;
 
-	unsetenv("JOURNAL_STREAM");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, good_properties_have_no_mistakes);
@@ -768,9 +766,5 @@ main(void)
 	tcase_add_test(tcase, secrets_never_get_into_the_log);
 	tcase_add_test(tcase, the_topic_is_found_or_why_not);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "suite.h"
 #include "util.h"
 
 static void (*const functions[])(
@@ -172,10 +173,7 @@ main(void)
 {
 	Suite *suite = suite_create("log");
 	TCase *tcase = tcase_create("log");
-	SRunner *runner;
-	int failed;
 
-	unsetenv("JOURNAL_STREAM");
 	tcase_add_checked_fixture(tcase, capture_start, NULL);
 	tcase_add_test(tcase, a_line_says_when_who_and_how_bad);
 	tcase_add_test(tcase, what_is_below_the_level_is_not_said);
@@ -189,9 +187,5 @@ main(void)
 	tcase_add_test(tcase, the_journal_gets_priorities_instead_of_times);
 	tcase_add_test(tcase, fatal_ends_with_its_code);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suite.h"
+
 static const struct pattern *decisive;
 
 static enum match_outcome
@@ -137,8 +139,6 @@ main(void)
 {
 	Suite *suite = suite_create("match");
 	TCase *tcase = tcase_create("match");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 60); /* a busy machine, sanitizers */
 	tcase_add_test(tcase, what_matches);
@@ -149,9 +149,5 @@ main(void)
 	tcase_add_test(tcase, the_first_that_decides_is_named);
 	tcase_add_test(tcase, bad_patterns_have_an_offset);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

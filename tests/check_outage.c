@@ -24,6 +24,7 @@
 #include "payload.h"
 #include "pipe.h"
 #include "publisher.h"
+#include "suite.h"
 
 #define EPOCH   "20260101T000000Z-0000000000000001"
 #define TOPIC   "results"
@@ -357,8 +358,6 @@ main(void)
 {
 	Suite *suite = suite_create("outage");
 	TCase *tcase = tcase_create("outage");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 240);
@@ -370,8 +369,5 @@ main(void)
 	tcase_add_test(tcase, a_small_full_disk_drains);
 	tcase_add_test(tcase, a_large_full_disk_drains);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "suite.h"
 #include "util.h"
 
 static const char *const no_headers[] = { NULL };
@@ -263,8 +264,6 @@ main(void)
 {
 	Suite *suite = suite_create("payload");
 	TCase *tcase = tcase_create("payload");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, an_up_record_to_the_letter);
 	tcase_add_test(tcase, a_slot_that_never_ran);
@@ -273,9 +272,5 @@ main(void)
 	tcase_add_test(tcase, control_characters_are_escaped);
 	tcase_add_test(tcase, any_result_is_a_valid_record);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

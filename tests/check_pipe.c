@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "suite.h"
 #include "util.h"
 #include "wire.h"
 
@@ -262,8 +263,6 @@ main(void)
 {
 	Suite *suite = suite_create("pipe");
 	TCase *tcase = tcase_create("pipe");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, the_ends_are_closed_on_exec_and_never_block);
@@ -275,9 +274,5 @@ main(void)
 	tcase_add_test(tcase, a_dead_reader_takes_nothing_along);
 	tcase_add_test(tcase, without_a_reader_writing_fails);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

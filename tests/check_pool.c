@@ -7,6 +7,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "suite.h"
 #include "util.h"
 
 #define UNKNOWN INT64_MAX /* how long a check will take */
@@ -337,8 +338,6 @@ main(void)
 {
 	Suite *suite = suite_create("pool");
 	TCase *tcase = tcase_create("pool");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, a_site_goes_home_or_to_anyone_idle);
 	tcase_add_test(tcase, slow_sites_hold_at_most_half);
@@ -352,9 +351,5 @@ main(void)
 	tcase_add_test(tcase, any_life_of_a_pool_keeps_its_promises);
 	tcase_add_test(tcase, twice_in_a_row_is_quarantine);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

@@ -27,6 +27,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "suite.h"
+
 #define PUBLIC_IP "192.0.2.1"
 
 /* --- the system -------------------------------------------------------------------------- */
@@ -513,8 +515,6 @@ main(void)
 {
 	Suite *suite = suite_create("probe");
 	TCase *tcase = tcase_create("probe"), *bare = tcase_create("bare");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_set_timeout(tcase, 60);
@@ -532,9 +532,5 @@ main(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(bare, processes_share_what_libraries_set_up);
 	suite_add_tcase(suite, bare);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

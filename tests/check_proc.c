@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "suite.h"
 #include "util.h"
 
 static int
@@ -401,8 +402,6 @@ main(int argc, char **argv)
 {
 	Suite *suite = suite_create("proc");
 	TCase *tcase = tcase_create("proc");
-	SRunner *runner;
-	int failed;
 
 	proc_init_title(argc, argv);
 	tcase_add_test(tcase, only_what_is_given_stays_open);
@@ -418,9 +417,5 @@ main(int argc, char **argv)
 	tcase_add_test(tcase, ends_are_described);
 	tcase_add_test(tcase, who_keeps_dying_waits_longer);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

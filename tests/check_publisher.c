@@ -23,6 +23,7 @@
 #include "json.h"
 #include "payload.h"
 #include "pipe.h"
+#include "suite.h"
 #include "wire.h"
 
 #define EPOCH "20260101T000000Z-0000000000000001"
@@ -624,10 +625,7 @@ main(void)
 {
 	Suite *suite = suite_create("publisher");
 	TCase *tcase = tcase_create("publisher");
-	SRunner *runner;
-	int failed;
 
-	unsetenv("JOURNAL_STREAM");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, all_is_printed_once_in_order);
@@ -644,9 +642,5 @@ main(void)
 	tcase_add_test(tcase, an_absent_broker_costs_nothing);
 	tcase_add_test(tcase, what_cannot_start_says_why_by_its_code);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "suite.h"
 #include "util.h"
 
 START_TEST(the_next_slot_is_on_the_grid_and_later)
@@ -163,8 +164,6 @@ main(void)
 {
 	Suite *suite = suite_create("schedule");
 	TCase *tcase = tcase_create("schedule");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, the_next_slot_is_on_the_grid_and_later);
 	tcase_add_test(tcase, odd_clocks_have_slots_too);
@@ -173,9 +172,5 @@ main(void)
 	tcase_add_test(tcase, the_heap_gives_the_earliest);
 	tcase_add_test(tcase, the_heap_is_as_good_as_a_search);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

@@ -22,6 +22,7 @@
 #include "capture.h"
 #include "payload.h"
 #include "spool.h"
+#include "suite.h"
 #include "util.h"
 
 #define EPOCH_A "20260101T000000Z-0000000000000001"
@@ -1239,8 +1240,6 @@ main(void)
 {
 	Suite *suite = suite_create("spool");
 	TCase *tcase = tcase_create("spool");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 120);
@@ -1273,8 +1272,5 @@ main(void)
 	tcase_add_test(tcase, test_shrink);
 	tcase_add_test(tcase, test_in_memory);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return run_suite(suite);
 }

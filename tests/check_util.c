@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suite.h"
+
 START_TEST(times_are_rfc3339)
 {
 	char out[UTIL_RFC3339_SIZE];
@@ -131,8 +133,6 @@ main(void)
 {
 	Suite *suite = suite_create("util");
 	TCase *tcase = tcase_create("util");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, times_are_rfc3339);
 	tcase_add_test(tcase, known_checksums);
@@ -142,9 +142,5 @@ main(void)
 	tcase_add_test(tcase, times_of_a_clock_are_plausible);
 	tcase_add_test(tcase, mistakes_name_their_place);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

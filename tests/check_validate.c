@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "capture.h"
+#include "suite.h"
 
 static char dir[64];
 
@@ -184,10 +185,7 @@ main(void)
 {
 	Suite *suite = suite_create("validate");
 	TCase *tcase = tcase_create("validate");
-	SRunner *runner;
-	int failed;
 
-	unsetenv("JOURNAL_STREAM");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, a_good_one_has_nothing_to_say);
@@ -196,9 +194,5 @@ main(void)
 	tcase_add_test(tcase, files_are_read_with_the_rights_of_the_user);
 	tcase_add_test(tcase, who_cannot_become_the_user_says_so);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suite.h"
+
 START_TEST(where_redirects_may_not_lead)
 {
 	static const char *const private[] = { "127.0.0.1", "127.255.255.254", "10.0.0.1",
@@ -165,8 +167,6 @@ main(void)
 {
 	Suite *suite = suite_create("verdict");
 	TCase *tcase = tcase_create("verdict");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, where_redirects_may_not_lead);
 	tcase_add_test(tcase, whose_fault_it_is);
@@ -175,9 +175,5 @@ main(void)
 	tcase_add_test(tcase, status_comes_first);
 	tcase_add_test(tcase, redirects_that_are_not_followed);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }

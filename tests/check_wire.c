@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suite.h"
 #include "util.h"
 
 static size_t
@@ -239,8 +240,6 @@ main(void)
 {
 	Suite *suite = suite_create("wire");
 	TCase *tcase = tcase_create("wire");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, a_frame_comes_back);
 	tcase_add_test(tcase, any_frame_comes_back);
@@ -251,9 +250,5 @@ main(void)
 	tcase_add_test(tcase, resync_finds_the_next_frame);
 	tcase_add_test(tcase, damage_costs_one_frame);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return run_suite(suite);
 }
