@@ -42,8 +42,8 @@ size_t payload_outcome(char *out, size_t identity_size, const struct slot *slot,
     const struct result *result, int64_t dropped_through);
 
 /*
- * Encode a frame for `slot` into `out` (WIRE_FRAME_MAX bytes): an OPEN without `result` (NULL), a CLOSE
- * or WHOLE with it. Returns its length.
+ * Encode a frame for `slot` into `out` (WIRE_FRAME_MAX bytes): an OPEN without `result` (NULL), a
+ * CLOSE or WHOLE with it. Returns its length.
  */
 size_t payload_frame(unsigned char *out, enum wire_type type, const struct config *config,
     const struct site *site, const struct slot *slot, const struct result *result);

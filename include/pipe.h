@@ -42,9 +42,9 @@ struct pipe_peek *pipe_peek_new(int read_fd);
 void pipe_peek_free(struct pipe_peek *peek);
 
 /*
- * Copy what waits in the pipe. Returns the number of bytes, and their start in `*data` (valid
- * until the next pipe_peek_read()); 0 with `*eof` set when all writers have gone and nothing is left; 0 when
- * nothing waits; -1 with errno. The same bytes come again until they are consumed.
+ * Copy what waits in the pipe. Returns the number of bytes, and their start in `*data` (valid until
+ * the next pipe_peek_read()); 0 with `*eof` set when all writers have gone and nothing is left; 0
+ * when nothing waits; -1 with errno. The same bytes come again until they are consumed.
  */
 ssize_t pipe_peek_read(struct pipe_peek *peek, const unsigned char **data, int *eof);
 

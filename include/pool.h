@@ -71,8 +71,8 @@ struct pool {
 };
 
 /*
- * Set the limits, 1 <= min <= max, of a pool that starts from zeros; again after a reload. Grows the
- * table, never shrinks it (pointers change).
+ * Set the limits, 1 <= min <= max, of a pool that starts from zeros; again after a reload. Grows
+ * the table, never shrinks it (pointers change).
  */
 void pool_resize(struct pool *pool, int min, int max);
 
@@ -116,8 +116,8 @@ bool pool_slow_lane_full(const struct pool *pool);
 int64_t pool_grow_us(const struct pool *pool, int64_t due_us);
 
 /*
- * A place without a process among the first `limit` (pool->min: the homes; pool->max: all), or NULL.
- * `after`: continue behind that one; NULL: from the start.
+ * A place without a process among the first `limit` (pool->min: the homes; pool->max: all), or
+ * NULL. `after`: continue behind that one; NULL: from the start.
  */
 struct worker *pool_vacant(const struct pool *pool, int limit, const struct worker *after);
 

@@ -16,9 +16,9 @@
 struct probe;
 
 /*
- * Initialise libcurl and OpenSSL: once, before the first fork, so that all processes share the tables
- * that this fills, 200 kB. It starts no thread, draws no random number, leaves no descriptor open, and
- * reads nothing but the system's openssl.cnf. 0, or -1.
+ * Initialise libcurl and OpenSSL: once, before the first fork, so that all processes share the
+ * tables that this fills, 200 kB. It starts no thread, draws no random number, leaves no descriptor
+ * open, and reads nothing but the system's openssl.cnf. 0, or -1.
  */
 int probe_init(void);
 
@@ -41,7 +41,7 @@ void probe_run(struct probe *probe, const struct site *site, struct result *resu
  */
 void probe_abort(void);
 
-/* Whether this process has gathered so much (leaked resolver threads) that it should be replaced. */
+/* Whether so many resolver threads have leaked that this process should be replaced. */
 bool probe_is_worn(const struct probe *probe);
 
 /* For validation: is `url` one that we check? 0, or -1 with a sentence in `reason`. */

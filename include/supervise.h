@@ -14,8 +14,9 @@
  *
  * There is no queue of unwritten records: a site stays in its heap until its frame is in the pipe.
  * From then on there is a struct check in exactly one list: of the checker that has it, of those
- * that wait for another checker, or of those whose CLOSE is owed since their checker died. Functions
- * that write frames return false when the pipe has no room; their caller tries again when it has.
+ * that wait for another checker, or of those whose CLOSE is owed since their checker died.
+ * Functions that write frames return false when the pipe has no room; their caller tries again when
+ * it has.
  */
 #ifndef WEBMOND_SUPERVISE_H
 #define WEBMOND_SUPERVISE_H

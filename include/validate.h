@@ -17,8 +17,8 @@
 
 /*
  * Start the child. It writes each mistake as a line, those of the loading before its own, to `*fd`
- * (the caller reads to the end and closes it) and exits EXIT_FINE, EXIT_CONFIG, or with `network` EXIT_UNAVAILABLE when Kafka or the
- * topic is not there. Returns its pid, or -1 with errno.
+ * (the caller reads to the end and closes it) and exits EXIT_FINE, EXIT_CONFIG, or with `network`
+ * EXIT_UNAVAILABLE when Kafka or the topic is not there. Returns its pid, or -1 with errno.
  */
 pid_t
 validate_start(const struct config *config, const struct proc_user *user, bool network, int *fd);

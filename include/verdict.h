@@ -18,7 +18,7 @@
  */
 bool verdict_is_private(const char *ip);
 
-/* Whether a failed system call of the exchange is our trouble: descriptors, memory, ports, routes. */
+/* Whether a system call failed by trouble of ours: descriptors, memory, ports, routes. */
 bool verdict_is_local(int error);
 
 /*

@@ -118,8 +118,8 @@ describe_refusal(rd_kafka_resp_err_t error, const char *topic, char *out, size_t
 }
 
 /*
- * Say a cause once in an outage. Texts with the same hint have the same cause, as have those that differ in
- * numbers (ports, ids, times) only.
+ * Say a cause once in an outage. Texts with the same hint have the same cause, as have those that
+ * differ in numbers (ports, ids, times) only.
  */
 static void
 note_trouble(struct kafka *k, const char *text, const char *hint)
@@ -484,8 +484,8 @@ kafka_check(const struct config *config, struct mistakes *mistakes)
 
 	if (conf == NULL)
 		return;
-	/* only librdkafka itself can say whether keys, certificates and options go together; it must
-	 * not try to connect meanwhile */
+	/* only librdkafka itself can say whether keys, certificates and options go together; it
+	 * must not try to connect meanwhile */
 	rd_kafka_conf_set_resolve_cb(conf, resolve_nothing);
 	rd_kafka_conf_set_log_cb(conf, NULL);
 	rk = new_producer(conf, (struct origin){ config->file, config->kafka_line }, mistakes);

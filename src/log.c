@@ -97,8 +97,8 @@ emit(enum log_level level, const char *text)
 		n = sizeof(line) - 1;
 		line[n - 1] = '\n';
 	}
-	/* one write a line, so that lines of several processes do not mix; a full or closed log must
-	 * not stop the daemon */
+	/* one write a line, so that lines of several processes do not mix; a full or closed log
+	 * must not stop the daemon */
 	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
 	if (poll(&out, 1, 0) == 1 && write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;

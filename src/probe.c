@@ -5,10 +5,11 @@
  * One check by libcurl. Called by the checker; nothing is fatal but the failure to initialise.
  *
  * One multi handle lives as long as the process, because its cache of CA certificates does: without
- * it a check over HTTPS costs twenty times as much. The easy handle lives for one check: before 8.1.1
- * libcurl remembers the last header of the transfer before, and a response that begins with a folded
- * line writes into its freed memory (https://github.com/curl/curl/issues/11101). Callbacks note how
- * far an exchange has come, so that a failure is blamed on the phase and the side that it belongs to.
+ * it a check over HTTPS costs twenty times as much. The easy handle lives for one check: before
+ * 8.1.1 libcurl remembers the last header of the transfer before, and a response that begins with a
+ * folded line writes into its freed memory (https://github.com/curl/curl/issues/11101). Callbacks
+ * note how far an exchange has come, so that a failure is blamed on the phase and the side that it
+ * belongs to.
  */
 #include "probe.h"
 
@@ -456,7 +457,7 @@ set_options(struct probe *p, const struct curl_slist *headers)
 	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)site->follow_redirects);
 	curl_easy_setopt(curl, CURLOPT_IPRESOLVE, ip_versions[site->ip_version]);
 
-	/* NOSIGNAL: alarms and threads do not mix; QUICK_EXIT: a timeout does not wait for the resolver */
+	/* alarms and threads do not mix; and a timeout does not wait for the resolver */
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(site->timeout_us / US_PER_MS));
@@ -659,8 +660,8 @@ judge_failure(struct probe *p, CURLcode code)
 		return;
 	default:
 		/*
-		 * TLS 1.3 servers refuse a missing client certificate after the handshake, and their
-		 * alert may be overtaken by the reset of the connection.
+		 * TLS 1.3 servers refuse a missing client certificate after the handshake, and
+		 * their alert may be overtaken by the reset of the connection.
 		 */
 		if (p->used_tls && (p->phase == PHASE_TLS || strstr(why, "alert") != NULL))
 			result_fail(r, ERROR_TLS, "%s", why);
@@ -713,7 +714,7 @@ is_connected(void *arg, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_ALREADY_CONNECTED;
 }
 
-/* libcurl reads them when it prepares a handshake, and keeps them if the same options come again. */
+/* libcurl reads them for a handshake, and keeps them if the same options come again. */
 void
 probe_load_authorities(struct probe *p)
 {

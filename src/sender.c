@@ -295,8 +295,9 @@ send_ready(struct sender *s, int64_t now)
 	if (s->start->output == PUBLISH_TO_KAFKA && !kafka_is_ready(s, now))
 		return SPOOL_OK;
 	if (s->rewind) {
+		/* first the fate of all is known and the delivered ones are deleted */
 		if (s->flying > 0 || s->to_delete > 0)
-			return SPOOL_OK; /* first the fate of all is known and the delivered ones are deleted */
+			return SPOOL_OK;
 		s->rewind = false;
 		s->count = s->gone = 0;
 		s->last_sent = 0;

@@ -16,7 +16,7 @@
 
 #define SEQ_AHEAD    4096 /* an OPEN that jumps further was not written by the supervisor */
 #define DROP_SAY_US  (60 * US_PER_S)
-#define RESERVE_MIN  (8 << 20) /* free bytes of the file system; SQLite's log needs some to delete */
+#define RESERVE_MIN  (8 << 20) /* free bytes of the file system: SQLite's log needs some */
 #define RESERVE_MAX  (16 << 20)
 #define SHRINK_BELOW 1000 /* rows; with more, free pages will be needed again */
 #define PAGES_KEPT   1000 /* free pages not worth giving back; one full pipe needs no more */
@@ -246,7 +246,7 @@ spool_rollback(struct spool *s)
 	s->untouchable = 0;
 }
 
-/* A checker may be in foreign hands: it can invent records, but not damage those that are stored. */
+/* A checker may be in foreign hands: it can invent records, not damage those that are stored. */
 static void
 forged(struct spool *s, const struct frame *frame)
 {

@@ -84,7 +84,7 @@ void
 watch_enqueue(struct supervisor *s, struct watch *w)
 {
 	if (w->leaving == NULL || w->timer.due_us <= w->jump_us) {
-		/* its last slots never run: they need not wait until the site is back, and overtaken */
+		/* its last slots never run: if they waited, the site might be back before */
 		w->slow &= w->leaving == NULL;
 		schedule_insert(&s->lane[w->slow], &w->timer);
 		return;
