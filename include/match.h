@@ -10,6 +10,7 @@
 #ifndef WEBMOND_MATCH_H
 #define WEBMOND_MATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "config.h"
@@ -38,6 +39,6 @@ enum match_outcome match_body(struct match *match, const struct site *site, cons
 int match_check(const char *text, char *reason, size_t size);
 
 /* Whether patterns are compiled to machine code here; if not, limits still hold, but slowly. */
-int match_has_jit(void);
+bool match_has_jit(void);
 
 #endif

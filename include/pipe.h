@@ -11,6 +11,7 @@
 #ifndef WEBMOND_PIPE_H
 #define WEBMOND_PIPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -29,8 +30,8 @@ int pipe_open(int *read_fd, int *write_fd);
  */
 int pipe_write(int fd, const void *frame, size_t size);
 
-/* Wait until there is room for a frame, at most `timeout_ms` (-1: for ever). 1: room; 0: none. */
-int pipe_wait_room(int fd, int timeout_ms);
+/* Wait until there is room for a frame, at most `timeout_ms` (-1: for ever). Whether there is. */
+bool pipe_wait_room(int fd, int timeout_ms);
 
 struct pipe_peek;
 
@@ -46,7 +47,7 @@ void pipe_peek_free(struct pipe_peek *peek);
  * the next pipe_peek_read()); 0 with `*eof` set when all writers have gone and nothing is left; 0
  * when nothing waits; -1 with errno. The same bytes come again until they are consumed.
  */
-ssize_t pipe_peek_read(struct pipe_peek *peek, const unsigned char **data, int *eof);
+ssize_t pipe_peek_read(struct pipe_peek *peek, const unsigned char **data, bool *eof);
 
 /* Take exactly the first `size` bytes out of the pipe. Returns 0, or -1 with errno. */
 int pipe_peek_consume(struct pipe_peek *peek, size_t size);

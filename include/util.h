@@ -58,7 +58,7 @@ uint32_t util_crc32(const void *data, size_t size);
  */
 bool util_processors_busy(void);
 
-/* Fill `out` from the kernel's random source; ends the process if there is none. */
+/* Fill `out`, up to 256 bytes, from the kernel's random source; ends the process without one. */
 void util_random(void *out, size_t size);
 
 /*

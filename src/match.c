@@ -197,12 +197,12 @@ match_check(const char *text, char *reason, size_t size)
 	return 0;
 }
 
-int
+bool
 match_has_jit(void)
 {
 	pcre2_code *code;
 	char reason[256];
-	int usable;
+	bool usable;
 
 	/* the library may have it while the system forbids writable code: try */
 	code = compile("a", reason, sizeof(reason));

@@ -58,7 +58,7 @@ pipe_write(int fd, const void *frame, size_t size)
 	return n < 0 && errno == EAGAIN ? 1 : -1;
 }
 
-int
+bool
 pipe_wait_room(int fd, int timeout_ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
@@ -101,12 +101,12 @@ pipe_peek_free(struct pipe_peek *peek)
 }
 
 ssize_t
-pipe_peek_read(struct pipe_peek *peek, const unsigned char **data, int *eof)
+pipe_peek_read(struct pipe_peek *peek, const unsigned char **data, bool *eof)
 {
 	size_t have = 0;
 	ssize_t n;
 
-	*eof = 0;
+	*eof = false;
 	*data = peek->data;
 	do
 		n = tee(peek->source, peek->copy_write, peek->size, SPLICE_F_NONBLOCK);
@@ -114,7 +114,7 @@ pipe_peek_read(struct pipe_peek *peek, const unsigned char **data, int *eof)
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -1;
 	if (n == 0) {
-		*eof = 1;
+		*eof = true;
 		return 0;
 	}
 	/* bytes left behind in the copy would come again before the next ones: read all of it */

@@ -119,8 +119,7 @@ tick(struct publisher *p)
 	unsigned frames = 0;
 	uint64_t deleted;
 	enum spool_status status;
-	int eof;
-	ssize_t size = pipe_peek_read(p->peek, &data, &eof);
+	ssize_t size = pipe_peek_read(p->peek, &data, &p->pipe_eof);
 
 	p->pipe_ready = false;
 	if (size < 0) {
@@ -128,7 +127,6 @@ tick(struct publisher *p)
 		p->exit_code = EXIT_OS;
 		return;
 	}
-	p->pipe_eof = eof;
 	if (size == 0 && p->out.to_delete == 0)
 		return;
 	status = transact(p, data, (size_t)size, &used, &frames, &deleted);

@@ -165,18 +165,12 @@ util_processors_busy(void)
 void
 util_random(void *out, size_t size)
 {
-	unsigned char *p = out;
-
-	while (size > 0) {
-		ssize_t n = getrandom(p, size, 0);
-		if (n < 0 && errno == EINTR)
+	/* up to 256 bytes come whole, or none: see getrandom(2) */
+	while (getrandom(out, size, 0) != (ssize_t)size) {
+		if (errno == EINTR)
 			continue;
-		if (n < 0) {
-			fprintf(stderr, "webmond: getrandom: %s\n", strerror(errno));
-			_exit(EXIT_NO_MEMORY);
-		}
-		p += n;
-		size -= (size_t)n;
+		fprintf(stderr, "webmond: getrandom: %s\n", strerror(errno));
+		_exit(EXIT_NO_MEMORY);
 	}
 }
 

@@ -60,10 +60,10 @@ START_TEST(peeking_takes_nothing_and_consuming_exactly_that)
 {
 	unsigned char block[500];
 	const unsigned char *data;
-	int eof;
+	bool eof;
 
 	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), 0);
-	ck_assert_int_eq(eof, 0);
+	ck_assert(!eof);
 	ck_assert_int_eq(write_block(block, sizeof(block), 'a', 7), 0);
 	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), sizeof(block));
@@ -85,18 +85,19 @@ START_TEST(the_end_comes_after_the_last_byte)
 {
 	unsigned char block[500];
 	const unsigned char *data;
-	int second = dup(in), eof;
+	int second = dup(in);
+	bool eof;
 
 	ck_assert_int_eq(write_block(block, sizeof(block), 'a', 1), 0);
 	close(in);
 	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), sizeof(block));
-	ck_assert_int_eq(eof, 0);
+	ck_assert(!eof);
 	ck_assert_int_eq(pipe_peek_consume(peek, sizeof(block)), 0);
 	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), 0);
-	ck_assert_int_eq(eof, 0); /* one writer is left */
+	ck_assert(!eof); /* one writer is left */
 	close(second);
 	ck_assert_int_eq(pipe_peek_read(peek, &data, &eof), 0);
-	ck_assert_int_eq(eof, 1);
+	ck_assert(eof);
 	in = -1;
 }
 END_TEST
@@ -107,13 +108,13 @@ START_TEST(a_full_pipe_takes_whole_blocks_or_none)
 	const unsigned char *data;
 	uint32_t written = 0, seen = 0;
 	ssize_t n;
-	int eof;
+	bool eof;
 
 	while (write_block(block, sizeof(block), 'f', written) == 0)
 		written++;
 	ck_assert_uint_gt(written, 10);
 	ck_assert_int_eq(pipe_write(in, block, sizeof(block)), 1);
-	ck_assert_int_eq(pipe_wait_room(in, 0), 0);
+	ck_assert(!pipe_wait_room(in, 0));
 	while ((n = pipe_peek_read(peek, &data, &eof)) > 0) {
 		ck_assert_int_eq(n % (ssize_t)sizeof(block), 0);
 		for (ssize_t at = 0; at < n; at += (ssize_t)sizeof(block), seen++)
@@ -121,7 +122,7 @@ START_TEST(a_full_pipe_takes_whole_blocks_or_none)
 		ck_assert_int_eq(pipe_peek_consume(peek, (size_t)n), 0);
 	}
 	ck_assert_uint_eq(seen, written);
-	ck_assert_int_eq(pipe_wait_room(in, 0), 1);
+	ck_assert(pipe_wait_room(in, 0));
 	ck_assert_int_eq(write_block(block, sizeof(block), 'f', written), 0);
 }
 END_TEST
@@ -133,15 +134,15 @@ START_TEST(a_writer_waits_for_room)
 	const unsigned char *data;
 	ssize_t size;
 	pid_t pid;
-	int status, eof;
+	int status;
+	bool eof;
 
 	while (write_block(block, sizeof(block), 'w', 1) == 0)
 		;
 	pid = fork();
 	if (pid == 0)
-		_exit(pipe_wait_room(in, -1) == 1 && write_block(block, sizeof(block), 'x', 2) == 0
-			  ? 0
-			  : 1);
+		_exit(pipe_wait_room(in, -1) && write_block(block, sizeof(block), 'x', 2) == 0 ? 0
+											       : 1);
 	size = pipe_peek_read(peek, &data, &eof);
 	ck_assert_int_eq(pipe_peek_consume(peek, (size_t)size), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -167,7 +168,7 @@ START_TEST(writers_do_not_tear_each_other)
 	const unsigned char *data;
 	pid_t pids[WRITERS];
 	ssize_t n;
-	int eof;
+	bool eof;
 
 	for (int w = 0; w < WRITERS; w++) {
 		pids[w] = fork();
@@ -226,7 +227,8 @@ START_TEST(a_dead_reader_takes_nothing_along)
 {
 	unsigned char block[700];
 	const unsigned char *data;
-	int status, eof;
+	int status;
+	bool eof;
 	pid_t pid;
 
 	for (uint32_t i = 0; i < 20; i++)

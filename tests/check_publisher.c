@@ -305,7 +305,7 @@ START_TEST(a_slow_reader_is_back_pressure)
 		ck_assert_int_ge(full, 0);
 		if (full == 0)
 			seq++;
-		else if (pipe_wait_room(pipe_in, 1000) == 0)
+		else if (!pipe_wait_room(pipe_in, 1000))
 			break;
 		ck_assert_uint_lt(seq, 15000);
 	}
