@@ -145,6 +145,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         action, _, rest = self.path.lstrip("/").partition("/")
         self.server.hits[self.path] += 1
+        before = self.server.clients.get(self.path, self.client_address)
+        self.server.moves += before != self.client_address
+        self.server.clients[self.path] = self.client_address
         if action == "delay":  # /delay/MS/…
             self.server.over.wait(int(rest.partition("/")[0]) / 1000)
         elif action == "hang" or (action == "fall" and
@@ -164,11 +167,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     request_queue_size = 1024
-    connections = 0
-
-    def verify_request(self, request, client_address):
-        self.connections += 1
-        return True
 
     def handle_error(self, request, client_address):
         pass  # clients that give up are what this is about
@@ -185,6 +183,8 @@ class Slow:
         self.server = _Server(("127.0.0.1", 0), _Handler)
         self.server.over = threading.Event()
         self.server.hits = Counter()
+        self.server.clients = {}  # of each path the last one
+        self.server.moves = 0     # how often that was another one than before
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
 
