@@ -140,6 +140,12 @@ def missing_slots(firsts):
     return gaps
 
 
+def cut_off(record):
+    """Whether a stop came before its check was over, or had begun."""
+    return (record.error_type == "aborted" and
+            record.error_message.startswith("webmond was stopped"))
+
+
 # --- the promises -----------------------------------------------------------------------------
 
 def wrong_with(data):
