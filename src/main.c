@@ -181,8 +181,9 @@ find_users(struct config *config, struct proc_user *publisher, struct proc_user 
 			    wanted[i].name);
 		else
 			mistakes_add(&config->mistakes, at,
-			    "%s: there is no user \"%s\"; create it with: useradd --system "
-			    "--user-group --home-dir / --no-create-home --shell /usr/sbin/nologin %s",
+			    "%s: there is no user \"%s\"; name another one, or create it with: "
+			    "useradd --system --user-group --home-dir / --no-create-home --shell "
+			    "/usr/sbin/nologin %s",
 			    wanted[i].key, wanted[i].name, wanted[i].name);
 		/* the rest is validated without rights; nobody knows whose files Kafka's are */
 		*wanted[i].user = (struct proc_user){
