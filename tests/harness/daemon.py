@@ -127,6 +127,17 @@ class Daemon:
         if self.process is not None:
             self.process.wait()
 
+    def kill_supervisor(self):
+        """
+        Only that one. A child that was just born has its title, and its files with the lock of the
+        PID file, for another moment.
+        """
+        procs.kill(self.pid)
+        self.process.wait()
+        procs.wait_for(lambda: "webmond: supervisor" not in
+                       map(procs.cmdline, procs.descendants(os.getppid())), 5,
+                       "a child stays as it was born")
+
     # --- processes ---------------------------------------------------------------------------
 
     def roles(self):

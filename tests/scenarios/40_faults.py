@@ -11,6 +11,7 @@ from harness import needs, procs, records, require
 from harness.sites import site
 
 ROUNDS = 5
+HOMES = 4
 
 
 def loaded(t):
@@ -20,7 +21,7 @@ def loaded(t):
     """
     nginx, slow, topic = t.nginx(), t.slow(), t.topic()
     sites = [*nginx.many(200), *(site(f"slow-{n}", slow.url(f"delay/300/{n}")) for n in range(15))]
-    d = t.daemon(t.settings(sites, topic, workers={"min": 4, "max": 16}))
+    d = t.daemon(t.settings(sites, topic, workers={"min": HOMES, "max": 16}))
     return d.start(), topic, nginx
 
 
@@ -44,7 +45,8 @@ def seen_by_sites(nginx, summary, allowance=0):
     hits = nginx.hits()
     surplus = {path: n - started.get(path.rsplit("/", 1)[1], 0) for path, n in hits.items()}
     more = sum(max(n, 0) for n in surplus.values())
-    require(more <= allowance, f"{more} requests of {sum(hits.values())} have no record")
+    require(more <= allowance, f"{more} requests of {sum(hits.values())} have no record, "
+            f"{allowance} may")
 
 
 @needs("kafka")
@@ -79,8 +81,7 @@ def test_kill_supervisor(t):
     for _ in range(ROUNDS):
         moment(t)
         others = [pid for role, pid in d.roles().items() if role != "supervisor"]
-        procs.kill(d.pid)
-        d.process.wait()
+        d.kill_supervisor()
         if t.random.random() < 0.5:  # else the new one meets what is left of the old
             procs.wait_for(lambda: not any(map(procs.alive, others)), 10,
                            lambda: f"orphans stay: {[procs.cmdline(p) for p in others]}")
@@ -94,14 +95,17 @@ def test_kill_supervisor(t):
 @needs("kafka")
 def test_kill_all_at_once(t):
     d, topic, nginx = loaded(t)
+    allowance = 0
     for _ in range(ROUNDS):
         moment(t)
+        d.freeze()
+        # those whose OPEN dies with the pipe: it has 200 bytes at the least
+        allowance += procs.waiting_in_pipes(d.pid) // 200
         d.kill()
         d.start()
     moment(t)
     summary = finish(t, d, topic, 150)
-    # at most one tick of slots a kill, which began and were not committed yet
-    seen_by_sites(nginx, summary, allowance=ROUNDS * 60)
+    seen_by_sites(nginx, summary, allowance)
 
 
 @needs("kafka")
@@ -140,7 +144,8 @@ def test_stopped_publisher(t):
 def test_stopped_checker(t):
     d, topic, nginx = loaded(t)
     moment(t)
-    stopped = t.random.choice(d.checkers())
+    # one of the homes: of those that came later some may have nothing to do any more
+    stopped = d.roles()[f"checker {t.random.randint(1, HOMES)}"]
     procs.kill(stopped, signal.SIGSTOP)
     procs.wait_for(lambda: not procs.alive(stopped), 10, "the watchdog does not bite")
     moment(t)
@@ -175,8 +180,7 @@ def test_stopped_orphan(t):
     moment(t)
     stopped = d.checkers()[0]
     procs.kill(stopped, signal.SIGSTOP)
-    procs.kill(d.pid)
-    d.process.wait()
+    d.kill_supervisor()
     d.start()
     moment(t)
     procs.kill(stopped, signal.SIGCONT)
