@@ -61,6 +61,8 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 log.cleaner.enable=false
+# nothing goes by its age, which is that of the record: some tests have old ones
+log.retention.ms=-1
 # everybody may do everything until a rule forbids it; those without a name always
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
