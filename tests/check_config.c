@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "suite.h"
 
 /* libconfig 1.5 forgets a string that a syntax error follows. */
@@ -22,36 +23,23 @@ __lsan_default_suppressions(void)
 	return "leak:libconfig";
 }
 
-static char dir[] = "/tmp/check_config.XXXXXX";
-static char path[64];
+static char path[128];
 
 static void
 set_up(void)
 {
-	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 7);
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	make_dir();
 	snprintf(path, sizeof(path), "%s/w.conf", dir);
 }
 
 static void
-tear_down(void)
+write_bytes(const char *name, const char *text, size_t size)
 {
-	char *command = xasprintf("rm -rf %s", dir);
-
-	ck_assert_int_eq(system(command), 0);
-	free(command);
-}
-
-static void
-write_file(const char *name, const char *text, size_t size)
-{
-	char *file = xasprintf("%s/%s", dir, name);
-	FILE *f = fopen(file, "w");
+	FILE *f = fopen(path_in_dir(name), "w");
 
 	ck_assert_ptr_nonnull(f);
 	ck_assert_uint_eq(fwrite(text, 1, size, f), size);
 	fclose(f);
-	free(file);
 }
 
 /* Load what was written; its mistakes, without the directory, one a line, are in `*said`. */
@@ -78,7 +66,7 @@ load_file(const char *file, char **said)
 static struct config *
 load(const char *text, char **said)
 {
-	write_file("w.conf", text, strlen(text));
+	write_bytes("w.conf", text, strlen(text));
 	return load_file(path, said);
 }
 
@@ -240,15 +228,15 @@ START_TEST(a_directory_of_sites)
 
 	ck_assert_int_eq(mkdir(sub, 0755), 0);
 	free(sub);
-	write_file("sites.d/2.conf", b, sizeof(b) - 1);
-	write_file("sites.d/1.conf", "", 0);
-	write_file("sites.d/.hidden.conf", "nonsense", 8);
-	write_file("sites.d/readme.txt", "nonsense", 8);
+	write_bytes("sites.d/2.conf", b, sizeof(b) - 1);
+	write_bytes("sites.d/1.conf", "", 0);
+	write_bytes("sites.d/.hidden.conf", "nonsense", 8);
+	write_bytes("sites.d/readme.txt", "nonsense", 8);
 	c = load_good("sites_dir = \"sites.d\";\n" SITE);
 	ck_assert_uint_eq(c->site_count, 2);
 	ck_assert_str_eq(c->sites[1].name, "b");
 	config_free(c);
-	write_file("sites.d/3.conf", bad, sizeof(bad) - 1);
+	write_bytes("sites.d/3.conf", bad, sizeof(bad) - 1);
 	config_free(load("sites_dir = \"sites.d\";\n" SITE, &said));
 	ck_assert_ptr_nonnull(strstr(said, "sites.d/3.conf:2: unknown key \"log\"\n"));
 	ck_assert_ptr_nonnull(strstr(said, "sites.d/3.conf:3: name: \"b\" is used already at "));
@@ -303,7 +291,7 @@ load_anything(const char *text, size_t size)
 {
 	struct config *config;
 
-	write_file("w.conf", text, size);
+	write_bytes("w.conf", text, size);
 	config = config_load(path);
 	for (size_t i = 0; i < config->mistakes.count; i++) {
 		const char *said = config->mistakes.line[i] + strlen(path);
@@ -498,7 +486,7 @@ START_TEST(files_that_are_none)
 	assert_said(said, "w.conf:1: cannot read the file: it is not a file\n");
 	free(said);
 	unlink(path);
-	write_file("w.conf", SITE, strlen(SITE));
+	write_bytes("w.conf", SITE, strlen(SITE));
 	ck_assert_int_eq(truncate(path, 101 << 20), 0);
 	config_free(load_file(path, &said));
 	assert_said(said, "w.conf:1: cannot read the file: it is too large\n");
@@ -523,7 +511,7 @@ main(void)
 	tcase_add_test(tcase, the_sample_holds_the_defaults);
 	tcase_add_test(tcase, every_key_is_documented);
 	tcase_add_test(tcase, ten_thousand_sites);
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_checked_fixture(tcase, set_up, remove_dir);
 	tcase_set_timeout(tcase, 120); /* thousands of files */
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

@@ -21,45 +21,15 @@
 #include "capture.h"
 #include "log.h"
 #include "proc.h"
+#include "scratch.h"
 #include "suite.h"
 #include "util.h"
-
-static char dir[64];
 
 static void
 setup(void)
 {
 	capture_start();
-	snprintf(dir, sizeof(dir), "/tmp/check_daemon.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-}
-
-static void
-teardown(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static const char *
-path_in_dir(const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return path;
-}
-
-static void
-write_file(const char *name, const char *text)
-{
-	FILE *f = fopen(path_in_dir(name), "w");
-
-	ck_assert_ptr_nonnull(f);
-	fputs(text, f);
-	ck_assert_int_eq(fclose(f), 0);
+	make_dir();
 }
 
 static const char *
@@ -329,7 +299,7 @@ START_TEST(a_stale_pid_file_is_taken_over)
 {
 	char expected[32];
 
-	write_file("pid", "1\nand more than that\n");
+	write_file("pid", "1\nand more than that\n", 0644);
 	ck_assert_int_eq(pidfile_acquire(path_in_dir("pid")), EXIT_FINE);
 	snprintf(expected, sizeof(expected), "%d\n", (int)getpid());
 	ck_assert_str_eq(read_file("pid"), expected);
@@ -358,7 +328,7 @@ START_TEST(a_pid_file_is_not_followed)
 {
 	char target[128];
 
-	write_file("precious", "data");
+	write_file("precious", "data", 0644);
 	snprintf(target, sizeof(target), "%s", path_in_dir("precious"));
 	ck_assert_int_eq(symlink(target, path_in_dir("pid")), 0);
 	ck_assert_int_eq(pidfile_acquire(path_in_dir("pid")), EXIT_CANNOT_CREATE);
@@ -434,7 +404,7 @@ main(void)
 	Suite *suite = suite_create("daemon");
 	TCase *tcase = tcase_create("daemon");
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_checked_fixture(tcase, setup, remove_dir);
 	tcase_add_test(tcase, the_starter_leaves_when_the_daemon_is_ready);
 	tcase_add_test(tcase, the_starter_fails_as_the_daemon_does);
 	tcase_add_test(tcase, a_daemon_that_dies_early_is_noticed);

@@ -18,6 +18,7 @@
 
 #include "capture.h"
 #include "log.h"
+#include "scratch.h"
 #include "suite.h"
 
 #define TOPIC   "results"
@@ -27,7 +28,6 @@
 /* Nobody listens there: a refused connection. */
 #define NOBODY "bootstrap.servers=127.0.0.1:1"
 
-static char dir[64];
 static rd_kafka_t *mock;
 static rd_kafka_mock_cluster_t *cluster;
 
@@ -45,8 +45,7 @@ setup(void)
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
 	capture_start();
-	snprintf(dir, sizeof(dir), "/tmp/check_kafka.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	make_dir();
 	rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
 	mock = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
 	ck_assert_ptr_nonnull(mock);
@@ -59,12 +58,9 @@ setup(void)
 static void
 teardown(void)
 {
-	char command[128];
-
 	rd_kafka_mock_cluster_destroy(cluster);
 	rd_kafka_destroy(mock);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0);
+	remove_dir();
 }
 
 static const char *
@@ -102,21 +98,6 @@ make_config(const char *file, const char *const *properties)
 		.kafka_properties = list,
 		.kafka_property_count = n };
 	return &config;
-}
-
-static const char *
-write_file(const char *name, const char *text, mode_t mode)
-{
-	static char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "w");
-	ck_assert_ptr_nonnull(f);
-	fputs(text, f);
-	ck_assert_int_eq(fclose(f), 0);
-	ck_assert_int_eq(chmod(path, mode), 0);
-	return path;
 }
 
 /* What kafka_check() finds, a line each, without the names of our directory. */

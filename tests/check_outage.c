@@ -24,6 +24,7 @@
 #include "payload.h"
 #include "pipe.h"
 #include "publisher.h"
+#include "scratch.h"
 #include "suite.h"
 
 #define EPOCH   "20260101T000000Z-0000000000000001"
@@ -31,7 +32,6 @@
 #define PRODUCE 0 /* key of Kafka's protocol */
 #define WAIT_US (60 * US_PER_S)
 
-static char dir[64];
 static int pipe_read_fd, pipe_write_fd;
 static rd_kafka_t *mock;
 static rd_kafka_mock_cluster_t *cluster;
@@ -117,8 +117,7 @@ start(const char *properties)
 static void
 setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/check_outage.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	make_dir();
 	next_seq = 0;
 	url_length = 40;
 }
@@ -126,15 +125,12 @@ setup(void)
 static void
 teardown(void)
 {
-	char command[128];
-
 	if (cluster != NULL) {
 		rd_kafka_mock_cluster_destroy(cluster);
 		rd_kafka_destroy(mock);
 	}
 	umount(dir); /* if a test left it */
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0);
+	remove_dir();
 }
 
 /* One record; false when the pipe has no room within `timeout_ms`. */
@@ -297,20 +293,16 @@ END_TEST
 /* The files that the properties name come back: so does the publisher, by itself. */
 START_TEST(files_that_come_back_are_read)
 {
-	char properties[128], path[96];
-	FILE *f;
+	char properties[192];
 
 	prepare(PUBLISH_TO_KAFKA);
-	snprintf(path, sizeof(path), "%s/ca.pem", dir);
-	snprintf(properties, sizeof(properties), ", \"ssl.ca.location=%s\"", path);
+	snprintf(properties, sizeof(properties), ", \"ssl.ca.location=%s\"", path_in_dir("ca.pem"));
 	start(properties);
 	ck_assert(put(1000));
 	while (publisher.report.queued == 0)
 		ck_assert_int_gt(
 		    recv(publisher.control, &publisher.report, sizeof(publisher.report), 0), 0);
-	f = fopen(path, "w");
-	ck_assert_ptr_nonnull(f);
-	fclose(f);
+	write_file("ca.pem", "", 0644);
 	await_delivery(1);
 	finish();
 }

@@ -23,13 +23,13 @@
 #include "json.h"
 #include "payload.h"
 #include "pipe.h"
+#include "scratch.h"
 #include "suite.h"
 #include "wire.h"
 
 #define EPOCH "20260101T000000Z-0000000000000001"
 #define TOPIC "results"
 
-static char dir[64];
 static int pipe_in, pipe_out;
 static int control;     /* our end; -1: closed */
 static int stdout_read; /* what the publisher prints; non-blocking */
@@ -40,18 +40,8 @@ setup(void)
 {
 	capture_start();
 	signal(SIGPIPE, SIG_IGN);
-	snprintf(dir, sizeof(dir), "/tmp/check_publisher.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	make_dir();
 	ck_assert_int_eq(pipe_open(&pipe_out, &pipe_in), 0);
-}
-
-static void
-teardown(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0);
 }
 
 /* --- the publisher ----------------------------------------------------------------------- */
@@ -602,19 +592,13 @@ END_TEST
 
 START_TEST(what_cannot_start_says_why_by_its_code)
 {
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/spool.db", dir);
-	f = fopen(path, "w");
-	fputs("this is no database, but long enough to be looked at as if it were one", f);
-	fclose(f);
+	write_file("spool.db",
+	    "this is no database, but long enough to be looked at as if it were one", 0644);
 	start(PUBLISH_TO_KAFKA, "127.0.0.1:1");
 	ck_assert_int_eq(exit_code(), EXIT_SPOOL_LOST);
 	close(control);
 
-	snprintf(path, sizeof(path), "rm -rf %s", dir);
-	ck_assert_int_eq(system(path), 0);
+	remove_dir();
 	start(PUBLISH_TO_KAFKA, "127.0.0.1:1");
 	ck_assert_int_eq(exit_code(), EXIT_CANNOT_CREATE);
 }
@@ -626,7 +610,7 @@ main(void)
 	Suite *suite = suite_create("publisher");
 	TCase *tcase = tcase_create("publisher");
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_checked_fixture(tcase, setup, remove_dir);
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, all_is_printed_once_in_order);
 	tcase_add_test(tcase, damage_costs_what_is_damaged);

@@ -21,6 +21,7 @@
 
 #include "capture.h"
 #include "payload.h"
+#include "scratch.h"
 #include "spool.h"
 #include "suite.h"
 #include "util.h"
@@ -29,32 +30,11 @@
 #define EPOCH_B "20260102T000000Z-0000000000000002"
 #define MIB     (INT64_C(1) << 20)
 
-static char dir[64];
-
-static void
-setup(void)
-{
-	snprintf(dir, sizeof(dir), "/tmp/check_spool.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-}
-
 static void
 teardown(void)
 {
-	char command[128];
-
 	umount(dir); /* if a test left it */
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static char *
-path_in_dir(const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return path;
+	remove_dir();
 }
 
 /* How many files of the directory have `part` in their names. */
@@ -300,7 +280,7 @@ START_TEST(test_accept)
 			ck_assert_str_eq(seqs(s), cases[i].next);
 			spool_close(s);
 			teardown();
-			setup();
+			make_dir();
 		}
 	}
 }
@@ -577,7 +557,7 @@ END_TEST
 /* --- what is in the way ------------------------------------------------------------------ */
 
 static void
-write_file(const char *name, const void *data, size_t size)
+write_bytes(const char *name, const void *data, size_t size)
 {
 	int fd = open(path_in_dir(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
@@ -598,7 +578,7 @@ make_garbage(void)
 	char garbage[9000];
 
 	memset(garbage, 'x', sizeof(garbage));
-	write_file("spool.db", garbage, sizeof(garbage));
+	write_bytes("spool.db", garbage, sizeof(garbage));
 }
 
 static void
@@ -630,20 +610,20 @@ make_directory(void)
 static void
 make_link(void)
 {
-	write_file("target", "untouched", 9);
+	write_bytes("target", "untouched", 9);
 	ck_assert_int_eq(symlink("target", path_in_dir("spool.db")), 0);
 }
 
 static void
 make_lone_log(void)
 {
-	write_file("spool.db-wal", "a log that has lost its database", 32);
+	write_bytes("spool.db-wal", "a log that has lost its database", 32);
 }
 
 static void
 make_empty_with_log(void)
 {
-	write_file("spool.db", "", 0);
+	write_bytes("spool.db", "", 0);
 	make_lone_log();
 }
 
@@ -751,7 +731,7 @@ START_TEST(test_bit_flips)
 		int flips = 1 + rand() % 20, child_status;
 		pid_t pid;
 
-		write_file("spool.db", image, (size_t)size);
+		write_bytes("spool.db", image, (size_t)size);
 		fd = open(path_in_dir("spool.db"), O_WRONLY);
 		for (int i = 0; i < flips; i++) {
 			unsigned char byte = (unsigned char)rand();
@@ -1241,7 +1221,7 @@ main(void)
 	Suite *suite = suite_create("spool");
 	TCase *tcase = tcase_create("spool");
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_checked_fixture(tcase, make_dir, teardown);
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_accept);
 	tcase_add_test(tcase, test_lost_epoch);

@@ -12,41 +12,15 @@
 #include <sys/wait.h>
 
 #include "capture.h"
+#include "scratch.h"
 #include "suite.h"
-
-static char dir[64];
 
 static void
 setup(void)
 {
 	capture_start();
-	snprintf(dir, sizeof(dir), "/tmp/check_validate.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	make_dir();
 	ck_assert_int_eq(chmod(dir, 0755), 0);
-}
-
-static void
-teardown(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static const char *
-write_file(const char *name, const char *text, mode_t mode)
-{
-	static char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "w");
-	ck_assert_ptr_nonnull(f);
-	fputs(text, f);
-	ck_assert_int_eq(fclose(f), 0);
-	ck_assert_int_eq(chmod(path, mode), 0);
-	return path;
 }
 
 static int
@@ -186,7 +160,7 @@ main(void)
 	Suite *suite = suite_create("validate");
 	TCase *tcase = tcase_create("validate");
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_checked_fixture(tcase, setup, remove_dir);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, a_good_one_has_nothing_to_say);
 	tcase_add_test(tcase, every_mistake_is_told_in_one_go);
