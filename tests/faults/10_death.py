@@ -366,16 +366,13 @@ def test_poison_site(t):
     poison = site("poison", slow.url(path[1:]))
     d = t.daemon(t.settings([poison, *nginx.many(LIGHT)], topic)).start()
     used, begin = procs.stat(d.pid).ticks, time.monotonic()
-    deaths = 0
-    while time.monotonic() - begin < t.times(60, 10):
-        victim = procs.who_talks_to(d.checkers(), slow.port)
-        if victim is not None and slow.server.hits[path] > deaths:
-            procs.freeze(victim)
-            if procs.who_talks_to([victim], slow.port):  # its check is not over meanwhile
-                procs.kill(victim)
-                deaths += 1
-            procs.kill(victim, signal.SIGCONT)
-        time.sleep(0.05)
+
+    def over():
+        age = time.monotonic() - begin
+        return age > t.times(60, 10) and ("quarantined" in d.log() or age > 120)
+
+    deaths = d.kill_at_each_check(slow, path, over)
+    time.sleep(3)
     cpu = (procs.stat(d.pid).ticks - used) / procs.TICK / (time.monotonic() - begin)
     summary = finish(t, d, topic, nginx, LIGHT * 5,
                      note=f"{deaths} deaths; {100 * cpu:.1f} % CPU with {LIGHT} checks a second")

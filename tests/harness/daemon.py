@@ -6,6 +6,7 @@
 import os
 import re
 import signal
+import time
 
 from . import Failure, procs, require
 
@@ -152,6 +153,25 @@ class Daemon:
 
     def checkers(self):
         return [pid for role, pid in self.roles().items() if role.startswith("checker")]
+
+    def kill_at_each_check(self, slow, path, until):
+        """
+        Kill the checker of each request for `path` of a Slow server, until `until()`; returns how
+        many were killed. On a busy machine a check may be over before we have looked.
+        """
+        deaths, hits, checkers = 0, slow.server.hits[path], self.checkers()
+        while not until():
+            if slow.server.hits[path] > hits:
+                procs.freeze(*checkers)  # so that the check does not end while we look for it
+                victim = procs.who_talks_to(checkers, slow.port)
+                if victim is not None:
+                    procs.kill(victim)
+                    deaths += 1
+                for pid in checkers:
+                    procs.kill(pid, signal.SIGCONT)
+                hits, checkers = slow.server.hits[path], self.checkers()
+            time.sleep(0.01)
+        return deaths
 
     def publisher(self, seconds=10):
         """The PID of the publisher; waits for one that is on its way."""
