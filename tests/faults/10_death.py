@@ -153,8 +153,7 @@ def test_supervisor_killed(t):
     for n in range(rounds):
         moment(t)
         others = [pid for role, pid in d.roles().items() if role != "supervisor"]
-        procs.kill(d.pid)
-        d.process.wait()
+        d.kill_supervisor()
         if n % 2:  # else the new one meets what is left of the old
             slowest = max(slowest, orphans_leave(others))
         d.start()
@@ -177,7 +176,7 @@ def test_supervisor_at_a_call(t):
             others = [pid for role, pid in d.roles().items() if role != "supervisor"]
             deaths = d.checkers()[:(n + 1) // 2] if call == "wait4" else []  # for it to reap
             strace.kill_at(d.pid, call, n, lambda: [procs.kill(pid) for pid in deaths])
-            d.process.wait()
+            d.kill_supervisor()  # it is dead; but a child may be as it was born
             slowest = max(slowest, orphans_leave(others))
             d.start()
             rounds += 1
@@ -246,10 +245,8 @@ def test_everything(t):
     def supervisor():
         if "publisher" not in d.roles():
             last_reader_dies()
-        procs.kill(d.pid)
-        d.process.wait()
+        d.kill_supervisor()
         wake()
-        time.sleep(0.1)  # a child that was just born holds the lock of the PID file a moment
         d.start()
 
     def stop():

@@ -136,7 +136,7 @@ class Daemon:
         procs.kill(self.pid)
         self.process.wait()
         procs.wait_for(lambda: "webmond: supervisor" not in
-                       map(procs.cmdline, procs.descendants(os.getppid())), 5,
+                       map(procs.cmdline, procs.descendants(os.getppid())), 20,
                        "a child stays as it was born")
 
     # --- processes ---------------------------------------------------------------------------
