@@ -55,20 +55,22 @@ slot_of(const struct check *check)
 		.lateness_us = begun ? lateness_us : RESULT_NONE };
 }
 
-/* A slot of `w` that never runs, as one frame. */
+/* The slot that comes next for `w` never runs: one frame. */
 static bool
-put_whole(struct supervisor *s, struct watch *w, const struct slot *times, enum error_type error,
-    const char *message)
+put_whole(struct supervisor *s, struct watch *w, enum error_type error, const char *message)
 {
-	struct slot slot = *times;
+	struct slot slot = { .epoch = s->epoch,
+		.seq = s->next_seq,
+		.slot_us = w->timer.slot_us,
+		.interval_us = w->interval_us,
+		.started_us = RESULT_NONE,
+		.lateness_us = RESULT_NONE };
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct wire_done done = {
 		.error = error, .http_status = RESULT_NONE, .elapsed_us = RESULT_NONE
 	};
 	struct result result;
 
-	slot.epoch = s->epoch;
-	slot.seq = s->next_seq;
 	result_init(&result);
 	result_fail(&result, error, "%s", message);
 	if (!put_frame(s, frame,
@@ -216,13 +218,9 @@ record_missed(struct supervisor *s, struct watch *w, int64_t now)
 
 	while (w->timer.due_us <= now && (w->leaving == NULL || w->timer.due_us <= w->jump_us) &&
 	       (error = why_missed(s, w, now, message, sizeof(message))) != ERROR_NONE) {
-		struct slot slot = { .slot_us = w->timer.slot_us,
-			.interval_us = w->interval_us,
-			.started_us = RESULT_NONE,
-			.lateness_us = RESULT_NONE };
 		int64_t turn_us = w->timer.turn_us;
 
-		if (!put_whole(s, w, &slot, error, message))
+		if (!put_whole(s, w, error, message))
 			return false;
 		watch_advance(s, w);
 		if (error == ERROR_MISSED_OVERLOAD && w->timer.due_us <= now)
