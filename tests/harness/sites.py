@@ -184,7 +184,7 @@ class Slow:
         self.server.over = threading.Event()
         self.server.hits = Counter()
         self.server.clients = {}  # of each path the last one
-        self.server.moves = 0     # how often that was another one than before
+        self.server.moves = 0  # how often that was another one than before
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
 
