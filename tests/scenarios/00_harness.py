@@ -75,6 +75,25 @@ def test_checker_of_invariants(t):
         raise Failure(f"the checker does not see: {what}")
 
 
+def test_checker_knows_slots(t):
+    """One without a record is a mistake where nothing excuses it; a restart does."""
+    def record(seq, second, **fields):
+        at = f"2026-11-23T10:00:{second}.350Z"
+        return _record(seq, scheduled_at=at, started_at=at, **fields)
+
+    good = [record(n, 20 + n) for n in range(4)]
+    gap = good + [record(4, 25)]
+    other = "20261123T100024Z-9f3c52d07a61be48"
+    restart = good + [record(0, 25, epoch=other, id=f"{other}-0")]
+    records.check(_parse(gap))
+    records.check(_parse(restart), every_slot=True)
+    try:
+        records.check(_parse(gap), every_slot=True)
+    except Failure:
+        return
+    raise Failure("a slot without a record is not seen")
+
+
 def test_checker_knows_dropped(t):
     good = [_record(n) for n in range(10)]
     template = copy.deepcopy(records.SCHEMA["examples"][2])

@@ -65,10 +65,9 @@ def test_forty_sites(t):
     time.sleep(15)
     d.stop()
     # two slots a site less than 15 s hold, for a slow start and for slots around the stop
-    t.note(topic.check(at_least=40 * 5))
+    t.note(topic.check(at_least=40 * 5, every_slot=True))
     expected = {row[0]["name"]: row for row in rows}
     firsts = topic.firsts()
-    require(not records.missing_slots(firsts), records.missing_slots(firsts))
     require({r.site for r in firsts} == set(expected), "sites without a record")
     for r in firsts:
         s, status, word, fields = expected[r.site]
@@ -146,8 +145,7 @@ def test_wrong_authority_then_repaired(t):
     d.reload()
     topic.wait(settled(topic, 14), 30, "what waited in the spool does not arrive")
     d.stop()
-    t.note(topic.check(at_least=15))
-    require(not records.missing_slots(topic.firsts()), records.missing_slots(topic.firsts()))
+    t.note(topic.check(at_least=15, every_slot=True))
 
 
 @needs("kafka")
