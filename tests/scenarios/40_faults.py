@@ -182,7 +182,7 @@ def test_stopped_orphan(t):
     finish(t, d, topic, 50)
 
 
-@needs("kafka")
+@needs("root", "kafka")  # else nobody may see who talks to it
 def test_poison_site(t):
     """A site whose checks end their checker: quarantined, with a record a slot, others go on."""
     slow, nginx, topic = t.slow(), t.nginx(), t.topic()
