@@ -4,9 +4,8 @@
 # The init script as it is installed: its actions and the exit codes of the LSB.
 
 import os
-import shutil
 
-from harness import Skip, context, daemon, needs, procs, records, require
+from harness import Skip, daemon, needs, procs, records, require
 from harness.sites import site
 
 FAILED, USAGE, NOT_INSTALLED, NOT_CONFIGURED, NOT_RUNNING = 1, 2, 5, 6, 7
