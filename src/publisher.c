@@ -173,14 +173,17 @@ static void
 obey(struct publisher *p, int64_t now)
 {
 	enum wire_order order;
-	ssize_t n = recv(p->start->control_fd, &order, sizeof(order), MSG_DONTWAIT);
+	ssize_t n;
 
-	if (n == (ssize_t)sizeof(order)) {
+	while ((n = recv(p->start->control_fd, &order, sizeof(order), MSG_DONTWAIT)) > 0) {
 		p->out.handing_over |= order == WIRE_HAND_OVER;
 		p->no_flush |= order == WIRE_NO_FLUSH;
-	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-		/* the supervisor is dead: take what its checkers still write, and leave */
+	}
+	if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		/* the supervisor is dead, and nobody can take over: take what its checkers still
+		 * write, and leave */
 		p->orphaned_us = now;
+		p->out.handing_over = false;
 		p->no_flush = true;
 	}
 }

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -560,6 +561,28 @@ START_TEST(the_work_is_handed_over)
 }
 END_TEST
 
+/* The supervisor dies during a reload: no successor takes what its checkers still write. */
+START_TEST(an_orphan_hands_nothing_over)
+{
+	int status, waiting;
+
+	start(PUBLISH_TO_KAFKA, "127.0.0.1:1");
+	await_report(is_ready);
+	kill(publisher, SIGSTOP);
+	ck_assert_int_eq(waitpid(publisher, &status, WUNTRACED), publisher);
+	order(WIRE_HAND_OVER);
+	close(control);
+	put(WIRE_WHOLE, 0);
+	kill(publisher, SIGCONT);
+	while (ioctl(pipe_out, FIONREAD, &waiting) == 0 && waiting > 0)
+		usleep(1000);
+	put(WIRE_WHOLE, 1);
+	end_of_pipe();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	ck_assert_int_eq(count_of(captured(), "2 records wait in the spool"), 1);
+}
+END_TEST
+
 /* What was not delivered waits in the spool for the next one. */
 START_TEST(an_absent_broker_costs_nothing)
 {
@@ -623,6 +646,7 @@ main(void)
 	tcase_add_test(tcase, a_dead_producer_is_replaced);
 	tcase_add_test(tcase, nothing_is_held_up_by_what_is_refused_for_good);
 	tcase_add_test(tcase, the_work_is_handed_over);
+	tcase_add_test(tcase, an_orphan_hands_nothing_over);
 	tcase_add_test(tcase, an_absent_broker_costs_nothing);
 	tcase_add_test(tcase, what_cannot_start_says_why_by_its_code);
 	suite_add_tcase(suite, tcase);
