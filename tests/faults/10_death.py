@@ -186,14 +186,24 @@ def test_supervisor_at_a_call(t):
 
 # --- 4: everybody -----------------------------------------------------------------------------
 
+def dies_with_the_pipe(d):
+    """
+    How many checks will be in no record when all processes die, which are stopped: an OPEN that
+    nobody has taken has 200 bytes at the least, and of a check that runs only the slot is known.
+    """
+    return procs.waiting_in_pipes(d.pid) // 200 + len(d.checkers())
+
+
 @fault("4a", "all killed at once under load, and started again",
        "all that was committed arrives; what began in the last tick may show as downtime")
 @needs("kafka")
 def test_all_killed(t):
     d, topic, nginx = loaded(t)
-    rounds = t.times(200, 8)
+    rounds, may = t.times(200, 8), 0
     for _ in range(rounds):
         moment(t)
+        d.freeze()
+        may += dies_with_the_pipe(d)
         d.kill()
         d.start()
     time.sleep(0.5)
@@ -201,8 +211,7 @@ def test_all_killed(t):
     summary = topic.check(at_least=150)
     require(summary.epochs <= rounds + 1, f"{summary.epochs} epochs in {rounds + 1} lives")
     lost = without_record(nginx, summary)
-    # the pipe holds what came in 0.1 s at most, of 200 checks a second; as much may have begun
-    require(lost <= rounds * 60, f"{lost} requests have no record")
+    require(lost <= may, f"{lost} requests have no record, of {may} that may")
     t.report(summary, note=f"{rounds} times; {lost} requests of the last ticks have no record")
 
 
@@ -216,13 +225,10 @@ def test_everything(t):
     lost_with_pipe = 0
 
     def last_reader_dies():
-        """
-        The pipe ends with the last who holds it. A publisher that is asleep or not back yet
-        leaves there what a tick's worth does not cover; a check is two frames, and 400 bytes at
-        the least.
-        """
+        """The pipe ends with the last who holds it, and a publisher may be not back yet."""
         nonlocal lost_with_pipe
-        lost_with_pipe += 60 + procs.waiting_in_pipes(d.pid) // 400
+        asleep.update(d.freeze())
+        lost_with_pipe += dies_with_the_pipe(d)
 
     def kill_one(role):
         victim = d.roles().get(role)
@@ -245,6 +251,8 @@ def test_everything(t):
     def supervisor():
         if "publisher" not in d.roles():
             last_reader_dies()
+            procs.kill(d.pid)
+            wake()  # what its checkers still write is of checks that run
         d.kill_supervisor()
         wake()
         d.start()
