@@ -4,6 +4,7 @@
 # Processes: starting them so that nothing stays behind, and looking at them through /proc.
 
 import ctypes
+import errno
 import fcntl
 import os
 import pwd
@@ -181,13 +182,15 @@ def open_files(pid):
 
 
 def borrow_socket(pid, fd):
-    """The socket behind a descriptor of another process (pidfd_getfd(2))."""
+    """The socket behind a descriptor of another process (pidfd_getfd(2)); None: it was closed."""
     process = os.pidfd_open(pid)
     copy = _libc.syscall(SYS_PIDFD_GETFD, process, fd, 0)
     os.close(process)
-    if copy < 0:
-        raise Skip(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
-    return socket.socket(fileno=copy)
+    if copy >= 0:
+        return socket.socket(fileno=copy)
+    if ctypes.get_errno() == errno.EBADF:
+        return None
+    raise Skip(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
 
 
 def waiting_in_pipes(pid):

@@ -61,9 +61,11 @@ def each_socket(pid, act):
     """
     for fd, link in procs.open_files(pid).items():
         if fd > 2 and link.startswith("socket:"):
-            with procs.borrow_socket(pid, fd) as borrowed:
-                if borrowed.family == socket.AF_UNIX:
-                    act(borrowed)
+            borrowed = procs.borrow_socket(pid, fd)
+            if borrowed is not None:
+                with borrowed:
+                    if borrowed.family == socket.AF_UNIX:
+                        act(borrowed)
 
 
 @needs("root", "kafka")
