@@ -519,7 +519,8 @@ def test_no_memory(t):
     time.sleep(t.times(20, 4))
     summary = finish(t, d, topic, nginx, LIGHT * 3)
     require({r.error_type for r in summary.firsts if r.site.startswith("big")} <=
-            {"regex_mismatch", "local", "aborted", "quarantined", *records.BUSY} and
+            {"regex_mismatch", "regex_limit", "local", "aborted", "quarantined",
+             *records.BUSY} and
             set(summary.words) & {"local", "aborted"}, f"{summary}")
     require({r.error_type for r in summary.firsts if r.site.startswith("up") and
              r.status == "down"} <= {"timeout"}, f"called down: {summary}")
