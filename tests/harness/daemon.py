@@ -159,8 +159,9 @@ class Daemon:
         Kill the checker of each request for `path` of a Slow server, until `until()`; returns how
         many were killed. On a busy machine a check may be over before we have looked.
         """
-        deaths, hits, checkers = 0, slow.server.hits[path], self.checkers()
+        deaths, hits = 0, slow.server.hits[path]
         while not until():
+            checkers = self.checkers()  # before a request is seen, then it takes no time
             if slow.server.hits[path] > hits:
                 procs.freeze(*checkers)  # so that the check does not end while we look for it
                 victim = procs.who_talks_to(checkers, slow.port)
@@ -169,7 +170,7 @@ class Daemon:
                     deaths += 1
                 for pid in checkers:
                     procs.kill(pid, signal.SIGCONT)
-                hits, checkers = slow.server.hits[path], self.checkers()
+                hits = slow.server.hits[path]
             time.sleep(0.01)
         return deaths
 
