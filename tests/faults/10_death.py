@@ -192,14 +192,6 @@ def test_supervisor_at_a_call(t):
 
 # --- 4: everybody -----------------------------------------------------------------------------
 
-def dies_with_the_pipe(d):
-    """
-    How many checks will be in no record when all processes die, which are stopped: an OPEN that
-    nobody has taken has 200 bytes at the least, and of a check that runs only the slot is known.
-    """
-    return procs.waiting_in_pipes(d.pid) // 200 + len(d.checkers())
-
-
 @fault("4a", "all killed at once under load, and started again",
        "all that was committed arrives; what began in the last tick may show as downtime")
 @needs("kafka")
@@ -209,7 +201,7 @@ def test_all_killed(t):
     for _ in range(rounds):
         moment(t)
         d.freeze()
-        may += dies_with_the_pipe(d)
+        may += d.dies_with_the_pipe()
         d.kill()
         d.start()
     time.sleep(0.5)
@@ -234,7 +226,7 @@ def test_everything(t):
         """The pipe ends with the last who holds it, and a publisher may be not back yet."""
         nonlocal lost_with_pipe
         asleep.update(d.freeze())
-        lost_with_pipe += dies_with_the_pipe(d)
+        lost_with_pipe += d.dies_with_the_pipe()
 
     def kill_one(role):
         victim = d.roles().get(role)

@@ -368,22 +368,6 @@ def test_read_only(t):
     t.report(kafka.topic.check(at_least=100), recovery_s=recovery)
 
 
-def in_the_pipe(d):
-    """By site, the checks that began and that the publisher, who is stopped, has not consumed."""
-    ends = set(procs.open_files(d.pid).values())
-    begun = Counter()
-    for fd, link in procs.open_files(d.publisher()).items():
-        if not link.startswith("pipe:") or link not in ends:
-            continue
-        with open(f"/proc/{d.publisher()}/fd/{fd}", "rb", buffering=0) as pipe:
-            os.set_blocking(pipe.fileno(), False)
-            frames = b""
-            while data := pipe.read(65536):
-                frames += data
-        begun.update(name.decode() for name in re.findall(rb'"site":"([^"]+)"', frames))
-    return begun
-
-
 @fault("34", "files of the spool copied at random moments, started from the copy",
        "what was committed is in the copy")
 @needs("root", "kafka")
@@ -398,7 +382,7 @@ def test_copies(t):
             d.publisher()
             d.freeze()
             shutil.copytree(t.path("spool"), t.path("copy"))
-            begun.update(in_the_pipe(d))
+            begun.update(d.begun_in_the_pipe().values())
             d.kill()
             shutil.rmtree(t.path("spool"))
             os.rename(t.path("copy"), t.path("spool"))

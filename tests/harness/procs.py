@@ -5,7 +5,6 @@
 
 import ctypes
 import errno
-import fcntl
 import os
 import pwd
 import random
@@ -13,8 +12,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
-import termios
 import time
 
 from . import Failure, Skip
@@ -193,19 +190,19 @@ def borrow_socket(pid, fd):
     raise Skip(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
 
 
-def waiting_in_pipes(pid):
-    """The bytes that nobody has read yet, in all pipes that the process holds."""
-    waiting = {}
-    for fd, target in open_files(pid).items():
-        if target.startswith("pipe:"):
+def empty_pipes(pid):
+    """The bytes that nobody has read yet, in all pipes of a process that stands still."""
+    found = b""
+    for link, fd in {link: fd for fd, link in open_files(pid).items()}.items():
+        if link.startswith("pipe:"):
+            end = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
             try:
-                end = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
-            except FileNotFoundError:
-                continue  # it has just been closed
-            count = fcntl.ioctl(end, termios.FIONREAD, bytes(4))
+                while data := os.read(end, 1 << 16):
+                    found += data
+            except BlockingIOError:
+                pass
             os.close(end)
-            waiting[target] = int.from_bytes(count, sys.byteorder)
-    return sum(waiting.values())
+    return found
 
 
 def listening():

@@ -97,8 +97,7 @@ def test_kill_all_at_once(t):
     for _ in range(ROUNDS):
         moment(t)
         d.freeze()
-        # those whose OPEN dies with the pipe: it has 200 bytes at the least
-        allowance += procs.waiting_in_pipes(d.pid) // 200
+        allowance += d.dies_with_the_pipe()
         d.kill()
         d.start()
     moment(t)
