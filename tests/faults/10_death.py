@@ -57,8 +57,7 @@ def without_record(nginx, summary):
 
 def died(found):
     """How many checks ended with their checker; the stop aborts those that still wait for one."""
-    return sum(r.error_type == "aborted" and r.error_message.startswith("the checker ")
-               for r in found)
+    return sum(r.error_type == "aborted" and not records.cut_off(r) for r in found)
 
 
 def finish(t, d, topic, nginx, at_least, lives=1, **figures):
