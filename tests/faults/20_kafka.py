@@ -381,6 +381,7 @@ def recreated(number, what, partitions, absent_s, while_away, quick=True):
             time.sleep(1)
         before = topic.records()
         t.kafka().delete_topic(topic.name)
+        deleted = time.time() * 1000
         time.sleep(absent_s)
         procs.wait_for(lambda: t.kafka().create_topic(topic.name, partitions) == 0, 10,
                        "Kafka does not create the topic again")
@@ -398,7 +399,7 @@ def recreated(number, what, partitions, absent_s, while_away, quick=True):
         found = records.first_copies([*before, *after])
         seqs = {r.seq for r in found}
         missing = set(range(max(seqs) + 1)) - seqs
-        late = max((r.seq for r in after if r.slot < gone_by), default=0)
+        late = max((r.seq for r in after if r.slot < min(gone_by, deleted + 10000)), default=0)
         early = first_missing(before)
         lost = sorted(missing if while_away else
                       {s for s in missing if not early <= s <= late})
