@@ -45,8 +45,8 @@ void sender_init(
 enum spool_status sender_send(struct sender *s, int64_t now);
 
 /*
- * Within a transaction: delete rows whose records have arrived, `*deleted` of them. Once that is
- * committed, sender_forget() them.
+ * Within a transaction: delete rows whose records have arrived, and bury those that Kafka refuses
+ * for good: `*deleted` of both. Once that is committed, sender_forget() them.
  */
 enum spool_status sender_delete(struct sender *s, uint64_t *deleted);
 void sender_forget(struct sender *s, uint64_t deleted);
@@ -54,7 +54,10 @@ void sender_forget(struct sender *s, uint64_t deleted);
 /* Whether sending waits for that: for room in the window, or for the window to be empty. */
 bool sender_wants_deletion(const struct sender *s);
 
-/* Whether sending waits for verdicts of Kafka; then sender_fd() is readable when there is one. */
+/*
+ * Whether sending waits for verdicts of Kafka; then sender_fd(), -1 without a producer, is readable
+ * when there is one.
+ */
 bool sender_wants_verdicts(const struct sender *s, int64_t now);
 int sender_fd(const struct sender *s);
 
