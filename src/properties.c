@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,16 +76,31 @@ property_is_secret(const char *name)
 	return false;
 }
 
+/* Root starts us, but these files are read by the user that we became: name it, where that is why. */
+static const char *
+name_reader(const char *path, char *buffer, size_t size)
+{
+	const struct passwd *me;
+
+	if (euidaccess(path, R_OK) == 0 || errno != EACCES || (me = getpwuid(geteuid())) == NULL)
+		return "";
+	snprintf(buffer, size, "; user \"%s\" must be able to", me->pw_name);
+	return buffer;
+}
+
 /* Files that properties name: readable by us, and a key by nobody else. */
 static void
 check_file(struct gathering *g, struct origin at, const char *name, const char *path)
 {
+	char reader[128];
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0) {
-		mistakes_add(
-		    g->mistakes, at, "%s: cannot read \"%s\": %s", name, path, strerror(errno));
+		const char *why = strerror(errno);
+
+		mistakes_add(g->mistakes, at, "%s: cannot read \"%s\": %s%s", name, path, why,
+		    name_reader(path, reader, sizeof(reader)));
 		return;
 	}
 	if (fstat(fd, &st) == 0) {
@@ -157,12 +173,14 @@ read_properties_file(struct gathering *g, const struct config *config)
 	mode_t mode;
 	char *text = util_read_file(path, FILE_MAX, &size, &mode, &why), *next = text;
 	bool open_to_all = (mode & S_IROTH) != 0;
+	char reader[128];
 
 	if (text == NULL || strlen(text) < size) {
 		mistakes_add(g->mistakes,
 		    (struct origin){ config->file, config->kafka_properties_file_line },
-		    "properties_file: cannot read \"%s\": %s", path,
-		    text == NULL ? why : "it contains a NUL byte");
+		    "properties_file: cannot read \"%s\": %s%s", path,
+		    text == NULL ? why : "it contains a NUL byte",
+		    name_reader(path, reader, sizeof(reader)));
 		g->has_servers = true; /* who knows */
 	}
 	if ((mode & S_IWOTH) != 0)

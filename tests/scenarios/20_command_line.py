@@ -247,6 +247,23 @@ def test_files_that_others_may_read(t):
     require("canary-6b1f" not in done.stderr + done.stdout, "the password is shown")
 
 
+@needs("root")
+def test_files_that_webmond_may_not_read(t):
+    """Root could: it is the daemon's user who may not, so the line names it."""
+    key = t.write("service.key", "x")
+    properties = t.write("kafka.properties", f"bootstrap.servers=x:1\nssl.key.location={key}\n")
+    t.protect(properties)
+    os.chmod(key, 0o600)
+    os.chown(key, 0, 0)
+    d = t.daemon({**simple(t, kafka={"properties": [], "properties_file": "kafka.properties"}),
+                  "user": "nobody"})
+    denied = r'Permission denied; user "nobody" must be able to'
+    expect(t.webmond("-t", "-c", d.file), CONFIG, rf"kafka\.properties:2: .*service\.key.*{denied}")
+    os.chmod(properties, 0o600)
+    os.chown(properties, 0, 0)
+    expect(t.webmond("-t", "-c", d.file), CONFIG, rf"properties_file: .*{denied}")
+
+
 def test_hostile_environment(t):
     d = t.daemon({**simple(t), "sites": t.nginx().many(1)})
     env = {"http_proxy": "http://127.0.0.1:1/", "https_proxy": "http://127.0.0.1:1/",
