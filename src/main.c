@@ -237,8 +237,9 @@ main(int argc, char **argv)
 	if (code == EXIT_FINE && options.test)
 		printf("%s: the configuration is good: %zu sites%s\n", config->file,
 		    config->site_count,
-		    options.test_network && config->has_kafka ? "; Kafka and the topic are there"
-							      : "");
+		    !options.test_network ? ""
+		    : config->has_kafka   ? "; Kafka and the topic are there"
+					  : "; there is no kafka section to test");
 	if (code != EXIT_FINE || options.test) {
 		config_free(config);
 		return code;

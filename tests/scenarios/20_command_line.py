@@ -87,6 +87,9 @@ def test_kafka_test(t):
 
 def test_kafka_test_without_broker(t):
     expect(t.webmond("-T", "-c", t.daemon(simple(t)).file), UNAVAILABLE, "refused")
+    alone = t.write("alone.conf", 'sites = ( { name = "a"; url = "http://127.0.0.1:1/"; } );\n'
+                    f'user = "{context.USER}";\n')
+    expect(t.webmond("-T", "-c", alone), OK, "no kafka section", "stdout")
 
 
 def test_once(t):
