@@ -529,14 +529,12 @@ def test_orphan_at_birth(t):
         before = set(procs.descendants(d.pid))
         victim = d.checkers()[0]
         # the child stops at the first of its prctl(): name, rights, death signal
-        with strace.Strace(d.pid, "prctl", "signal=STOP:when=1", follow=True):
+        with strace.Strace(d.pid, "prctl", "signal=STOP:when=1", follow=True) as saboteur:
             procs.kill(victim)
-            (born,) = procs.wait_for(
-                lambda: [pid for pid in set(procs.descendants(d.pid)) - before
-                         if procs.is_stopped(pid)], 20, "no new checker", 0.01)
+            (born,) = procs.wait_for(saboteur.stopped, 20, "no new checker", 0.01)
             procs.kill(d.pid)
             d.process.wait()
-        require(procs.is_stopped(born), "it is not where it should be: nothing is tested")
+        procs.wait_for(lambda: procs.is_stopped(born), 10, "it goes on", 0.005)
         procs.kill(born, signal.SIGCONT)
         slowest = max(slowest, orphans_leave([*before, born]))
         d.start()

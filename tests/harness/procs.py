@@ -266,9 +266,12 @@ def kill(pid, signal_number=signal.SIGKILL):
 
 
 def is_stopped(pid):
-    """By a signal; also of one that is traced meanwhile."""
+    """
+    By a signal. Not of one that is being traced: it stops at each of its calls, and strace.Strace
+    knows better.
+    """
     s = stat(pid)
-    return s is not None and s.state in "Tt"
+    return s is not None and s.state == "T"
 
 
 def freeze(*pids):

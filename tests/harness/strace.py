@@ -5,6 +5,7 @@
 # that to webmond's children, which are not dumpable.
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -64,6 +65,11 @@ class Strace:
         end = time.monotonic() + seconds
         while self.count() == 0 and time.monotonic() < end:
             time.sleep(0.02)
+
+    def stopped(self):
+        """The processes that a signal has stopped, beside the first one."""
+        return {int(pid) for pid in re.findall(rb"\[pid +(\d+)\] --- stopped by SIGSTOP",
+                                               self._said())}
 
     def stop(self):
         """Let go of what is still alive."""
