@@ -69,6 +69,8 @@ struct probe {
 	bool body_cut;
 	bool headers_flood;
 	int local_errno;
+	int remote_errno; /* of an earlier address of the host that is being connected to */
+	bool tried;       /* whether there was one */
 	char address[RESULT_IP_MAX + 1]; /* of the last connection, or where it was refused to go */
 	bool from_private;               /* the first host is: redirects may stay there */
 	bool to_private;                 /* a redirect from outside was refused */
@@ -213,9 +215,15 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct probe *p = arg;
 	char ip[NI_MAXHOST] = "";
+	long os_errno = 0;
 	int fd;
 
 	(void)purpose;
+	if (p->tried)
+		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &os_errno);
+	if (os_errno != 0 && !verdict_is_local((int)os_errno))
+		p->remote_errno = (int)os_errno;
+	p->tried = true;
 	getnameinfo(&address->addr, address->addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST);
 	ip[strcspn(ip, "%")] = '\0';
 	snprintf(p->address, sizeof(p->address), "%.*s", RESULT_IP_MAX, ip);
@@ -310,6 +318,8 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 
 	(void)local_ip, (void)remote_port, (void)local_port;
 	enter(p, PHASE_WAIT);
+	p->tried = false;
+	p->remote_errno = 0;
 	note_url(p);
 	if (p->result->redirects == 0)
 		p->from_private = verdict_is_private(remote_ip);
@@ -600,6 +610,10 @@ judge_failure(struct probe *p, CURLcode code)
 	/* libcurl never forgets one, so it may be of an earlier connection */
 	if (os_errno == 0 && p->phase == PHASE_CONNECT && p->entered[PHASE_CONNECT])
 		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &os_errno);
+	/* no way from here to one address, as without IPv6, does not excuse what another one did */
+	if (p->remote_errno != 0 &&
+	    (os_errno == ENETUNREACH || os_errno == EADDRNOTAVAIL || os_errno == EAFNOSUPPORT))
+		os_errno = p->remote_errno;
 	if (p->headers_flood) {
 		result_fail(r, ERROR_PROTOCOL, "more than %d KiB of headers", HEADERS_MAX / 1024);
 		return;

@@ -45,6 +45,7 @@ verdict_is_local(int error)
 	case ENOBUFS:
 	case EADDRNOTAVAIL: /* no local port left */
 	case ENETUNREACH:   /* no route from here */
+	case EAFNOSUPPORT:  /* no IPv6 at all */
 	case ENETDOWN:
 	case EACCES:
 	case EPERM: /* a local firewall */

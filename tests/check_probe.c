@@ -7,12 +7,14 @@
  * do wrong are in scenarios/30_hostile.py.
  *
  * connect(2), getpeername(2) and getaddrinfo(3) are ours: 192.0.2.1, a public address, leads to the
- * server on loopback, and looking up a name takes for ever.
+ * server on loopback, to 192.0.2.2 there is no way, and looking up a name takes for ever, but for one
+ * that has several addresses.
  */
 #include "probe.h"
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -29,10 +31,13 @@
 
 #include "suite.h"
 
-#define PUBLIC_IP "192.0.2.1"
+#define PUBLIC_IP   "192.0.2.1"
+#define NO_ROUTE_IP "192.0.2.2"
+#define REFUSED_IP  "127.0.0.2"
 
 /* --- the system -------------------------------------------------------------------------- */
 
+static int no_route = ENETUNREACH;
 static int stall_ms;         /* so long connect(2) keeps the whole process */
 static bool is_public[1024]; /* by descriptor: connected to PUBLIC_IP, as far as libcurl knows */
 
@@ -44,6 +49,10 @@ connect(int fd, const struct sockaddr *address, socklen_t size)
 	if (stall_ms > 0)
 		poll(NULL, 0, stall_ms);
 	memcpy(&a, address, sizeof(a) < size ? sizeof(a) : size);
+	if (a.sin_family == AF_INET && a.sin_addr.s_addr == inet_addr(NO_ROUTE_IP)) {
+		errno = no_route;
+		return -1;
+	}
 	is_public[fd] = a.sin_family == AF_INET && a.sin_addr.s_addr == inet_addr(PUBLIC_IP);
 	if (is_public[fd]) {
 		a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -62,13 +71,36 @@ getpeername(int fd, struct sockaddr *address, socklen_t *size)
 	return outcome;
 }
 
+static const char *const *addresses; /* of "several.example" */
+
 int
 getaddrinfo(
     const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found)
 {
-	(void)node, (void)service, (void)hints, (void)found;
-	for (;;)
+	static struct addrinfo list[2];
+	static struct sockaddr_in address[2];
+
+	(void)hints;
+	while (strcmp(node, "several.example") != 0)
 		pause();
+	for (int i = 0; i < 2; i++) {
+		address[i] = (struct sockaddr_in){ .sin_family = AF_INET,
+			.sin_port = htons((uint16_t)atoi(service)),
+			.sin_addr = { .s_addr = inet_addr(addresses[i]) } };
+		list[i] = (struct addrinfo){ .ai_family = AF_INET,
+			.ai_socktype = SOCK_STREAM,
+			.ai_addrlen = sizeof(address[i]),
+			.ai_addr = (struct sockaddr *)&address[i],
+			.ai_next = i == 0 ? &list[1] : NULL };
+	}
+	*found = list;
+	return 0;
+}
+
+void
+freeaddrinfo(struct addrinfo *list)
+{
+	(void)list;
 }
 
 /* --- the server -------------------------------------------------------------------------- */
@@ -380,6 +412,33 @@ START_TEST(our_own_trouble_is_local)
 }
 END_TEST
 
+/* As of a host with IPv4 and IPv6 where there is no IPv6: the one that refuses is what counts. */
+START_TEST(no_way_to_one_address_does_not_excuse_another)
+{
+	static const char *const refused_first[] = { REFUSED_IP, NO_ROUTE_IP };
+	static const char *const refused_last[] = { NO_ROUTE_IP, REFUSED_IP };
+	static const char *const none[] = { NO_ROUTE_IP, NO_ROUTE_IP };
+	static const char *const good_last[] = { REFUSED_IP, "127.0.0.1" };
+	static const int kinds[] = { ENETUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+		no_route = kinds[i];
+		addresses = refused_first;
+		ck_assert_int_eq(check_at("several.example", "body/1"), ERROR_CONNECT);
+		ck_assert_ptr_nonnull(strstr(r.error_message, "refused"));
+		addresses = refused_last;
+		ck_assert_int_eq(check_at("several.example", "body/1"), ERROR_CONNECT);
+		addresses = none;
+		ck_assert_int_eq(check_at("several.example", "body/1"), ERROR_LOCAL);
+		addresses = good_last;
+		ck_assert_int_eq(check_at("several.example", "body/1"), ERROR_NONE);
+		/* what an address of the first host did says nothing of the second */
+		ck_assert_int_eq(
+		    check_at("several.example", "to/http://" NO_ROUTE_IP "/"), ERROR_LOCAL);
+	}
+}
+END_TEST
+
 START_TEST(who_sleeps_past_the_timeout_does_not_blame_the_site)
 {
 	site.timeout_us = 100 * US_PER_MS;
@@ -524,6 +583,7 @@ main(void)
 	tcase_add_test(tcase, a_kept_connection_may_be_gone);
 	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
 	tcase_add_test(tcase, our_own_trouble_is_local);
+	tcase_add_test(tcase, no_way_to_one_address_does_not_excuse_another);
 	tcase_add_test(tcase, who_sleeps_past_the_timeout_does_not_blame_the_site);
 	tcase_add_test(tcase, an_abort_ends_the_check_and_all_later_ones);
 	tcase_add_test(tcase, an_abort_does_not_wait_for_a_name);

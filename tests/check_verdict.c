@@ -31,7 +31,7 @@ END_TEST
 START_TEST(whose_fault_it_is)
 {
 	static const int ours[] = { EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL, ENETUNREACH,
-		EACCES, EPERM };
+		EAFNOSUPPORT, EACCES, EPERM };
 	static const int theirs[] = { 0, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ETIMEDOUT, EPIPE };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(ours); i++)
