@@ -632,6 +632,8 @@ judge_failure(struct probe *p, CURLcode code)
 	case CURLE_COULDNT_RESOLVE_HOST:
 		if (out_of_descriptors())
 			result_fail(r, ERROR_LOCAL, "no descriptor left to look up the name");
+		else if (strstr(why, "thread failed to start") != NULL)
+			result_fail(r, ERROR_LOCAL, "no thread can be made to look up the name");
 		else
 			result_fail(r, ERROR_DNS, "%s", why);
 		return;

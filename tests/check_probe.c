@@ -18,6 +18,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -439,6 +440,19 @@ START_TEST(no_way_to_one_address_does_not_excuse_another)
 }
 END_TEST
 
+/* As at a limit of processes or memory: the stack of a thread does not fit. */
+START_TEST(a_thread_that_cannot_be_made_is_local)
+{
+	pthread_attr_t huge;
+
+	pthread_attr_init(&huge);
+	ck_assert_int_eq(pthread_attr_setstacksize(&huge, (size_t)1 << 48), 0);
+	ck_assert_int_eq(pthread_setattr_default_np(&huge), 0);
+	ck_assert_int_eq(check_at("name.example", "path"), ERROR_LOCAL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "thread"));
+}
+END_TEST
+
 START_TEST(who_sleeps_past_the_timeout_does_not_blame_the_site)
 {
 	site.timeout_us = 100 * US_PER_MS;
@@ -584,6 +598,7 @@ main(void)
 	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
 	tcase_add_test(tcase, our_own_trouble_is_local);
 	tcase_add_test(tcase, no_way_to_one_address_does_not_excuse_another);
+	tcase_add_test(tcase, a_thread_that_cannot_be_made_is_local);
 	tcase_add_test(tcase, who_sleeps_past_the_timeout_does_not_blame_the_site);
 	tcase_add_test(tcase, an_abort_ends_the_check_and_all_later_ones);
 	tcase_add_test(tcase, an_abort_does_not_wait_for_a_name);
