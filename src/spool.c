@@ -7,9 +7,11 @@
  */
 #include "spool_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "util.h"
@@ -229,6 +231,14 @@ spool_begin(struct spool *s)
 	sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
 	if (moved && s->path != NULL) /* what is written now would vanish with this process */
 		return spool_give_up(s, "was removed or replaced while in use");
+	if (s->path != NULL &&
+	    access(sqlite3_filename_wal(sqlite3_db_filename(s->db, "main")), F_OK) < 0 &&
+	    errno == ENOENT) {
+		/* closing the database brings into it what is in there; a kill must not come first */
+		log_error("spool: the log of \"%s\" was removed while in use: opening both again",
+		    s->path);
+		return SPOOL_FAILED;
+	}
 	s->no_room = disk_is_full(s);
 	return spool_step(s, BEGIN, "begin");
 }

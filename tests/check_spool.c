@@ -711,6 +711,24 @@ START_TEST(test_removed_while_in_use)
 }
 END_TEST
 
+/* What was committed is in the removed file, and no kill must come before that is noticed. */
+START_TEST(test_log_removed_while_in_use)
+{
+	struct spool *s = open_spool(EPOCH_A);
+
+	capture_start();
+	put_frames(s, "o0 w1 w2", 0);
+	ck_assert_int_eq(unlink(path_in_dir("spool.db-wal")), 0);
+	ck_assert_int_eq(spool_begin(s), SPOOL_FAILED);
+	ck_assert_int_eq(count_of(captured(), "log of"), 1);
+	spool_close(s);
+	s = open_spool(EPOCH_A);
+	put(s, WIRE_CLOSE, EPOCH_A, 0);
+	ck_assert_str_eq(seqs(s), "1 2 0");
+	spool_close(s);
+}
+END_TEST
+
 /* Bits flip at random places: it opens or is set aside, it never crashes, and never hangs. */
 START_TEST(test_bit_flips)
 {
@@ -1238,6 +1256,7 @@ main(void)
 	tcase_add_test(tcase, test_directory_link);
 	tcase_add_test(tcase, test_cannot_create);
 	tcase_add_test(tcase, test_removed_while_in_use);
+	tcase_add_test(tcase, test_log_removed_while_in_use);
 	tcase_add_test(tcase, test_bit_flips);
 	tcase_add_test(tcase, test_damaged_rows);
 	tcase_add_test(tcase, test_bury);
