@@ -151,6 +151,7 @@ def test_start(t):
                            "it neither starts nor fails")
             time.sleep(0.2)
             if d.running():
+                strace.detach(d.pid)
                 d.kill()
             else:
                 failed += 1

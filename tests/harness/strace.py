@@ -83,6 +83,17 @@ class Strace:
         self.stop()
 
 
+def detach(pid):
+    """End who traces a process, if somebody does; what is traced cannot be frozen."""
+    try:
+        tracer = int(procs.status_field(pid, "TracerPid") or 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    if tracer != 0:
+        procs.kill(tracer)  # it blocks all but that; the kernel lets go of what it has traced
+        procs.wait_for(lambda: not procs.alive(tracer), 20, "strace does not end", 0.01)
+
+
 def kill_at(pid, call, n, meanwhile=lambda: None):
     """
     Kill a process at its N-th `call` from now on, before the kernel executes it; `meanwhile` is
