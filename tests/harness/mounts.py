@@ -5,7 +5,9 @@
 # them, and so are gone with it, however it ends.
 
 import ctypes
+import errno
 import os
+import time
 
 from . import Failure, procs
 
@@ -39,18 +41,23 @@ class Tmpfs:
         _mount("-t", "tmpfs", "-o", f"size={mib}m,mode={owner.st_mode & 0o777:o},"
                f"uid={owner.st_uid},gid={owner.st_gid}", "webmond-tests", path)
 
+    def _room(self):
+        state = os.statvfs(self.path)
+        return state.f_bavail * state.f_frsize
+
     def fill(self, leave=0):
-        """To the last byte, or but for so many of them."""
-        room = os.statvfs(self.path)
-        fd = os.open(self.ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.posix_fallocate(fd, 0, room.f_bavail * room.f_frsize - leave)
-            while leave == 0:
-                os.write(fd, bytes(4096))
-        except OSError:
-            pass
-        finally:
-            os.close(fd)
+        """To the last byte, or but for so many of them; others may write meanwhile."""
+        fd = os.open(self.ballast, os.O_WRONLY | os.O_CREAT, 0o644)
+        size, end = 0, time.monotonic() + 10
+        while (room := self._room() - leave) > 0 and time.monotonic() < end:
+            try:
+                os.posix_fallocate(fd, size, room)
+                size += room
+            except OSError as e:
+                if e.errno != errno.ENOSPC:
+                    raise
+                # somebody was quicker, and then nothing is allocated: look again
+        os.close(fd)
 
     def remove(self):
         """The ballast again."""
