@@ -170,7 +170,7 @@ tell_supervisor(struct publisher *p, int64_t now)
 }
 
 static void
-obey(struct publisher *p, int64_t now)
+obey(struct publisher *p)
 {
 	enum wire_order order;
 	ssize_t n;
@@ -182,7 +182,7 @@ obey(struct publisher *p, int64_t now)
 	if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		/* the supervisor is dead, and nobody can take over: take what its checkers still
 		 * write, and leave */
-		p->orphaned_us = now;
+		p->orphaned_us = util_mono_us();
 		p->out.handing_over = false;
 		p->no_flush = true;
 	}
@@ -273,12 +273,15 @@ wait_for_work(struct publisher *p, int64_t now)
 	if ((polls[0].revents & POLLHUP) != 0)
 		spool_use_reserve(p->spool);
 	if (polls[1].revents != 0)
-		obey(p, util_mono_us());
+		obey(p);
 }
 
-/* The last transactions: what was delivered must not be sent again. */
-static void
-finish(struct publisher *p)
+/*
+ * The last transactions: what was delivered must not be sent again. False: there is more to do, for
+ * a supervisor that has died meanwhile starts no successor.
+ */
+static bool
+finish(struct publisher *p, int64_t now)
 {
 	uint64_t before;
 
@@ -286,9 +289,14 @@ finish(struct publisher *p)
 		before = p->out.to_delete;
 		tick(p);
 	} while (p->out.to_delete > 0 && p->out.to_delete < before);
+	if (p->out.handing_over)
+		obey(p);
+	if (!is_finished(p, now))
+		return false;
 	if (p->start->output == PUBLISH_TO_KAFKA && spool_count(p->spool) > 0)
 		log_info(
 		    "%llu records wait in the spool", (unsigned long long)spool_count(p->spool));
+	return true;
 }
 
 static int
@@ -344,17 +352,18 @@ publisher_main(const struct publisher_start *start)
 
 		if (tick_is_due(&p, now))
 			tick(&p);
-		if (is_finished(&p, now))
+		if (is_finished(&p, now) && (p.exit_code >= 0 || finish(&p, now)))
 			break;
 		lost(&p, sender_send(&p.out, now));
 		tell_supervisor(&p, now);
 		wait_for_work(&p, now);
 	}
-	if (p.exit_code < 0)
-		finish(&p);
-	else if (sender_is_delivering(&p.out))
+	if (p.exit_code >= 0 && sender_is_delivering(&p.out))
 		/* what is on its way may be in no spool any more */
 		sender_flush(&p.out, FLUSH_RELOAD_US / US_PER_MS);
-	spool_close(p.spool);
+	/* a successor goes on with it as it is: to close it takes a while, and nobody looks at the
+	 * supervisor any more */
+	if (!p.out.handing_over)
+		spool_close(p.spool);
 	return p.exit_code >= 0 ? p.exit_code : EXIT_FINE; /* the process ends, and what it has */
 }

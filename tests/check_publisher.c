@@ -16,9 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "capture.h"
 #include "json.h"
@@ -35,6 +38,16 @@ static int pipe_in, pipe_out;
 static int control;     /* our end; -1: closed */
 static int stdout_read; /* what the publisher prints; non-blocking */
 static pid_t publisher;
+static bool *stop_at_sync; /* shared with the publisher */
+
+/* SQLite's, in each transaction: the C library's one is not called. */
+int
+fdatasync(int fd)
+{
+	if (stop_at_sync != NULL && *stop_at_sync)
+		raise(SIGSTOP);
+	return (int)syscall(SYS_fdatasync, fd);
+}
 
 static void
 setup(void)
@@ -58,6 +71,7 @@ start(enum publisher_output output, const char *brokers)
 		.instance = "test",
 		.spool_dir = dir,
 		.spool_max_bytes = 64 << 20,
+		.spool_sync_full = true,
 		.has_kafka = true,
 		.kafka_topic = TOPIC,
 		.kafka_properties = properties,
@@ -583,6 +597,40 @@ START_TEST(an_orphan_hands_nothing_over)
 }
 END_TEST
 
+/* It does so while the last transaction is on its way to the disk. */
+START_TEST(an_orphan_is_found_after_the_last_transaction)
+{
+	uint64_t seq = 0;
+	int status;
+
+	stop_at_sync = mmap(
+	    NULL, sizeof(*stop_at_sync), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(stop_at_sync, MAP_FAILED);
+	start(PUBLISH_TO_KAFKA, "127.0.0.1:1");
+	await_report(is_ready);
+	kill(publisher, SIGSTOP);
+	ck_assert_int_eq(waitpid(publisher, &status, WUNTRACED), publisher);
+	*stop_at_sync = true;
+	order(WIRE_HAND_OVER);
+	put(WIRE_WHOLE, seq++);
+	/* the first may be not the last: what came meanwhile needs another one */
+	while (seq < 4) {
+		kill(publisher, SIGCONT);
+		ck_assert_int_eq(waitpid(publisher, &status, WUNTRACED), publisher);
+		ck_assert_msg(WIFSTOPPED(status), "it left after %d records", (int)seq);
+		if (control >= 0)
+			close(control);
+		control = -1;
+		put(WIRE_WHOLE, seq++);
+	}
+	*stop_at_sync = false;
+	kill(publisher, SIGCONT);
+	end_of_pipe();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	ck_assert_int_eq(count_of(captured(), "4 records wait in the spool"), 1);
+}
+END_TEST
+
 /* What was not delivered waits in the spool for the next one. */
 START_TEST(an_absent_broker_costs_nothing)
 {
@@ -647,6 +695,7 @@ main(void)
 	tcase_add_test(tcase, nothing_is_held_up_by_what_is_refused_for_good);
 	tcase_add_test(tcase, the_work_is_handed_over);
 	tcase_add_test(tcase, an_orphan_hands_nothing_over);
+	tcase_add_test(tcase, an_orphan_is_found_after_the_last_transaction);
 	tcase_add_test(tcase, an_absent_broker_costs_nothing);
 	tcase_add_test(tcase, what_cannot_start_says_why_by_its_code);
 	suite_add_tcase(suite, tcase);
