@@ -46,6 +46,9 @@ struct spool_options {
  */
 enum spool_status spool_open(struct spool **spool, const struct spool_options *options);
 
+/* Bring SQLite's log into the database: that is most of what takes time when it is closed. */
+void spool_checkpoint(struct spool *spool);
+
 /* Close in good order: nothing is left but the database file. */
 void spool_close(struct spool *spool);
 

@@ -289,8 +289,10 @@ finish(struct publisher *p, int64_t now)
 		before = p->out.to_delete;
 		tick(p);
 	} while (p->out.to_delete > 0 && p->out.to_delete < before);
-	if (p->out.handing_over)
+	if (p->out.handing_over) {
+		spool_checkpoint(p->spool);
 		obey(p);
+	}
 	if (!is_finished(p, now))
 		return false;
 	if (p->start->output == PUBLISH_TO_KAFKA && spool_count(p->spool) > 0)
@@ -361,9 +363,6 @@ publisher_main(const struct publisher_start *start)
 	if (p.exit_code >= 0 && sender_is_delivering(&p.out))
 		/* what is on its way may be in no spool any more */
 		sender_flush(&p.out, FLUSH_RELOAD_US / US_PER_MS);
-	/* a successor goes on with it as it is: to close it takes a while, and nobody looks at the
-	 * supervisor any more */
-	if (!p.out.handing_over)
-		spool_close(p.spool);
+	spool_close(p.spool);
 	return p.exit_code >= 0 ? p.exit_code : EXIT_FINE; /* the process ends, and what it has */
 }

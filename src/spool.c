@@ -374,7 +374,7 @@ spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t 
 		s->failing = SQLITE_FULL;
 		spool_rollback(s);
 		/* on a small file system it may be our own log that takes the room */
-		spool_run(s, "PRAGMA wal_checkpoint(TRUNCATE)");
+		spool_checkpoint(s);
 		return SPOOL_RETRY;
 	}
 	/* what was open went with the spool; a negative epoch of its own keeps it out of every run */

@@ -391,10 +391,16 @@ spool_connect(struct spool *s)
 }
 
 void
-spool_disconnect(struct spool *s)
+spool_checkpoint(struct spool *s)
 {
 	if (s->db != NULL && s->path != NULL)
 		spool_run(s, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+void
+spool_disconnect(struct spool *s)
+{
+	spool_checkpoint(s);
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(s->statement[i]);
 	sqlite3_close(s->db);
