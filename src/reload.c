@@ -67,10 +67,6 @@ begin_reload(struct supervisor *s, int64_t now)
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
 	config = config_load(s->generation->config->file);
 	s->reload.candidate = generation_new(config);
-	if (needs_restart(s->generation->config, config) || !have_descriptors(config)) {
-		refuse(s);
-		return;
-	}
 	pid = validate_start(config, &s->start->publisher_user, false, &s->reload.fd);
 	if (pid < 0) {
 		log_error("cannot start the validation: %s", strerror(errno));
@@ -185,7 +181,10 @@ finish_validation(struct supervisor *s, int status, int64_t now)
 	while (s->reload.fd >= 0)
 		read_validation(s);
 	s->reload.pid = 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE && s->stage == STAGE_RUNNING)
+	/* only of a file without mistakes is known what it changes */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE && s->stage == STAGE_RUNNING &&
+	    !needs_restart(s->generation->config, s->reload.candidate->config) &&
+	    have_descriptors(s->reload.candidate->config))
 		take_over(s, now);
 	else
 		refuse(s);

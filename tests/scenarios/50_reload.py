@@ -254,6 +254,16 @@ def test_reload_without_kafka_section(t):
     for _ in range(5):
         time.sleep(0.4)
         d.reload()
+    # a file that cannot be read changes nothing: what is said is why, not what it lacks
+    good = d.settings
+    for text, said in (("sites = (\n", r"webmond\.conf:\d: syntax error"), ("", r":1: no enabled")):
+        mark = d.log_size()
+        with open(d.file, "w", encoding="ascii") as f:
+            f.write(text)
+        d.reload(good=False)
+        d.wait_log(said, 5, mark)
+        require("needs a restart" not in d.log(), f"{text!r} is taken for a change")
+    d.reload(good)
     d.stop()
     with open(out, encoding="utf-8") as f:
         lines = [line for line in f if line.startswith("{")]
