@@ -77,6 +77,7 @@ struct config_text {
 struct config {
 	const char *file;         /* as given */
 	struct mistakes mistakes; /* with any, this is good for validate.h only */
+	bool parsed;              /* `file` was; else all values are defaults */
 
 	const char *instance; /* default: the host name */
 	const char *location; /* NULL: not set */

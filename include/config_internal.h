@@ -81,8 +81,11 @@ size_t config_encoded_size(const char *text);
 /* The text of the file being read, to be freed, or NULL with the mistake noted. */
 char *config_read_text(struct reader *r);
 
-/* Read `path` along `keys` into `target`, and its sites into the reader. */
-void config_take_file(struct reader *r, const char *path, const struct key *keys, void *target);
+/*
+ * Read `path` along `keys` into `target`, and its sites into the reader. False: it could not be
+ * parsed, and nothing of it was taken.
+ */
+bool config_take_file(struct reader *r, const char *path, const struct key *keys, void *target);
 
 /* A site is read: take what its keys say together, and put it to the others. */
 void config_add_site(struct reader *r, struct site *site);

@@ -233,7 +233,7 @@ config_load(const char *path)
 	c->instance = config_keep_text(c, host);
 	c->file = config_keep_text(c, path);
 
-	config_take_file(&r, path, config_main_keys, c);
+	c->parsed = config_take_file(&r, path, config_main_keys, c);
 	c->has_kafka = c->kafka_line > 0;
 	finish_workers(&r);
 	read_sites_dir(&r);

@@ -311,33 +311,35 @@ read_sites(struct reader *r, const config_setting_t *sites)
 	}
 }
 
-void
+bool
 config_take_file(struct reader *r, const char *path, const struct key *keys, void *target)
 {
 	char *dir = util_directory_of(path), *text;
 	config_setting_t *sites;
 	config_t parsed;
+	bool good;
 
 	r->file = config_keep_text(r->config, path);
 	r->dir = config_keep_text(r->config, dir);
 	free(dir);
 	text = config_read_text(r);
 	if (text == NULL)
-		return;
+		return false;
 	config_init(&parsed);
-	if (config_read_string(&parsed, text) == CONFIG_TRUE) {
-		free(text);
+	good = config_read_string(&parsed, text) == CONFIG_TRUE;
+	free(text);
+	if (good) {
 		read_group(r, config_root_setting(&parsed), keys, target);
 		/* behind what they inherit, wherever that stands */
 		sites = config_lookup(&parsed, "sites");
 		if (sites != NULL)
 			read_sites(r, sites);
 	} else {
-		free(text);
 		config_mistake(r, config_error_line(&parsed), "%s%s", config_error_text(&parsed),
 		    strcmp(config_error_text(&parsed), "syntax error") == 0
 			? ": a quote, bracket or comma too few or too many, here or before"
 			: "");
 	}
 	config_destroy(&parsed);
+	return good;
 }

@@ -160,6 +160,8 @@ find_users(struct config *config, struct proc_user *publisher, struct proc_user 
 		struct proc_user *user;
 	} wanted[] = { { "user", user, config->user_line, publisher },
 		{ "checker_user", checker_user, config->checker_user_line, checker } };
+	/* a file that cannot be parsed, or a value that is no name, is one mistake and not two */
+	bool told = config->user == NULL && (!config->parsed || config->user_line > 0);
 
 	*publisher = *checker = (struct proc_user){ .drop = false };
 	if (geteuid() != 0)
@@ -179,7 +181,7 @@ find_users(struct config *config, struct proc_user *publisher, struct proc_user 
 			mistakes_add(&config->mistakes, at,
 			    "%s: must be a user without rights, not \"%s\"", wanted[i].key,
 			    wanted[i].name);
-		else
+		else if (i > 0 || !told)
 			mistakes_add(&config->mistakes, at,
 			    "%s: there is no user \"%s\"; name another one, or create it with: "
 			    "useradd --system --user-group --home-dir / --no-create-home --shell "

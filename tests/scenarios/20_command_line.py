@@ -16,6 +16,7 @@ from harness.sites import site
 
 OK, NOT_UP, USAGE, UNAVAILABLE, OS, CANNOT_CREATE, RUNNING, PERMISSION, CONFIG = (
     0, 1, 64, 69, 71, 73, 75, 77, 78)
+TINY = 'sites = ( { name = "a"; url = "http://x/"; } );\n'
 
 
 def expect(done, code, text=None, stream="stderr"):
@@ -65,6 +66,11 @@ def test_config_test(t):
         done = expect(t.webmond("-t", "-c", nobody), CONFIG, r"user\.conf:1: user: .*useradd")
         for words in (r"user\.conf:2: .*colour", r"user\.conf:3: body_regex: "):
             require(re.search(words, done.stderr), f"no {words} in {done.stderr!r}")
+    # what cannot be read says nothing of users either
+    for text in ("sites = (\n", "user = 1;\n" + TINY):
+        broken = t.write("broken.conf", text)
+        done = expect(t.webmond("-t", "-c", broken), CONFIG, r"broken\.conf:\d: ")
+        require(len(done.stderr.splitlines()) == 1, f"{text!r} is one mistake, not {done.stderr!r}")
 
 
 def test_link_to_the_configuration(t):
