@@ -96,6 +96,9 @@ def test_actions(t):
     action("status", STATUS_DEAD)
     action("stop", 0)
     require(procs.alive(stranger.pid), "a stop has killed a stranger")
+    action("status", STATUS_STOPPED)
+    with open(settings["pid_file"], "w", encoding="ascii") as f:
+        f.write(f"{stranger.pid}\n")
     action("start", 0)
     require(procs.alive(stranger.pid), "a start has killed a stranger")
     procs.end(stranger)
