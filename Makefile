@@ -151,8 +151,8 @@ $(HELPERS): $(B)/tests/%: $(B)/tests/%.o
 $(B)/tests/fillspool: $(TESTED)
 
 # What the tests learn from us. Python leaves nothing in the source tree, which may be read-only.
-TEST_ENVIRONMENT = WEBMOND=$(abspath $(WEBMOND)) MOCKBROKER=$(abspath $(B)/tests/mockbroker) \
-	srcdir=$(abspath $(srcdir)) builddir=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1
+TEST_ENVIRONMENT = WEBMOND='$(abspath $(WEBMOND))' MOCKBROKER='$(abspath $(B)/tests/mockbroker)' \
+	srcdir='$(abspath $(srcdir))' builddir='$(abspath $(B))' PYTHONDONTWRITEBYTECODE=1
 RUN_TESTS = $(TEST_ENVIRONMENT) $(srcdir)/tests/check.sh
 SCENARIOS = $(srcdir)/tests/run $(if $(REQUIRE_KAFKA),--require-kafka)
 
@@ -223,11 +223,11 @@ $(TIMED): $(TIMED_OBJECTS) $(B)/tests/bench/phases.o \
 # tests/README.md.
 run-bench: $(WEBMOND) $(LOOP) $(TIMED)
 	$(if $(PEERS),@$(srcdir)/tests/bench/peers.sh)
-	@$(TEST_ENVIRONMENT) LOOP=$(abspath $(LOOP)) TIMED=$(abspath $(TIMED)) \
+	@$(TEST_ENVIRONMENT) LOOP='$(abspath $(LOOP))' TIMED='$(abspath $(TIMED))' \
 		$(srcdir)/tests/bench.py $(BENCH)
 
 run-lint: $(EDITED)
-	@cd $(srcdir) && builddir=$(abspath $(B)) FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS))" tests/lint.sh
+	@cd $(srcdir) && builddir='$(abspath $(B))' FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS))" tests/lint.sh
 
 # --- installation --------------------------------------------------------------------------------
 
@@ -280,7 +280,7 @@ uninstall:
 		rm -f "$(DESTDIR)$${entry##*:}" || exit; \
 	done
 	$(Q)for dir in $(DIRECTORIES); do echo "$(DESTDIR)$$dir"; done | sort -r | \
-		xargs rmdir 2>/dev/null || true
+		tr '\n' '\0' | xargs -0 rmdir 2>/dev/null || true
 
 # The installed program starts, and likes the installed sample; root needs a user that exists.
 installcheck:
@@ -308,9 +308,9 @@ dist: $(srcdir)/configure
 	when=$${SOURCE_DATE_EPOCH:-$$({ test -e .git && git log -1 --format=%ct; } 2>/dev/null || \
 		stat -c %Y configure.ac)} && \
 	{ $(LIST_FILES); echo configure; } | LC_ALL=C sort -u | \
-	tar -c -f $$out -T - --transform 's|^|$(NAME)/|' --format=ustar --mtime=@$$when \
+	tar -c -f "$$out" -T - --transform 's|^|$(NAME)/|' --format=ustar --mtime=@$$when \
 		--owner=0 --group=0 --numeric-owner --mode=a+rX,u+w,go-w && \
-	gzip -9nf $$out && echo $(NAME).tar.gz
+	gzip -9nf "$$out" && echo $(NAME).tar.gz
 
 distcheck: dist
 	@MAKE='$(MAKE)' $(srcdir)/tests/distcheck.sh $(NAME) $(abspath $(B))/distcheck

@@ -55,17 +55,17 @@ $make check-unit
 say "installing, into the prefix and into a DESTDIR"
 $make install >/dev/null
 $make installcheck >/dev/null
-$make install DESTDIR="$work/destdir" >/dev/null
-$make installcheck DESTDIR="$work/destdir" >/dev/null
+$make install DESTDIR="$work/dest dir" >/dev/null
+$make installcheck DESTDIR="$work/dest dir" >/dev/null
 (cd "$work/prefix" && find . ! -type d | sort) >"$work/in-prefix"
-(cd "$work/destdir$work/prefix" && find . ! -type d | sort) | diff "$work/in-prefix" - ||
+(cd "$work/dest dir$work/prefix" && find . ! -type d | sort) | diff "$work/in-prefix" - ||
 	fail "DESTDIR got something else than the prefix"
 
 say "uninstalling"
 $make uninstall >/dev/null
 nothing_left "$work/prefix" uninstall
-$make uninstall DESTDIR="$work/destdir" >/dev/null
-nothing_left "$work/destdir$work/prefix" "uninstall with DESTDIR"
+$make uninstall DESTDIR="$work/dest dir" >/dev/null
+nothing_left "$work/dest dir$work/prefix" "uninstall with DESTDIR"
 
 say "making the release again"
 $make dist >/dev/null
