@@ -30,7 +30,7 @@ struct sender {
 	int64_t delivered_us;              /* the last confirmation */
 	int64_t overtaken_us;              /* the first one of a row behind the oldest; 0: none */
 	uint64_t delivered;
-	bool stdout_closed;
+	int stdout_errno; /* why it takes no more; EPIPE: its reader has gone */
 
 	/* set by the publisher */
 	bool handing_over; /* nothing more is sent: a successor does */

@@ -210,7 +210,7 @@ tick_is_due(const struct publisher *p, int64_t now)
 static bool
 is_leaving(const struct publisher *p, int64_t now)
 {
-	if (p->pipe_eof || p->out.handing_over || p->out.stdout_closed)
+	if (p->pipe_eof || p->out.handing_over || p->out.stdout_errno != 0)
 		return true;
 	/* a checker that is stopped (SIGSTOP) would hold the pipe open for ever */
 	return p->orphaned_us != 0 && now - p->orphaned_us > ORPHAN_WAIT_US;
@@ -227,7 +227,7 @@ is_finished(struct publisher *p, int64_t now)
 	if (p->leave_us == 0)
 		p->leave_us = now + (p->out.handing_over ? FLUSH_RELOAD_US : FLUSH_STOP_US);
 	p->out.leaving = true;
-	if (p->no_flush || p->out.stdout_closed)
+	if (p->no_flush || p->out.stdout_errno != 0)
 		return true;
 	if (p->out.handing_over ? p->out.flying == 0
 				: spool_count(p->spool) == p->out.to_delete && !p->out.rewind)
@@ -364,5 +364,8 @@ publisher_main(const struct publisher_start *start)
 		/* what is on its way may be in no spool any more */
 		sender_flush(&p.out, FLUSH_RELOAD_US / US_PER_MS);
 	spool_close(p.spool);
-	return p.exit_code >= 0 ? p.exit_code : EXIT_FINE; /* the process ends, and what it has */
+	if (p.exit_code < 0) /* who had enough of standard output may close it */
+		p.exit_code = p.out.stdout_errno == 0 || p.out.stdout_errno == EPIPE ? EXIT_FINE
+										     : EXIT_OS;
+	return p.exit_code; /* the process ends, and what it has */
 }

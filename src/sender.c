@@ -173,7 +173,9 @@ print_record(struct sender *s, const struct frame *frame)
 			continue;
 		}
 		if (n < 0) {
-			s->stdout_closed = true;
+			s->stdout_errno = errno;
+			if (errno != EPIPE)
+				log_error("cannot write to standard output: %s", strerror(errno));
 			return false;
 		}
 		done += (size_t)n;
@@ -209,7 +211,7 @@ send_row(void *arg, uint64_t n, const struct frame *frame)
 	bool to_kafka = s->start->output == PUBLISH_TO_KAFKA, taken = true;
 	struct row *row;
 
-	if (s->count >= window_limit(s) || s->rewind || s->stdout_closed)
+	if (s->count >= window_limit(s) || s->rewind || s->stdout_errno != 0)
 		return false;
 	/* before it goes: the verdict may come at once */
 	row = row_at(s, s->count);

@@ -105,9 +105,11 @@ publisher_died(struct supervisor *s, int status, int64_t now)
 	}
 	if (s->publisher.handing_over)
 		return; /* its successor starts at once */
-	if (code == EXIT_FINE &&
-	    (s->stage == STAGE_DRAINING || s->start->output == PUBLISH_TO_STDOUT)) {
-		/* all is said; or who read our standard output has gone, and nobody wants the rest */
+	if ((code == EXIT_FINE && s->stage == STAGE_DRAINING) ||
+	    ((code == EXIT_FINE || code == EXIT_OS) && s->start->output == PUBLISH_TO_STDOUT)) {
+		/* all is said; or standard output takes no more, and what was read is in no spool */
+		if (code != EXIT_FINE)
+			s->exit_code = code;
 		s->stage = STAGE_OVER;
 		return;
 	}

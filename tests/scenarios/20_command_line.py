@@ -166,6 +166,16 @@ def test_reader_of_stdout_is_slow_or_leaves(t):
     require(process.wait(STOP_S) == 0, "not 0 after the reader has left")
 
 
+def test_stdout_that_takes_nothing(t):
+    d = t.daemon(t.settings(t.nginx().many(5)))
+    for options in (["--once", "--stdout"], ["--stdout"], ["-f"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([binary(), "-c", d.file, *options], stdin=subprocess.DEVNULL,
+                                  stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        require(done.returncode == OS, f"{options}: exit code {done.returncode}, not {OS}")
+        require("cannot write to standard output: No space" in done.stderr, done.stderr)
+
+
 def test_daemon_and_pid_file(t):
     settings = simple(t)
     d = t.daemon(settings)
