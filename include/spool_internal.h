@@ -12,6 +12,7 @@
 #define WEBMOND_SPOOL_INTERNAL_H
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "result.h"
 #include "spool.h"
@@ -50,11 +51,13 @@ struct spool {
 	sqlite3 *db;
 	sqlite3_stmt *statement[STATEMENT_COUNT];
 	struct spool_options options;
-	char *path;
+	char *path, *log_path;  /* NULL: in memory */
+	struct stat found, log; /* what was there when it was opened; st_ino 0: nothing yet */
 	int lock_fd;
 	int64_t page_size;
 	int64_t epoch; /* row of ours in table epoch */
 	uint64_t next_seq, next_seq_stored;
+	uint64_t lost_next_seq;       /* of options.lost_epoch, if this is its spool after all */
 	uint64_t count, count_stored; /* of ready */
 	uint64_t last_row;            /* of ready; no number comes twice while the spool is open */
 	struct begun *begun;          /* in the order of seq */
@@ -82,8 +85,11 @@ void spool_disconnect(struct spool *s);
  */
 enum spool_status spool_failed(struct spool *s, const char *doing);
 
-/* Set the database aside as it is; nothing more is written to it. */
+/* Set the database aside as it is, if it is still there; nothing more is written to it. */
 enum spool_status spool_give_up(struct spool *s, const char *why);
+
+/* Whether `path` leads to the file that was there before; not: removed, replaced, mounted over. */
+bool spool_is_there(const char *path, const struct stat *before);
 
 sqlite3_stmt *spool_bind(struct spool *s, enum statement which, int index, uint64_t value);
 void

@@ -7,11 +7,9 @@
  */
 #include "spool_internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "util.h"
@@ -114,9 +112,11 @@ enter_epoch(struct spool *s)
 
 	if (sqlite3_prepare_v2(s->db,
 		"SELECT n, id, next_seq, ready, (SELECT max(may_fly) FROM epoch), "
-		"(SELECT max(n) FROM ready) FROM epoch ORDER BY n DESC LIMIT 1",
+		"(SELECT max(n) FROM ready), (SELECT next_seq FROM epoch WHERE id = ?1) "
+		"FROM epoch ORDER BY n DESC LIMIT 1",
 		-1, &st, NULL) != SQLITE_OK)
 		return spool_failed(s, "read the epoch");
+	sqlite3_bind_text(st, 1, s->options.lost_epoch, -1, SQLITE_STATIC);
 	if ((code = sqlite3_step(st)) == SQLITE_ROW) {
 		const char *id = (const char *)sqlite3_column_text(st, 1);
 
@@ -126,6 +126,7 @@ enter_epoch(struct spool *s)
 		s->count = (uint64_t)sqlite3_column_int64(st, 3);
 		may_fly = (uint64_t)sqlite3_column_int64(st, 4);
 		s->last_row = (uint64_t)sqlite3_column_int64(st, 5);
+		s->lost_next_seq = (uint64_t)sqlite3_column_int64(st, 6);
 	}
 	sqlite3_finalize(st);
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
@@ -143,12 +144,12 @@ enter_epoch(struct spool *s)
 	}
 	if ((status = spool_begin(s)) != SPOOL_OK || (status = adopt_open(s, last)) != SPOOL_OK)
 		return status;
-	/* epochs older than the oldest row have nothing left */
+	/* epochs older than the oldest row have nothing left; of a lost one frames may come */
 	code = spool_run(s,
 	    "INSERT INTO epoch(id, next_seq, ready, may_fly) VALUES(%Q, 0, %lld, %lld);"
 	    "DELETE FROM epoch WHERE n < coalesce((SELECT epoch FROM ready ORDER BY "
-	    "n LIMIT 1), (SELECT max(n) FROM epoch))",
-	    s->options.epoch, (long long)s->count, (long long)window);
+	    "n LIMIT 1), (SELECT max(n) FROM epoch)) AND id IS NOT %Q",
+	    s->options.epoch, (long long)s->count, (long long)window, s->options.lost_epoch);
 	if (code != SQLITE_OK)
 		return spool_failed(s, "begin the epoch");
 	s->epoch = spool_query(s, "SELECT max(n) FROM epoch");
@@ -226,17 +227,13 @@ spool_use_reserve(struct spool *s)
 enum spool_status
 spool_begin(struct spool *s)
 {
-	int moved = 0;
-
-	sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-	if (moved && s->path != NULL) /* what is written now would vanish with this process */
+	/* what is written now would vanish with this process */
+	if (s->path != NULL && !spool_is_there(s->path, &s->found))
 		return spool_give_up(s, "was removed or replaced while in use");
-	if (s->path != NULL &&
-	    access(sqlite3_filename_wal(sqlite3_db_filename(s->db, "main")), F_OK) < 0 &&
-	    errno == ENOENT) {
+	if (s->path != NULL && !spool_is_there(s->log_path, &s->log)) {
 		/* closing the database brings into it what is in there; a kill must not come first */
-		log_error("spool: the log of \"%s\" was removed while in use: opening both again",
-		    s->path);
+		log_error("spool: \"%s\" was removed while in use: the database is opened again",
+		    s->log_path);
 		return SPOOL_FAILED;
 	}
 	s->no_room = disk_is_full(s);
@@ -377,9 +374,10 @@ spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t 
 		spool_checkpoint(s);
 		return SPOOL_RETRY;
 	}
-	/* what was open went with the spool; a negative epoch of its own keeps it out of every run */
+	/* what was open went with the spool; a negative epoch of its own keeps it out of every run;
+	 * where the spool is back, what was open is finished already */
 	if (s->options.lost_epoch != NULL && strcmp(frame->epoch, s->options.lost_epoch) == 0)
-		return frame->type == WIRE_OPEN
+		return frame->type == WIRE_OPEN || frame->seq < s->lost_next_seq
 			   ? SPOOL_OK
 			   : insert_ready(s, -1 - (int64_t)frame->seq, frame->seq, raw, size);
 	if (strcmp(frame->epoch, s->options.epoch) != 0) {

@@ -113,6 +113,15 @@ set_aside(const char *dir, const char *path, const char *why)
 	return outcome;
 }
 
+bool
+spool_is_there(const char *path, const struct stat *before)
+{
+	struct stat now;
+
+	return stat(path, &now) == 0 && now.st_ino == before->st_ino &&
+	       now.st_dev == before->st_dev;
+}
+
 /* Nothing may be written any more, a checkpoint neither: the file stays as it was found. */
 enum spool_status
 spool_give_up(struct spool *s, const char *why)
@@ -124,6 +133,12 @@ spool_give_up(struct spool *s, const char *why)
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close_v2(s->db); /* a caller may still hold a statement */
 	s->db = NULL;
+	if (s->found.st_ino != 0 && !spool_is_there(s->path, &s->found) &&
+	    !spool_is_there(s->log_path, &s->log)) {
+		/* what is there now may be the spool of yesterday, with a backlog */
+		log_error("spool: \"%s\" %s", s->path, why);
+		return SPOOL_LOST;
+	}
 	return s->path != NULL && set_aside(s->options.dir, s->path, why) == 0 ? SPOOL_LOST
 									       : SPOOL_FAILED;
 }
@@ -290,19 +305,17 @@ take_lock(struct spool *s)
 static enum spool_status
 look_at_path(struct spool *s)
 {
-	char *log = xasprintf("%s-wal", s->path);
 	const char *why = NULL;
 	struct stat st;
 
 	if (lstat(s->path, &st) == 0) {
 		if (!S_ISREG(st.st_mode))
 			why = "is not a regular file";
-		else if (st.st_size == 0 && lstat(log, &st) == 0)
+		else if (st.st_size == 0 && lstat(s->log_path, &st) == 0)
 			why = "is empty, but not its log";
-	} else if (errno == ENOENT && lstat(log, &st) == 0) {
+	} else if (errno == ENOENT && lstat(s->log_path, &st) == 0) {
 		why = "has only a log";
 	}
-	free(log);
 	if (why == NULL)
 		return SPOOL_OK;
 	return set_aside(s->options.dir, s->path, why) == 0 ? SPOOL_LOST : SPOOL_FAILED;
@@ -368,6 +381,10 @@ connect_database(struct spool *s)
 		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
 			&s->statement[i], NULL) != SQLITE_OK)
 			return spool_failed(s, "prepare");
+	if (s->path != NULL && (stat(s->path, &s->found) < 0 || stat(s->log_path, &s->log) < 0)) {
+		log_error("spool: \"%s\" is gone: %s", s->path, strerror(errno));
+		return SPOOL_FAILED;
+	}
 	s->page_size = spool_query(s, "PRAGMA page_size");
 	/* a hard stop above the cap, below a really full disk, where not even DELETE works */
 	spool_run(s, "PRAGMA max_page_count=%lld",
@@ -383,6 +400,7 @@ spool_connect(struct spool *s)
 	s->lock_fd = -1;
 	if (s->options.dir != NULL) {
 		s->path = xasprintf("%s/spool.db", s->options.dir);
+		s->log_path = xasprintf("%s-wal", s->path);
 		status = take_lock(s);
 		if (status == SPOOL_OK)
 			status = look_at_path(s);
@@ -407,4 +425,5 @@ spool_disconnect(struct spool *s)
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	free(s->path);
+	free(s->log_path);
 }

@@ -99,7 +99,7 @@ publisher_died(struct supervisor *s, int status, int64_t now)
 			memcpy(s->lost_epoch, s->epoch, sizeof(s->lost_epoch));
 			begin_epoch(s);
 		}
-		log_error("the spool was set aside; a new epoch begins: %s", s->epoch);
+		log_error("the spool was given up; a new epoch begins: %s", s->epoch);
 		proc_backoff_died(&s->publisher.backoff, false, now);
 		return;
 	}

@@ -107,6 +107,36 @@ def test_link_is_not_followed(t):
 
 
 @needs("kafka")
+def test_spool_away_and_back(t):
+    """
+    As a file system that is unmounted and mounted again: another epoch begins, what waited in the
+    spool is delivered, and a check that ran meanwhile has one record.
+    """
+    slow, topic, proxy = t.slow(), t.topic(), t.proxy()
+    sites = [*t.nginx().many(20), *(site(f"slow-{n}", slow.url(f"delay/{1000 + 100 * n}/{n}"), 4, 4)
+                                    for n in range(20))]
+    d = t.daemon(t.settings(sites, topic, f"127.0.0.1:{proxy.port}",
+                            workers={"min": 20, "max": 30})).start()
+    topic.wait(lambda found: len(found) > 40, 20, "nothing arrives")
+    proxy.down()
+    before = d.epoch
+    time.sleep(2)
+    mark = d.log_size()
+    os.rename(t.path("spool"), t.path("away"))
+    d.wait_log("removed or replaced", 20, mark)
+    os.rename(t.path("away"), t.path("spool"))
+    d.wait_log("a new epoch begins", 20, mark)
+    proxy.up()
+    topic.wait(lambda found: any(r.epoch > before for r in found), 60, "nothing new arrives")
+    topic.wait_new(60)
+    d.stop()
+    summary = topic.check(at_least=60)
+    t.note(summary)
+    require(summary.epochs == 2, f"{summary.epochs} epochs")
+    require(not glob.glob(t.path("spool", "*corrupt*")), "a spool that is well was set aside")
+
+
+@needs("kafka")
 def test_spool_is_empty_and_small_afterwards(t):
     """After an outage everything is delivered, deleted, and the room is given back."""
     nginx, topic = t.nginx(), t.topic()
