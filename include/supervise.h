@@ -144,6 +144,7 @@ struct supervisor {
 	size_t once_left; /* with --once: sites without a result */
 	int64_t next_status_us;
 	int64_t next_care_us; /* of the pool; 0: at once */
+	int64_t looked_us;    /* for overdue checkers: the last time */
 	pid_t self;
 };
 

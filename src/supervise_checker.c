@@ -22,6 +22,9 @@
 /* A checker that was told to leave and has nothing to do is gone much sooner. */
 #define LEAVE_US (10 * US_PER_S)
 
+/* The loop comes round every second: if not, nobody was let run, checkers included. */
+#define OVERSLEPT_US (1500 * US_PER_MS)
+
 /* --- birth ------------------------------------------------------------------------------- */
 
 bool
@@ -303,8 +306,13 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 void
 kill_overdue(struct supervisor *s, int64_t now)
 {
+	bool overslept = now - s->looked_us > OVERSLEPT_US;
 	struct worker *worker;
 
+	s->looked_us = now;
+	for (int i = 0; overslept && i < s->pool.count; i++)
+		if (s->pool.worker[i].deadline_us < now + WATCHDOG_GRACE_US)
+			s->pool.worker[i].deadline_us = now + WATCHDOG_GRACE_US;
 	while ((worker = pool_overdue(&s->pool, now)) != NULL) {
 		struct check *check = STAILQ_FIRST(&worker->child->checks);
 

@@ -336,6 +336,7 @@ def test_supervisor_stopped(t):
     time.sleep(2)
     summary = finish(t, d, topic, nginx, 1000)
     require(summary.words["missed_overload"] > 0, f"no slot passed: {summary}")
+    require("was killed" not in d.log(), "a checker was killed because nobody had listened to it")
 
 
 @fault("6", "checker stopped", "killed by the watchdog, replaced; its slot has a record")

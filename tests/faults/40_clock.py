@@ -51,7 +51,7 @@ def start(t, config=None):
              site("hanging", slow.url("hang/1"), 2, 1)]
     d = t.daemon(t.settings(sites, topic)).start(env=clock.environment)
     topic.wait(lambda found: len(found) > 150, 20, "nothing arrives")
-    return d, topic, clock
+    return d, topic, clock, slow
 
 
 def wait_for_new(topic, clock, seconds=60):
@@ -98,7 +98,7 @@ def stepped(number, what, steps, twice, quick=True):
     @fault(number, what, SANE, quick=quick)
     @needs("kafka")
     def test(t):
-        d, topic, clock = start(t)
+        d, topic, clock, _ = start(t)
         gaps, slowest = [], 0
         for step in steps:
             time.sleep(t.random.random())
@@ -126,7 +126,7 @@ test_fro = stepped("41d", "clock set forward and back by an hour, five times",
 @fault("41e", "suspend: everything stops, an hour later it goes on", SANE)
 @needs("kafka")
 def test_suspend(t):
-    d, topic, clock = start(t)
+    d, topic, clock, _ = start(t)
     slowest, gaps = 0, []
     for _ in range(t.times(5, 1)):
         stopped, before = d.freeze(), clock.now_ms()
@@ -143,7 +143,9 @@ def test_suspend(t):
 @fault("41f", "pause of 10 s: everything stops, no clock does", "one record a slot")
 @needs("kafka")
 def test_pause(t):
-    d, topic, clock = start(t)
+    d, topic, clock, slow = start(t)
+    hits = sum(slow.server.hits.values())
+    procs.wait_for(lambda: sum(slow.server.hits.values()) > hits, 20, "no check is slow", 0.01)
     stopped = d.freeze()
     time.sleep(t.times(10, 4))
     for pid in stopped:
@@ -153,6 +155,7 @@ def test_pause(t):
     summary = topic.check(at_least=200)
     gaps = records.missing_slots(summary.firsts)
     require(not gaps, gaps)
+    require("was killed" not in d.log(), "a checker was killed that had had no time")
     t.report(summary, recovery_s=recovery,
              note=f"{summary.words['missed_overload']} missed_overload")
 
@@ -161,7 +164,7 @@ def test_pause(t):
        quick=False)
 @needs("kafka")
 def test_timestamp_refused(t):
-    d, topic, clock = start(t, config={"message.timestamp.after.max.ms": 5000})
+    d, topic, clock, _ = start(t, config={"message.timestamp.after.max.ms": 5000})
     mark = d.log_size()
     clock.set(20)
     d.wait_log("kafka: .*timestamp", 20, mark)
