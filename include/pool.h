@@ -17,8 +17,8 @@
 #define POOL_SLOW_US 500000
 
 /*
- * A check that is expected to be as quick as this, since the last one of its site was, may stand in
- * line behind others of its kind. On warm caches, without a wake-up for each, the checks of a tick
+ * A check that is expected to be as quick as this, since those before were, may stand in line
+ * behind others of its kind. On warm caches, without a wake-up for each, the checks of a tick
  * cost two thirds of what they cost when every one has a process of its own. A line is short, and
  * what has not begun is taken back when the check in front makes no progress.
  */
@@ -88,6 +88,13 @@ void pool_set_deadline(struct pool *pool, struct worker *w, int64_t deadline_us)
  * the first idle one, so that helpers beyond need fall idle. NULL: none.
  */
 struct worker *pool_choose(const struct pool *pool, uint32_t home, int64_t expected_us);
+
+/*
+ * What to expect of a site's next check (INT64_MAX: not known), after one that took `took_us`: the
+ * same, but at most twice of what was expected before. One bad moment of this machine must not take
+ * a site out of its line; several in a row do.
+ */
+int64_t pool_expect(int64_t expected_us, int64_t took_us);
 
 /* This one, by its index or -1, if it is idle; else NULL. */
 struct worker *pool_idle_one(const struct pool *pool, int index);

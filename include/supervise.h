@@ -56,7 +56,7 @@ struct watch {
 	bool known; /* `status` means something */
 	bool running;
 	bool slow;           /* its last check was */
-	int64_t expected_us; /* so long its last check took; INT64_MAX: not known */
+	int64_t expected_us; /* so long its next check will take; INT64_MAX: not known */
 	/* then the grid ended: behind it the site is gone, or goes on by another clock or interval;
 	 * slots due before get their records (monotonic; INT64_MAX: it goes on) */
 	int64_t jump_us;

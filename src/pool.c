@@ -153,6 +153,14 @@ pool_choose(const struct pool *pool, uint32_t home, int64_t expected_us)
 	return NULL;
 }
 
+int64_t
+pool_expect(int64_t expected_us, int64_t took_us)
+{
+	if (expected_us < POOL_EXPECT_MIN_US)
+		expected_us = POOL_EXPECT_MIN_US;
+	return expected_us > took_us / 2 ? took_us : 2 * expected_us;
+}
+
 struct worker *
 pool_idle_one(const struct pool *pool, int index)
 {

@@ -184,11 +184,15 @@ watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done)
 void
 watch_finished(struct supervisor *s, struct watch *w, const struct wire_done *done)
 {
+	int64_t expected_us = w->expected_us;
+
 	watch_note(s, w, done);
 	w->running = false;
 	w->busy_until_us = done->ended_us;
 	w->slow = done->error == ERROR_TIMEOUT || done->elapsed_us > POOL_SLOW_US;
-	w->expected_us = done->elapsed_us >= 0 ? done->elapsed_us : INT64_MAX;
+	w->expected_us = INT64_MAX;
+	if (!w->slow && done->elapsed_us >= 0)
+		w->expected_us = pool_expect(expected_us, done->elapsed_us);
 	if (s->start->once)
 		s->once_left--;
 	else

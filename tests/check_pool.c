@@ -123,6 +123,25 @@ START_TEST(nobody_stands_in_line_who_is_not_quick)
 }
 END_TEST
 
+START_TEST(one_bad_moment_does_not_cost_the_place_in_line)
+{
+	int64_t expected = pool_expect(UNKNOWN, 1500);
+
+	ck_assert_int_eq(expected, 1500);
+	ck_assert_int_eq(pool_expect(expected, 900), 900);
+	/* once, then quick again; or for good */
+	ck_assert_int_eq(pool_expect(pool_expect(expected, 80000), 1500), 1500);
+	for (int i = 1; i <= 3; i++)
+		expected = pool_expect(expected, 80000);
+	ck_assert_int_gt(expected, POOL_QUICK_US);
+	for (int i = 1; i <= 10; i++)
+		expected = pool_expect(expected, 80000);
+	ck_assert_int_eq(expected, 80000);
+	/* nothing doubled would be nothing for ever */
+	ck_assert_int_eq(pool_expect(pool_expect(UNKNOWN, 0), 80000), 2 * POOL_EXPECT_MIN_US);
+}
+END_TEST
+
 START_TEST(a_line_that_stalls_is_taken_back)
 {
 	struct pool pool = make_idle_pool(2, 2, 2);
@@ -344,6 +363,7 @@ main(void)
 	tcase_add_test(tcase, it_grows_when_nothing_begins);
 	tcase_add_test(tcase, quick_checks_stand_in_line_at_home);
 	tcase_add_test(tcase, nobody_stands_in_line_who_is_not_quick);
+	tcase_add_test(tcase, one_bad_moment_does_not_cost_the_place_in_line);
 	tcase_add_test(tcase, a_line_that_stalls_is_taken_back);
 	tcase_add_test(tcase, a_pool_of_one_serves_slow_sites_too);
 	tcase_add_test(tcase, deadlines_and_idle_helpers);
