@@ -118,8 +118,10 @@ spool_is_there(const char *path, const struct stat *before)
 {
 	struct stat now;
 
-	return stat(path, &now) == 0 && now.st_ino == before->st_ino &&
-	       now.st_dev == before->st_dev;
+	if (stat(path, &now) < 0)
+		return errno != ENOENT &&
+		       errno != ENOTDIR; /* the files are open: others can wait */
+	return now.st_ino == before->st_ino && now.st_dev == before->st_dev;
 }
 
 /* Nothing may be written any more, a checkpoint neither: the file stays as it was found. */

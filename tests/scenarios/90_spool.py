@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 
-from harness import context, needs, require
+from harness import context, needs, procs, require
 from harness.sites import site
 
 
@@ -134,6 +134,24 @@ def test_spool_away_and_back(t):
     t.note(summary)
     require(summary.epochs == 2, f"{summary.epochs} epochs")
     require(not glob.glob(t.path("spool", "*corrupt*")), "a spool that is well was set aside")
+
+
+@needs("kafka")
+def test_directory_that_may_not_be_entered(t):
+    """By a slip of chmod(1): what is open already goes on, and a successor waits."""
+    topic = t.topic()
+    d = t.daemon(t.settings(t.nginx().many(20), topic)).start()
+    topic.wait_new()
+    os.chmod(t.path("spool"), 0)
+    topic.wait_new()
+    mark = d.log_size()
+    procs.kill(d.publisher())
+    d.wait_log("Permission denied", 20, mark)
+    os.chmod(t.path("spool"), 0o750)
+    topic.wait_new(60)
+    d.stop()
+    summary = topic.check(at_least=10, every_slot=True)
+    require(summary.epochs == 1, f"{summary.epochs} epochs")
 
 
 @needs("kafka")
