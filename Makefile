@@ -154,7 +154,7 @@ $(B)/tests/fillspool: $(TESTED)
 TEST_ENVIRONMENT = WEBMOND='$(abspath $(WEBMOND))' MOCKBROKER='$(abspath $(B)/tests/mockbroker)' \
 	srcdir='$(abspath $(srcdir))' builddir='$(abspath $(B))' PYTHONDONTWRITEBYTECODE=1
 RUN_TESTS = $(TEST_ENVIRONMENT) $(srcdir)/tests/check.sh
-SCENARIOS = $(srcdir)/tests/run $(if $(REQUIRE_KAFKA),--require-kafka)
+SCENARIOS = $(srcdir)/tests/run $(if $(REQUIRE_KAFKA),--require-kafka) $(if $(RETRY),--retry)
 
 run-check: $(WEBMOND) $(UNITS) $(HELPERS)
 	@$(RUN_TESTS) '$(UNITS)' '$(SCENARIOS)'

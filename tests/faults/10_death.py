@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 
-from harness import context, daemon, fault, needs, procs, records, require, strace
+from harness import context, daemon, fault, needs, procs, promised, records, require, strace
 from harness.sites import site
 
 LIGHT = 20  # sites for what runs under strace
@@ -67,9 +67,9 @@ def finish(t, d, topic, nginx, at_least, lives=1, **figures):
     require(summary.epochs <= lives, f"{summary.epochs} epochs in {lives} lives")
     if lives == 1:
         gaps = records.missing_slots(summary.firsts)
-        require(not gaps, f"slots without a record: {gaps[:10]}")
+        promised(not gaps, f"slots without a record: {gaps[:10]}")
     missing = without_record(nginx, summary)
-    require(missing == 0, f"{missing} requests have no record")
+    promised(missing == 0, f"{missing} requests have no record")
     require(not {"dns", "connect", "protocol"} & set(summary.words),
             f"what happened here is blamed on the sites: {summary}")
     t.report(summary, **figures)
@@ -208,7 +208,7 @@ def test_all_killed(t):
     summary = topic.check(at_least=150)
     require(summary.epochs <= rounds + 1, f"{summary.epochs} epochs in {rounds + 1} lives")
     lost = without_record(nginx, summary)
-    require(lost <= may, f"{lost} requests have no record, of {may} that may")
+    promised(lost <= may, f"{lost} requests have no record, of {may} that may")
     t.report(summary, note=f"{rounds} times; {lost} requests of the last ticks have no record")
 
 
@@ -296,8 +296,8 @@ def test_everything(t):
                                                    "TERM and start"))
     require(summary.epochs <= lives, f"{summary.epochs} epochs in {lives} lives")
     lost = without_record(nginx, summary)
-    require(lost <= lost_with_pipe,
-            f"{lost} requests have no record, of {lost_with_pipe} that may")
+    promised(lost <= lost_with_pipe,
+             f"{lost} requests have no record, of {lost_with_pipe} that may")
     t.report(summary, note=", ".join(f"{n} {what}" for what, n in sorted(done.items())))
 
 

@@ -7,6 +7,10 @@ class Failure(AssertionError):
     """The program under test did something wrong."""
 
 
+class Broken(Failure):
+    """A promise is broken. Whatever a second run would show, this one counts."""
+
+
 class Skip(Exception):
     """This scenario cannot run here; the text says why."""
 
@@ -16,6 +20,12 @@ def require(condition, message):
     if not condition:
         raise Failure(message)
     return condition
+
+
+def promised(condition, message):
+    """As require(), for what webmond promises."""
+    if not condition:
+        raise Broken(message)
 
 
 def needs(*what):

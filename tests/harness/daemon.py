@@ -8,7 +8,7 @@ import re
 import signal
 import time
 
-from . import Failure, procs, require
+from . import Failure, procs, promised, require
 
 READY = re.compile(r"webmond \S+ watches (\d+) sites .*epoch (\S+)")
 # at a stop running checks get 5 s and the flush 5 s; anything beyond this is a hang
@@ -110,7 +110,7 @@ class Daemon:
         self.roles()
         self.signal(signal.SIGTERM)
         code = self.wait_end(seconds)
-        require(code in (None, 0), f"webmond exited with code {code}")
+        promised(code in (None, 0), f"webmond exited with code {code}")
 
     def freeze(self):
         """Stop all its processes (SIGSTOP); returns them."""

@@ -12,7 +12,7 @@ import time
 from collections import Counter, defaultdict
 from datetime import datetime, timezone
 
-from . import Failure, Skip, procs
+from . import Broken, Failure, Skip, procs, require
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 import schema  # noqa: E402  pylint: disable=wrong-import-position
@@ -297,12 +297,12 @@ def check(records, partitions=None, at_least=1, envelopes=True, steps=False, kep
         wrong += promise
     if every_slot:
         wrong += missing_slots(firsts)
-    if len(firsts) < at_least:
-        wrong.append(f"{len(firsts)} records, at least {at_least} were expected")
+    summary = Summary(records, firsts)
     if wrong:
         more = f"\n  and {len(wrong) - 15} more" if len(wrong) > 15 else ""
-        raise Failure(f"{Summary(records, firsts)}\n  " + "\n  ".join(wrong[:15]) + more)
-    return Summary(records, firsts)
+        raise Broken(f"{summary}\n  " + "\n  ".join(wrong[:15]) + more)
+    require(len(firsts) >= at_least, f"{summary}, but at least {at_least} were expected")
+    return summary
 
 
 def murmur2_partition(key, partitions):
