@@ -162,6 +162,9 @@ watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done)
 	bool is_up = status == STATUS_UP;
 	char duration[32];
 
+	/* no news of a site: its last check, which took so long, said what is wrong */
+	if (done->error == ERROR_MISSED_OVERRUN && !was_up)
+		return;
 	if (s->start->once) {
 		if (s->start->output == PUBLISH_TO_NOTHING)
 			print_row(w->site, done);

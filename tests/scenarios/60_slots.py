@@ -40,6 +40,7 @@ def test_check_as_long_as_its_interval(t):
         for before, after in zip(found, found[1:]):
             require(after.error_type != "missed_overrun" or before.started_at or
                     before.error_type == "missed_overrun", f"{after} overran {before}")
+    require("missed_overrun" not in d.log(), "the log tells of each slot of a site that hangs")
 
 
 @needs("kafka")
