@@ -29,12 +29,11 @@ def moment(t):
     time.sleep(0.1 + t.random.random() * 0.4)
 
 
-def successor(d, role, old, seconds=10):
-    """Wait for the process that takes the place of `old`; returns it, and how long that took."""
+def successor(d, role, old):
+    """Wait for the process that takes the place of `old`; returns how long that took."""
     begin = time.monotonic()
-    new = procs.wait_for(lambda: d.roles().get(role) not in (None, old) and d.roles().get(role),
-                         seconds, f"there is no new {role}", 0.01)
-    return new, time.monotonic() - begin
+    d.born(role, old)
+    return time.monotonic() - begin
 
 
 def orphans_leave(pids):
@@ -87,7 +86,7 @@ def test_publisher_killed(t):
         moment(t)
         old = d.publisher()
         procs.kill(old)
-        slowest = max(slowest, successor(d, "publisher", old)[1])
+        slowest = max(slowest, successor(d, "publisher", old))
     finish(t, d, topic, nginx, 150, recovery_s=slowest, note=f"{rounds} times")
 
 
@@ -107,7 +106,7 @@ def test_publisher_at_a_call(t):
             if n % 2:
                 time.sleep(0.3)  # at work; else right from its start
             strace.kill_at(old, call, n)
-            slowest = max(slowest, successor(d, "publisher", old, 30)[1])
+            slowest = max(slowest, successor(d, "publisher", old))
             rounds += 1
     finish(t, d, topic, nginx, rounds, recovery_s=slowest, note=f"{rounds} points")
 
@@ -139,9 +138,9 @@ def test_checker_at_a_call(t):
     for call, limits in CHECKER_CALLS.items():
         for n in range(1, t.times(*limits) + 1):
             role = f"checker {1 + rounds % 2}"
-            old = procs.wait_for(lambda: d.roles().get(role), 10, f"no {role}")
+            old = d.born(role)
             strace.kill_at(old, call, n)
-            slowest = max(slowest, successor(d, role, old)[1])
+            slowest = max(slowest, successor(d, role, old))
             rounds += 1
     summary = finish(t, d, topic, nginx, rounds, recovery_s=slowest, note=f"{rounds} points")
     require(died(summary.firsts) <= rounds, f"{rounds} deaths: {summary}")
@@ -412,7 +411,7 @@ def test_publisher_crash_loop(t):
                     pass
             time.sleep(0.002)
     let_live = time.monotonic()
-    d.publisher(65)
+    d.publisher()
     mark = time.time() * 1000
     topic.wait(lambda found: any(r.slot > mark for r in found), 30, "no new record arrives")
     took = time.monotonic() - let_live
@@ -467,7 +466,7 @@ def test_no_processes(t):
     time.sleep(t.times(10, 3))
     require("checker 1" not in d.roles(), "it was made all the same")
     limit(d.pid, "nproc", 4096)
-    _, took = successor(d, "checker 1", old, 70)
+    took = successor(d, "checker 1", old)
     time.sleep(1.5)
     summary = finish(t, d, topic, nginx, LIGHT * 3, recovery_s=took)
     require(not summary.strange("up", "aborted") and died(summary.firsts) <= 1,
@@ -485,8 +484,7 @@ def test_fork_fails(t):
             procs.kill(pid)
         d.wait_log("cannot start the publisher: fork: Cannot allocate memory", 20)
         time.sleep(t.times(10, 3))
-    took = max(successor(d, role, pid, 70)[1]
-               for role, pid in zip(("publisher", "checker 1"), old))
+    took = max(successor(d, role, pid) for role, pid in zip(("publisher", "checker 1"), old))
     time.sleep(1.5)
     finish(t, d, topic, nginx, LIGHT * 3, recovery_s=took)
 

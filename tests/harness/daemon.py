@@ -13,6 +13,9 @@ from . import Failure, procs, promised, require
 READY = re.compile(r"webmond \S+ watches (\d+) sites .*epoch (\S+)")
 # at a stop running checks get 5 s and the flush 5 s; anything beyond this is a hang
 STOP_S = 30
+# who has died waits for up to a minute before it is born again, on a slow machine too: there it may
+# be killed again and again before it is at work
+BORN_S = 70
 
 
 def binary():
@@ -187,10 +190,16 @@ class Daemon:
             time.sleep(0.01)
         return deaths
 
-    def publisher(self, seconds=10):
-        """The PID of the publisher; waits for one that is on its way."""
-        return procs.wait_for(lambda: self.roles().get("publisher"), seconds,
-                              "there is no publisher")
+    def born(self, role, old=None):
+        """The PID of a role that is not `old`; waits for one that is on its way."""
+        def look():
+            pid = self.roles().get(role)
+            return pid if pid != old else None
+
+        return procs.wait_for(look, BORN_S, f"there is no new {role}", 0.01)
+
+    def publisher(self):
+        return self.born("publisher")
 
     def _left_behind(self):
         """Processes that we have seen and that still bear webmond's title."""
