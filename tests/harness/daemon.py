@@ -122,14 +122,14 @@ class Daemon:
         procs.freeze(*pids)
         return pids
 
+    def pipe_is_full(self):
+        return procs.has_full_pipe(self.pid)
+
     def begun_in_the_pipe(self):
-        """
-        Of a daemon that stands still and will not go on: the checks with a frame that nobody has
-        read, by id the site.
-        """
+        """Of a daemon that stands still: checks with a frame that nobody has read, by id the site."""
         return {id.decode(): name.decode() for id, name in re.findall(
             rb'"id":"([^"]+)","epoch":"[^"]+","seq":\d+,"site":"([^"]+)"',
-            procs.empty_pipes(self.pid))}
+            procs.unread(self.pid))}
 
     def dies_with_the_pipe(self):
         """How many of its checks may be in no record then: those, and what its checkers run."""

@@ -5,6 +5,7 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 import pwd
 import random
@@ -20,6 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 SYS_PIDFD_GETFD = 438  # on every architecture
+SPLICE_F_NONBLOCK = 2
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -190,19 +192,40 @@ def borrow_socket(pid, fd):
     raise Skip(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
 
 
-def empty_pipes(pid):
-    """The bytes that nobody has read yet, in all pipes of a process that stands still."""
-    found = b""
+def _pipes(pid, flags):
+    """A descriptor of each pipe of another process, for as long as it is looked at."""
     for link, fd in {link: fd for fd, link in open_files(pid).items()}.items():
         if link.startswith("pipe:"):
-            end = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
+            end = os.open(f"/proc/{pid}/fd/{fd}", flags | os.O_NONBLOCK)
             try:
-                while data := os.read(end, 1 << 16):
-                    found += data
-            except BlockingIOError:
-                pass
-            os.close(end)
+                yield end
+            finally:
+                os.close(end)
+
+
+def unread(pid):
+    """The bytes that nobody has read yet, in all pipes of a process that stands still."""
+    found = b""
+    for source in _pipes(pid, os.O_RDONLY):
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, fcntl.fcntl(source, fcntl.F_GETPIPE_SZ))
+        left = _libc.tee(source, writer, 1 << 30, SPLICE_F_NONBLOCK)
+        os.close(writer)
+        while left > 0 and (data := os.read(reader, left)):
+            found += data
+            left -= len(data)
+        os.close(reader)
     return found
+
+
+def has_full_pipe(pid):
+    """Whether somebody who writes into a pipe of this process would have to wait."""
+    for sink in _pipes(pid, os.O_WRONLY):
+        poll = select.poll()
+        poll.register(sink, select.POLLOUT)
+        if not poll.poll(0):
+            return True
+    return False
 
 
 def listening():
