@@ -25,7 +25,7 @@ enum spool_status {
 	SPOOL_RETRY,  /* disk full, no memory, …: nothing was changed, try again later */
 	SPOOL_LOST,   /* damaged or foreign; it has been set aside, its epoch has ended */
 	SPOOL_IN_USE, /* somebody else holds it; logged with the PID */
-	SPOOL_FAILED, /* cannot be created, or cannot be set aside; logged with the reason */
+	SPOOL_FAILED, /* cannot be created or used, or set aside; logged with the reason */
 };
 
 struct spool;

@@ -68,6 +68,7 @@ struct spool {
 	uint64_t untouchable;    /* rows through this may have been sent; 0: not known now */
 	uint64_t dropped;        /* not logged yet */
 	int64_t dropped_said_us; /* 0: never */
+	bool unused;             /* made by us, and no frame has ever been stored in it */
 	bool no_room;
 	bool last;   /* no more records come after those in the pipe */
 	int failing; /* SQLite's code of the trouble that was logged; 0: none */

@@ -454,6 +454,7 @@ spool_commit(struct spool *s)
 	stored = s->next_seq != s->next_seq_stored || s->count > s->count_stored;
 	s->next_seq_stored = s->next_seq;
 	s->count_stored = s->count;
+	s->unused &= !stored;
 	s->dropped += dropped;
 	say_dropped(s);
 	if (s->failing != 0 && stored) {

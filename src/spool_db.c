@@ -77,37 +77,44 @@ spool_library_version(void)
 
 /*
  * Rename the database and its log as a pair, so that they still belong together: what is in the way
- * is kept, whatever it is. Returns 0 or -1.
+ * is kept, whatever it is. But not one that we made and never used: a disk that breaks each of them
+ * would be full of them.
  */
-static int
-set_aside(const char *dir, const char *path, const char *why)
+static enum spool_status
+set_aside(const struct spool *s, const char *why)
 {
 	static const char *const parts[] = { "", "-wal", "-shm", "-journal" };
 	char stamp[32];
 	time_t now = time(NULL);
 	struct tm tm;
 	bool found = false;
-	int outcome = 0, fd;
+	enum spool_status outcome = s->unused ? SPOOL_FAILED : SPOOL_LOST;
+	int fd;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
 	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
-		char *from = xasprintf("%s%s", path, parts[i]);
-		char *to = xasprintf("%s.corrupt-%s-%d%s", path, stamp, (int)getpid(), parts[i]);
+		char *from = xasprintf("%s%s", s->path, parts[i]);
+		char *to = xasprintf("%s.corrupt-%s-%d%s", s->path, stamp, (int)getpid(), parts[i]);
 
-		if (rename(from, to) == 0) {
-			log_error("spool: \"%s\" %s; it was set aside as \"%s\"", from, why, to);
+		if ((s->unused ? unlink(from) : rename(from, to)) == 0) {
 			found = true;
+			if (s->unused)
+				log_error(
+				    "spool: \"%s\" %s; it was new and empty: removed", from, why);
+			else
+				log_error(
+				    "spool: \"%s\" %s; it was set aside as \"%s\"", from, why, to);
 		} else if (errno != ENOENT) {
 			log_error("spool: cannot set \"%s\" aside: %s", from, strerror(errno));
-			outcome = -1;
+			outcome = SPOOL_FAILED;
 		}
 		free(from);
 		free(to);
 	}
-	if (!found && outcome == 0)
-		log_error("spool: \"%s\" %s; there is nothing to set aside", path, why);
-	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fsync(fd) < 0)
-		log_warning("spool: cannot sync \"%s\": %s", dir, strerror(errno));
+	if (!found && outcome == SPOOL_LOST)
+		log_error("spool: \"%s\" %s; there is nothing to set aside", s->path, why);
+	if ((fd = open(s->options.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fsync(fd) < 0)
+		log_warning("spool: cannot sync \"%s\": %s", s->options.dir, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return outcome;
@@ -135,14 +142,15 @@ spool_give_up(struct spool *s, const char *why)
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close_v2(s->db); /* a caller may still hold a statement */
 	s->db = NULL;
-	if (s->found.st_ino != 0 && !spool_is_there(s->path, &s->found) &&
-	    !spool_is_there(s->log_path, &s->log)) {
+	if (s->found.st_ino != 0 && !spool_is_there(s->path, &s->found)) {
 		/* what is there now may be the spool of yesterday, with a backlog */
-		log_error("spool: \"%s\" %s", s->path, why);
-		return SPOOL_LOST;
+		s->unused = false;
+		if (!spool_is_there(s->log_path, &s->log)) {
+			log_error("spool: \"%s\" %s", s->path, why);
+			return SPOOL_LOST;
+		}
 	}
-	return s->path != NULL && set_aside(s->options.dir, s->path, why) == 0 ? SPOOL_LOST
-									       : SPOOL_FAILED;
+	return s->path != NULL ? set_aside(s, why) : SPOOL_FAILED;
 }
 
 /*
@@ -309,18 +317,15 @@ look_at_path(struct spool *s)
 {
 	const char *why = NULL;
 	struct stat st;
+	bool there = lstat(s->path, &st) == 0;
+	bool is_new = there ? S_ISREG(st.st_mode) && st.st_size == 0 : errno == ENOENT;
 
-	if (lstat(s->path, &st) == 0) {
-		if (!S_ISREG(st.st_mode))
-			why = "is not a regular file";
-		else if (st.st_size == 0 && lstat(s->log_path, &st) == 0)
-			why = "is empty, but not its log";
-	} else if (errno == ENOENT && lstat(s->log_path, &st) == 0) {
-		why = "has only a log";
-	}
-	if (why == NULL)
-		return SPOOL_OK;
-	return set_aside(s->options.dir, s->path, why) == 0 ? SPOOL_LOST : SPOOL_FAILED;
+	if (there && !S_ISREG(st.st_mode))
+		why = "is not a regular file";
+	else if (is_new && lstat(s->log_path, &st) == 0)
+		why = there ? "is empty, but not its log" : "has only a log";
+	s->unused = is_new && why == NULL;
+	return why == NULL ? SPOOL_OK : set_aside(s, why);
 }
 
 /* Whether the file is new or ours, before anything is written to it; else it is set aside. */

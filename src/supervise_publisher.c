@@ -91,9 +91,6 @@ publisher_died(struct supervisor *s, int status, int64_t now)
 	was_ready = s->publisher.report.ready;
 	s->publisher.fd = -1;
 	s->publisher.pid = 0;
-	if (code == EXIT_SPOOL_LOST && s->stage == STAGE_STARTING &&
-	    s->publisher.backoff.delay_us > 0)
-		code = EXIT_CANNOT_CREATE; /* the new one as well: it is the disk that is damaged */
 	if (code == EXIT_SPOOL_LOST) {
 		if (s->epoch_stored) {
 			memcpy(s->lost_epoch, s->epoch, sizeof(s->lost_epoch));

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,9 +31,22 @@
 #define EPOCH_B "20260102T000000Z-0000000000000002"
 #define MIB     (INT64_C(1) << 20)
 
+static bool disk_is_broken;
+
+/* SQLite's: the C library's one is not called. */
+int
+fdatasync(int fd)
+{
+	if (!disk_is_broken)
+		return (int)syscall(SYS_fdatasync, fd);
+	errno = EIO;
+	return -1;
+}
+
 static void
 teardown(void)
 {
+	disk_is_broken = false;
 	umount(dir); /* if a test left it */
 	remove_dir();
 }
@@ -776,6 +790,55 @@ START_TEST(test_log_removed_while_in_use)
 }
 END_TEST
 
+/* Set aside are spools that have been used: else there would be one for each try. */
+START_TEST(test_disk_breaks_each_spool)
+{
+	struct spool_options options = { .dir = dir,
+		.sync_full = true,
+		.max_bytes = 64 * MIB,
+		.window = 100,
+		.epoch = EPOCH_A };
+	struct spool *s;
+
+	for (int i = 0; i < 6; i++) {
+		disk_is_broken = i % 2 == 0;
+		s = NULL;
+		ck_assert_int_eq(
+		    spool_open(&s, &options), disk_is_broken ? SPOOL_FAILED : SPOOL_OK);
+		if (s != NULL) {
+			disk_is_broken = true;
+			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+			ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 0, 20), SPOOL_OK);
+			ck_assert_int_eq(spool_commit(s), SPOOL_FAILED);
+			spool_close(s);
+		}
+		ck_assert_int_eq(count_files("spool.db"), 0);
+	}
+	disk_is_broken = false;
+	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
+	put(s, WIRE_WHOLE, EPOCH_A, 0);
+	disk_is_broken = true;
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 1, 20), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_LOST);
+	spool_close(s);
+	ck_assert_int_eq(count_files(".corrupt-"), 2); /* with its log */
+}
+END_TEST
+
+/* Somebody has put another file in the place of one that was not used yet. */
+START_TEST(test_replaced_before_use)
+{
+	struct spool *s = open_spool(EPOCH_A);
+
+	ck_assert_int_eq(unlink(path_in_dir("spool.db")), 0);
+	write_bytes("spool.db", "mine", 4);
+	ck_assert_int_eq(spool_begin(s), SPOOL_LOST);
+	spool_close(s);
+	ck_assert_int_ge(count_files(".corrupt-"), 1);
+}
+END_TEST
+
 /* Bits flip at random places: it opens or is set aside, it never crashes, and never hangs. */
 START_TEST(test_bit_flips)
 {
@@ -1304,6 +1367,8 @@ main(void)
 	tcase_add_test(tcase, test_directory_link);
 	tcase_add_test(tcase, test_cannot_create);
 	tcase_add_test(tcase, test_removed_while_in_use);
+	tcase_add_test(tcase, test_disk_breaks_each_spool);
+	tcase_add_test(tcase, test_replaced_before_use);
 	tcase_add_test(tcase, test_log_removed_while_in_use);
 	tcase_add_test(tcase, test_bit_flips);
 	tcase_add_test(tcase, test_damaged_rows);
