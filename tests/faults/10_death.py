@@ -48,7 +48,7 @@ def without_record(nginx, summary):
     """How many of the requests that nginx has seen are in no record."""
     started = {}
     for r in summary.firsts:
-        if r.started_at is not None:
+        if records.may_have_begun(r):
             started[r.site] = started.get(r.site, 0) + 1
     return sum(max(n - started.get(path.rsplit("/", 1)[1], 0), 0)
                for path, n in nginx.hits().items() if path.startswith("/ok/"))

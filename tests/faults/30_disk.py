@@ -242,7 +242,7 @@ def test_nearly_full_at_stop(t):
     d.start()
     recovery = wait_for_all(kafka.topic)
     finish(t, d, kafka.topic, recovery, epochs=2, note=f"the stop took {took:.1f} s")
-    begun = Counter(r.site for r in kafka.topic.firsts() if r.started_at is not None)
+    begun = Counter(r.site for r in kafka.topic.firsts() if records.may_have_begun(r))
     promised(unrecorded(nginx, begun) == 0, "requests that sites have seen are in no record")
 
 
@@ -394,8 +394,7 @@ def test_copies(t):
     d.stop()
     summary = kafka.topic.check(at_least=100)
     require(summary.epochs == moments + 1, f"{summary.epochs} epochs")
-    begun.update(r.site for r in summary.firsts
-                 if r.started_at is not None or r.error_type == "aborted")
+    begun.update(r.site for r in summary.firsts if records.may_have_begun(r))
     surplus = unrecorded(nginx, begun)
     require(surplus == 0, f"{surplus} requests that sites have seen are in no record")
     t.report(summary, recovery_s=recovery, note=f"{moments} moments")

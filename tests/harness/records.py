@@ -147,6 +147,15 @@ def cut_off(record):
             record.error_message.startswith("webmond was stopped"))
 
 
+def may_have_begun(record):
+    """
+    Whether its site may have been asked: who started the check says when; if nobody was left to say
+    it, the record was made when the spool was opened again.
+    """
+    return (record.started_at is not None or record.error_type == "aborted" and
+            record.error_message.startswith("webmond ended"))
+
+
 def is_busy(record):
     """Whether a healthy site's check may have come to this because the machine has more to do."""
     return (record.error_type in BUSY or

@@ -40,7 +40,7 @@ def seen_by_sites(nginx, summary, allowance=0):
     """Every request that nginx has seen is in a record; `allowance`: but for so many."""
     started = {}
     for r in summary.firsts:
-        if r.started_at is not None:
+        if records.may_have_begun(r):
             started[r.site] = started.get(r.site, 0) + 1
     hits = nginx.hits()
     surplus = {path: n - started.get(path.rsplit("/", 1)[1], 0) for path, n in hits.items()}
