@@ -228,6 +228,14 @@ def has_full_pipe(pid):
     return False
 
 
+def who_locks(path):
+    """The PIDs of those that hold a lock on a file."""
+    inode = os.stat(path).st_ino
+    with open("/proc/locks", encoding="ascii") as f:
+        rows = [line.split() for line in f]
+    return {int(row[4]) for row in rows if row[1] != "->" and row[5].endswith(f":{inode}")}
+
+
 def listening():
     """Inodes of all sockets that take something from outside."""
     found = set()
