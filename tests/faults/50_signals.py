@@ -183,10 +183,7 @@ def with_full_pipe(t):
     time.sleep(1)
     publisher = d.publisher()
     procs.kill(publisher, signal.SIGSTOP)
-    hits = -1
-    while sum(nginx.hits().values()) > hits:  # until no more checks begin
-        hits = sum(nginx.hits().values())
-        time.sleep(1.5)
+    procs.wait_for(d.pipe_is_full, 120, "the pipe does not get full")
     return d, topic, publisher
 
 
