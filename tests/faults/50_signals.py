@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 
 from harness import daemon, fault, needs, procs, records, require
@@ -418,47 +419,63 @@ PRIVATE_DEV = """mount -t tmpfs dev /dev && mknod -m 666 /dev/null c 1 3 &&
 mknod -m 666 /dev/urandom c 1 9 && ln -s "$0" /dev/log && exec "$@" """
 
 
+class Syslogd:
+    """
+    Where syslog(3) finds it, from the constructor to close(). It listens all the time: a socket has
+    room for ten messages, and who has more to say would wait for us.
+    """
+
+    def __init__(self, path):
+        if os.path.exists(path):
+            os.unlink(path)
+        self.said, self.over = [], False
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        os.chmod(path, 0o666)
+        self.socket.settimeout(0.1)
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
+
+    def _listen(self):
+        while not self.over:
+            try:
+                self.said.append(self.socket.recv(8192).decode())
+            except socket.timeout:
+                pass
+
+    def hear(self, pattern):
+        procs.wait_for(lambda: any(re.search(pattern, line) for line in self.said), ANSWER_S,
+                       lambda: f"no {pattern!r} in {self.said}")
+
+    def close(self):
+        self.over = True
+        self.thread.join()
+        self.socket.close()
+
+
 @fault("58b", "the log goes to syslogd, which restarts",
        "every process says what it has to say, and nobody's files are taken for the log")
 @needs("root", "kafka")
 def test_syslog(t):
     nginx, topic = t.nginx(), t.topic()
     d = t.daemon(t.settings(nginx.many(20), topic, log={"destination": "syslog"}))
-    path, said = t.path("log.socket"), []
-
-    def listen():
-        if os.path.exists(path):
-            os.unlink(path)
-        syslogd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        syslogd.bind(path)
-        os.chmod(path, 0o666)
-        syslogd.settimeout(ANSWER_S)
-        return syslogd
-
-    def hear(syslogd, pattern):
-        said.clear()
-        while not (said and re.search(pattern, said[-1])):
-            try:
-                said.append(syslogd.recv(8192).decode())
-            except socket.timeout:
-                require(False, f"no {pattern!r} in {said}")
-
-    syslogd = listen()
+    path = t.path("log.socket")
+    syslogd = Syslogd(path)
     d.start(prefix=["unshare", "-m", "sh", "-c", PRIVATE_DEV, path], wait=False)
-    hear(syslogd, r"^<29>.* webmond\[\d+\]: supervisor: webmond \S+ watches")
-    hear(syslogd, r"^<30>.* webmond\[\d+\]: publisher: kafka: delivering")
+    syslogd.hear(r"^<29>.* webmond\[\d+\]: supervisor: webmond \S+ watches")
+    syslogd.hear(r"^<30>.* webmond\[\d+\]: publisher: kafka: delivering")
     syslogd.close()
     time.sleep(1)
-    syslogd = listen()
+    syslogd = Syslogd(path)
     d.signal(signal.SIGHUP)
-    hear(syslogd, "supervisor: reloaded")
-    hear(syslogd, "publisher: kafka: delivering")
+    syslogd.hear("supervisor: reloaded")
+    syslogd.hear("publisher: kafka: delivering")
     files = list(procs.open_files(d.publisher()).values())
     for name in ("spool.db", "spool.db-wal", "spool.lock"):
         require(t.path("spool", name) in files, f"the publisher lost {name}: {files}")
     time.sleep(1.5)
     took = term(d, seconds=ANSWER_S)
-    hear(syslogd, "supervisor: stopped")
+    syslogd.hear("supervisor: stopped")
     syslogd.close()
-    require(not [line for line in said if "error" in line], f"{said}")
+    require(not [line for line in syslogd.said if "error" in line], f"{syslogd.said}")
     t.report(topic.check(at_least=40), note=figures({"TERM": took}))
