@@ -58,8 +58,8 @@ enum spool_status spool_begin(struct spool *spool);
  * Apply a frame by the rules of open and close: an OPEN counts once, in the order of seq; a CLOSE
  * counts if its slot is open, and opened for the same site and instant. Repeats, strangers and what
  * fits no slot change nothing; what a checker in foreign hands makes fit is believed. Records of
- * the lost epoch, left in the pipe or of checks that ran then, are stored as they are. `raw`, the
- * encoded frame, is to stay as it is until spool_commit().
+ * the lost epoch, left in the pipe or of checks that ran then, are stored as they are, the first of
+ * each slot. `raw`, the encoded frame, is to stay as it is until spool_commit().
  */
 enum spool_status
 spool_apply(struct spool *spool, const struct frame *frame, const void *raw, size_t size);

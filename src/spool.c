@@ -61,8 +61,8 @@ adopt_open(struct spool *s, int64_t epoch)
 	size_t size;
 	int code;
 
-	if (sqlite3_prepare_v2(
-		s->db, "SELECT seq, frame FROM open ORDER BY seq", -1, &select, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(s->db, "SELECT seq, frame FROM open WHERE seq >= 0 ORDER BY seq", -1,
+		&select, NULL) != SQLITE_OK)
 		return spool_failed(s, "read open slots");
 	while ((code = sqlite3_step(select)) == SQLITE_ROW) {
 		uint64_t seq = (uint64_t)sqlite3_column_int64(select, 0);
@@ -361,6 +361,26 @@ accept_open(struct spool *s, const struct frame *frame)
 	return true;
 }
 
+/*
+ * A record of the lost epoch: what was open went with the spool, so the first of each slot counts.
+ * That it came is noted as an open slot of a seq that nobody has.
+ */
+static enum spool_status
+take_lost(struct spool *s, const struct frame *frame, const void *raw, size_t size)
+{
+	const int64_t alone = -1 - (int64_t)frame->seq; /* as an epoch it is in no run to drop */
+	enum spool_status status;
+
+	/* where the spool is back, what was open is finished already */
+	if (alone >= 0 || frame->seq < s->lost_next_seq ||
+	    spool_number(spool_bind(s, IS_OPEN, 1, (uint64_t)alone)) > 0)
+		return SPOOL_OK;
+	spool_bind(s, INSERT_OPEN, 1, (uint64_t)alone);
+	spool_bind_blob(s, INSERT_OPEN, 2, raw, size);
+	status = spool_step(s, INSERT_OPEN, "note a record of the lost epoch");
+	return status == SPOOL_OK ? insert_ready(s, alone, frame->seq, raw, size) : status;
+}
+
 enum spool_status
 spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t size)
 {
@@ -374,12 +394,8 @@ spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t 
 		spool_checkpoint(s);
 		return SPOOL_RETRY;
 	}
-	/* what was open went with the spool; a negative epoch of its own keeps it out of every run;
-	 * where the spool is back, what was open is finished already */
 	if (s->options.lost_epoch != NULL && strcmp(frame->epoch, s->options.lost_epoch) == 0)
-		return frame->type == WIRE_OPEN || frame->seq < s->lost_next_seq
-			   ? SPOOL_OK
-			   : insert_ready(s, -1 - (int64_t)frame->seq, frame->seq, raw, size);
+		return frame->type == WIRE_OPEN ? SPOOL_OK : take_lost(s, frame, raw, size);
 	if (strcmp(frame->epoch, s->options.epoch) != 0) {
 		if (s->strangers++ == 0)
 			log_warning("frames of another epoch are ignored: %s", frame->epoch);

@@ -319,6 +319,23 @@ START_TEST(test_lost_epoch)
 	put(s, WIRE_CLOSE, EPOCH_A, 0);
 	put(s, WIRE_CLOSE, "20260103T000000Z-0000000000000003", 9);
 	ck_assert_str_eq(seqs(s), "5 7 8 0");
+
+	/* another one for a slot: its checker died before it said that it was done */
+	put(s, WIRE_WHOLE, EPOCH_B, 7);
+	put(s, WIRE_WHOLE, EPOCH_B, UINT64_MAX);
+	ck_assert_str_eq(seqs(s), "5 7 8 0");
+	/* the first is delivered, the publisher replaced */
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_delete(s, 1, 3), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	spool_close(s);
+	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
+	put(s, WIRE_WHOLE, EPOCH_B, 5);
+	ck_assert_str_eq(seqs(s), "0");
+	spool_close(s);
+	/* none of that is open for the next one */
+	s = open_spool("20260103T000000Z-0000000000000003");
+	ck_assert_str_eq(seqs(s), "0");
 	spool_close(s);
 }
 END_TEST
