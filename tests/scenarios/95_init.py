@@ -111,6 +111,18 @@ def test_actions(t):
     d.write_config(unusable)
     action("start", FAILED)
 
+    # a relative name is relative to the configuration, and need not begin a line
+    d.write_config({**settings, "pid_file": "here.pid"})
+    with open(config, encoding="utf-8") as f:
+        text = f.read()
+    with open(config, "w", encoding="utf-8") as f:
+        f.write(text.replace("\npid_file", " pid_file"))
+    action("start", 0)
+    action("status", 0)
+    require(os.path.exists(t.path("etc", "webmond", "here.pid")), "it has another PID file")
+    action("stop", 0)
+    action("status", STATUS_STOPPED)
+
     # its program is removed while it runs
     d.write_config(settings)
     action("start", 0)
