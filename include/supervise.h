@@ -139,7 +139,7 @@ struct supervisor {
 	enum stage stage;
 	int64_t stopping_since_us;
 	bool hurry;  /* a second TERM */
-	bool failed; /* to start */
+	bool failed; /* to start, or was stopped before it could */
 	int exit_code;
 	size_t once_left; /* with --once: sites without a result */
 	int64_t next_status_us;

@@ -118,6 +118,8 @@ begin_stop(struct supervisor *s, int64_t now)
 	if (s->stage == STAGE_RUNNING && !s->start->once)
 		log_notice("stopping");
 	systemd_notify("STOPPING=1");
+	if (s->stage == STAGE_STARTING)
+		s->failed = true; /* no slot has begun, so a publisher that fails has lost none */
 	s->stage = STAGE_STOPPING;
 	s->stopping_since_us = now;
 }

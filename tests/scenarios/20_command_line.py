@@ -209,6 +209,14 @@ def test_two_with_one_spool(t):
     other = t.daemon({**settings, "pid_file": t.path("other.pid")}, t.path("other.conf"))
     expect(t.webmond("-c", other.file, timeout=STOP_S), RUNNING, "spool.*in use")
     require(not os.path.exists(t.path("other.pid")), "a PID file is left behind")
+
+    # who is told to stop while it waits for the spool has nothing to store
+    waiting = procs.spawn([binary(), "-f", "-c", other.file], stderr=subprocess.DEVNULL)
+    procs.wait_for(lambda: "webmond: publisher" in map(procs.cmdline,
+                                                       procs.descendants(waiting.pid)),
+                   10, "no publisher is born")
+    waiting.terminate()
+    require(waiting.wait(STOP_S) == 0, f"stopped at its start it ended with {waiting.returncode}")
     d.stop()
 
 
