@@ -121,9 +121,9 @@ class Nginx:
     def url(self, path, address=0):
         return f"http://{ADDRESSES[address % len(ADDRESSES)]}:{self.port}/{path}"
 
-    def many(self, count, interval=1, prefix="up"):
+    def many(self, count, interval=1, prefix="up", timeout=1):
         """So many sites that are up, each with a path of its own."""
-        return [site(f"{prefix}-{n:03d}", self.url(f"ok/{prefix}-{n:03d}", n), interval)
+        return [site(f"{prefix}-{n:03d}", self.url(f"ok/{prefix}-{n:03d}", n), interval, timeout)
                 for n in range(count)]
 
     def tls_url(self, path):

@@ -100,7 +100,7 @@ def test_kafka_test_without_broker(t):
 
 def test_once(t):
     nginx = t.nginx()
-    good = nginx.many(3)
+    good = nginx.many(3, 30, timeout=30)
     bad = [site("broken", nginx.url("down/x")), site("refused", t.refused().url())]
     d = t.daemon(simple(t))
     d.write_config({**d.settings, "sites": good + bad})
@@ -124,10 +124,12 @@ def test_once(t):
 
 
 def test_without_kafka_section(t):
-    d = t.daemon(t.settings(t.nginx().many(5)))
+    nginx = t.nginx()
+    d = t.daemon(t.settings(nginx.many(5)))
     expect(t.webmond("-t", "-c", d.file), OK)
     expect(t.webmond("-c", d.file), CONFIG, "kafka")
-    expect(t.webmond("--once", "-c", d.file), OK)
+    patient = t.daemon(t.settings(nginx.many(5, 30, timeout=30)), t.path("patient.conf"))
+    expect(t.webmond("--once", "-c", patient.file), OK)
     for options in (["-f"], ["--stdout"], ["-f", "--stdout"]):
         with open(t.path("err"), "w+b") as err:
             process = procs.spawn([binary(), "-c", d.file, *options], stdout=subprocess.PIPE,
