@@ -29,6 +29,12 @@ def moment(t, longest=1.5):
     time.sleep(0.2 + t.random.random() * longest)
 
 
+def at_work(nginx):
+    """Wait until sites are asked."""
+    hits = sum(nginx.hits().values())
+    procs.wait_for(lambda: sum(nginx.hits().values()) > hits, 20, "no check begins")
+
+
 def finish(t, d, topic, at_least):
     d.stop()
     summary = topic.check(at_least=at_least, every_slot=True)
@@ -77,6 +83,7 @@ def test_kill_publisher(t):
 def test_kill_supervisor(t):
     d, topic, nginx = loaded(t)
     for _ in range(ROUNDS):
+        at_work(nginx)
         moment(t)
         others = [pid for role, pid in d.roles().items() if role != "supervisor"]
         d.kill_supervisor()
@@ -84,6 +91,7 @@ def test_kill_supervisor(t):
             procs.wait_for(lambda: not any(map(procs.alive, others)), 10,
                            lambda: f"orphans stay: {[procs.cmdline(p) for p in others]}")
         d.start()
+    at_work(nginx)
     moment(t)
     summary = finish(t, d, topic, 150)
     require(summary.epochs == ROUNDS + 1, f"{summary.epochs} epochs")
