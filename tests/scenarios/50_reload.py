@@ -204,7 +204,7 @@ def test_sites_leave_while_the_pipe_is_full(t):
     mark = d.log_size()
     d.write_config({**d.settings, "sites": d.settings["sites"][:60]})
     d.signal(signal.SIGHUP)
-    d.wait_log(r"reloaded: 60 sites|held back", 10, mark)
+    d.wait_log(r"reloaded: 60 sites|held back", 20, mark)
     time.sleep(1.5)
     procs.kill(publisher, signal.SIGCONT)
     time.sleep(3)
