@@ -162,6 +162,15 @@ def is_busy(record):
             (record.error_message or "").startswith("this process was not let run"))
 
 
+def not_busy(odd, among):
+    """
+    Those of the `odd` records that a busy machine does not explain; it does explain a tenth of all
+    that they are `among`.
+    """
+    rest = [r for r in odd if not is_busy(r)]
+    return rest if (len(odd) - len(rest)) * 10 <= len(among) else odd
+
+
 # --- the promises -----------------------------------------------------------------------------
 
 def wrong_with(data):
@@ -275,15 +284,9 @@ class Summary:
         self.words = Counter(r.error_type or "up" for r in firsts)
 
     def strange(self, *expected):
-        """
-        The words, with their numbers, that are not `expected`. A tenth of the checks may show that
-        the machine is busy.
-        """
+        """The words, with their numbers, that neither are `expected` nor show a busy machine."""
         found = [r for r in self.firsts if (r.error_type or "up") not in expected]
-        busy = [r for r in found if is_busy(r)]
-        if len(busy) * 10 <= len(self.firsts):
-            found = [r for r in found if not is_busy(r)]
-        return dict(Counter(r.error_type or "up" for r in found))
+        return dict(Counter(r.error_type or "up" for r in not_busy(found, self.firsts)))
 
     def __str__(self):
         words = ", ".join(f"{n} {w}" for w, n in sorted(self.words.items()))

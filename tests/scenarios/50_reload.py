@@ -50,7 +50,7 @@ def test_sites_come_and_go(t):
         require(end - by_site[s["name"]][-1].slot < 1500, f"{s['name']} has stopped")
     for s in go:
         require(end - by_site[s["name"]][-1].slot > 3000, f"{s['name']} goes on")
-    change = [r for r in by_site["change"] if not records.cut_off(r)]
+    change = [r for r in by_site["change"] if not records.cut_off(r) and not records.is_busy(r)]
     require([r.status for r in change] == sorted((r.status for r in change), reverse=True) and
             change[-1].http_status_code == 500, "the change has no effect")
     require({r.interval_s for r in by_site["slower"]} == {1, 2}, "the interval has no effect")
@@ -89,7 +89,9 @@ def test_running_check_survives_reload(t):
     summary = topic.check(at_least=4)
     t.note(summary)
     for r in summary.firsts:
-        require(r.status == "up" or records.cut_off(r), f"{r}: {r.error_message}")
+        require(r.status == "up" or records.cut_off(r) or records.is_busy(r),
+                f"{r}: {r.error_message}")
+    require(summary.words["up"] > 0, f"no check was over: {summary}")
 
 
 @needs("kafka")
@@ -111,7 +113,9 @@ def test_checks_that_wait_survive_reload(t):
     t.note(summary)
     bad = [r for r in summary.firsts if r.error_type == "aborted" and r.site.startswith("up") and
            not records.cut_off(r)]
-    require(not bad, f"{len(bad)} checks were given up: {bad[:5]}")
+    # the one in front, if all that took longer than the watchdog waits
+    require(len(bad) <= d.log().count("did not end within"),
+            f"{len(bad)} checks were given up: {bad[:5]}")
 
 
 @needs("kafka")
