@@ -10,6 +10,7 @@ import re
 import subprocess
 import time
 from collections import defaultdict
+from types import SimpleNamespace
 
 from harness import fault, needs, procs, records, require
 
@@ -20,9 +21,10 @@ QUARTERS = 4
 class Samples:
     """What the processes hold, quarter by quarter; the warm-up does not count."""
 
-    def __init__(self, d, spool):
+    def __init__(self, d, spool, hits):
         self.d = d
         self.spool = spool
+        self.hits = hits  # the log of the web server, a line for each request
         self.quarters = [defaultdict(list) for _ in range(QUARTERS)]
 
     def take(self, quarter):
@@ -40,11 +42,16 @@ class Samples:
                    for name in os.listdir(self.spool))
         self.quarters[quarter]["spool, KiB"].append(size / 1024)
 
-    def run(self, seconds):
-        begin = time.monotonic()
-        while (age := time.monotonic() - begin) < seconds:
-            self.take(int(QUARTERS * age / seconds))
-            time.sleep(SAMPLE_S)
+    def run(self, checks, seconds):
+        """Until so many checks are done; that is a failure if it takes longer."""
+        end, done = time.monotonic() + seconds, 0
+        with open(self.hits, "rb") as hits:
+            hits.seek(0, os.SEEK_END)
+            while done < checks:
+                require(time.monotonic() < end, f"{done} of {checks} checks in {seconds:.0f} s")
+                self.take(QUARTERS * done // checks)
+                time.sleep(SAMPLE_S)
+                done += hits.read().count(b"\n")
 
     def means(self, what):
         return [sum(q[what]) / len(q[what]) for q in self.quarters]
@@ -58,6 +65,7 @@ class Topic:
         self.last = {}                # site: slot
         self.late = []                # of checks, by seq
         self.words = defaultdict(int)
+        self.strange = defaultdict(int)  # of these: what no healthy site should come to
         self.gaps = self.repeats = 0
         rows = []
         with subprocess.Popen(["kcat", "-q", *topic.arguments, "-C", "-t", topic.name, "-o",
@@ -72,7 +80,10 @@ class Topic:
             self.repeats += 1
             return
         self.seen[r["epoch"]].add(r["seq"])
-        self.words[r["error_type"] or "up"] += 1
+        word = r["error_type"] or "up"
+        self.words[word] += 1
+        self.strange[word] += not (word in ("up", "aborted") or
+                                   records.is_busy(SimpleNamespace(**r)))
         slot = records.milliseconds(r["scheduled_at"])
         self.gaps += slot - self.last.get(r["site"], slot - 1000) != 1000
         self.last[r["site"]] = slot
@@ -99,8 +110,8 @@ def test_soak(t):
     d = t.daemon(t.settings(nginx.many(rate), kafka_topic,
                             workers={"min": 8, "max": 8})).start()
     time.sleep(5)  # all caches are full then
-    samples = Samples(d, t.path("spool"))
-    samples.run(checks / rate)
+    samples = Samples(d, t.path("spool"), t.path("nginx", "hits.log"))
+    samples.run(checks, 8 * checks / rate)
     d.stop()
     topic = Topic(kafka_topic)
     (seqs,) = topic.seen.values()
@@ -119,10 +130,10 @@ def test_soak(t):
     t.report(note="; ".join(note))
     require(len(seqs) == max(seqs) + 1, f"{max(seqs) + 1 - len(seqs)} holes")
     require(topic.gaps == 0, f"{topic.gaps} slots are missing or out of order")
-    require(set(topic.words) <= {"up", "missed_overload", "missed_overrun", "aborted"},
-            f"{dict(topic.words)}")
+    require(not any(topic.strange.values()), f"{dict(topic.words)}")
     require(topic.words["up"] >= 0.9 * checks, f"the machine is too slow: {dict(topic.words)}")
     median = topic.lateness(0.5)
-    if median[-1] > 2 * median[0] + 250:
+    # it does so by itself in every quarter; in some of them, if others come to use the machine
+    if median == sorted(median) and median[-1] > 2 * median[0] + 250:
         wrong.append(f"lateness grows: {arrows(median)}")
     require(not wrong, "; ".join(wrong))
