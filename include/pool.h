@@ -96,8 +96,8 @@ struct worker *pool_choose(const struct pool *pool, uint32_t home, int64_t expec
  */
 int64_t pool_expect(int64_t expected_us, int64_t took_us);
 
-/* This one, by its index or -1, if it is idle; else NULL. */
-struct worker *pool_idle_one(const struct pool *pool, int index);
+/* This one, by its index or -1, if it is idle or has room for that in its line; else NULL. */
+struct worker *pool_able(const struct pool *pool, int index, int64_t expected_us);
 
 /*
  * Give a worker that was chosen the check, which may take `allowed_us` (used if it begins now, not

@@ -123,12 +123,6 @@ takes_work(const struct worker *w)
 	return w->state == WORKER_IDLE && !w->retiring;
 }
 
-static struct worker *
-home_of(const struct pool *pool, uint32_t home)
-{
-	return &pool->worker[home % (uint32_t)pool->min];
-}
-
 static bool
 has_room(const struct worker *w, int64_t expected_us)
 {
@@ -137,14 +131,23 @@ has_room(const struct worker *w, int64_t expected_us)
 }
 
 struct worker *
+pool_able(const struct pool *pool, int index, int64_t expected_us)
+{
+	struct worker *w = index >= 0 ? &pool->worker[index] : NULL;
+
+	return w != NULL && (takes_work(w) || has_room(w, expected_us)) ? w : NULL;
+}
+
+struct worker *
 pool_choose(const struct pool *pool, uint32_t home, int64_t expected_us)
 {
 	int homes = expected_us <= POOL_QUICK_US ? pool->min : 1;
 
 	for (int i = 0; i < homes; i++) {
-		struct worker *w = home_of(pool, home + (uint32_t)i);
+		uint32_t index = (home + (uint32_t)i) % (uint32_t)pool->min;
+		struct worker *w = pool_able(pool, (int)index, expected_us);
 
-		if (takes_work(w) || has_room(w, expected_us))
+		if (w != NULL)
 			return w;
 	}
 	for (int i = 0; i < pool->count && pool->idle > 0; i++)
@@ -159,12 +162,6 @@ pool_expect(int64_t expected_us, int64_t took_us)
 	if (expected_us < POOL_EXPECT_MIN_US)
 		expected_us = POOL_EXPECT_MIN_US;
 	return expected_us > took_us / 2 ? took_us : 2 * expected_us;
-}
-
-struct worker *
-pool_idle_one(const struct pool *pool, int index)
-{
-	return index >= 0 && takes_work(&pool->worker[index]) ? &pool->worker[index] : NULL;
 }
 
 int64_t

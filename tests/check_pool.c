@@ -36,11 +36,11 @@ START_TEST(a_site_goes_home_or_to_anyone_idle)
 	pool_assign(&pool, &pool.worker[3], false, UNKNOWN, 100, 0);
 	ck_assert_ptr_null(pool_choose(&pool, 6, UNKNOWN));
 	ck_assert_int_eq(pool_vacant(&pool, pool.max, NULL)->index, 4);
-	ck_assert_ptr_null(pool_idle_one(&pool, -1));
-	ck_assert_ptr_null(pool_idle_one(&pool, 0)); /* it leaves */
-	ck_assert_ptr_null(pool_idle_one(&pool, 3)); /* it is busy */
+	ck_assert_ptr_null(pool_able(&pool, -1, UNKNOWN));
+	ck_assert_ptr_null(pool_able(&pool, 0, UNKNOWN)); /* it leaves */
+	ck_assert_ptr_null(pool_able(&pool, 3, UNKNOWN)); /* it is busy */
 	pool_set_state(&pool, &pool.worker[3], WORKER_IDLE, 0);
-	ck_assert_int_eq(pool_idle_one(&pool, 3)->index, 3);
+	ck_assert_int_eq(pool_able(&pool, 3, UNKNOWN)->index, 3);
 	free(pool.worker);
 }
 END_TEST
@@ -97,6 +97,9 @@ START_TEST(quick_checks_stand_in_line_at_home)
 	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 3);
 	pool_assign(&pool, &pool.worker[3], false, 200, 500, 0);
 	ck_assert_ptr_null(pool_choose(&pool, 1, 200));
+	/* unless that one is asked for */
+	ck_assert_int_eq(pool_able(&pool, 3, 200)->index, 3);
+	ck_assert_ptr_null(pool_able(&pool, 1, 200));
 	/* it moves: there is room again */
 	pool_next(&pool, &pool.worker[1], 200, 500, 1000);
 	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 1);
