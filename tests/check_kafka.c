@@ -275,6 +275,8 @@ open_mock(void)
 	return open_kafka(make_config(NULL, properties));
 }
 
+static int64_t slot_us = 1795428902123456;
+
 static int
 send_record(struct kafka *k, uint64_t row, const char *site, size_t payload_size)
 {
@@ -282,7 +284,7 @@ send_record(struct kafka *k, uint64_t row, const char *site, size_t payload_size
 	struct frame frame = { .type = WIRE_CLOSE,
 		.epoch = "20261123T101502Z-9f3c52d07a61be48",
 		.seq = row,
-		.slot_us = 1795428902123456,
+		.slot_us = slot_us,
 		.site = site,
 		.site_size = strlen(site),
 		.instance = "probe-1 and more",
@@ -539,6 +541,41 @@ START_TEST(what_is_refused_may_come_again)
 }
 END_TEST
 
+static int64_t arrived_ms[2];
+static size_t arrived_count;
+
+static void
+note_timestamp(const rd_kafka_message_t *message)
+{
+	arrived_ms[arrived_count++] = rd_kafka_message_timestamp(message, NULL);
+}
+
+/* Of a clock that was days ahead: the next days are not spent on waiting for that time. */
+START_TEST(who_takes_nothing_from_the_future_gets_the_time)
+{
+	const rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+	int64_t before_ms = util_utc_us() / US_PER_MS;
+	struct kafka *k = open_mock();
+
+	slot_us = util_utc_us() + 48 * 3600 * US_PER_S;
+	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	await(k, 1);
+	ck_assert_int_eq(verdicts.last[0], KAFKA_DELIVERED); /* this broker does not mind */
+	rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, error);
+	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	await(k, 2);
+	ck_assert_int_eq(verdicts.last[1], KAFKA_UNTIMELY);
+	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	await(k, 3);
+	ck_assert_int_eq(verdicts.last[1], KAFKA_DELIVERED);
+	kafka_close(k);
+	consume(2, note_timestamp);
+	ck_assert_int_eq(arrived_ms[0], slot_us / US_PER_MS);
+	ck_assert_int_ge(arrived_ms[1], before_ms);
+	ck_assert_int_le(arrived_ms[1], util_utc_us() / US_PER_MS);
+}
+END_TEST
+
 START_TEST(what_is_unfit_is_known_by_its_error)
 {
 	static const rd_kafka_resp_err_t unfit[] = { RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
@@ -737,6 +774,7 @@ main(void)
 	tcase_add_test(tcase, what_passes_is_not_our_business);
 	tcase_add_test(tcase, a_guess_of_librdkafka_is_no_confirmation);
 	tcase_add_test(tcase, what_is_refused_may_come_again);
+	tcase_add_test(tcase, who_takes_nothing_from_the_future_gets_the_time);
 	tcase_add_test(tcase, what_is_unfit_is_known_by_its_error);
 	tcase_add_test(tcase, what_is_too_large_for_librdkafka_is_unfit_at_once);
 	tcase_add_test(tcase, a_fatal_error_ends_the_producer);

@@ -172,3 +172,18 @@ def test_timestamp_refused(t):
     recovery = wait_for_new(topic, clock, 120)
     d.stop()
     t.report(topic.check(at_least=200, steps=True), recovery_s=recovery)
+
+
+@fault("41h", "clock two days ahead for a moment: Kafka takes nothing from the future",
+       "nothing is lost, and nothing waits for that time to come")
+@needs("kafka")
+def test_days_ahead(t):
+    d, topic, clock, _ = start(t)
+    mark = d.log_size()
+    clock.set(48 * HOUR)
+    d.wait_log("kafka: .*timestamp", 60, mark)
+    clock.set(0)
+    recovery = wait_for_new(topic, clock, 120)
+    d.stop()
+    # the timestamp of those from the future is not that of their slot
+    t.report(topic.check(at_least=200, steps=True, envelopes=False), recovery_s=recovery)
