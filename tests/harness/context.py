@@ -105,6 +105,7 @@ class Context:
         self._topics = 0
         self._notes = []
         self.figures = {}
+        procs.pauses.start()
 
     def times(self, full, quick):
         """How often to repeat a fault: `quick` in the short run."""

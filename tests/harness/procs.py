@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from . import Failure, Skip
@@ -23,6 +24,7 @@ PR_SET_CHILD_SUBREAPER = 36
 SYS_PIDFD_GETFD = 438  # on every architecture
 SPLICE_F_NONBLOCK = 2
 TICK = os.sysconf("SC_CLK_TCK")
+PAUSE_S = 0.5
 
 
 def wait_for(condition, seconds, what, pause=0.05):
@@ -35,6 +37,36 @@ def wait_for(condition, seconds, what, pause=0.05):
         if time.monotonic() > end:
             raise Failure(f"timed out after {seconds} s: {what() if callable(what) else what}")
         time.sleep(pause)
+
+
+class Pauses:
+    """
+    For how long this process was not let run, each time, since start(): a machine that stands still
+    does so for everybody.
+    """
+
+    def __init__(self):
+        self.seconds = []
+        self._thread = None
+
+    def start(self):
+        """Begin anew."""
+        self.seconds.clear()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, daemon=True)
+            self._thread.start()
+
+    def _watch(self):
+        last = time.monotonic()
+        while True:
+            time.sleep(0.05)
+            now = time.monotonic()
+            if now - last > PAUSE_S:
+                self.seconds.append(now - last)
+            last = now
+
+
+pauses = Pauses()
 
 
 def free_ports(count, address="127.0.0.1"):

@@ -165,10 +165,13 @@ def is_busy(record):
 def not_busy(odd, among):
     """
     Those of the `odd` records that a busy machine does not explain; it does explain a tenth of all
-    that they are `among`.
+    that they are `among`, and what came up while it stood still.
     """
     rest = [r for r in odd if not is_busy(r)]
-    return rest if (len(odd) - len(rest)) * 10 <= len(among) else odd
+    per_second = sum(1 / interval_s for _, interval_s in {(r.site, r.interval_s) for r in among})
+    # when one begins some checks run, and when it ends the others do not come all at once
+    still = sum(seconds + 2 for seconds in procs.pauses.seconds)
+    return rest if len(odd) - len(rest) <= len(among) / 10 + per_second * still else odd
 
 
 # --- the promises -----------------------------------------------------------------------------
