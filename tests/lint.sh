@@ -56,8 +56,9 @@ only() {
 }
 
 libraries() {
-	only config_file.c 'libconfig' && only match.c 'pcre2' && only probe.c 'curl/|openssl/' &&
-	    only spool_internal.h 'sqlite3' && only kafka.c 'librdkafka/'
+	only config_file.c 'libconfig' && only match.c 'pcre2' && only probe_internal.h 'curl/' &&
+	    only probe_exchange.c 'openssl/' && only spool_internal.h 'sqlite3' &&
+	    only kafka.c 'librdkafka/'
 }
 
 # What decides must not know who carries it out.

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What happens on the way. Called by libcurl within probe_run(), in the order of an exchange: it is
+ * noted how far that has come, so that a failure is blamed on the phase and the side that it
+ * belongs to.
+ */
+#include "probe_internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "util.h"
+#include "verdict.h"
+
+/* A body buffer begins with this. */
+#define BODY_FIRST (16 * 1024)
+
+static void
+enter(struct probe *p, enum phase phase)
+{
+	p->phase = phase;
+	p->entered[phase] = true;
+}
+
+long
+probe_redirect_count(const struct probe *p)
+{
+	long n = 0;
+
+	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &n);
+	return n;
+}
+
+static bool
+host_is_literal(const char *url)
+{
+	char host[INET6_ADDRSTRLEN];
+	struct in_addr v4;
+
+	return sscanf(url, "%*[^:]://%45[^:/?#]", host) == 1 &&
+	       (host[0] == '[' || inet_pton(AF_INET, host, &v4) == 1);
+}
+
+/* Called for addresses too, which take no time. */
+static int
+on_resolver_start(void *state, void *reserved, void *arg)
+{
+	struct probe *p = arg;
+	const char *url = NULL;
+
+	(void)state, (void)reserved;
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	if (host_is_literal(url))
+		p->phase = PHASE_CONNECT;
+	else
+		enter(p, PHASE_DNS);
+	return 0;
+}
+
+/* What the record says of a connection is of the last one. */
+static void
+forget_connection(struct result *r)
+{
+	r->remote_ip[0] = '\0';
+	r->tls_version = NULL;
+	r->cert_expires_us = RESULT_NONE;
+}
+
+/* Opens the socket; the address is the resolved one, so no name can talk its way around. */
+static curl_socket_t
+on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct probe *p = arg;
+	char ip[NI_MAXHOST] = "";
+	long os_errno = 0;
+	int fd;
+
+	(void)purpose;
+	if (p->tried)
+		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &os_errno);
+	if (os_errno != 0 && !verdict_is_local((int)os_errno))
+		p->remote_errno = (int)os_errno;
+	p->tried = true;
+	getnameinfo(&address->addr, address->addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST);
+	ip[strcspn(ip, "%")] = '\0';
+	snprintf(p->address, sizeof(p->address), "%.*s", RESULT_IP_MAX, ip);
+	if (!p->from_private && probe_redirect_count(p) > 0 && verdict_is_private(ip)) {
+		p->to_private = true;
+		return CURL_SOCKET_BAD;
+	}
+	enter(p, PHASE_CONNECT);
+	forget_connection(p->result);
+	p->certificate_wanted = false;
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd < 0)
+		p->local_errno = errno;
+	return fd;
+}
+
+/* The server asks for a certificate, and we have none. */
+static int
+on_client_certificate(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+{
+	struct probe *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	(void)certificate, (void)key;
+	p->certificate_wanted = true;
+	return 0;
+}
+
+static CURLcode
+on_ssl_context(CURL *curl, void *context, void *arg)
+{
+	struct probe *p = arg;
+
+	(void)curl;
+	SSL_CTX_set_app_data(context, p);
+	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
+	enter(p, PHASE_TLS);
+	p->used_tls = true;
+	/* what libcurl knows of the address does not outlive a handshake that fails */
+	memcpy(p->result->remote_ip, p->address, sizeof(p->result->remote_ip));
+	return CURLE_OK;
+}
+
+static int64_t
+asn1_time_us(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
+		return RESULT_NONE;
+	return timegm(&tm) * US_PER_S;
+}
+
+/* libssl's names are static: "TLSv1.3". */
+static void
+note_tls(struct result *r, const SSL *ssl)
+{
+	X509 *leaf = SSL_get1_peer_certificate(ssl);
+
+	r->tls_version = SSL_get_version(ssl);
+	if (leaf != NULL)
+		r->cert_expires_us = asn1_time_us(X509_get0_notAfter(leaf));
+	X509_free(leaf);
+}
+
+/* Without a name and password ("https://a:b@host/"). */
+void
+probe_note_url(struct probe *p)
+{
+	struct result *r = p->result;
+	const char *url = NULL, *host, *at;
+	size_t n;
+
+	r->redirects = (int)probe_redirect_count(p);
+	if (r->redirects == 0)
+		return;
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	host = strstr(url, "://");
+	host = host != NULL ? host + 3 : url;
+	at = memrchr(host, '@', strcspn(host, "/?#"));
+	n = util_clean_text(r->final_url, sizeof(r->final_url), url, (size_t)(host - url));
+	if (at != NULL)
+		host = at + 1;
+	util_clean_text(r->final_url + n, sizeof(r->final_url) - n, host, strlen(host));
+}
+
+/* The connection stands and the request goes out; later its TLS session may be gone. */
+static int
+on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	struct probe *p = arg;
+	const struct curl_tlssessioninfo *tls = NULL;
+
+	(void)local_ip, (void)remote_port, (void)local_port;
+	enter(p, PHASE_WAIT);
+	p->tried = false;
+	p->remote_errno = 0;
+	probe_note_url(p);
+	if (p->result->redirects == 0)
+		p->from_private = verdict_is_private(remote_ip);
+	forget_connection(p->result);
+	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", remote_ip);
+	curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
+	if (tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL) {
+		p->used_tls = true;
+		note_tls(p->result, tls->internals);
+		/* what has once been asked in secret is not asked in the open */
+		curl_easy_setopt(p->curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+	}
+	return CURL_PREREQFUNC_OK;
+}
+
+/* Takes the status over: the headers of a response are complete. */
+static void
+note_response(struct probe *p)
+{
+	static const char *const names[] = { [CURL_HTTP_VERSION_1_0] = "1.0",
+		[CURL_HTTP_VERSION_1_1] = "1.1",
+		[CURL_HTTP_VERSION_2_0] = "2",
+		[CURL_HTTP_VERSION_3] = "3" };
+	long status = 0, version = 0;
+
+	curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200 || status > 999)
+		return; /* an interim one, or nonsense */
+	curl_easy_getinfo(p->curl, CURLINFO_HTTP_VERSION, &version);
+	p->result->http_status = (int)status;
+	p->result->http_version = (size_t)version < ARRAY_LENGTH(names) ? names[version] : NULL;
+}
+
+static size_t
+on_header(char *line, size_t one, size_t size, void *arg)
+{
+	struct probe *p = arg;
+
+	(void)one;
+	enter(p, PHASE_RECEIVE);
+	p->headers_size += size;
+	if (p->headers_size > PROBE_HEADERS_MAX) {
+		p->headers_flood = true;
+		return 0;
+	}
+	if (line[0] == '\r' || line[0] == '\n')
+		note_response(p);
+	return size;
+}
+
+/* Takes the body up to the limit, which counts what is left after decompression. */
+static size_t
+on_body(char *data, size_t one, size_t size, void *arg)
+{
+	struct probe *p = arg;
+	size_t room = p->site->body_limit - p->body_size;
+	size_t take = size < room ? size : room;
+
+	(void)one;
+	if (p->site->pattern_count > 0 && take > 0) {
+		while (p->body_size + take > p->body_room) {
+			p->body_room = p->body_room > 0 ? 2 * p->body_room : BODY_FIRST;
+			p->body = xreallocarray(p->body, p->body_room, 1);
+		}
+		memcpy(p->body + p->body_size, data, take);
+	}
+	p->body_size += take;
+	if (take == size)
+		return size;
+	p->body_cut = true;
+	return 0; /* ends the exchange with CURLE_WRITE_ERROR, which is fine here */
+}
+
+void
+probe_listen(struct probe *p)
+{
+	CURL *curl = p->curl;
+
+	curl_easy_setopt(curl, CURLOPT_RESOLVER_START_FUNCTION, on_resolver_start);
+	curl_easy_setopt(curl, CURLOPT_RESOLVER_START_DATA, p);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, p);
+	curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, on_ssl_context);
+	curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, p);
+	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_request);
+	curl_easy_setopt(curl, CURLOPT_PREREQDATA, p);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, p);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, p);
+}
