@@ -24,6 +24,7 @@ struct sender {
 	bool probing;           /* after a refusal: one at a time until one is taken */
 	bool rewind;            /* send again from the lowest row, once nothing flies */
 	char why_unfit[128];
+	int64_t forward_us;                /* the last time that there was nothing to send again */
 	bool more_to_send;                 /* the last look ended only because it was long enough */
 	int64_t not_before_us, backoff_us; /* of sending */
 	int64_t next_send_us;              /* of few records */

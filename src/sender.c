@@ -28,7 +28,7 @@
 #define BACKOFF_MAX_US (60 * US_PER_S)
 #define READ_BATCH     1000
 
-/* A row without a verdict for so long, while others get theirs, is stuck in librdkafka. */
+/* A row without a verdict for so long, while others get theirs or wait, is stuck in librdkafka. */
 #define STUCK_US (120 * US_PER_S)
 
 /* What Kafka calls untimely is too old when it is older than that. */
@@ -247,7 +247,10 @@ open_kafka(struct sender *s)
 	return s->kafka != NULL;
 }
 
-/* The oldest row flies for ever although Kafka confirms younger ones: only a new producer helps. */
+/*
+ * A row flies for ever, the oldest one although Kafka confirms younger ones, or any while a rewind
+ * waits for it: only a new producer helps.
+ */
 static bool
 is_stuck(struct sender *s, int64_t now)
 {
@@ -255,11 +258,13 @@ is_stuck(struct sender *s, int64_t now)
 
 	if (!kafka_is_delivering(s->kafka))
 		s->overtaken_us = 0; /* an outage is nobody's delay */
-	if (s->count == 0 || oldest->state != ROW_FLYING || s->overtaken_us == 0 ||
-	    now - s->overtaken_us < STUCK_US || s->delivered_us < s->overtaken_us + STUCK_US / 2)
+	if ((s->flying == 0 || now - s->forward_us < STUCK_US) &&
+	    (s->count == 0 || oldest->state != ROW_FLYING || s->overtaken_us == 0 ||
+		now - s->overtaken_us < STUCK_US ||
+		s->delivered_us < s->overtaken_us + STUCK_US / 2))
 		return false;
 	log_warning(
-	    "kafka: a record got no answer for %lld s while others did: a new producer is made",
+	    "kafka: a record got no answer for %lld s and holds up others: a new producer is made",
 	    (long long)((now - oldest->sent_us) / US_PER_S));
 	return true;
 }
@@ -294,6 +299,8 @@ send_ready(struct sender *s, int64_t now)
 	uint64_t before;
 
 	s->more_to_send = false;
+	if (!s->rewind)
+		s->forward_us = now;
 	if (s->start->output == PUBLISH_TO_KAFKA && !kafka_is_ready(s, now))
 		return SPOOL_OK;
 	if (s->rewind) {
