@@ -248,7 +248,7 @@ main(int argc, char **argv)
 	}
 	if (!config->has_kafka && daemonise) {
 		fprintf(stderr,
-		    "%s: no kafka section: only -f, --stdout and --once work without one\n",
+		    "%s:1: no kafka section: only -f, --stdout and --once work without one\n",
 		    config->file);
 		return EXIT_CONFIG;
 	}

@@ -127,7 +127,7 @@ def test_without_kafka_section(t):
     nginx = t.nginx()
     d = t.daemon(t.settings(nginx.many(5)))
     expect(t.webmond("-t", "-c", d.file), OK)
-    expect(t.webmond("-c", d.file), CONFIG, "kafka")
+    expect(t.webmond("-c", d.file), CONFIG, r":1: no kafka section")
     patient = t.daemon(t.settings(nginx.many(5, 30, timeout=30)), t.path("patient.conf"))
     expect(t.webmond("--once", "-c", patient.file), OK)
     for options in (["-f"], ["--stdout"], ["-f", "--stdout"]):
