@@ -132,6 +132,7 @@ struct supervisor {
 		struct generation *candidate;
 		char line[1024];
 		size_t line_size;
+		int lines; /* it has said so many */
 		int64_t since_us;
 		bool again; /* another HUP came meanwhile */
 	} reload;

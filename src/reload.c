@@ -20,6 +20,9 @@
 /* It compiles patterns and reads keys; a hundred thousand sites take seconds. */
 #define VALIDATION_MAX_US (120 * US_PER_S)
 
+/* So many mistakes are logged: the rate limit would hold back what comes after more of them. */
+#define LINES_MAX 100
+
 static void
 refuse(struct supervisor *s)
 {
@@ -76,6 +79,7 @@ begin_reload(struct supervisor *s, int64_t now)
 	s->reload.pid = pid;
 	s->reload.since_us = now;
 	s->reload.line_size = 0;
+	s->reload.lines = 0;
 }
 
 static struct watch *
@@ -181,6 +185,9 @@ finish_validation(struct supervisor *s, int status, int64_t now)
 	while (s->reload.fd >= 0)
 		read_validation(s);
 	s->reload.pid = 0;
+	if (s->reload.lines > LINES_MAX)
+		log_error("%d more lines like these; webmond -t prints them all",
+		    s->reload.lines - LINES_MAX);
 	/* only of a file without mistakes is known what it changes */
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE && s->stage == STAGE_RUNNING &&
 	    !needs_restart(s->generation->config, s->reload.candidate->config) &&
@@ -220,7 +227,8 @@ read_validation(struct supervisor *s)
 	       s->reload.line_size == sizeof(s->reload.line) - 1) {
 		size_t length = end != NULL ? (size_t)(end - s->reload.line) : s->reload.line_size;
 
-		log_error("%.*s", (int)length, s->reload.line);
+		if (s->reload.lines++ < LINES_MAX)
+			log_error("%.*s", (int)length, s->reload.line);
 		length += end != NULL;
 		s->reload.line_size -= length;
 		memmove(s->reload.line, s->reload.line + length, s->reload.line_size + 1);

@@ -267,6 +267,9 @@ def test_reload_without_kafka_section(t):
         d.reload(good=False)
         d.wait_log(said, 5, mark)
         require("needs a restart" not in d.log(), f"{text!r} is taken for a change")
+    # a mistake for each of a thousand sites does not drown the outcome
+    d.write_config({**good, "sites": [site(f"no-{n}", "ftp://x/") for n in range(1000)]})
+    d.reload(good=False)
     d.reload(good)
     d.stop()
     with open(out, encoding="utf-8") as f:
