@@ -440,6 +440,8 @@ supervisor_main(const struct supervisor_start *start)
 	begin_epoch(&s);
 	catch_signals(&open_mask);
 	code = run(&s, &open_mask);
+	if (start->once && code == EXIT_FINE && s.once_left > 0)
+		code = EXIT_NOT_UP; /* stopped before all were checked */
 	if (!start->once && code == EXIT_FINE)
 		log_notice("stopped");
 	return code;

@@ -122,6 +122,16 @@ def test_once(t):
     require(not os.listdir(t.path("spool")), "--once has written to the spool")
     require(not os.path.exists(t.path("webmond.pid")), "--once has written the PID file")
 
+    # told to stop at whatever moment: 0 only if all were seen to be up
+    d.write_config({**d.settings, "sites": good})
+    for moment in range(20):
+        process = procs.spawn([binary(), "-c", d.file, "--once"], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL)
+        procs.time.sleep(moment * 0.003)
+        process.terminate()
+        up = process.communicate(timeout=STOP_S)[0].count(b" up ")
+        require(process.returncode != OK or up == 3, f"{up} of 3 are up, and the exit code is 0")
+
 
 def test_without_kafka_section(t):
     nginx = t.nginx()
