@@ -21,6 +21,7 @@ struct publisher_start {
 	enum publisher_output output;
 	const char *epoch;
 	const char *lost_epoch; /* see struct spool_options */
+	pid_t supervisor;       /* likewise */
 	int pipe_fd;            /* read end of the results pipe */
 	int control_fd;         /* SOCK_SEQPACKET: enum wire_order in, struct wire_report out */
 };

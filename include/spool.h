@@ -37,6 +37,7 @@ struct spool_options {
 	uint64_t window; /* the oldest so many rows may have been sent: they are never dropped; what
 			  * an earlier spool_open() said of those still there counts as well */
 	const char *epoch;
+	pid_t supervisor;       /* an epoch begins only as a child of it; 0: always */
 	const char *lost_epoch; /* the one before, whose spool was set aside; "" or NULL: none */
 };
 

@@ -310,7 +310,8 @@ open_all(struct publisher *p)
 		.sync_full = config->spool_sync_full,
 		.max_bytes = durable ? config->spool_max_bytes : INT64_C(1) << 40,
 		.epoch = p->start->epoch,
-		.lost_epoch = p->start->lost_epoch };
+		.lost_epoch = p->start->lost_epoch,
+		.supervisor = p->start->supervisor };
 
 	/* at most a quarter of the spool, at a KiB a record, may be on its way */
 	options.window = (uint64_t)options.max_bytes / 4096;

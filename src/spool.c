@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "util.h"
@@ -141,6 +142,11 @@ enter_epoch(struct spool *s)
 	if (ours) {
 		code = spool_run(s, "UPDATE epoch SET may_fly = %lld", (long long)window);
 		return code == SQLITE_OK ? SPOOL_OK : spool_failed(s, "store the window");
+	}
+	if (s->path != NULL && s->options.supervisor != 0 && getppid() != s->options.supervisor) {
+		/* what is open may be that of a daemon that runs by now */
+		log_error("spool: an orphan begins no epoch: another daemon may have the spool");
+		return SPOOL_IN_USE;
 	}
 	if ((status = spool_begin(s)) != SPOOL_OK || (status = adopt_open(s, last)) != SPOOL_OK)
 		return status;

@@ -35,6 +35,7 @@ start_publisher(struct supervisor *s, int64_t now)
 			.output = s->start->output,
 			.epoch = s->epoch,
 			.lost_epoch = s->lost_epoch,
+			.supervisor = s->self,
 			.pipe_fd = s->pipe_read,
 			.control_fd = fd };
 

@@ -538,7 +538,7 @@ def test_no_memory(t):
 
 # --- 11: birth --------------------------------------------------------------------------------
 
-@fault("11", "supervisor killed between fork and the child's wish to be told of its death",
+@fault("11a", "supervisor killed between fork and the child's wish to be told of its death",
        "the child sees that it is an orphan and leaves")
 @needs("root", "kafka")
 def test_orphan_at_birth(t):
@@ -560,6 +560,36 @@ def test_orphan_at_birth(t):
     time.sleep(1.5)
     finish(t, d, topic, nginx, LIGHT, rounds + 1, recovery_s=slowest,
            note=f"{rounds} times; seconds until all had left")
+
+
+@fault("11b", "a publisher is stopped at its birth, and goes on as an orphan when another daemon has "
+       "the spool and its publisher dies", "it leaves the spool to the other one")
+@needs("root", "kafka")
+def test_orphan_goes_on_late(t):
+    d, topic, _ = loaded(t, LIGHT)
+    with strace.Strace(d.pid, "prctl", "signal=STOP:when=1", follow=True) as saboteur:
+        procs.kill(d.publisher())
+        (born,) = procs.wait_for(saboteur.stopped, 20, "no new publisher", 0.01)
+        procs.kill(d.pid)
+        d.process.wait()
+    d.start()
+    topic.wait_new()
+    old = d.publisher()
+    procs.freeze(d.pid)  # so that there is no successor yet
+    procs.kill(old)
+    procs.kill(born, signal.SIGCONT)
+    orphans_leave([born])
+    procs.kill(d.pid, signal.SIGCONT)
+    successor(d, "publisher", old)
+    topic.wait_new()
+    d.stop()
+    require("an orphan begins no epoch" in d.log() and "please report" not in d.log(),
+            "the log says something else")
+    require(not [name for name in os.listdir(t.path("spool")) if "corrupt" in name],
+            "the spool was set aside")
+    summary = topic.check()
+    require(summary.epochs <= 2, f"{summary.epochs} epochs in 2 lives")
+    t.report(summary)
 
 
 # --- 12: two of them --------------------------------------------------------------------------
