@@ -352,6 +352,7 @@ static enum spool_status
 connect_database(struct spool *s)
 {
 	enum spool_status status;
+	int64_t stop, pages;
 	bool is_new = false;
 	int code;
 
@@ -393,9 +394,12 @@ connect_database(struct spool *s)
 		return SPOOL_FAILED;
 	}
 	s->page_size = spool_query(s, "PRAGMA page_size");
-	/* a hard stop above the cap, below a really full disk, where not even DELETE works */
-	spool_run(s, "PRAGMA max_page_count=%lld",
-	    (long long)(s->options.max_bytes / s->page_size * 5 / 4 + 1000));
+	/* a hard stop above the cap, below a really full disk, where not even DELETE works; above
+	 * what there is, too, where the cap was lowered: records give way when new ones are stored */
+	stop = s->options.max_bytes / s->page_size * 5 / 4;
+	pages = spool_number(s->statement[ALL_PAGES]);
+	spool_run(
+	    s, "PRAGMA max_page_count=%lld", (long long)((stop > pages ? stop : pages) + 1000));
 	return SPOOL_OK;
 }
 

@@ -1131,6 +1131,30 @@ START_TEST(test_cap_made_smaller)
 }
 END_TEST
 
+/* A long outage, the disk runs full, and so the cap is lowered far below what waits. */
+START_TEST(test_cap_far_below_what_waits)
+{
+	struct spool *s;
+	uint64_t seq = 0;
+
+	ck_assert_int_eq(try_open(&s, EPOCH_A, 64 * MIB, 100), SPOOL_OK);
+	for (int64_t cap = 64 * MIB; cap >= MIB; cap -= 63 * MIB) {
+		for (int i = 0; i < 20; i++) {
+			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+			for (uint64_t end = seq + 1000; seq < end; seq++)
+				ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, seq, 300), SPOOL_OK);
+			ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		}
+		if (cap == 64 * MIB)
+			ck_assert_uint_eq(spool_count(s), seq);
+		spool_close(s);
+		ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 100), SPOOL_OK);
+	}
+	ck_assert_uint_lt(spool_count(s), 1500);
+	spool_close(s);
+}
+END_TEST
+
 /* The first of a run is damaged: it becomes a dead letter, and hides none of the others. */
 START_TEST(test_cap_over_damage)
 {
@@ -1394,6 +1418,7 @@ main(void)
 	tcase_add_test(tcase, test_cap_over_epochs);
 	tcase_add_test(tcase, test_cap_with_many_open);
 	tcase_add_test(tcase, test_cap_made_smaller);
+	tcase_add_test(tcase, test_cap_far_below_what_waits);
 	tcase_add_test(tcase, test_cap_over_damage);
 	tcase_add_test(tcase, test_disk_full_of_records);
 	tcase_add_test(tcase, test_disk_full);
