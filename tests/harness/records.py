@@ -156,10 +156,14 @@ def may_have_begun(record):
             record.error_message.startswith("webmond ended"))
 
 
+def not_let_run(record):
+    """Whether its checker says that it slept past the timeout."""
+    return (record.error_message or "").startswith("this process was not let run")
+
+
 def is_busy(record):
     """Whether a healthy site's check may have come to this because the machine has more to do."""
-    return (record.error_type in BUSY or
-            (record.error_message or "").startswith("this process was not let run"))
+    return record.error_type in BUSY or not_let_run(record)
 
 
 def not_busy(odd, among):

@@ -14,11 +14,14 @@ from harness.daemon import binary
 MEMORY_MAX_KB = 64 * 1024
 
 
-def once(t, settings, prefix=()):
-    """The records of one check of each site, and the largest process that took part, in KiB."""
+def once(t, settings, prefix=(), names=()):
+    """
+    The records of one check of each site, or of those that are named, and the largest process that
+    took part, in KiB.
+    """
     file = t.daemon(settings).file
     with open(t.path("records"), "w+b") as out, open(t.path("log"), "w+b") as err:
-        process = procs.spawn([*prefix, binary(), "--once", "--stdout", "-c", file],
+        process = procs.spawn([*prefix, binary(), "--once", "--stdout", "-c", file, *names],
                               stdout=out, stderr=err)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -30,12 +33,20 @@ def once(t, settings, prefix=()):
 
 def test_the_right_word(t):
     server = hostile.Server(t.directory)
+    settings = t.settings(server.sites(), workers={"min": 4, "max": 32})
     try:
-        found, memory_kb = once(t, t.settings(server.sites(), workers={"min": 4, "max": 32}))
+        found, memory_kb = once(t, settings)
+        t.note(records.check(found, at_least=len(hostile.CASES), envelopes=False))
+        by_name = {r.site: r for r in found}
+        for _ in range(3):
+            # who was not let run has seen nothing, and rightly says so
+            starved = [r.site for r in found if records.not_let_run(r)]
+            if not starved:
+                break
+            found, _ = once(t, settings, names=starved)
+            by_name.update((r.site, r) for r in found)
     finally:
         server.stop()
-    t.note(records.check(found, at_least=len(hostile.CASES), envelopes=False))
-    by_name = {r.site: r for r in found}
     wrong = []
     for case in hostile.CASES:
         r = by_name[case.name]
