@@ -261,6 +261,13 @@ check_at(const char *host, const char *format, ...)
 
 #define check(...) check_at("127.0.0.1", __VA_ARGS__)
 
+/* Whether the last check could not end in time because nobody let it run: it blames no site. */
+static bool
+overslept(void)
+{
+	return r.error == ERROR_LOCAL && strstr(r.error_message, "not let run") != NULL;
+}
+
 /* --- the tests --------------------------------------------------------------------------- */
 
 START_TEST(limits_are_exact)
@@ -318,7 +325,10 @@ START_TEST(nothing_is_left_of_the_check_before)
 		ck_assert_int_eq(r.body_bytes, 100);
 
 		site.timeout_us = 100 * US_PER_MS;
-		ck_assert_int_eq(check("hang"), ERROR_TIMEOUT);
+		do
+			check("hang");
+		while (overslept());
+		ck_assert_int_eq(r.error, ERROR_TIMEOUT);
 		ck_assert_int_ge(r.elapsed_us, site.timeout_us - EARLY_US);
 		site.timeout_us = 30 * US_PER_S;
 	}
@@ -504,10 +514,13 @@ START_TEST(leaked_threads_wear_the_probe_out)
 
 	site.timeout_us = 100 * US_PER_MS;
 	while (!probe_is_worn(probe) && checks < 100) {
-		ck_assert_int_eq(check_at("name.example", "path"), ERROR_TIMEOUT);
-		ck_assert_ptr_nonnull(strstr(r.error_message, "looking up the name"));
-		ck_assert_int_ge(r.phase_us[PHASE_DNS], site.timeout_us - EARLY_US);
+		check_at("name.example", "path");
 		checks++;
+		ck_assert_int_ge(r.phase_us[PHASE_DNS], site.timeout_us - EARLY_US);
+		if (overslept())
+			continue;
+		ck_assert_int_eq(r.error, ERROR_TIMEOUT);
+		ck_assert_ptr_nonnull(strstr(r.error_message, "looking up the name"));
 	}
 	ck_assert_int_eq(checks, 32);
 }
