@@ -527,7 +527,7 @@ def test_no_memory(t):
     os.rename(t.write("big.txt", "all is well\n" * 2000000), page)
     topic.wait(lambda found: any(r.error_type in ("local", "aborted") and not records.is_busy(r)
                                  for r in found), 60, "no checker lacks memory")
-    time.sleep(t.times(20, 2))
+    time.sleep(t.times(20, 4))
     summary = finish(t, d, topic, nginx, LIGHT * 3)
     require({r.error_type for r in summary.firsts if r.site.startswith("big")} <=
             {"regex_mismatch", "regex_limit", "local", "aborted", "quarantined",
