@@ -23,6 +23,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 SYS_PIDFD_GETFD = 438  # on every architecture
 SPLICE_F_NONBLOCK = 2
+F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032  # which Python has since 3.10
 TICK = os.sysconf("SC_CLK_TCK")
 PAUSE_S = 0.5
 
@@ -240,7 +241,7 @@ def unread(pid):
     found = b""
     for source in _pipes(pid, os.O_RDONLY):
         reader, writer = os.pipe()
-        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, fcntl.fcntl(source, fcntl.F_GETPIPE_SZ))
+        fcntl.fcntl(writer, F_SETPIPE_SZ, fcntl.fcntl(source, F_GETPIPE_SZ))
         left = _libc.tee(source, writer, 1 << 30, SPLICE_F_NONBLOCK)
         os.close(writer)
         while left > 0 and (data := os.read(reader, left)):
