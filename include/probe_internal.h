@@ -34,6 +34,7 @@ struct probe {
 	struct result *result;
 	enum phase phase; /* how far it has come */
 	bool entered[PHASE_COUNT];
+	int64_t begun_us, handshake_us; /* monotonic; the last TLS handshake's begin, 0: none */
 	bool used_tls;
 	bool certificate_wanted; /* from us, by the last server */
 	size_t body_size, headers_size;

@@ -230,6 +230,9 @@ note_times(struct probe *p)
 		[PHASE_WAIT] = probe_timer_us(p, CURLINFO_STARTTRANSFER_TIME_T),
 	};
 
+	/* libcurl 7.88 notes when the connection stood only after a handshake that succeeds */
+	if (end_us[PHASE_CONNECT] == 0 && p->handshake_us != 0)
+		end_us[PHASE_CONNECT] = p->handshake_us - p->begun_us;
 	r->elapsed_us = probe_timer_us(p, CURLINFO_TOTAL_TIME_T);
 	r->redirect_us = r->redirects > 0 ? probe_timer_us(p, CURLINFO_REDIRECT_TIME_T) : 0;
 	if (r->redirect_us > r->elapsed_us)
@@ -326,6 +329,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	result->redirects = 0;
 	p->used_tls = strncasecmp(site->url, "https:", 6) == 0;
 	set_options(p, headers);
+	p->begun_us = util_mono_us();
 	code = aborted ? CURLE_ABORTED_BY_CALLBACK : perform(p);
 
 	if (code == CURLE_WRITE_ERROR && p->body_cut)

@@ -125,6 +125,7 @@ on_ssl_context(CURL *curl, void *context, void *arg)
 	SSL_CTX_set_app_data(context, p);
 	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
 	enter(p, PHASE_TLS);
+	p->handshake_us = util_mono_us();
 	p->used_tls = true;
 	/* what libcurl knows of the address does not outlive a handshake that fails */
 	memcpy(p->result->remote_ip, p->address, sizeof(p->result->remote_ip));

@@ -362,6 +362,21 @@ START_TEST(connections_are_kept_only_when_asked_for)
 }
 END_TEST
 
+START_TEST(a_handshake_that_fails_is_not_charged_with_the_connection)
+{
+	char url[64];
+
+	snprintf(url, sizeof(url), "https://127.0.0.1:%d/", port); /* it goes on waiting */
+	site.url = url;
+	site.timeout_us = 300 * US_PER_MS;
+	stall_ms = 50;
+	probe_run(probe, &site, &r);
+	ck_assert_int_ne(r.error, ERROR_NONE);
+	ck_assert_int_ge(r.phase_us[PHASE_CONNECT], 50000);
+	ck_assert_int_eq(r.phase_us[PHASE_CONNECT] + r.phase_us[PHASE_TLS], r.elapsed_us);
+}
+END_TEST
+
 /* One that the server has closed meanwhile is not the site's failure. */
 START_TEST(a_kept_connection_may_be_gone)
 {
@@ -607,6 +622,7 @@ main(void)
 	tcase_add_test(tcase, limits_are_exact);
 	tcase_add_test(tcase, nothing_is_left_of_the_check_before);
 	tcase_add_test(tcase, connections_are_kept_only_when_asked_for);
+	tcase_add_test(tcase, a_handshake_that_fails_is_not_charged_with_the_connection);
 	tcase_add_test(tcase, a_kept_connection_may_be_gone);
 	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
 	tcase_add_test(tcase, our_own_trouble_is_local);
