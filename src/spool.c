@@ -382,7 +382,7 @@ take_lost(struct spool *s, const struct frame *frame, const void *raw, size_t si
 	    spool_number(spool_bind(s, IS_OPEN, 1, (uint64_t)alone)) > 0)
 		return SPOOL_OK;
 	spool_bind(s, INSERT_OPEN, 1, (uint64_t)alone);
-	spool_bind_blob(s, INSERT_OPEN, 2, raw, size);
+	spool_bind_blob(s, INSERT_OPEN, 2, raw, 0); /* the number says it all */
 	status = spool_step(s, INSERT_OPEN, "note a record of the lost epoch");
 	return status == SPOOL_OK ? insert_ready(s, alone, frame->seq, raw, size) : status;
 }
