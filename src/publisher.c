@@ -350,7 +350,7 @@ publisher_main(const struct publisher_start *start)
 	}
 	tell_supervisor(&p, util_mono_us());
 	tick(&p); /* what a predecessor left in the pipe comes before anything is sent */
-	for (;;) {
+	while (p.exit_code < 0) { /* else the spool may be gone */
 		int64_t now = util_mono_us();
 
 		if (tick_is_due(&p, now))
