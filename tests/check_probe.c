@@ -364,7 +364,7 @@ END_TEST
 
 START_TEST(a_handshake_that_fails_is_not_charged_with_the_connection)
 {
-	char url[64];
+	static char url[64];
 
 	snprintf(url, sizeof(url), "https://127.0.0.1:%d/", port); /* it goes on waiting */
 	site.url = url;
