@@ -347,6 +347,18 @@ check_identity(struct spool *s, bool *is_new)
 				    : "is not a spool of webmond");
 }
 
+/* To see later whether they are still there. */
+static enum spool_status
+remember_files(struct spool *s)
+{
+	if (s->path == NULL || (stat(s->path, &s->found) == 0 && stat(s->log_path, &s->log) == 0))
+		return SPOOL_OK;
+	if (s->found.st_ino != 0 && errno == ENOENT)
+		return spool_give_up(s, "takes no log"); /* a damaged header can say so */
+	log_error("spool: \"%s\" is gone: %s", s->path, strerror(errno));
+	return SPOOL_FAILED;
+}
+
 /* Connect and bring the file to our schema. Not ours or newer: treated as damaged. */
 static enum spool_status
 connect_database(struct spool *s)
@@ -389,10 +401,8 @@ connect_database(struct spool *s)
 		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
 			&s->statement[i], NULL) != SQLITE_OK)
 			return spool_failed(s, "prepare");
-	if (s->path != NULL && (stat(s->path, &s->found) < 0 || stat(s->log_path, &s->log) < 0)) {
-		log_error("spool: \"%s\" is gone: %s", s->path, strerror(errno));
-		return SPOOL_FAILED;
-	}
+	if ((status = remember_files(s)) != SPOOL_OK)
+		return status;
 	s->page_size = spool_query(s, "PRAGMA page_size");
 	/* a hard stop above the cap, below a really full disk, where not even DELETE works; above
 	 * what there is, too, where the cap was lowered: records give way when new ones are stored */
