@@ -255,13 +255,15 @@ static bool
 is_stuck(struct sender *s, int64_t now)
 {
 	const struct row *oldest = row_at(s, 0);
+	bool holds_up_rewind, overtaken;
 
 	if (!kafka_is_delivering(s->kafka))
 		s->overtaken_us = 0; /* an outage is nobody's delay */
-	if ((s->flying == 0 || now - s->forward_us < STUCK_US) &&
-	    (s->count == 0 || oldest->state != ROW_FLYING || s->overtaken_us == 0 ||
-		now - s->overtaken_us < STUCK_US ||
-		s->delivered_us < s->overtaken_us + STUCK_US / 2))
+	holds_up_rewind = s->flying > 0 && now - s->forward_us >= STUCK_US;
+	overtaken = s->count > 0 && oldest->state == ROW_FLYING && s->overtaken_us != 0 &&
+		    now - s->overtaken_us >= STUCK_US &&
+		    s->delivered_us >= s->overtaken_us + STUCK_US / 2;
+	if (!holds_up_rewind && !overtaken)
 		return false;
 	log_warning(
 	    "kafka: a record got no answer for %lld s and holds up others: a new producer is made",
