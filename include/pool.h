@@ -82,6 +82,9 @@ void pool_set_state(struct pool *pool, struct worker *w, enum worker_state state
 /* Until then it has time; forgotten when its state changes. */
 void pool_set_deadline(struct pool *pool, struct worker *w, int64_t deadline_us);
 
+/* Nobody's time ends before that. */
+void pool_grant(struct pool *pool, int64_t deadline_us);
+
 /*
  * A checker for a site with this home (any number), whose check is expected to take so long: its
  * home if that is idle; for a quick one also the line of its home or of the homes behind it; else

@@ -64,6 +64,14 @@ pool_set_deadline(struct pool *pool, struct worker *w, int64_t deadline_us)
 }
 
 void
+pool_grant(struct pool *pool, int64_t deadline_us)
+{
+	for (int i = 0; i < pool->count; i++)
+		if (pool->worker[i].deadline_us < deadline_us)
+			pool->worker[i].deadline_us = deadline_us;
+}
+
+void
 pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us, int64_t allowed_us,
     int64_t now_us)
 {

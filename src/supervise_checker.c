@@ -306,13 +306,11 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 void
 kill_overdue(struct supervisor *s, int64_t now)
 {
-	bool overslept = now - s->looked_us > OVERSLEPT_US;
 	struct worker *worker;
 
+	if (now - s->looked_us > OVERSLEPT_US)
+		pool_grant(&s->pool, now + WATCHDOG_GRACE_US);
 	s->looked_us = now;
-	for (int i = 0; overslept && i < s->pool.count; i++)
-		if (s->pool.worker[i].deadline_us < now + WATCHDOG_GRACE_US)
-			s->pool.worker[i].deadline_us = now + WATCHDOG_GRACE_US;
 	while ((worker = pool_overdue(&s->pool, now)) != NULL) {
 		struct check *check = STAILQ_FIRST(&worker->child->checks);
 

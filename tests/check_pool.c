@@ -196,8 +196,12 @@ START_TEST(deadlines_and_idle_helpers)
 	ck_assert_int_eq(pool.next_deadline_us, 500);
 	pool_set_deadline(&pool, &pool.worker[2], 400); /* idle, and told to leave */
 	ck_assert_int_eq(pool_overdue(&pool, 400)->index, 2);
+	pool_grant(&pool, 450); /* nobody was let run */
+	ck_assert_ptr_null(pool_overdue(&pool, 449));
+	ck_assert_int_eq(pool_overdue(&pool, 450)->index, 2);
 	pool_set_state(&pool, &pool.worker[2], WORKER_IDLE, 0);
-	ck_assert_ptr_null(pool_overdue(&pool, 400));
+	ck_assert_ptr_null(pool_overdue(&pool, 450));
+	ck_assert_int_eq(pool.worker[0].deadline_us, 500);
 	ck_assert_ptr_null(pool_surplus(&pool, POOL_IDLE_US - 1));
 	ck_assert_int_eq(pool_surplus(&pool, POOL_IDLE_US)->index, 2);
 	pool_set_state(&pool, &pool.worker[0], WORKER_NONE, 0);
