@@ -20,10 +20,12 @@ struct publisher_start {
 	const struct config *config;
 	enum publisher_output output;
 	const char *epoch;
-	const char *lost_epoch; /* see struct spool_options */
-	pid_t supervisor;       /* likewise */
-	int pipe_fd;            /* read end of the results pipe */
-	int control_fd;         /* SOCK_SEQPACKET: enum wire_order in, struct wire_report out */
+	/* see struct spool_options */
+	bool epoch_stored;
+	const char *lost_epoch;
+	pid_t supervisor;
+	int pipe_fd;    /* read end of the results pipe */
+	int control_fd; /* SOCK_SEQPACKET: enum wire_order in, struct wire_report out */
 };
 
 /*

@@ -23,7 +23,7 @@
 enum spool_status {
 	SPOOL_OK,
 	SPOOL_RETRY,  /* disk full, no memory, …: nothing was changed, try again later */
-	SPOOL_LOST,   /* damaged or foreign; it has been set aside, its epoch has ended */
+	SPOOL_LOST,   /* its epoch has ended: damaged or foreign and set aside, or gone */
 	SPOOL_IN_USE, /* somebody else holds it; logged with the PID */
 	SPOOL_FAILED, /* cannot be created or used, or set aside; logged with the reason */
 };
@@ -37,8 +37,9 @@ struct spool_options {
 	uint64_t window; /* the oldest so many rows may have been sent: they are never dropped; what
 			  * an earlier spool_open() said of those still there counts as well */
 	const char *epoch;
+	bool epoch_stored;      /* a spool has been opened for it: one without it is another one */
 	pid_t supervisor;       /* an epoch begins only as a child of it; 0: always */
-	const char *lost_epoch; /* the one before, whose spool was set aside; "" or NULL: none */
+	const char *lost_epoch; /* the one before, whose spool was lost; "" or NULL: none */
 };
 
 /*

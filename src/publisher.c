@@ -310,6 +310,7 @@ open_all(struct publisher *p)
 		.sync_full = config->spool_sync_full,
 		.max_bytes = durable ? config->spool_max_bytes : INT64_C(1) << 40,
 		.epoch = p->start->epoch,
+		.epoch_stored = p->start->epoch_stored,
 		.lost_epoch = p->start->lost_epoch,
 		.supervisor = p->start->supervisor };
 

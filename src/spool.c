@@ -148,6 +148,10 @@ enter_epoch(struct spool *s)
 		log_error("spool: an orphan begins no epoch: another daemon may have the spool");
 		return SPOOL_IN_USE;
 	}
+	if (s->options.epoch_stored) {
+		log_error("spool: the one with epoch %s has gone", s->options.epoch);
+		return SPOOL_LOST;
+	}
 	if ((status = spool_begin(s)) != SPOOL_OK || (status = adopt_open(s, last)) != SPOOL_OK)
 		return status;
 	/* epochs older than the oldest row have nothing left; of a lost one frames may come */
@@ -382,7 +386,7 @@ take_lost(struct spool *s, const struct frame *frame, const void *raw, size_t si
 	    spool_number(spool_bind(s, IS_OPEN, 1, (uint64_t)alone)) > 0)
 		return SPOOL_OK;
 	spool_bind(s, INSERT_OPEN, 1, (uint64_t)alone);
-	spool_bind_blob(s, INSERT_OPEN, 2, raw, 0); /* the number says it all */
+	spool_bind_blob(s, INSERT_OPEN, 2, "", 0); /* the number says it all */
 	status = spool_step(s, INSERT_OPEN, "note a record of the lost epoch");
 	return status == SPOOL_OK ? insert_ready(s, alone, frame->seq, raw, size) : status;
 }

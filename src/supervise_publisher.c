@@ -34,6 +34,7 @@ start_publisher(struct supervisor *s, int64_t now)
 		struct publisher_start start = { .config = s->generation->config,
 			.output = s->start->output,
 			.epoch = s->epoch,
+			.epoch_stored = s->epoch_stored,
 			.lost_epoch = s->lost_epoch,
 			.supervisor = s->self,
 			.pipe_fd = s->pipe_read,

@@ -340,6 +340,33 @@ START_TEST(test_lost_epoch)
 }
 END_TEST
 
+/* In another spool it would begin with seq 0 again, and what comes would be far ahead. */
+START_TEST(test_epoch_without_its_spool)
+{
+	struct spool_options options = {
+		.max_bytes = 64 * MIB, .window = 100, .epoch = EPOCH_A, .epoch_stored = true
+	};
+	struct spool *s = NULL;
+
+	ck_assert_int_eq(spool_open(&s, &options), SPOOL_LOST); /* a new one in memory */
+	options.dir = dir;
+	ck_assert_int_eq(spool_open(&s, &options), SPOOL_LOST); /* a new file */
+	s = open_spool(EPOCH_B);
+	put(s, WIRE_OPEN, EPOCH_B, 0);
+	spool_close(s);
+	ck_assert_int_eq(spool_open(&s, &options), SPOOL_LOST); /* somebody else's, left as it is */
+	ck_assert_int_eq(count_files(".corrupt-"), 0);
+	s = open_spool(EPOCH_B);
+	put(s, WIRE_CLOSE, EPOCH_B, 0);
+	ck_assert_str_eq(seqs(s), "0");
+	spool_close(s);
+	s = open_spool(EPOCH_A);
+	spool_close(s);
+	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
+	spool_close(s);
+}
+END_TEST
+
 static void
 rename_in_dir(const char *from, const char *to)
 {
@@ -1395,6 +1422,7 @@ main(void)
 	tcase_add_test(tcase, test_accept);
 	tcase_add_test(tcase, test_lost_epoch);
 	tcase_add_test(tcase, test_lost_epoch_comes_back);
+	tcase_add_test(tcase, test_epoch_without_its_spool);
 	tcase_add_test(tcase, test_forged_frames);
 	tcase_add_test(tcase, test_first_close_wins);
 	tcase_add_test(tcase, test_rollback);

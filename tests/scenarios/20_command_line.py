@@ -187,6 +187,23 @@ def test_stdout_that_takes_nothing(t):
         require("cannot write to standard output: No space" in done.stderr, done.stderr)
 
 
+def test_publisher_of_stdout_killed(t):
+    d = t.daemon(t.settings(t.nginx().many(5)))
+    with open(t.path("out"), "wb") as out, open(d.log_file, "wb") as log:
+        d.process = procs.spawn([binary(), "-c", d.file, "--stdout"], stdout=out, stderr=log)
+    d.pid = d.process.pid
+
+    def epochs():
+        with open(t.path("out"), encoding="utf-8") as f:
+            return {r.epoch for r in records.from_lines(f.read().rpartition("\n")[0])}
+
+    procs.wait_for(epochs, 20, "no record comes")
+    procs.kill(d.roles()["publisher"])
+    # what it had in memory is lost, and seq is not to tell another story
+    procs.wait_for(lambda: len(epochs()) == 2, 20, "no record of another epoch comes")
+    d.stop()
+
+
 def test_daemon_and_pid_file(t):
     settings = simple(t)
     d = t.daemon(settings)
