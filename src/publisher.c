@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,6 +37,12 @@
 #define FLUSH_RELOAD_US (1 * US_PER_S)
 #define ORPHAN_WAIT_US  (2 * US_PER_S)
 #define SHRINK_US       (5 * US_PER_S) /* how often free pages are looked for */
+
+/*
+ * librdkafka 2.0 waits whole milliseconds and spins for the rest of the last one, a millisecond
+ * each second: let its waits, and ours, end so much later.
+ */
+#define TIMER_SLACK_NS 1000000
 
 /* Records sent and not confirmed; what a crash may repeat. Small spools have a smaller one. */
 #define WINDOW_MAX 8192
@@ -344,6 +351,7 @@ publisher_main(const struct publisher_start *start)
 	int code;
 
 	signal(SIGTERM, SIG_IGN); /* it ends with the pipe, after the last record */
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
 	code = open_all(&p);
 	if (code >= 0) {
 		spool_close(p.spool);
