@@ -88,9 +88,11 @@ void pool_grant(struct pool *pool, int64_t deadline_us);
 /*
  * A checker for a site with this home (any number), whose check is expected to take so long: its
  * home if that is idle; for a quick one also the line of its home or of the homes behind it; else
- * the first idle one, so that helpers beyond need fall idle. NULL: none.
+ * the first idle one, so that helpers beyond need fall idle. NULL: none. `kept`, by its index or
+ * -1, has a connection to the site: it comes first if it is idle, but not for a quick check, which
+ * soon has one at home too, and costs a third less there, behind those of its tick.
  */
-struct worker *pool_choose(const struct pool *pool, uint32_t home, int64_t expected_us);
+struct worker *pool_choose(const struct pool *pool, uint32_t home, int kept, int64_t expected_us);
 
 /*
  * What to expect of a site's next check (INT64_MAX: not known), after one that took `took_us`: the
@@ -98,9 +100,6 @@ struct worker *pool_choose(const struct pool *pool, uint32_t home, int64_t expec
  * a site out of its line; several in a row do.
  */
 int64_t pool_expect(int64_t expected_us, int64_t took_us);
-
-/* This one, by its index or -1, if it is idle or has room for that in its line; else NULL. */
-struct worker *pool_able(const struct pool *pool, int index, int64_t expected_us);
 
 /*
  * Give a worker that was chosen the check, which may take `allowed_us` (used if it begins now, not

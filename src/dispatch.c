@@ -244,13 +244,10 @@ first_due(const struct supervisor *s, bool without_slow, int64_t now)
 	return first != NULL && first->turn_us <= now ? watch_of(first) : NULL;
 }
 
-/* Who checks a site next: with keepalive, whoever has its connection, if that one can. */
 static struct worker *
 choose_checker(const struct supervisor *s, const struct watch *w, int64_t expected_us)
 {
-	struct worker *last = w->site->keepalive ? pool_able(&s->pool, w->last, expected_us) : NULL;
-
-	return last != NULL ? last : pool_choose(&s->pool, w->home, expected_us);
+	return pool_choose(&s->pool, w->home, w->site->keepalive ? w->last : -1, expected_us);
 }
 
 /*

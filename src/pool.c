@@ -139,23 +139,17 @@ has_room(const struct worker *w, int64_t expected_us)
 }
 
 struct worker *
-pool_able(const struct pool *pool, int index, int64_t expected_us)
+pool_choose(const struct pool *pool, uint32_t home, int kept, int64_t expected_us)
 {
-	struct worker *w = index >= 0 ? &pool->worker[index] : NULL;
+	bool quick = expected_us <= POOL_QUICK_US;
+	int homes = quick ? pool->min : 1;
 
-	return w != NULL && (takes_work(w) || has_room(w, expected_us)) ? w : NULL;
-}
-
-struct worker *
-pool_choose(const struct pool *pool, uint32_t home, int64_t expected_us)
-{
-	int homes = expected_us <= POOL_QUICK_US ? pool->min : 1;
-
+	if (!quick && kept >= 0 && takes_work(&pool->worker[kept]))
+		return &pool->worker[kept];
 	for (int i = 0; i < homes; i++) {
-		uint32_t index = (home + (uint32_t)i) % (uint32_t)pool->min;
-		struct worker *w = pool_able(pool, (int)index, expected_us);
+		struct worker *w = &pool->worker[(home + (uint32_t)i) % (uint32_t)pool->min];
 
-		if (w != NULL)
+		if (takes_work(w) || has_room(w, expected_us))
 			return w;
 	}
 	for (int i = 0; i < pool->count && pool->idle > 0; i++)

@@ -11,6 +11,7 @@
 #include "util.h"
 
 #define UNKNOWN INT64_MAX /* how long a check will take */
+#define NOBODY  (-1)      /* has a connection */
 
 static struct pool
 make_idle_pool(int min, int max, int idle)
@@ -27,20 +28,30 @@ START_TEST(a_site_goes_home_or_to_anyone_idle)
 {
 	struct pool pool = make_idle_pool(4, 8, 4);
 
-	ck_assert_int_eq(pool_choose(&pool, 6, UNKNOWN)->index, 2);
+	ck_assert_int_eq(pool_choose(&pool, 6, NOBODY, UNKNOWN)->index, 2);
 	pool_assign(&pool, &pool.worker[2], false, UNKNOWN, 100, 0);
-	ck_assert_int_eq(pool_choose(&pool, 6, UNKNOWN)->index, 0);
+	ck_assert_int_eq(pool_choose(&pool, 6, NOBODY, UNKNOWN)->index, 0);
 	pool.worker[0].retiring = true;
-	ck_assert_int_eq(pool_choose(&pool, 6, UNKNOWN)->index, 1);
+	ck_assert_int_eq(pool_choose(&pool, 6, NOBODY, UNKNOWN)->index, 1);
 	pool_assign(&pool, &pool.worker[1], false, UNKNOWN, 100, 0);
 	pool_assign(&pool, &pool.worker[3], false, UNKNOWN, 100, 0);
-	ck_assert_ptr_null(pool_choose(&pool, 6, UNKNOWN));
+	ck_assert_ptr_null(pool_choose(&pool, 6, NOBODY, UNKNOWN));
 	ck_assert_int_eq(pool_vacant(&pool, pool.max, NULL)->index, 4);
-	ck_assert_ptr_null(pool_able(&pool, -1, UNKNOWN));
-	ck_assert_ptr_null(pool_able(&pool, 0, UNKNOWN)); /* it leaves */
-	ck_assert_ptr_null(pool_able(&pool, 3, UNKNOWN)); /* it is busy */
-	pool_set_state(&pool, &pool.worker[3], WORKER_IDLE, 0);
-	ck_assert_int_eq(pool_able(&pool, 3, UNKNOWN)->index, 3);
+	free(pool.worker);
+}
+END_TEST
+
+START_TEST(kept_connections_are_found_again)
+{
+	struct pool pool = make_idle_pool(2, 4, 4);
+
+	ck_assert_int_eq(pool_choose(&pool, 0, 3, UNKNOWN)->index, 3);
+	ck_assert_int_eq(pool_choose(&pool, 0, 3, POOL_QUICK_US + 1)->index, 3);
+	ck_assert_int_eq(pool_choose(&pool, 0, 3, POOL_QUICK_US)->index, 0); /* with its tick */
+	pool_assign(&pool, &pool.worker[3], false, 200, 500, 0);
+	ck_assert_int_eq(pool_choose(&pool, 0, 3, UNKNOWN)->index, 0);
+	pool.worker[2].retiring = true;
+	ck_assert_int_eq(pool_choose(&pool, 1, 2, UNKNOWN)->index, 1);
 	free(pool.worker);
 }
 END_TEST
@@ -49,11 +60,11 @@ START_TEST(slow_sites_hold_at_most_half)
 {
 	struct pool pool = make_idle_pool(4, 4, 4);
 
-	pool_assign(&pool, pool_choose(&pool, 0, UNKNOWN), true, UNKNOWN, 100, 0);
+	pool_assign(&pool, pool_choose(&pool, 0, NOBODY, UNKNOWN), true, UNKNOWN, 100, 0);
 	ck_assert(!pool_slow_lane_full(&pool));
-	pool_assign(&pool, pool_choose(&pool, 1, UNKNOWN), true, UNKNOWN, 100, 0);
+	pool_assign(&pool, pool_choose(&pool, 1, NOBODY, UNKNOWN), true, UNKNOWN, 100, 0);
 	ck_assert(pool_slow_lane_full(&pool));
-	ck_assert_ptr_nonnull(pool_choose(&pool, 2, UNKNOWN));
+	ck_assert_ptr_nonnull(pool_choose(&pool, 2, NOBODY, UNKNOWN));
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
 	ck_assert(!pool_slow_lane_full(&pool));
 	ck_assert_ptr_null(pool_vacant(&pool, pool.max, NULL));
@@ -84,25 +95,22 @@ START_TEST(quick_checks_stand_in_line_at_home)
 
 	pool_assign(&pool, &pool.worker[1], false, 200, 500, 0);
 	for (int64_t taken = 200; taken + 200 <= POOL_LINE_US; taken += 200) {
-		ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 1);
+		ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 1);
 		pool_assign(&pool, &pool.worker[1], false, 200, 500, 0);
 	}
 	ck_assert_int_eq(pool.idle, 3);
 	ck_assert_int_eq(pool.in_line, pool.worker[1].checks - 1);
 	/* the line is long enough: the next home, never a helper's line */
-	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 0);
+	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 0);
 	pool_assign(&pool, &pool.worker[0], false, POOL_LINE_US, 500, 0);
-	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 2);
+	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 2);
 	pool_assign(&pool, &pool.worker[2], false, 200, 500, 0);
-	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 3);
+	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 3);
 	pool_assign(&pool, &pool.worker[3], false, 200, 500, 0);
-	ck_assert_ptr_null(pool_choose(&pool, 1, 200));
-	/* unless that one is asked for */
-	ck_assert_int_eq(pool_able(&pool, 3, 200)->index, 3);
-	ck_assert_ptr_null(pool_able(&pool, 1, 200));
+	ck_assert_ptr_null(pool_choose(&pool, 1, NOBODY, 200));
 	/* it moves: there is room again */
 	pool_next(&pool, &pool.worker[1], 200, 500, 1000);
-	ck_assert_int_eq(pool_choose(&pool, 1, 200)->index, 1);
+	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 1);
 	ck_assert_int_eq(pool.worker[1].deadline_us, 1500);
 	free(pool.worker);
 }
@@ -113,15 +121,15 @@ START_TEST(nobody_stands_in_line_who_is_not_quick)
 	struct pool pool = make_idle_pool(1, 2, 2);
 
 	pool_assign(&pool, &pool.worker[0], false, 200, 500, 0);
-	ck_assert_int_eq(pool_choose(&pool, 0, POOL_QUICK_US)->index, 0);
-	ck_assert_int_eq(pool_choose(&pool, 0, POOL_QUICK_US + 1)->index, 1);
+	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, POOL_QUICK_US)->index, 0);
+	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, POOL_QUICK_US + 1)->index, 1);
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
 	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 500, 0);
-	ck_assert_int_eq(pool_choose(&pool, 0, 200)->index, 1); /* nor behind one */
+	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1); /* nor behind one */
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
 	pool_assign(&pool, &pool.worker[0], false, 200, 500, 0);
 	pool.worker[0].retiring = true;
-	ck_assert_int_eq(pool_choose(&pool, 0, 200)->index, 1); /* nor at one that leaves */
+	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1); /* nor at one that leaves */
 	free(pool.worker);
 }
 END_TEST
@@ -163,11 +171,11 @@ START_TEST(a_line_that_stalls_is_taken_back)
 	pool_take_back(&pool, w);
 	ck_assert_int_eq(pool.in_line, 0);
 	ck_assert_ptr_null(pool_stalled(&pool, NULL, 1000 + POOL_STALL_US));
-	ck_assert_int_eq(pool_choose(&pool, 0, 200)->index, 1); /* no new line here */
-	pool_take_back(&pool, w);                               /* the first too: it died */
+	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1); /* no new line here */
+	pool_take_back(&pool, w);                                       /* the first too: it died */
 	ck_assert_int_eq(pool.in_line, 0);
 	pool_set_state(&pool, w, WORKER_IDLE, 2000);
-	ck_assert_int_eq(pool_choose(&pool, 0, 200)->index, 0);
+	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 0);
 	free(pool.worker);
 }
 END_TEST
@@ -176,7 +184,7 @@ START_TEST(a_pool_of_one_serves_slow_sites_too)
 {
 	struct pool pool = make_idle_pool(1, 1, 1);
 
-	ck_assert_ptr_nonnull(pool_choose(&pool, 5, UNKNOWN));
+	ck_assert_ptr_nonnull(pool_choose(&pool, 5, NOBODY, UNKNOWN));
 	free(pool.worker);
 }
 END_TEST
@@ -234,7 +242,7 @@ check_invariants(struct pool *pool, int64_t now)
 {
 	int idle = 0, busy = 0, slow = 0, starting = 0, in_line = 0, free_hands = 0;
 	uint32_t home = (uint32_t)rand();
-	const struct worker *chosen = pool_choose(pool, home, UNKNOWN), *late, *gone;
+	const struct worker *chosen = pool_choose(pool, home, NOBODY, UNKNOWN), *late, *gone;
 	bool overdue = false;
 
 	for (int i = 0; i < pool->count; i++) {
@@ -306,7 +314,8 @@ START_TEST(any_life_of_a_pool_keeps_its_promises)
 			break;
 		case 2:
 		case 3:
-			chosen = pool_choose(&pool, (uint32_t)rand(), expected);
+			chosen = pool_choose(
+			    &pool, (uint32_t)rand(), rand() % pool.count, expected);
 			if (chosen == NULL || (slow && pool_slow_lane_full(&pool)))
 				break;
 			pool_assign(&pool, chosen, slow, expected, rand() % (10 * US_PER_S), now);
@@ -366,6 +375,7 @@ main(void)
 	TCase *tcase = tcase_create("pool");
 
 	tcase_add_test(tcase, a_site_goes_home_or_to_anyone_idle);
+	tcase_add_test(tcase, kept_connections_are_found_again);
 	tcase_add_test(tcase, slow_sites_hold_at_most_half);
 	tcase_add_test(tcase, it_grows_when_nothing_begins);
 	tcase_add_test(tcase, quick_checks_stand_in_line_at_home);
