@@ -97,7 +97,8 @@ struct worker *pool_choose(const struct pool *pool, uint32_t home, int kept, int
 /*
  * What to expect of a site's next check (INT64_MAX: not known), after one that took `took_us`: the
  * same, but at most twice of what was expected before. One bad moment of this machine must not take
- * a site out of its line; several in a row do.
+ * a site out of its line; several in a row do. After a first one, half: it ran beside others, on
+ * cold caches, and in a line such checks take half as long.
  */
 int64_t pool_expect(int64_t expected_us, int64_t took_us);
 

@@ -161,6 +161,8 @@ pool_choose(const struct pool *pool, uint32_t home, int kept, int64_t expected_u
 int64_t
 pool_expect(int64_t expected_us, int64_t took_us)
 {
+	if (expected_us == INT64_MAX)
+		return took_us / 2;
 	if (expected_us < POOL_EXPECT_MIN_US)
 		expected_us = POOL_EXPECT_MIN_US;
 	return expected_us > took_us / 2 ? took_us : 2 * expected_us;

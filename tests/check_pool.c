@@ -136,7 +136,7 @@ END_TEST
 
 START_TEST(one_bad_moment_does_not_cost_the_place_in_line)
 {
-	int64_t expected = pool_expect(UNKNOWN, 1500);
+	int64_t expected = pool_expect(UNKNOWN, 3000);
 
 	ck_assert_int_eq(expected, 1500);
 	ck_assert_int_eq(pool_expect(expected, 900), 900);
