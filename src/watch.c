@@ -4,8 +4,10 @@
 /*
  * One site in the supervisor: when its next slot comes, what its last one said. Nothing is fatal.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "supervise.h"
@@ -137,9 +139,9 @@ describe_duration(int64_t us, char *buffer, size_t size)
 	return buffer;
 }
 
-/* A line of the table that --once prints. */
+/* A line of the table that --once prints; its reader may have had enough. */
 static void
-print_row(const struct site *site, const struct wire_done *done)
+print_row(struct supervisor *s, const struct site *site, const struct wire_done *done)
 {
 	char code[12] = "-", ms[24] = "-";
 
@@ -151,7 +153,10 @@ print_row(const struct site *site, const struct wire_done *done)
 	if (done->error != ERROR_NONE)
 		printf("  %s: %s", error_type_name(done->error), done->error_message);
 	putchar('\n');
-	fflush(stdout);
+	if (fflush(stdout) == 0 || errno == EPIPE || s->exit_code == EXIT_OS)
+		return;
+	log_error("cannot write to standard output: %s", strerror(errno));
+	s->exit_code = EXIT_OS;
 }
 
 void
@@ -167,8 +172,8 @@ watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done)
 		return;
 	if (s->start->once) {
 		if (s->start->output == PUBLISH_TO_NOTHING)
-			print_row(w->site, done);
-		if (!is_up)
+			print_row(s, w->site, done);
+		if (!is_up && s->exit_code == EXIT_FINE)
 			s->exit_code = EXIT_NOT_UP;
 	} else if (is_up && !was_up) {
 		log_notice("site \"%s\": up again after %s", w->site->name,

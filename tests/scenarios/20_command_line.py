@@ -179,7 +179,7 @@ def test_reader_of_stdout_is_slow_or_leaves(t):
 
 def test_stdout_that_takes_nothing(t):
     d = t.daemon(t.settings(t.nginx().many(5)))
-    for options in (["--once", "--stdout"], ["--stdout"], ["-f"]):
+    for options in (["--once"], ["--once", "--stdout"], ["--stdout"], ["-f"]):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([binary(), "-c", d.file, *options], stdin=subprocess.DEVNULL,
                                   stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
