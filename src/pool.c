@@ -104,7 +104,7 @@ pool_take_back(struct pool *pool, struct worker *w)
 {
 	pool->in_line -= w->checks > 1;
 	w->checks--;
-	w->line_us = POOL_LINE_US; /* nobody else until all have ended */
+	w->line_us += POOL_LINE_US; /* full until all have ended */
 }
 
 struct worker *

@@ -180,6 +180,23 @@ START_TEST(a_line_that_stalls_is_taken_back)
 }
 END_TEST
 
+START_TEST(a_line_that_was_cut_takes_nobody_until_it_ends)
+{
+	struct pool pool = make_idle_pool(2, 2, 2);
+	struct worker *w = &pool.worker[0];
+
+	for (int i = 0; i < 3; i++)
+		pool_assign(&pool, w, false, 200, 500, 0);
+	pool_take_back(&pool, w); /* the second has begun, and nobody has heard of it yet */
+	pool_next(&pool, w, 200, 500, 1000);
+	ck_assert_int_eq(w->checks, 1);
+	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1);
+	pool_set_state(&pool, w, WORKER_IDLE, 2000);
+	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 0);
+	free(pool.worker);
+}
+END_TEST
+
 START_TEST(a_pool_of_one_serves_slow_sites_too)
 {
 	struct pool pool = make_idle_pool(1, 1, 1);
@@ -382,6 +399,7 @@ main(void)
 	tcase_add_test(tcase, nobody_stands_in_line_who_is_not_quick);
 	tcase_add_test(tcase, one_bad_moment_does_not_cost_the_place_in_line);
 	tcase_add_test(tcase, a_line_that_stalls_is_taken_back);
+	tcase_add_test(tcase, a_line_that_was_cut_takes_nobody_until_it_ends);
 	tcase_add_test(tcase, a_pool_of_one_serves_slow_sites_too);
 	tcase_add_test(tcase, deadlines_and_idle_helpers);
 	tcase_add_test(tcase, the_table_grows_and_keeps_its_sums);
