@@ -202,15 +202,15 @@ may_take_more(const struct publisher *p)
 	return p->start->output == PUBLISH_TO_KAFKA || spool_count(p->spool) < p->out.window_size;
 }
 
-static bool
-tick_is_due(const struct publisher *p, int64_t now)
+/* When the next transaction is due; INT64_MAX: there is nothing for it to do. */
+static int64_t
+tick_due_us(const struct publisher *p)
 {
 	if (p->tick_delay_us < US_PER_S && sender_wants_deletion(&p->out))
-		return true;
-	if (now < p->next_tick_us)
-		return false;
-	return (p->pipe_ready && may_take_more(p)) ||
-	       (p->out.to_delete > 0 && now >= p->next_tick_us + DELETE_AFTER_US);
+		return 0;
+	if (p->pipe_ready && may_take_more(p))
+		return p->next_tick_us;
+	return p->out.to_delete > 0 ? p->next_tick_us + DELETE_AFTER_US : INT64_MAX;
 }
 
 /* Nothing more comes, or nobody wants it. */
@@ -223,23 +223,36 @@ is_leaving(const struct publisher *p, int64_t now)
 	return p->orphaned_us != 0 && now - p->orphaned_us > ORPHAN_WAIT_US;
 }
 
+static void
+begin_leaving(struct publisher *p, int64_t now)
+{
+	if (p->leave_us != 0 || !is_leaving(p, now))
+		return;
+	p->leave_us = now + (p->out.handing_over ? FLUSH_RELOAD_US : FLUSH_STOP_US);
+	p->out.leaving = true;
+}
+
 /* What is on its way gets a little time; a reader of standard output as much as it needs. */
 static bool
-is_finished(struct publisher *p, int64_t now)
+is_finished(const struct publisher *p, int64_t now)
 {
 	if (p->exit_code >= 0)
 		return true;
 	if (!is_leaving(p, now))
 		return false;
-	if (p->leave_us == 0)
-		p->leave_us = now + (p->out.handing_over ? FLUSH_RELOAD_US : FLUSH_STOP_US);
-	p->out.leaving = true;
 	if (p->no_flush || p->out.stdout_errno != 0)
 		return true;
 	if (p->out.handing_over ? p->out.flying == 0
 				: spool_count(p->spool) == p->out.to_delete && !p->out.rewind)
 		return true;
 	return p->start->output == PUBLISH_TO_KAFKA && now >= p->leave_us;
+}
+
+static void
+shrink_spool(struct publisher *p, int64_t now)
+{
+	if (now >= p->next_shrink_us)
+		p->next_shrink_us = now + (spool_shrink(p->spool) ? GATHER_US : SHRINK_US);
 }
 
 static void
@@ -255,13 +268,11 @@ wait_for_work(struct publisher *p, int64_t now)
 		{ .fd = eager ? sender_fd(&p->out) : -1, .events = POLLIN },
 		{ .fd = stuck_output ? STDOUT_FILENO : -1, .events = POLLOUT },
 	};
-	bool busy = p->out.more_to_send || tick_is_due(p, now) || is_finished(p, now);
+	bool busy = p->out.more_to_send || is_finished(p, now);
 	int64_t wake = busy ? now : now + US_PER_S;
 
-	if (p->pipe_ready && may_take_more(p) && p->next_tick_us < wake)
-		wake = p->next_tick_us;
-	if (p->out.to_delete > 0 && p->next_tick_us + DELETE_AFTER_US < wake)
-		wake = p->next_tick_us + DELETE_AFTER_US;
+	if (tick_due_us(p) < wake)
+		wake = tick_due_us(p);
 	if (p->out.flying > 0 && !eager && now + GATHER_US < wake)
 		wake = now + GATHER_US;
 	if (p->out.not_before_us > now && p->out.not_before_us < wake)
@@ -269,8 +280,6 @@ wait_for_work(struct publisher *p, int64_t now)
 	if (sender_is_gathering(&p->out, now) && !p->pipe_ready && /* else behind a tick */
 	    p->out.next_send_us < wake)
 		wake = p->out.next_send_us;
-	if (now >= p->next_shrink_us)
-		p->next_shrink_us = now + (spool_shrink(p->spool) ? GATHER_US : SHRINK_US);
 	if (p->next_shrink_us < wake)
 		wake = p->next_shrink_us;
 	if (poll(polls, ARRAY_LENGTH(polls),
@@ -362,12 +371,14 @@ publisher_main(const struct publisher_start *start)
 	while (p.exit_code < 0) { /* else the spool may be gone */
 		int64_t now = util_mono_us();
 
-		if (tick_is_due(&p, now))
+		if (tick_due_us(&p) <= now)
 			tick(&p);
+		begin_leaving(&p, now);
 		if (is_finished(&p, now) && (p.exit_code >= 0 || finish(&p, now)))
 			break;
 		lost(&p, sender_send(&p.out, now));
 		tell_supervisor(&p, now);
+		shrink_spool(&p, now);
 		wait_for_work(&p, now);
 	}
 	if (p.exit_code >= 0 && sender_is_delivering(&p.out))
