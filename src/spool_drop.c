@@ -20,7 +20,6 @@
 /* rows looked at for runs to drop: slots still open, up to workers.max, may part them */
 #define DROP_LOOK (4 * 4096)
 
-/* Make a finished record out of an identity; returns its encoded length. */
 size_t
 spool_finish_frame(unsigned char *out, const struct frame *begun, enum error_type error,
     int64_t dropped_through, const char *message)
@@ -208,21 +207,20 @@ spool_keep_size(struct spool *s, uint64_t *dropped)
 	int longest = s->count / 64 < 16 ? 16 : (int)(s->count / 64);
 	enum spool_status status = SPOOL_OK;
 	struct droppable *rows;
-	int count, look;
+	int count;
 
 	*dropped = 0;
 	if (!is_above(s, s->options.max_bytes))
 		return SPOOL_OK;
 	rows = xcalloc(DROP_LOOK, sizeof(*rows));
-	look = 4 * longest;
-	do { /* rows that have no neighbour need a longer look */
+	for (int look = 4 * longest;; look *= 4) { /* where few have neighbours, a longer one */
 		look = look < DROP_LOOK ? look : DROP_LOOK;
 		status = find_droppable(s, rows, look, &count);
 		if (status == SPOOL_OK)
 			status = drop_runs(s, rows, count, longest, goal, dropped);
-		look *= 4;
-	} while (
-	    status == SPOOL_OK && count == look / 4 && look / 4 < DROP_LOOK && is_above(s, goal));
+		if (status != SPOOL_OK || count < look || look == DROP_LOOK || !is_above(s, goal))
+			break;
+	}
 	free(rows);
 	return status;
 }
