@@ -62,11 +62,11 @@ struct worker {
 
 struct pool {
 	struct worker *worker;
-	int count; /* entries in `worker`: at least max; more while older generations leave */
+	int count; /* entries in `worker`: the largest max so far */
 	int min, max;
 	int idle, busy, slow, starting;
 	int in_line;              /* checks that have not begun, of all workers */
-	int64_t assigned_us;      /* when the last check was begun */
+	int64_t assigned_us;      /* when somebody last got a check */
 	int64_t next_deadline_us; /* not after the earliest of all; INT64_MAX: none */
 };
 

@@ -24,9 +24,8 @@ enum exit_code {
 	EXIT_RUNNING = 75,       /* another instance holds the lock */
 	EXIT_PERMISSION = 77,
 	EXIT_CONFIG = 78,
-	/* between our own processes */
-	EXIT_SPOOL_LOST =
-	    100, /* publisher: the spool was damaged and set aside; begin a new epoch */
+	/* from the publisher to the supervisor: the spool is damaged or gone, begin a new epoch */
+	EXIT_SPOOL_LOST = 100,
 };
 
 /* The rights a process takes for good. */

@@ -29,8 +29,7 @@ int64_t schedule_next_slot(int64_t after_us, int64_t interval_us, int64_t phase_
 struct timer {
 	int64_t slot_us; /* UTC, the label */
 	int64_t due_us;  /* monotonic, when it begins */
-	int64_t
-	    turn_us; /* its place in the order: due_us, or earlier if slots were missed waiting */
+	int64_t turn_us; /* its place: due_us, or earlier if slots were missed waiting */
 	size_t position; /* in the heap, from 1; 0: not in one */
 };
 

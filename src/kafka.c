@@ -268,14 +268,14 @@ make_conf(const struct config *config, struct mistakes *mistakes)
 		{ "max.in.flight", "1" },
 		{ "linger.ms", "5" }, /* the records of a tick come together anyway */
 		{ "compression.codec", "lz4" },
-		{ "queue.buffering.max.messages",
-		    "10000" }, /* the spool is the queue, this the window */
+		/* the spool is the queue, this the window */
+		{ "queue.buffering.max.messages", "10000" },
 		{ "queue.buffering.max.kbytes", "32768" },
 		{ "partitioner", "murmur2_random" }, /* where Java's producer would put the key */
 		{ "reconnect.backoff.max.ms", "1000" },
 		{ "socket.keepalive.enable", "true" },
-		{ "ssl.endpoint.identification.algorithm",
-		    "https" }, /* not the default before 2.0 */
+		/* not the default before 2.0 */
+		{ "ssl.endpoint.identification.algorithm", "https" },
 		{ "log.queue", "true" },
 	};
 	struct gathering g = { .conf = rd_kafka_conf_new(), .mistakes = mistakes };

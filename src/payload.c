@@ -142,11 +142,11 @@ put_thousandths(struct text *t, const char *key, int64_t value)
 static void
 put_time(struct text *t, const char *key, int64_t utc_us)
 {
-	char now[UTIL_RFC3339_SIZE];
+	char text[UTIL_RFC3339_SIZE];
 
 	if (utc_us != RESULT_NONE)
-		util_rfc3339(now, utc_us);
-	put_text(t, key, utc_us != RESULT_NONE ? now : NULL, sizeof(now));
+		util_rfc3339(text, utc_us);
+	put_text(t, key, utc_us != RESULT_NONE ? text : NULL, sizeof(text));
 }
 
 static void

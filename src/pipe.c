@@ -68,8 +68,7 @@ pipe_wait_room(int fd, int timeout_ms)
 
 struct pipe_peek {
 	int source;
-	int copy_read,
-	    copy_write; /* the private pipe, always emptied before pipe_peek_read returns */
+	int copy_read, copy_write; /* the private pipe, empty but in pipe_peek_read() */
 	size_t size;
 	unsigned char *data;
 };

@@ -341,8 +341,8 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	if (probe_redirect_refused(p, code)) {
 		probe_fail_redirect(p, code);
 	} else {
-		probe_note_url(
-		    p); /* that of the last redirect, even if nobody could be asked there */
+		/* that of the last redirect, even if nobody could be asked there */
+		probe_note_url(p);
 		if (code == CURLE_OK && result->http_status != RESULT_NONE)
 			judge_response(p);
 		else

@@ -125,13 +125,11 @@ spool_is_there(const char *path, const struct stat *before)
 {
 	struct stat now;
 
-	if (stat(path, &now) < 0)
-		return errno != ENOENT &&
-		       errno != ENOTDIR; /* the files are open: others can wait */
+	if (stat(path, &now) < 0) /* the files are open: other trouble can wait */
+		return errno != ENOENT && errno != ENOTDIR;
 	return now.st_ino == before->st_ino && now.st_dev == before->st_dev;
 }
 
-/* Nothing may be written any more, a checkpoint neither: the file stays as it was found. */
 enum spool_status
 spool_give_up(struct spool *s, const char *why)
 {
@@ -176,7 +174,6 @@ is_damage(int code)
 	return false;
 }
 
-/* Sort an SQLite error and undo a transaction that it interrupted. */
 enum spool_status
 spool_failed(struct spool *s, const char *doing)
 {
@@ -197,7 +194,6 @@ spool_failed(struct spool *s, const char *doing)
 	return SPOOL_RETRY;
 }
 
-/* Run a statement that returns no rows; its parameters are bound. */
 enum spool_status
 spool_step(struct spool *s, enum statement which, const char *doing)
 {
@@ -227,7 +223,6 @@ spool_bind_blob(struct spool *s, enum statement which, int index, const void *da
 	sqlite3_bind_blob(s->statement[which], index, data, (int)size, SQLITE_STATIC);
 }
 
-/* The number that a query returns, or -1. */
 int64_t
 spool_number(sqlite3_stmt *st)
 {

@@ -67,8 +67,8 @@ watch_advance(struct supervisor *s, struct watch *w)
 	int64_t slot = schedule_next_slot(w->timer.slot_us, w->interval_us, w->phase_us);
 
 	if (w->jump_us == INT64_MAX) {
-		set_slot(
-		    w, slot, slot - s->clock_offset_us); /* takes up slow drift of the clocks */
+		/* takes up slow drift of the clocks */
+		set_slot(w, slot, slot - s->clock_offset_us);
 		return;
 	}
 	set_slot(w, slot, w->timer.due_us + (slot - w->timer.slot_us));
