@@ -4,10 +4,10 @@
 #
 # Measure webmond beside bare loops and other programs, on this machine, in one run (make bench).
 #
-#   tests/bench.py [quick] [-l LOADS] [-p PROGRAMS] [-n ROUNDS] [--list]
+#   tests/bench.py [quick] [-l LOADS] [-p PROGRAMS] [-n ROUNDS] [--list] [--readme]
 #
-# It ends by itself: quick within 3 minutes, all with all programs within 20. The report is in
-# $builddir/bench, also when it is interrupted.
+# It ends by itself: quick within 3 minutes, all with all programs in about 25. The report is
+# in $builddir/bench, also when it is interrupted.
 #
 #   WEBMOND, LOOP, TIMED, builddir     as the Makefile sets them
 

@@ -123,6 +123,15 @@ def _of_facts(report):
                 yield what, "; ".join(fact.figure() for fact in found)
 
 
+def _goals(report):
+    """In a sentence or two, how many goals were met, and which were not."""
+    goals = report.goals()
+    missed = [f"{what}: {value:,.2f} (at most {bound:,g})" for what, bound, value in goals
+              if value > bound]
+    return (f"Of {len(goals)} [goals](tests/README.md#goals) {len(goals) - len(missed)} were met." +
+            (f" Missed: {'; '.join(missed)}." if missed else ""))
+
+
 def markdown(report, machine):
     """None: loads are missing."""
     needed = (*COLUMNS, *CURVE, "slow-100", "slow-mixed", "hanging", "keepalive-http")
@@ -134,6 +143,7 @@ def markdown(report, machine):
              "![CPU time per check](tests/bench/report.svg)", "", "| | |", "|---|---|"]
     lines += [f"| {what} | {figure} |" for what, figure in
               (*_of_rows(report), *_of_facts(report))]
+    lines += ["", textwrap.fill(_goals(report), 100)]
     return "\n".join(lines) + "\n"
 
 
