@@ -730,6 +730,16 @@ END_TEST
 
 /* --- looking for the topic --------------------------------------------------------------- */
 
+/*
+ * librdkafka 2.8 and 2.9, as a client, when the metadata of a topic bear an error and partitions. The
+ * mock cluster answers so; brokers send no partitions to who may not see the topic.
+ */
+static bool
+crashes_on_refused_topics(void)
+{
+	return rd_kafka_version() >= 0x02080000 && rd_kafka_version() < 0x020a0000;
+}
+
 START_TEST(the_topic_is_found_or_why_not)
 {
 	static const char *const nobody[] = { NOBODY, NULL };
@@ -742,10 +752,15 @@ START_TEST(the_topic_is_found_or_why_not)
 	ck_assert_int_eq(
 	    kafka_find_topic(make_config(NULL, properties), 30000, reason, sizeof(reason)), -1);
 	ck_assert_ptr_nonnull(strstr(reason, "create the topic \"results\""));
-	rd_kafka_mock_topic_set_error(cluster, TOPIC, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-	ck_assert_int_eq(
-	    kafka_find_topic(make_config(NULL, properties), 30000, reason, sizeof(reason)), -1);
-	ck_assert_ptr_nonnull(strstr(reason, "give this user the right to write to \"results\""));
+	if (!crashes_on_refused_topics()) {
+		rd_kafka_mock_topic_set_error(
+		    cluster, TOPIC, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+		ck_assert_int_eq(
+		    kafka_find_topic(make_config(NULL, properties), 30000, reason, sizeof(reason)),
+		    -1);
+		ck_assert_ptr_nonnull(
+		    strstr(reason, "give this user the right to write to \"results\""));
+	}
 	ck_assert_int_eq(
 	    kafka_find_topic(make_config(NULL, nobody), 500, reason, sizeof(reason)), -1);
 	ck_assert_ptr_nonnull(strstr(reason, "cannot reach Kafka: "));
