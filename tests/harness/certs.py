@@ -5,6 +5,8 @@
 
 import os
 import subprocess
+import tempfile
+import time
 
 from . import Failure
 
@@ -15,6 +17,8 @@ def _openssl(*argv):
     if done.returncode != 0:
         raise Failure(f"openssl {argv[0]}: {done.stdout.decode('utf-8', 'replace')}")
 
+
+DAY_S = 86400
 
 P256 = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 RSA2048 = ("rsa:2048",)
@@ -32,14 +36,44 @@ def authority(cert, key, name, kind=P256):
              "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
+_CA_CONFIG = """[ca]
+default_ca = ours
+[ours]
+database = {directory}/index
+new_certs_dir = {directory}
+default_md = sha256
+rand_serial = yes
+policy = any
+x509_extensions = leaf
+[any]
+commonName = supplied
+[leaf]
+basicConstraints = CA:FALSE
+subjectAltName = {hosts}
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+"""
+
+
 def signed(ca_cert, ca_key, cert, key, name, hosts="IP:127.0.0.1,DNS:localhost", kind=P256,
            days=30):
-    """A certificate and its key, for servers at `hosts` and clients; -1 day: it has expired."""
-    request, extensions = f"{cert}.csr", f"{cert}.ext"
-    _key_and([], kind, key, request, f"/CN={name}")
-    with open(extensions, "w", encoding="ascii") as f:
-        f.write(f"basicConstraints=CA:FALSE\nsubjectAltName={hosts}\n")
-    _openssl("x509", "-req", "-days", days, "-in", request, "-CA", ca_cert, "-CAkey", ca_key,
-             "-CAcreateserial", "-extfile", extensions, "-out", cert)
-    os.unlink(request)
-    os.unlink(extensions)
+    """
+    A certificate and its key, for servers at `hosts` and clients; -1 day: it has expired. By
+    openssl-ca(1), since openssl-x509(1) has no option for the first day before 3.4, and from 3.5 on
+    refuses a last one in the past.
+    """
+    end = time.time() + days * DAY_S
+    begin = min(time.time(), end - DAY_S)
+    with tempfile.TemporaryDirectory() as work:
+        config, request = os.path.join(work, "ca.conf"), os.path.join(work, "request")
+        with open(config, "w", encoding="ascii") as f:
+            f.write(_CA_CONFIG.format(directory=work, hosts=hosts))
+        with open(os.path.join(work, "index"), "w", encoding="ascii"):
+            pass  # of what the authority has signed: nothing
+        _key_and([], kind, key, request, f"/CN={name}")
+        _openssl("ca", "-batch", "-notext", "-config", config, "-cert", ca_cert, "-keyfile", ca_key,
+                 "-startdate", _date(begin), "-enddate", _date(end), "-in", request, "-out", cert)
+
+
+def _date(seconds):
+    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(seconds))
