@@ -31,7 +31,7 @@ void verdict_phases(struct result *r, const int64_t end_us[PHASE_COUNT],
 
 /*
  * Judge a whole response: status first, then the body. `redirects`: it is a redirect that
- * `follow_redirects = 0` does not follow; it completes the check only if its status is expected.
+ * `follow_redirects = 0` does not follow, which is a response like any other; the message says so.
  */
 void verdict_response(struct result *r, struct match *match, const struct site *site,
     const char *body, size_t size, bool redirects);

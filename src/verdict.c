@@ -79,6 +79,28 @@ status_expected(const struct site *site, int status)
 	return false;
 }
 
+/* How much of a pattern a sentence names: with it, it is short enough for the log. */
+#define NAMED_MAX 64
+
+/* Give the verdict on the body: which pattern, and what it did. */
+static void
+fail_pattern(struct result *r, enum match_outcome outcome, const struct pattern *decisive)
+{
+	char named[NAMED_MAX + 1];
+	size_t size = strlen(decisive->text);
+
+	util_clean_text(named, sizeof(named), decisive->text, size);
+	if (outcome == MATCH_LIMIT)
+		result_fail(
+		    r, ERROR_REGEX_LIMIT, "the pattern \"%s\" hit a limit on this body", named);
+	else if (decisive->negated)
+		result_fail(
+		    r, ERROR_REGEX_MISMATCH, "the body matches \"%s\", which it must not", named);
+	else
+		result_fail(r, ERROR_REGEX_MISMATCH, "the body does not match \"%s\"%s", named,
+		    r->body_truncated == TRISTATE_TRUE ? " (it was cut at body_limit_kb)" : "");
+}
+
 void
 verdict_response(struct result *r, struct match *match, const struct site *site, const char *body,
     size_t size, bool redirects)
@@ -87,8 +109,8 @@ verdict_response(struct result *r, struct match *match, const struct site *site,
 	enum match_outcome outcome = MATCH_HOLDS;
 	bool expected = status_expected(site, r->http_status);
 
-	r->completed = expected || !redirects;
-	if (r->completed && site->pattern_count > 0) {
+	r->completed = true;
+	if (site->pattern_count > 0) {
 		outcome = match_body(match, site, body, size, &decisive);
 		if (outcome != MATCH_LIMIT)
 			r->body_matched = outcome == MATCH_HOLDS ? TRISTATE_TRUE : TRISTATE_FALSE;
@@ -100,11 +122,6 @@ verdict_response(struct result *r, struct match *match, const struct site *site,
 		result_fail(r, ERROR_HTTP_STATUS, "got %d, want %s%s", r->http_status,
 		    site->expect_status,
 		    redirects ? " (follow_redirects = 0 does not follow it)" : "");
-	else if (outcome == MATCH_LIMIT)
-		result_fail(r, ERROR_REGEX_LIMIT, "the pattern hit a limit on this body");
 	else if (decisive != NULL)
-		result_fail(r, ERROR_REGEX_MISMATCH, "%s%s",
-		    decisive->negated ? "the body matches a pattern that it must not match"
-				      : "the body does not match",
-		    r->body_truncated == TRISTATE_TRUE ? " (it was cut at body_limit_kb)" : "");
+		fail_pattern(r, outcome, decisive);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "suite.h"
+#include "wire.h"
 
 START_TEST(where_redirects_may_not_lead)
 {
@@ -115,14 +116,17 @@ START_TEST(phases_add_up)
 }
 END_TEST
 
-/* A response of `status` with the body "all is well", to a site that wants 200 and `pattern`. */
+/* A response of `status` with the body "all is well" becomes `r`, to a site that wants 200 and `pattern`. */
+static struct result r;
+static bool negated;
+static enum tristate cut = TRISTATE_FALSE;
+
 static const struct result *
 judge(int status, const char *pattern, bool redirects)
 {
-	static struct result r;
 	static struct match *match;
 	static const struct status_range expect[] = { { 200, 200 }, { 301, 302 } };
-	struct pattern patterns[] = { { .text = pattern } };
+	struct pattern patterns[] = { { .text = pattern, .negated = negated } };
 	struct site site = { .expect_status = "200,301-302",
 		.expect = expect,
 		.expect_count = ARRAY_LENGTH(expect),
@@ -133,6 +137,7 @@ judge(int status, const char *pattern, bool redirects)
 		match = match_new();
 	result_init(&r);
 	r.http_status = status;
+	r.body_truncated = cut;
 	verdict_response(&r, match, &site, "all is well", 11, redirects);
 	return &r;
 }
@@ -156,9 +161,37 @@ START_TEST(redirects_that_are_not_followed)
 	ck_assert_int_eq(judge(301, "well", true)->error, ERROR_NONE);
 	ck_assert(judge(301, "well", true)->completed);
 	ck_assert_int_eq(judge(303, "well", true)->error, ERROR_HTTP_STATUS);
-	ck_assert(!judge(303, "well", true)->completed);
-	ck_assert_int_eq(judge(303, "well", true)->body_matched, TRISTATE_NULL);
-	ck_assert(judge(303, "well", false)->completed);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "follow_redirects = 0"));
+	ck_assert(r.completed);
+	ck_assert_int_eq(r.body_matched, TRISTATE_TRUE);
+	ck_assert_int_eq(judge(303, "well", false)->error, ERROR_HTTP_STATUS);
+	ck_assert_ptr_null(strstr(r.error_message, "follow_redirects"));
+}
+END_TEST
+
+START_TEST(the_pattern_is_named)
+{
+	char text[256];
+
+	ck_assert_str_eq(
+	    judge(200, "USD", false)->error_message, "the body does not match \"USD\"");
+	negated = true;
+	ck_assert_str_eq(judge(200, "w.ll", false)->error_message,
+	    "the body matches \"w.ll\", which it must not");
+	negated = false;
+	ck_assert_str_eq(judge(200, "(*LIMIT_MATCH=1)(.|l)+x?$", false)->error_message,
+	    "the pattern \"(*LIMIT_MATCH=1)(.|l)+x?$\" hit a limit on this body");
+	/* a long one is cut, so that the line of the log still has the end of the sentence */
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	cut = TRISTATE_TRUE;
+	judge(200, text, false);
+	cut = TRISTATE_FALSE;
+	ck_assert_ptr_nonnull(
+	    strstr(r.error_message, "x\xe2\x80\xa6\" (it was cut at body_limit_kb)"));
+	ck_assert_uint_lt(
+	    strlen(r.error_message), sizeof(((struct wire_done *)NULL)->error_message));
+	ck_assert_uint_eq(strlen(r.failed_regex), RESULT_REGEX_MAX);
 }
 END_TEST
 
@@ -174,6 +207,7 @@ main(void)
 	tcase_add_test(tcase, phases_add_up);
 	tcase_add_test(tcase, status_comes_first);
 	tcase_add_test(tcase, redirects_that_are_not_followed);
+	tcase_add_test(tcase, the_pattern_is_named);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
