@@ -32,9 +32,9 @@ struct probe {
 	CURL *curl;
 	const struct site *site;
 	struct result *result;
-	enum phase phase; /* how far it has come */
-	bool entered[PHASE_COUNT];
-	int64_t begun_us, handshake_us; /* monotonic; the last TLS handshake's begin, 0: none */
+	enum phase phase;           /* how far it has come */
+	bool entered;               /* a first phase; what was before belongs to it */
+	int64_t begun_us, since_us; /* monotonic: the check, and the phase it is in */
 	bool used_tls;
 	bool certificate_wanted; /* from us, by the last server */
 	size_t body_size, headers_size;
@@ -51,14 +51,14 @@ struct probe {
 /* Have libcurl tell of the exchange: on a fresh handle, for one check. */
 void probe_listen(struct probe *p);
 
+/* The exchange has come to `phase`: the time since the last call goes to the one before. */
+void probe_enter(struct probe *p, enum phase phase);
+
 /* How many redirects have been followed in this check. */
 long probe_redirect_count(const struct probe *p);
 
 /* Note how many redirects there were, and where the last one led. */
 void probe_note_url(struct probe *p);
-
-/* One of libcurl's times. */
-int64_t probe_timer_us(const struct probe *p, CURLINFO info);
 
 /*
  * Whether a redirect led to what is not asked, which is what ended the exchange with `code`:

@@ -22,14 +22,6 @@ bool verdict_is_private(const char *ip);
 bool verdict_is_local(int error);
 
 /*
- * Divide r->elapsed_us into phases. `end_us`: when each phase was over, summed over all requests of
- * a chain of redirects (0: it never was); `entered`: those that there were at all, the others
- * take no time; `last`: the one in which the exchange ended or failed, which takes the rest.
- */
-void verdict_phases(struct result *r, const int64_t end_us[PHASE_COUNT],
-    const bool entered[PHASE_COUNT], enum phase last);
-
-/*
  * Judge a whole response: status first, then the body. `redirects`: it is a redirect that
  * `follow_redirects = 0` does not follow, which is a response like any other; the message says so.
  */

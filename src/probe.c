@@ -210,36 +210,35 @@ set_options(struct probe *p, const struct curl_slist *headers)
 
 /* --- the verdict ------------------------------------------------------------------------- */
 
-int64_t
-probe_timer_us(const struct probe *p, CURLINFO info)
+static void
+begin_times(struct probe *p)
 {
-	curl_off_t t = 0;
+	memset(p->result->phase_us, 0, sizeof(p->result->phase_us));
+	p->begun_us = p->since_us = util_mono_us();
+}
 
-	curl_easy_getinfo(p->curl, info, &t);
-	return t;
+/* The phase in which the exchange ended, or failed, takes the rest. */
+static void
+end_times(struct probe *p)
+{
+	struct result *r = p->result;
+	int64_t now = util_mono_us();
+
+	r->elapsed_us = now - p->begun_us;
+	r->phase_us[p->phase] += now - p->since_us;
+	if (!p->used_tls)
+		r->phase_us[PHASE_TLS] = RESULT_NONE;
 }
 
 static void
-note_times(struct probe *p)
+note_redirect_time(struct probe *p)
 {
 	struct result *r = p->result;
-	int64_t end_us[PHASE_COUNT] = {
-		[PHASE_DNS] = probe_timer_us(p, CURLINFO_NAMELOOKUP_TIME_T),
-		[PHASE_CONNECT] = probe_timer_us(p, CURLINFO_CONNECT_TIME_T),
-		[PHASE_TLS] = probe_timer_us(p, CURLINFO_PRETRANSFER_TIME_T),
-		[PHASE_WAIT] = probe_timer_us(p, CURLINFO_STARTTRANSFER_TIME_T),
-	};
+	curl_off_t us = 0;
 
-	/* libcurl 7.88 notes when the connection stood only after a handshake that succeeds */
-	if (end_us[PHASE_CONNECT] == 0 && p->handshake_us != 0)
-		end_us[PHASE_CONNECT] = p->handshake_us - p->begun_us;
-	r->elapsed_us = probe_timer_us(p, CURLINFO_TOTAL_TIME_T);
-	r->redirect_us = r->redirects > 0 ? probe_timer_us(p, CURLINFO_REDIRECT_TIME_T) : 0;
-	if (r->redirect_us > r->elapsed_us)
-		r->redirect_us = r->elapsed_us;
-	verdict_phases(r, end_us, p->entered, p->phase);
-	if (!p->used_tls)
-		r->phase_us[PHASE_TLS] = RESULT_NONE;
+	if (r->redirects > 0)
+		curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_TIME_T, &us);
+	r->redirect_us = us < r->elapsed_us ? us : r->elapsed_us;
 }
 
 /* What curl_easy_perform() does, in a multi handle that is ours and stays. */
@@ -329,8 +328,9 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	result->redirects = 0;
 	p->used_tls = strncasecmp(site->url, "https:", 6) == 0;
 	set_options(p, headers);
-	p->begun_us = util_mono_us();
+	begin_times(p);
 	code = aborted ? CURLE_ABORTED_BY_CALLBACK : perform(p);
+	end_times(p);
 
 	if (code == CURLE_WRITE_ERROR && p->body_cut)
 		code = CURLE_OK;
@@ -348,7 +348,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 		else
 			probe_fail(p, code);
 	}
-	note_times(p);
+	note_redirect_time(p);
 	curl_easy_cleanup(p->curl);
 	curl_slist_free_all(headers);
 	if (p->body_room > BODY_KEEP) {

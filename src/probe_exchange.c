@@ -23,11 +23,24 @@
 /* A body buffer begins with this. */
 #define BODY_FIRST (16 * 1024)
 
-static void
-enter(struct probe *p, enum phase phase)
+/*
+ * By our clock and not libcurl's timers: those are of the last attempt when one request is sent
+ * again on another connection.
+ */
+void
+probe_enter(struct probe *p, enum phase phase)
 {
+	int64_t now;
+
+	if (p->entered && p->phase == phase)
+		return;
+	if (p->entered) {
+		now = util_mono_us();
+		p->result->phase_us[p->phase] += now - p->since_us;
+		p->since_us = now;
+	}
+	p->entered = true;
 	p->phase = phase;
-	p->entered[phase] = true;
 }
 
 long
@@ -58,10 +71,7 @@ on_resolver_start(void *state, void *reserved, void *arg)
 
 	(void)state, (void)reserved;
 	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
-	if (host_is_literal(url))
-		p->phase = PHASE_CONNECT;
-	else
-		enter(p, PHASE_DNS);
+	probe_enter(p, host_is_literal(url) ? PHASE_CONNECT : PHASE_DNS);
 	return 0;
 }
 
@@ -96,7 +106,7 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		p->to_private = true;
 		return CURL_SOCKET_BAD;
 	}
-	enter(p, PHASE_CONNECT);
+	probe_enter(p, PHASE_CONNECT);
 	forget_connection(p->result);
 	p->certificate_wanted = false;
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -124,8 +134,7 @@ on_ssl_context(CURL *curl, void *context, void *arg)
 	(void)curl;
 	SSL_CTX_set_app_data(context, p);
 	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
-	enter(p, PHASE_TLS);
-	p->handshake_us = util_mono_us();
+	probe_enter(p, PHASE_TLS);
 	p->used_tls = true;
 	/* what libcurl knows of the address does not outlive a handshake that fails */
 	memcpy(p->result->remote_ip, p->address, sizeof(p->result->remote_ip));
@@ -183,7 +192,7 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	const struct curl_tlssessioninfo *tls = NULL;
 
 	(void)local_ip, (void)remote_port, (void)local_port;
-	enter(p, PHASE_WAIT);
+	probe_enter(p, PHASE_WAIT);
 	p->tried = false;
 	p->remote_errno = 0;
 	probe_note_url(p);
@@ -225,7 +234,7 @@ on_header(char *line, size_t one, size_t size, void *arg)
 	struct probe *p = arg;
 
 	(void)one;
-	enter(p, PHASE_RECEIVE);
+	probe_enter(p, PHASE_RECEIVE);
 	p->headers_size += size;
 	if (p->headers_size > PROBE_HEADERS_MAX) {
 		p->headers_flood = true;

@@ -34,7 +34,7 @@ fail_timeout(struct probe *p)
 {
 	static const char *const doing[PHASE_COUNT] = { "looking up the name", "connecting",
 		"in the TLS handshake", "waiting for the response", "receiving the response" };
-	int64_t overslept_us = probe_timer_us(p, CURLINFO_TOTAL_TIME_T) - p->site->timeout_us;
+	int64_t overslept_us = p->result->elapsed_us - p->site->timeout_us;
 
 	if (p->phase == PHASE_DNS)
 		p->leaked_threads++;
@@ -93,7 +93,7 @@ probe_fail(struct probe *p, CURLcode code)
 	long status = 0;
 
 	/* libcurl never forgets one, so it may be of an earlier connection */
-	if (os_errno == 0 && p->phase == PHASE_CONNECT && p->entered[PHASE_CONNECT])
+	if (os_errno == 0 && p->phase == PHASE_CONNECT && p->tried)
 		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &os_errno);
 	/* no way from here to one address, as without IPv6, does not excuse what another one did */
 	if (p->remote_errno != 0 &&

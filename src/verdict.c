@@ -55,21 +55,6 @@ verdict_is_local(int error)
 	}
 }
 
-void
-verdict_phases(struct result *r, const int64_t end_us[PHASE_COUNT], const bool entered[PHASE_COUNT],
-    enum phase last)
-{
-	int64_t done = 0;
-
-	for (int i = 0; i < PHASE_COUNT; i++) {
-		int64_t end = end_us[i] < r->elapsed_us ? end_us[i] : r->elapsed_us;
-
-		r->phase_us[i] = entered[i] && end > done ? end - done : 0;
-		done += r->phase_us[i];
-	}
-	r->phase_us[last] += r->elapsed_us - done;
-}
-
 static bool
 status_expected(const struct site *site, int status)
 {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* What an exchange means: addresses, errors, phases, and a response held against its site. */
+/* What an exchange means: addresses, errors, and a response held against its site. */
 #include "verdict.h"
 
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "suite.h"
@@ -39,80 +38,6 @@ START_TEST(whose_fault_it_is)
 		ck_assert_msg(verdict_is_local(ours[i]), "%s", strerror(ours[i]));
 	for (size_t i = 0; i < ARRAY_LENGTH(theirs); i++)
 		ck_assert_msg(!verdict_is_local(theirs[i]), "%s", strerror(theirs[i]));
-}
-END_TEST
-
-/* Phases of an exchange that took `elapsed` and ended in `last`. */
-static const int64_t *
-phases(int64_t elapsed, const int64_t end[PHASE_COUNT], const bool entered[PHASE_COUNT],
-    enum phase last)
-{
-	static struct result r;
-
-	result_init(&r);
-	r.elapsed_us = elapsed;
-	verdict_phases(&r, end, entered, last);
-	return r.phase_us;
-}
-
-static void
-assert_phases(
-    const int64_t *found, int64_t dns, int64_t connect, int64_t tls, int64_t wait, int64_t receive)
-{
-	ck_assert_int_eq(found[PHASE_DNS], dns);
-	ck_assert_int_eq(found[PHASE_CONNECT], connect);
-	ck_assert_int_eq(found[PHASE_TLS], tls);
-	ck_assert_int_eq(found[PHASE_WAIT], wait);
-	ck_assert_int_eq(found[PHASE_RECEIVE], receive);
-}
-
-START_TEST(where_the_time_went)
-{
-	static const bool all[] = { true, true, true, true, true };
-	static const bool address[] = { false, true, false, true, true };
-	static const bool kept[] = { false, false, false, true, true };
-	static const bool refused[] = { true, true, false, false, false };
-	static const bool unknown[] = { true, false, false, false, false };
-
-	assert_phases(
-	    phases(100, (int64_t[]){ 10, 30, 60, 90, 0 }, all, PHASE_RECEIVE), 10, 20, 30, 30, 10);
-	/* what there was not takes no time, whatever the timers say */
-	assert_phases(
-	    phases(100, (int64_t[]){ 1, 30, 31, 90, 0 }, address, PHASE_RECEIVE), 0, 30, 0, 60, 10);
-	assert_phases(
-	    phases(100, (int64_t[]){ 1, 2, 3, 90, 0 }, kept, PHASE_RECEIVE), 0, 0, 0, 90, 10);
-	/* the phase that failed takes the rest */
-	assert_phases(
-	    phases(100, (int64_t[]){ 10, 0, 0, 0, 0 }, refused, PHASE_CONNECT), 10, 90, 0, 0, 0);
-	assert_phases(
-	    phases(100, (int64_t[PHASE_COUNT]){ 0 }, unknown, PHASE_DNS), 100, 0, 0, 0, 0);
-	assert_phases(
-	    phases(100, (int64_t[]){ 10, 30, 0, 0, 0 }, all, PHASE_TLS), 10, 20, 70, 0, 0);
-	/* a second request that failed early: its name counts, its connection does not yet */
-	assert_phases(
-	    phases(300, (int64_t[]){ 50, 40, 60, 90, 0 }, all, PHASE_CONNECT), 50, 210, 10, 30, 0);
-}
-END_TEST
-
-START_TEST(phases_add_up)
-{
-	for (int round = 0; round < 10000; round++) {
-		int64_t elapsed = random() % 1000, sum = 0;
-		int64_t end[PHASE_COUNT];
-		bool entered[PHASE_COUNT];
-		const int64_t *found;
-
-		for (int i = 0; i < PHASE_COUNT; i++) {
-			end[i] = random() % 1200;
-			entered[i] = random() % 2 == 0;
-		}
-		found = phases(elapsed, end, entered, (enum phase)(random() % PHASE_COUNT));
-		for (int i = 0; i < PHASE_COUNT; i++) {
-			ck_assert_int_ge(found[i], 0);
-			sum += found[i];
-		}
-		ck_assert_int_eq(sum, elapsed);
-	}
 }
 END_TEST
 
@@ -203,8 +128,6 @@ main(void)
 
 	tcase_add_test(tcase, where_redirects_may_not_lead);
 	tcase_add_test(tcase, whose_fault_it_is);
-	tcase_add_test(tcase, where_the_time_went);
-	tcase_add_test(tcase, phases_add_up);
 	tcase_add_test(tcase, status_comes_first);
 	tcase_add_test(tcase, redirects_that_are_not_followed);
 	tcase_add_test(tcase, the_pattern_is_named);

@@ -133,6 +133,26 @@ def later(seconds, data):
     return answer
 
 
+def h2_frame(kind, payload=b"", flags=0, stream=0):
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+H2_SETTINGS = h2_frame(4)
+H2_RESPONSE = H2_SETTINGS + h2_frame(1, b"\x88", 5, 1)  # ":status: 200", and no body
+H2_REFUSED_STREAM = H2_SETTINGS + h2_frame(3, struct.pack(">I", 7), 0, 1)
+
+
+def in_turn(*answers):
+    """The first connection gets the first answer, the next one the next, all others the last."""
+    left = list(answers)
+
+    def answer(client):
+        client.request = client.sock.recv(65536)
+        later(*(left.pop(0) if len(left) > 1 else left[0]))(client)
+        client.hold()
+    return answer
+
+
 def echo_request(client):
     client.send(response(client.request))
 
@@ -198,6 +218,10 @@ def either(*values):
 
 def at_least(number):
     return lambda value: value is not None and value >= number
+
+
+def less_than(number):
+    return lambda value: value is not None and value < number
 
 
 # Names.
@@ -280,6 +304,10 @@ case("h2-closed", lambda client: client.sock.recv(65536), down("protocol", **not
      url="https://{port}/", verify_tls=False)
 case("h2-silence", Client.hold, down("timeout", "waiting", **nothing_came()),
      url="https://{port}/", verify_tls=False, timeout=SHORT_S)
+# asked again on another connection; the time of each goes to the phases that it is spent in
+case("h2-refused-once", in_turn((0.3, H2_REFUSED_STREAM), (0, H2_RESPONSE)),
+     up(http_version="2", wait_ms=at_least(250), receive_ms=less_than(250)),
+     url="https://{port}/", verify_tls=False)
 
 # Status lines and headers.
 case("ok", response(b"ok"), up(http_version="1.1", body_bytes=2, body_truncated=False,
