@@ -7,6 +7,7 @@
 #include "probe_internal.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 /* Who sees a timeout so late was stopped or starved, and might have got an answer in time. */
 #define OVERSLEPT_US US_PER_S
 
+static const char no_thread[] = "no thread can be made to look up the name";
+
 /* A name cannot be looked up without descriptors; getaddrinfo(3) does not tell. */
 static bool
 out_of_descriptors(void)
@@ -26,6 +29,24 @@ out_of_descriptors(void)
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE;
 	close(fd);
+	return false;
+}
+
+static void *
+do_nothing(void *arg)
+{
+	return arg;
+}
+
+/* From 8.20 on libcurl tells of no thread that cannot be made: the lookup waits for one. */
+static bool
+out_of_threads(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, do_nothing, NULL) != 0)
+		return true;
+	pthread_join(thread, NULL);
 	return false;
 }
 
@@ -42,6 +63,10 @@ fail_timeout(struct probe *p)
 		result_fail(p->result, ERROR_LOCAL,
 		    "this process was not let run: the timeout of %.3g s was seen %.3g s late",
 		    (double)p->site->timeout_us / US_PER_S, (double)overslept_us / US_PER_S);
+		return;
+	}
+	if (p->phase == PHASE_DNS && out_of_threads()) {
+		result_fail(p->result, ERROR_LOCAL, "%s", no_thread);
 		return;
 	}
 	result_fail(p->result, ERROR_TIMEOUT, "timed out after %.3g s while %s",
@@ -119,7 +144,7 @@ probe_fail(struct probe *p, CURLcode code)
 		if (out_of_descriptors())
 			result_fail(r, ERROR_LOCAL, "no descriptor left to look up the name");
 		else if (strstr(why, "thread failed to start") != NULL)
-			result_fail(r, ERROR_LOCAL, "no thread can be made to look up the name");
+			result_fail(r, ERROR_LOCAL, "%s", no_thread);
 		else
 			result_fail(r, ERROR_DNS, "%s", why);
 		return;
