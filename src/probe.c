@@ -25,6 +25,9 @@
 /* Resolver threads left behind by timeouts, after which the process is worn: each holds a stack. */
 #define LEAKED_THREADS_MAX 32
 
+/* Many more than leak, two a lookup, before the process is worn: no lookup waits for a thread. */
+#define LOOKUP_THREADS_MAX 1000L
+
 /* A body buffer that is larger is given back after the check. */
 #define BODY_KEEP (1024 * 1024)
 
@@ -79,6 +82,22 @@ probe_init(void)
 	return curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK ? 0 : -1;
 }
 
+/*
+ * From 8.20 on a multi handle has a pool of threads for lookups. Without these two a few that hang
+ * take all its threads, so that later ones wait until their site's timeout is over, and who leaves
+ * waits for them.
+ */
+static void
+let_lookups_hang(CURLM *multi)
+{
+#if LIBCURL_VERSION_NUM >= 0x081400
+	curl_multi_setopt(multi, CURLMOPT_RESOLVE_THREADS_MAX, LOOKUP_THREADS_MAX);
+	curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);
+#else
+	(void)multi;
+#endif
+}
+
 struct probe *
 probe_new(void)
 {
@@ -90,6 +109,7 @@ probe_new(void)
 		return NULL;
 	}
 	curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS_MAX);
+	let_lookups_hang(p->multi);
 	p->match = match_new();
 	p->ca_file = find_ca_file();
 	return p;
