@@ -261,7 +261,10 @@ note_redirect_time(struct probe *p)
 	r->redirect_us = us < r->elapsed_us ? us : r->elapsed_us;
 }
 
-/* What curl_easy_perform() does, in a multi handle that is ours and stays. */
+/*
+ * What curl_easy_perform() does, in a multi handle that is ours and stays. An abort is seen here
+ * too, since libcurl asks on_progress() only once it is connected, from 8.20 on.
+ */
 static CURLcode
 perform(struct probe *p)
 {
@@ -270,11 +273,13 @@ perform(struct probe *p)
 	int count = 1;
 
 	curl_multi_add_handle(p->multi, p->curl);
-	while (curl_multi_perform(p->multi, &count) == CURLM_OK && count > 0)
+	while (curl_multi_perform(p->multi, &count) == CURLM_OK && count > 0 && !aborted)
 		curl_multi_poll(p->multi, NULL, 0, 1000, NULL);
 	message = curl_multi_info_read(p->multi, &count);
 	if (message != NULL)
 		code = message->data.result;
+	else if (aborted)
+		code = CURLE_ABORTED_BY_CALLBACK;
 	curl_multi_remove_handle(p->multi, p->curl);
 	return code;
 }
