@@ -19,6 +19,12 @@
 void properties_read(const struct config *config, struct mistakes *mistakes,
     void (*set)(void *arg, struct origin at, const char *name, const char *value), void *arg);
 
+/*
+ * Why webmond does not take this property with this value: it would break a promise. NULL: it would
+ * not.
+ */
+const char *property_why_refused(const char *name, const char *value);
+
 /* Whether the value of this property is a secret. */
 bool property_is_secret(const char *name);
 

@@ -34,40 +34,10 @@ ends_with(const char *s, const char *end)
 	return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-/* What would break a promise: lost records, foreign code, an unchecked broker. NULL: fine. */
-static const char *
-why_refused(const char *name, const char *value)
-{
-	static const struct {
-		const char *name, *why;
-	} refused[] = {
-		{ "enable.idempotence", "webmond needs it as it is: without it records repeat" },
-		{ "acks", "webmond needs all: with less, records are lost" },
-		{ "request.required.acks", "webmond needs all: with less, records are lost" },
-		{ "message.timeout.ms", "the spool decides how long a record is kept" },
-		{ "delivery.timeout.ms", "the spool decides how long a record is kept" },
-		{ "plugin.library.paths", "webmond loads no code into the process with the keys" },
-		{ "interceptors", "webmond loads no code into the process with the keys" },
-		{ "ssl.engine.location", "webmond loads no code into the process with the keys" },
-		{ "transactional.id", "webmond sends without transactions" },
-		{ "delivery.report.only.error", "a record leaves the spool when it is reported" },
-	};
-
-	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++)
-		if (strcmp(name, refused[i].name) == 0)
-			return refused[i].why;
-	if (strcmp(name, "debug") == 0 && strcasestr(value, "all") != NULL)
-		return "\"all\" writes secrets to the log; name single contexts";
-	if (strcmp(name, "enable.ssl.certificate.verification") == 0 &&
-	    strcasecmp(value, "true") != 0)
-		return "an unchecked broker could be anybody; set ssl.ca.location";
-	return NULL;
-}
-
 bool
 property_is_secret(const char *name)
 {
-	static const char *const endings[] = { "password", "secret", ".key.pem",
+	static const char *const endings[] = { "password", "passphrase", "secret", ".key.pem",
 		"oauthbearer.config", "sasl.jaas.config", "ssl_key" };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(endings); i++)
@@ -88,6 +58,18 @@ name_reader(const char *path, char *buffer, size_t size)
 	return buffer;
 }
 
+/* Whether its value is the name of a file that librdkafka reads. */
+static bool
+names_file(const char *name, const char *value)
+{
+	if (value[0] == '\0')
+		return false;
+	if (ends_with(name, "ca.location"))
+		return strcmp(value, "probe") != 0; /* look for it where distributions have it */
+	return ends_with(name, ".location") || ends_with(name, ".file") ||
+	       strcmp(name, "sasl.kerberos.keytab") == 0;
+}
+
 /* Files that properties name: readable by us, and a key by nobody else. */
 static void
 check_file(struct gathering *g, struct origin at, const char *name, const char *path)
@@ -104,10 +86,11 @@ check_file(struct gathering *g, struct origin at, const char *name, const char *
 		return;
 	}
 	if (fstat(fd, &st) == 0) {
-		if (S_ISDIR(st.st_mode) && strcmp(name, "ssl.ca.location") != 0)
+		if (S_ISDIR(st.st_mode) && !ends_with(name, "ca.location"))
 			mistakes_add(g->mistakes, at, "%s: \"%s\" is a directory", name, path);
 		else if ((st.st_mode & S_IROTH) != 0 &&
-			 (strstr(name, "key.") != NULL || strstr(name, "keystore.") != NULL))
+			 (strstr(name, "key.") != NULL || strstr(name, "keystore.") != NULL ||
+			     strstr(name, "keytab") != NULL))
 			mistakes_add(g->mistakes, at,
 			    "%s: everybody can read \"%s\"; do: chmod o-rwx %s", name, path, path);
 	}
@@ -146,19 +129,20 @@ static void
 set_property(
     struct gathering *g, struct origin at, const char *dir, const char *name, const char *value)
 {
-	const char *refusal = why_refused(name, value);
+	const char *refusal = property_why_refused(name, value);
 	char *path = NULL;
 
 	if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0)
 		g->has_servers = value[0] != '\0';
-	if (ends_with(name, ".location") && value[0] != '\0') {
+	if (refusal != NULL) {
+		mistakes_add(g->mistakes, at, "%s: %s", name, refusal);
+		return;
+	}
+	if (names_file(name, value)) {
 		path = xasprintf("%s%s", value[0] == '/' ? "" : dir, value);
 		check_file(g, at, name, path);
 	}
-	if (refusal != NULL)
-		mistakes_add(g->mistakes, at, "%s: %s", name, refusal);
-	else
-		g->set(g->arg, at, name, path != NULL ? path : value);
+	g->set(g->arg, at, name, path != NULL ? path : value);
 	free(path);
 }
 

@@ -280,7 +280,7 @@ static int64_t slot_us = 1795428902123456;
 static int
 send_record(struct kafka *k, uint64_t row, const char *site, size_t payload_size)
 {
-	static char payload[WIRE_PAYLOAD_MAX];
+	static char payload[2 * WIRE_PAYLOAD_MAX];
 	struct frame frame = { .type = WIRE_CLOSE,
 		.epoch = "20261123T101502Z-9f3c52d07a61be48",
 		.seq = row,
@@ -595,14 +595,33 @@ END_TEST
 
 START_TEST(what_is_too_large_for_librdkafka_is_unfit_at_once)
 {
-	const char *properties[] = { servers(), "message.max.bytes=1000", NULL };
+	const char *properties[] = { servers(), "message.max.bytes=4608", NULL };
 	struct kafka *k = open_kafka(make_config(NULL, properties));
 
-	ck_assert_int_eq(send_record(k, 7, "shop", 2000), -1);
+	ck_assert_int_eq(send_record(k, 7, "shop", 2 * WIRE_PAYLOAD_MAX), -1);
 	ck_assert_int_eq(verdicts.count, 1);
 	ck_assert_int_eq(verdicts.last[7], KAFKA_UNFIT);
 	kafka_close(k);
 	ck_assert_int_eq(verdicts.count, 1);
+}
+END_TEST
+
+/* With the least that is taken of both limits. */
+START_TEST(the_largest_record_passes)
+{
+	const char *properties[] = { servers(), "message.max.bytes=4608",
+		"queue.buffering.max.kbytes=5", "linger.ms=1", NULL };
+	struct kafka *k = open_kafka(make_config(NULL, properties));
+	char site[CONFIG_NAME_MAX + 1];
+
+	memset(site, 's', sizeof(site) - 1);
+	site[sizeof(site) - 1] = '\0';
+	for (uint64_t i = 0; i < 3; i++) {
+		ck_assert_int_eq(send_record(k, i, site, WIRE_PAYLOAD_MAX), 0);
+		await(k, (int)i + 1);
+		ck_assert_int_eq(verdicts.last[i], KAFKA_DELIVERED);
+	}
+	kafka_close(k);
 }
 END_TEST
 
@@ -792,6 +811,7 @@ main(void)
 	tcase_add_test(tcase, who_takes_nothing_from_the_future_gets_the_time);
 	tcase_add_test(tcase, what_is_unfit_is_known_by_its_error);
 	tcase_add_test(tcase, what_is_too_large_for_librdkafka_is_unfit_at_once);
+	tcase_add_test(tcase, the_largest_record_passes);
 	tcase_add_test(tcase, a_fatal_error_ends_the_producer);
 	tcase_add_test(tcase, a_user_without_rights_in_the_cluster);
 	tcase_add_test(tcase, a_full_queue_takes_no_more);
