@@ -282,13 +282,14 @@ uninstall:
 	$(Q)for dir in $(DIRECTORIES); do echo "$(DESTDIR)$$dir"; done | sort -r | \
 		tr '\n' '\0' | xargs -0 rmdir 2>/dev/null || true
 
-# The installed program starts, and likes the installed sample; root needs a user that exists.
+# The installed program starts, and likes the installed sample, which names no Kafka; root needs a
+# user that exists.
 installcheck:
 	"$(DESTDIR)$(sbindir)/webmond" -V
 	@mkdir -p $(B)
 	@{ cat "$(DESTDIR)$(confdir)/webmond.conf.sample"; \
 		id webmond >/dev/null 2>&1 || echo 'user = "nobody";'; } >$(B)/sample.conf
-	"$(DESTDIR)$(sbindir)/webmond" -t -c $(B)/sample.conf
+	"$(DESTDIR)$(sbindir)/webmond" -t --once -c $(B)/sample.conf
 
 # --- release -------------------------------------------------------------------------------------
 

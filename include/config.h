@@ -96,6 +96,7 @@ struct config {
 	int workers_line;
 
 	const char *spool_dir;
+	int spool_dir_line;
 	int64_t spool_max_bytes;
 	unsigned spool_sync_full; /* 1: full, 0: normal */
 

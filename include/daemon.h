@@ -9,6 +9,7 @@
 #define WEBMOND_DAEMON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Make sure that descriptors 0 to 2 exist: nothing of ours may ever be taken for them. */
 void daemon_sanitize_descriptors(void);
@@ -38,6 +39,12 @@ void daemon_tell_starter(int exit_code);
  * process; children close it.
  */
 int pidfile_acquire(const char *path);
+
+/*
+ * Whether who calls could do so, now or after a running daemon. Changes nothing and takes no lock.
+ * Returns 0, or -1 with what is wrong and its cure.
+ */
+int pidfile_check(const char *path, char *reason, size_t size);
 
 /* Remove the file, while still holding the lock. */
 void pidfile_remove(void);

@@ -43,6 +43,12 @@ struct spool_options {
 };
 
 /*
+ * Whether who calls could use a spool in `dir`, now or after a running daemon: spool_open() begins
+ * with it. Changes nothing and takes no lock. Returns 0, or -1 with what is wrong and its cure.
+ */
+int spool_check_place(const char *dir, char *reason, size_t size);
+
+/*
  * Open or create the spool and begin `epoch` if it is new: slots that an earlier epoch left open
  * are finished as `aborted`. Waits up to 5 s for the lock. On SPOOL_OK `*spool` is to be closed.
  */

@@ -74,6 +74,17 @@ struct spool {
 	int failing; /* SQLite's code of the trouble that was logged; 0: none */
 };
 
+/* At a start the one before may still be leaving. */
+#define SPOOL_LOCK_WAIT_US (5 * US_PER_S)
+
+/* --- spool_place.c ----------------------------------------------------------------------- */
+
+/*
+ * A lock file of its own: SQLite's locks vanish when any descriptor of the database is closed.
+ * It waits, because after a crash the publisher before us needs a moment to finish.
+ */
+enum spool_status spool_take_lock(struct spool *s);
+
 /* --- spool_db.c -------------------------------------------------------------------------- */
 
 /* Take the lock and open the database of s->options, or create it. */

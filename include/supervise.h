@@ -154,9 +154,6 @@ struct supervisor {
 struct generation *generation_new(struct config *config);
 void generation_release(struct generation *g);
 
-/* Whether the limit of descriptors allows so many checkers; says so if not. */
-bool have_descriptors(const struct config *config);
-
 /* What runs now ends in the epoch that it was opened in. */
 void begin_epoch(struct supervisor *s);
 

@@ -30,6 +30,9 @@ int64_t util_utc_us(void);
 /* Length of "2026-11-23T10:15:02.123Z" with its NUL. */
 #define UTIL_RFC3339_SIZE 25
 
+/* What follows a noun after `n`: "1 site", "2 sites". */
+const char *util_plural(unsigned long long n);
+
 /* RFC 3339 in UTC with milliseconds; `utc_us` from year 1970 to 9999. */
 void util_rfc3339(char out[UTIL_RFC3339_SIZE], int64_t utc_us);
 

@@ -13,17 +13,26 @@
 #include <sys/types.h>
 
 #include "config.h"
+#include "preflight.h"
 #include "proc.h"
 
+/* What is tested beside the configuration itself. */
+struct validation {
+	struct preflight needed;
+	bool network; /* whether Kafka and the topic are there */
+};
+
 /*
- * Start the child. It writes each mistake as a line, those of the loading before its own, to `*fd`
- * (the caller reads to the end and closes it) and exits EXIT_FINE, EXIT_CONFIG, or with `network`
+ * Start the child. It writes each mistake as a line, those of the loading before its own, then what
+ * a start lacks, to `*fd` (the caller reads to the end and closes it) and exits EXIT_FINE,
+ * EXIT_CONFIG, the code that a start would have for what it lacks, or with `network`
  * EXIT_UNAVAILABLE when Kafka or the topic is not there. Returns its pid, or -1 with errno.
  */
-pid_t
-validate_start(const struct config *config, const struct proc_user *user, bool network, int *fd);
+pid_t validate_start(const struct config *config, const struct proc_user *user,
+    const struct validation *what, int *fd);
 
 /* The same, waited for, with the lines printed to standard error. Returns the exit code. */
-int validate_run(const struct config *config, const struct proc_user *user, bool network);
+int validate_run(
+    const struct config *config, const struct proc_user *user, const struct validation *what);
 
 #endif

@@ -283,7 +283,7 @@ static const struct key workers_keys[] = {
 };
 
 static const struct key spool_keys[] = {
-	{ "dir", KEY_PATH, CONFIG(spool_dir), .min = 1 },
+	{ "dir", KEY_PATH, CONFIG(spool_dir), LINE(config, spool_dir_line), .min = 1 },
 	{ "max_mb", KEY_MIB, CONFIG(spool_max_bytes), .min = 1, .max = 1000000 },
 	{ "sync", KEY_WORD, CONFIG(spool_sync_full), .words = sync_words },
 	{ 0 },

@@ -209,6 +209,41 @@ pidfile_acquire(const char *path)
 	return EXIT_FINE;
 }
 
+int
+pidfile_check(const char *path, char *reason, size_t size)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char *directory, *slash;
+	int result = -1;
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (errno != ENOENT) {
+		snprintf(reason, size,
+		    "cannot write \"%s\": %s; start as root, or name another file", path,
+		    strerror(errno));
+		return -1;
+	}
+	directory = util_directory_of(path);
+	slash = strrchr(directory, '/');
+	if (slash != NULL && slash != directory)
+		*slash = '\0';
+	if (faccessat(AT_FDCWD, directory[0] != '\0' ? directory : ".", W_OK | X_OK, AT_EACCESS) ==
+	    0)
+		result = 0;
+	else if (errno == ENOENT)
+		snprintf(reason, size, "there is no directory \"%s\"; make it: mkdir -p \"%s\"",
+		    directory, directory);
+	else
+		snprintf(reason, size,
+		    "cannot create \"%s\": %s; start as root, or name another file", path,
+		    strerror(errno));
+	free(directory);
+	return result;
+}
+
 void
 pidfile_remove(void)
 {

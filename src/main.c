@@ -42,7 +42,7 @@ print_help(FILE *out)
 	    "\n"
 	    "  -c, --config FILE  read FILE instead of %s\n"
 	    "  -f, --foreground   do not detach; log to standard error\n"
-	    "  -t, --test         test the configuration and exit\n"
+	    "  -t, --test         test whether the daemon could start, and exit\n"
 	    "  -T, --test-kafka   also connect to Kafka and find the topic\n"
 	    "  -1, --once         check each site (or each SITE) once, print a table and exit;\n"
 	    "                     0 if all are up, 1 if not\n"
@@ -196,6 +196,10 @@ find_users(struct config *config, struct proc_user *publisher, struct proc_user 
 	}
 }
 
+/*
+ * Nobody reads what a service prints, so without Kafka it does not start; who sees the records on
+ * a terminal knows where they go.
+ */
 static enum publisher_output
 choose_output(const struct config *config)
 {
@@ -203,7 +207,23 @@ choose_output(const struct config *config)
 		return PUBLISH_TO_STDOUT;
 	if (options.once)
 		return PUBLISH_TO_NOTHING;
-	return config->has_kafka ? PUBLISH_TO_KAFKA : PUBLISH_TO_STDOUT;
+	if (options.foreground && config->kafka_line == 0 && isatty(STDOUT_FILENO))
+		return PUBLISH_TO_STDOUT;
+	return PUBLISH_TO_KAFKA;
+}
+
+static void
+print_verdict(const struct config *config, enum publisher_output output)
+{
+	printf("%s: the configuration is good: %zu site%s", config->file, config->site_count,
+	    util_plural(config->site_count));
+	if (!config->has_kafka)
+		printf("; without a group kafka records can only be printed");
+	else if (options.test_network)
+		printf("; Kafka and the topic are there");
+	else if (output != PUBLISH_TO_KAFKA)
+		printf("; a start of the daemon was not tested");
+	putchar('\n');
 }
 
 /* A path given on the command line must survive the change to "/". Links in it stay links. */
@@ -222,6 +242,7 @@ main(int argc, char **argv)
 {
 	static struct supervisor_start start = { .open_log = open_log };
 	struct config *config;
+	struct validation what;
 	bool daemonise;
 	int code;
 
@@ -229,34 +250,30 @@ main(int argc, char **argv)
 	proc_init_title(argc, argv);
 	parse_options(argc, argv);
 	daemon_sanitize();
-	daemonise = !options.test && !options.foreground && !options.once && !options.to_stdout;
-	if (daemonise)
+	daemonise = !options.foreground && !options.once && !options.to_stdout;
+	if (daemonise && !options.test)
 		make_config_path_absolute();
 
 	config = start.config = config_load(options.config_file);
 	find_users(config, &start.publisher_user, &start.checker_user);
-	code = validate_run(config, &start.publisher_user, options.test_network);
+	start.output = choose_output(config);
+	what = (struct validation){ .needed = { .kafka = start.output == PUBLISH_TO_KAFKA,
+					.pid_file = daemonise ||
+						    (config->pid_file_line > 0 && !options.once),
+					.descriptors = true },
+		.network = options.test_network };
+	code = validate_run(config, &start.publisher_user, &what);
 	if (code == EXIT_FINE && options.test)
-		printf("%s: the configuration is good: %zu sites%s\n", config->file,
-		    config->site_count,
-		    !options.test_network ? ""
-		    : config->has_kafka   ? "; Kafka and the topic are there"
-					  : "; there is no kafka section to test");
+		print_verdict(config, start.output);
 	if (code != EXIT_FINE || options.test) {
 		config_free(config);
 		return code;
-	}
-	if (!config->has_kafka && daemonise) {
-		fprintf(stderr,
-		    "%s:1: no kafka section: only -f, --stdout and --once work without one\n",
-		    config->file);
-		return EXIT_CONFIG;
 	}
 
 	if (daemonise && daemon_detach(config->log_destination == LOG_TO_STDERR) < 0)
 		fatal(EXIT_OS, "cannot detach: %s", strerror(errno));
 	options.detached = daemonise;
-	if (daemonise || (config->pid_file_line > 0 && !options.once)) {
+	if (what.needed.pid_file) {
 		code = pidfile_acquire(config->pid_file);
 		if (code != EXIT_FINE) {
 			daemon_tell_starter(code);
@@ -270,7 +287,6 @@ main(int argc, char **argv)
 
 	if (probe_init() < 0)
 		fatal(EXIT_OS, "cannot initialise libcurl");
-	start.output = choose_output(config);
 	start.once = options.once;
 	start.only = argv + optind;
 	code = supervisor_main(&start);

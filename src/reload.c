@@ -61,6 +61,8 @@ needs_restart(const struct config *old, const struct config *new)
 void
 begin_reload(struct supervisor *s, int64_t now)
 {
+	/* the rest of a start's needs is in our hands already */
+	const struct validation what = { .needed = { .descriptors = true } };
 	struct config *config;
 	pid_t pid;
 
@@ -70,7 +72,7 @@ begin_reload(struct supervisor *s, int64_t now)
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
 	config = config_load(s->generation->config->file);
 	s->reload.candidate = generation_new(config);
-	pid = validate_start(config, &s->start->publisher_user, false, &s->reload.fd);
+	pid = validate_start(config, &s->start->publisher_user, &what, &s->reload.fd);
 	if (pid < 0) {
 		log_error("cannot start the validation: %s", strerror(errno));
 		refuse(s);
@@ -190,8 +192,7 @@ finish_validation(struct supervisor *s, int status, int64_t now)
 		    s->reload.lines - LINES_MAX);
 	/* only of a file without mistakes is known what it changes */
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE && s->stage == STAGE_RUNNING &&
-	    !needs_restart(s->generation->config, s->reload.candidate->config) &&
-	    have_descriptors(s->reload.candidate->config))
+	    !needs_restart(s->generation->config, s->reload.candidate->config))
 		take_over(s, now);
 	else
 		refuse(s);

@@ -2,8 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The database below the spool: its place, its lock, its tables, its statements, and what an error
- * of SQLite means.
+ * The database below the spool: its tables, its statements, and what an error of SQLite means.
  */
 #include "spool_internal.h"
 
@@ -23,8 +22,6 @@
 
 #define APPLICATION_ID 0x776d6f6e /* "wmon" */
 #define SCHEMA_VERSION 1
-
-#define LOCK_WAIT_US (5 * US_PER_S)
 
 static const char *const statement_text[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
@@ -264,46 +261,6 @@ spool_query(struct spool *s, const char *sql)
 /* --- opening ----------------------------------------------------------------------------- */
 
 /*
- * A lock file of its own: SQLite's locks vanish when any descriptor of the database is closed.
- * It waits, because after a crash the publisher before us needs a moment to finish.
- */
-static enum spool_status
-take_lock(struct spool *s)
-{
-	char *path = xasprintf("%s/spool.lock", s->options.dir);
-	int64_t until = util_mono_us() + LOCK_WAIT_US;
-	enum spool_status outcome = SPOOL_OK;
-	char pid[16] = "?";
-
-	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (s->lock_fd < 0) {
-		log_error(
-		    "cannot open \"%s\": %s; spool.dir must exist and belong to the user that the "
-		    "publisher runs as",
-		    path, strerror(errno));
-		free(path);
-		return SPOOL_FAILED;
-	}
-	while (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0 && outcome == SPOOL_OK) {
-		if (util_mono_us() < until) {
-			usleep(50000);
-			continue;
-		}
-		if (pread(s->lock_fd, pid, sizeof(pid) - 1, 0) > 0)
-			pid[strcspn(pid, "\n")] = '\0';
-		log_error("the spool in \"%s\" is in use by PID %s", s->options.dir, pid);
-		outcome = SPOOL_IN_USE;
-	}
-	if (outcome == SPOOL_OK) {
-		snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-		if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0)
-			log_warning("cannot write \"%s\": %s", path, strerror(errno));
-	}
-	free(path);
-	return outcome;
-}
-
-/*
  * What SQLite must not be shown: it would follow a link, and delete a log that has lost its
  * database.
  */
@@ -374,7 +331,7 @@ connect_database(struct spool *s)
 			   ? spool_give_up(s, "cannot be read")
 			   : SPOOL_FAILED;
 	}
-	sqlite3_busy_timeout(s->db, (int)(LOCK_WAIT_US / US_PER_MS));
+	sqlite3_busy_timeout(s->db, (int)(SPOOL_LOCK_WAIT_US / US_PER_MS));
 	/* exclusive before the first access: no -shm file, and a curious sqlite3(1) waits outside;
 	 * auto_vacuum before the first table */
 	spool_run(s, "PRAGMA locking_mode=EXCLUSIVE");
@@ -417,7 +374,7 @@ spool_connect(struct spool *s)
 	if (s->options.dir != NULL) {
 		s->path = xasprintf("%s/spool.db", s->options.dir);
 		s->log_path = xasprintf("%s-wal", s->path);
-		status = take_lock(s);
+		status = spool_take_lock(s);
 		if (status == SPOOL_OK)
 			status = look_at_path(s);
 	}

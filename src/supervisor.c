@@ -32,9 +32,6 @@
 /* Signals wait so long at most. */
 #define SIGNALS_US (10 * US_PER_MS)
 
-/* What the supervisor holds beside its checkers, and what a child needs: libraries open files. */
-#define DESCRIPTORS_BESIDES 32
-
 /* While nobody waits for a checker, what checkers say is read so late at most. */
 #define LISTEN_US (100 * US_PER_MS)
 
@@ -374,21 +371,16 @@ catch_signals(sigset_t *open_mask)
 	sigemptyset(open_mask);
 }
 
-bool
-have_descriptors(const struct config *config)
+/* As many as there can be. */
+static void
+raise_descriptors(void)
 {
-	rlim_t needed = (rlim_t)config->workers_max + DESCRIPTORS_BESIDES;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return true;
+		return;
 	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max >= needed)
-		return true;
-	log_error("workers.max = %d needs %llu descriptors, the limit is %llu: lower it, or raise "
-		  "the limit (ulimit -n, LimitNOFILE=)",
-	    config->workers_max, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
-	return false;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* With --once SITE…: only these. Returns false after naming one that does not exist. */
@@ -430,8 +422,7 @@ supervisor_main(const struct supervisor_start *start)
 	s.self = getpid();
 	if (!choose_watches(&s))
 		return EXIT_USAGE;
-	if (!have_descriptors(start->config))
-		return EXIT_OS;
+	raise_descriptors();
 	if (pipe_open(&s.pipe_read, &s.pipe_write) < 0)
 		fatal(EXIT_OS, "cannot create the results pipe: %s", strerror(errno));
 	resize_pool(&s, start->config->workers_min, start->config->workers_max);

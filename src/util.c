@@ -41,6 +41,12 @@ util_utc_us(void)
 	return clock_us(CLOCK_REALTIME);
 }
 
+const char *
+util_plural(unsigned long long n)
+{
+	return n == 1 ? "" : "s";
+}
+
 void
 util_rfc3339(char out[UTIL_RFC3339_SIZE], int64_t utc_us)
 {

@@ -41,26 +41,37 @@ check_site(const struct site *site, const struct site *defaults, struct mistakes
 	}
 }
 
+static void
+print(const struct mistakes *mistakes, int fd)
+{
+	for (size_t i = 0; i < mistakes->count; i++)
+		dprintf(fd, "%s\n", mistakes->line[i]);
+}
+
+/* `lacking`: what a start lacks, as far as it is known, and the code that it would have. */
 static int
-check_all(const struct config *config, bool network, int fd)
+check_all(const struct config *config, const struct validation *what, struct mistakes *lacking,
+    int lacking_code, int fd)
 {
 	struct mistakes mistakes = { 0 };
 	char reason[512];
-	int code = EXIT_FINE;
+	int code;
 
 	check_site(&config->defaults, &config->defaults, &mistakes);
 	for (size_t i = 0; i < config->site_count + config->disabled_count; i++)
 		check_site(&config->sites[i], &config->defaults, &mistakes);
 	if (config->has_kafka)
 		kafka_check(config, &mistakes);
-	for (size_t i = 0; i < config->mistakes.count; i++)
-		dprintf(fd, "%s\n", config->mistakes.line[i]);
-	for (size_t i = 0; i < mistakes.count; i++)
-		dprintf(fd, "%s\n", mistakes.line[i]);
+	code = preflight_as_user(config, &what->needed, lacking);
+	print(&config->mistakes, fd);
+	print(&mistakes, fd);
+	print(lacking, fd);
 	if (config->mistakes.count + mistakes.count > 0)
 		code = EXIT_CONFIG;
-	else if (network && config->has_kafka &&
-		 kafka_find_topic(config, FIND_TOPIC_MS, reason, sizeof(reason)) < 0) {
+	else if (lacking_code != EXIT_FINE)
+		code = lacking_code;
+	if (code == EXIT_FINE && what->network && config->has_kafka &&
+	    kafka_find_topic(config, FIND_TOPIC_MS, reason, sizeof(reason)) < 0) {
 		dprintf(fd, "kafka: %s\n", reason);
 		code = EXIT_UNAVAILABLE;
 	}
@@ -69,17 +80,20 @@ check_all(const struct config *config, bool network, int fd)
 }
 
 pid_t
-validate_start(const struct config *config, const struct proc_user *user, bool network, int *fd)
+validate_start(const struct config *config, const struct proc_user *user,
+    const struct validation *what, int *fd)
 {
+	struct mistakes lacking = { 0 };
 	pid_t parent = getpid();
 	sigset_t none;
-	int ends[2];
+	int ends[2], code;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
 	pid = proc_fork("validator", &ends[1], 1);
 	if (pid == 0) {
+		code = preflight_as_starter(config, &what->needed, &lacking);
 		if (proc_drop(user) < 0) {
 			dprintf(ends[1], "cannot become user \"%s\": %s\n", user->name,
 			    strerror(errno));
@@ -88,7 +102,7 @@ validate_start(const struct config *config, const struct proc_user *user, bool n
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		proc_follow_parent(parent);
-		_exit(check_all(config, network, ends[1]));
+		_exit(check_all(config, what, &lacking, code, ends[1]));
 	}
 	close(ends[1]);
 	if (pid < 0) {
@@ -100,12 +114,13 @@ validate_start(const struct config *config, const struct proc_user *user, bool n
 }
 
 int
-validate_run(const struct config *config, const struct proc_user *user, bool network)
+validate_run(
+    const struct config *config, const struct proc_user *user, const struct validation *what)
 {
 	char buffer[4096];
 	int fd, status;
 	ssize_t n;
-	pid_t pid = validate_start(config, user, network, &fd);
+	pid_t pid = validate_start(config, user, what, &fd);
 
 	if (pid < 0) {
 		fprintf(stderr, "cannot start the validation: %s\n", strerror(errno));

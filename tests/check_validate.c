@@ -6,10 +6,13 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "capture.h"
 #include "scratch.h"
@@ -35,12 +38,13 @@ count_descriptors(void)
 
 /* validate_run() on `text`; what it prints is in captured(). */
 static int
-validate(const char *text, const struct proc_user *user)
+validate_for(const char *text, const struct proc_user *user, struct preflight needed)
 {
 	struct config *config = config_load(write_file("w.conf", text, 0644));
+	struct validation what = { .needed = needed };
 	int descriptors = count_descriptors(), code;
 
-	code = validate_run(config, user, false);
+	code = validate_run(config, user, &what);
 	ck_assert_int_eq(count_descriptors(), descriptors);
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1); /* nobody is left */
 	ck_assert_int_eq(errno, ECHILD);
@@ -48,7 +52,16 @@ validate(const char *text, const struct proc_user *user)
 	return code;
 }
 
+static int
+validate(const char *text, const struct proc_user *user)
+{
+	return validate_for(text, user, (struct preflight){ 0 });
+}
+
 static const struct proc_user ourselves = { .drop = false };
+static const struct preflight daemon_needs = {
+	.kafka = true, .pid_file = true, .descriptors = true
+};
 
 #define SITES                                                                                      \
 	"sites = ( { name = \"a\"; url = \"http://a/\"; body_regex = \"(a|b)+\"; },\n"             \
@@ -145,12 +158,117 @@ START_TEST(who_cannot_become_the_user_says_so)
 					  setgid(nobody.gid) < 0 || setuid(nobody.uid) < 0))
 			_exit(1);
 		config = config_load("/nonexistent/w.conf");
-		_exit(validate_run(config, &root, false));
+		_exit(validate_run(config, &root, &(struct validation){ 0 }));
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFEXITED(status));
 	ck_assert_int_eq(WEXITSTATUS(status), EXIT_PERMISSION);
 	ck_assert_int_eq(count_of(captured(), "cannot become user \"root\""), 1);
+}
+END_TEST
+
+/* --- what a start needs ------------------------------------------------------------------ */
+
+#define KAFKA "kafka = { topic = \"t\"; properties = \"bootstrap.servers=127.0.0.1:1\"; };\n"
+
+/* A configuration with this spool and this PID file, relative to `dir`. */
+static const char *
+text_with(const char *spool, const char *pid_file)
+{
+	static char text[2048];
+
+	snprintf(text, sizeof(text),
+	    SITES KAFKA "workers = { max = 8; };\n"
+			"pid_file = \"%s\";\n"
+			"spool = { dir = \"%s\"; };\n",
+	    pid_file, spool);
+	return text;
+}
+
+START_TEST(a_start_that_has_all_leaves_no_trace)
+{
+	ck_assert_int_eq(mkdir(path_in_dir("spool"), 0700), 0);
+	ck_assert_int_eq(
+	    validate_for(text_with("spool", "w.pid"), &ourselves, daemon_needs), EXIT_FINE);
+	ck_assert_int_eq(access(path_in_dir("w.pid"), F_OK), -1);
+	ck_assert_int_eq(rmdir(path_in_dir("spool")), 0); /* it is empty */
+	ck_assert_str_eq(captured(), "");
+}
+END_TEST
+
+START_TEST(all_that_a_start_lacks_is_told_in_one_go)
+{
+	struct rlimit before, few = { 39, 39 };
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few.rlim_max = before.rlim_max; /* only the hard one counts */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(validate_for(text_with("no", "no/w.pid"), &ourselves, daemon_needs),
+	    EXIT_CANNOT_CREATE);
+	ck_assert_int_eq(count_of(captured(), "\n"), 2);
+	ck_assert_int_eq(count_of(captured(), "w.conf:5: pid_file: there is no directory"), 1);
+	ck_assert_int_eq(count_of(captured(), "w.conf:6: spool.dir: there is no directory"), 1);
+	ck_assert_int_eq(count_of(captured(), "install -d -m 0700 -o "), 1);
+	capture_forget();
+
+	few.rlim_max = few.rlim_cur;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(
+	    validate_for(SITES "workers = { max = 8; };\n", &ourselves, daemon_needs), EXIT_CONFIG);
+	ck_assert_int_eq(count_of(captured(), "w.conf:3: workers.max = 8 needs 40 descriptors"), 1);
+	ck_assert_int_eq(count_of(captured(), "w.conf:1: no group kafka"), 1);
+	capture_forget();
+
+	/* only what is needed */
+	ck_assert_int_eq(validate_for(text_with("no", "no/w.pid"), &ourselves,
+			     (struct preflight){ .kafka = false }),
+	    EXIT_FINE);
+	ck_assert_str_eq(captured(), "");
+}
+END_TEST
+
+START_TEST(a_spool_must_be_a_directory_and_ours)
+{
+	struct proc_user nobody;
+
+	write_file("spool", "", 0600);
+	ck_assert_int_eq(validate_for(text_with("spool", "w.pid"), &ourselves, daemon_needs),
+	    EXIT_CANNOT_CREATE);
+	ck_assert_int_eq(count_of(captured(), "is not a directory"), 1);
+	capture_forget();
+	ck_assert_int_eq(unlink(path_in_dir("spool")), 0);
+
+	if (geteuid() != 0 || proc_find_user("nobody", &nobody) < 0)
+		return; /* root may write everywhere, others have only what is theirs */
+	ck_assert_int_eq(mkdir(path_in_dir("spool"), 0755), 0);
+	ck_assert_int_eq(
+	    validate_for(text_with("spool", "w.pid"), &nobody, daemon_needs), EXIT_CANNOT_CREATE);
+	ck_assert_int_eq(count_of(captured(), "user \"nobody\" must be able to write there"), 1);
+	capture_forget();
+
+	/* the directory is his, but root has left something in it */
+	ck_assert_int_eq(chown(path_in_dir("spool"), nobody.uid, nobody.gid), 0);
+	write_file("spool/spool.db", "", 0644);
+	ck_assert_int_eq(
+	    validate_for(text_with("spool", "w.pid"), &nobody, daemon_needs), EXIT_CANNOT_CREATE);
+	ck_assert_int_eq(count_of(captured(), "spool.db\": Permission denied"), 1);
+	ck_assert_int_eq(unlink(path_in_dir("spool/spool.db")), 0);
+}
+END_TEST
+
+/* A mistake in the text does not hide what a start lacks; a text that is none tells nothing. */
+START_TEST(mistakes_come_first)
+{
+	char text[2100];
+
+	snprintf(text, sizeof(text), "%scolour = 1;\n", text_with("no", "no/w.pid"));
+	ck_assert_int_eq(validate_for(text, &ourselves, daemon_needs), EXIT_CONFIG);
+	ck_assert_int_eq(count_of(captured(), "\n"), 3);
+	ck_assert_ptr_nonnull(strstr(captured(), "w.conf:7: "));
+	ck_assert(strstr(captured(), "colour") < strstr(captured(), "pid_file"));
+	capture_forget();
+	ck_assert_int_eq(validate_for("sites = (\n", &ourselves, daemon_needs), EXIT_CONFIG);
+	ck_assert_ptr_null(strstr(captured(), "kafka"));
 }
 END_TEST
 
@@ -167,6 +285,10 @@ main(void)
 	tcase_add_test(tcase, no_mistake_is_too_many);
 	tcase_add_test(tcase, files_are_read_with_the_rights_of_the_user);
 	tcase_add_test(tcase, who_cannot_become_the_user_says_so);
+	tcase_add_test(tcase, a_start_that_has_all_leaves_no_trace);
+	tcase_add_test(tcase, all_that_a_start_lacks_is_told_in_one_go);
+	tcase_add_test(tcase, a_spool_must_be_a_directory_and_ours);
+	tcase_add_test(tcase, mistakes_come_first);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

@@ -450,7 +450,7 @@ def test_spool_directory_gone(t):
     procs.freeze(old)  # one that sees that its files were moved ends the epoch
     os.rename(t.path("spool"), t.path("spool.away"))
     procs.kill(old)
-    d.wait_log(r"publisher error: cannot open .*No such file", 20)
+    d.wait_log(r"publisher error: spool\.dir: there is no directory", 20)
     time.sleep(t.times(20, 3))
     os.rename(t.path("spool.away"), t.path("spool"))
     back = time.time() * 1000

@@ -4,6 +4,7 @@
 # What users and scripts see: options, exit codes, the PID file, the messages about mistakes.
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -69,7 +70,7 @@ def test_config_test(t):
     # what cannot be read says nothing of users either
     for text in ("sites = (\n", "user = 1;\n" + TINY):
         broken = t.write("broken.conf", text)
-        done = expect(t.webmond("-t", "-c", broken), CONFIG, r"broken\.conf:\d: ")
+        done = expect(t.webmond("-t", "--once", "-c", broken), CONFIG, r"broken\.conf:\d: ")
         require(len(done.stderr.splitlines()) == 1, f"{text!r} is one mistake, not {done.stderr!r}")
 
 
@@ -95,7 +96,7 @@ def test_kafka_test_without_broker(t):
     expect(t.webmond("-T", "-c", t.daemon(simple(t)).file), UNAVAILABLE, "refused")
     alone = t.write("alone.conf", 'sites = ( { name = "a"; url = "http://127.0.0.1:1/"; } );\n'
                     f'user = "{context.USER}";\n')
-    expect(t.webmond("-T", "-c", alone), OK, "no kafka section", "stdout")
+    expect(t.webmond("-T", "-c", alone), CONFIG, "no group kafka")
 
 
 def test_once(t):
@@ -136,11 +137,14 @@ def test_once(t):
 def test_without_kafka_section(t):
     nginx = t.nginx()
     d = t.daemon(t.settings(nginx.many(5)))
-    expect(t.webmond("-t", "-c", d.file), OK)
-    expect(t.webmond("-c", d.file), CONFIG, r":1: no kafka section")
+    # a service would print where nobody reads
+    for options in ([], ["-f"], ["-t"], ["-t", "-f"]):
+        expect(t.webmond("-c", d.file, *options), CONFIG, r":1: no group kafka.*write kafka = ")
+    for options in (["-t", "--once"], ["-t", "--stdout"]):
+        expect(t.webmond("-c", d.file, *options), OK, "can only be printed", "stdout")
     patient = t.daemon(t.settings(nginx.many(5, 30, timeout=30)), t.path("patient.conf"))
     expect(t.webmond("--once", "-c", patient.file), OK)
-    for options in (["-f"], ["--stdout"], ["-f", "--stdout"]):
+    for options in (["--stdout"], ["-f", "--stdout"]):
         with open(t.path("err"), "w+b") as err:
             process = procs.spawn([binary(), "-c", d.file, *options], stdout=subprocess.PIPE,
                                   stderr=err, bufsize=0)
@@ -153,6 +157,24 @@ def test_without_kafka_section(t):
         found = records.from_lines("\n".join(lines) + "\n" + rest)
         records.check(found, at_least=8, envelopes=False)
     require(not os.listdir(t.path("spool")), "there is a spool")
+
+
+def test_foreground_on_a_terminal(t):
+    """Who sits there sees the records; -t says of the same command that it would start."""
+    d = t.daemon(t.settings(t.nginx().many(3)))
+    terminal, theirs = pty.openpty()
+    with os.fdopen(terminal, "rb", buffering=0) as reader:
+        process = procs.spawn([binary(), "-c", d.file, "-f"], stdout=theirs,
+                              stderr=subprocess.DEVNULL)
+        lines = [procs.read_line(reader, 10, "the terminal") for _ in range(4)]
+        records.check(records.from_lines("\n".join(lines)), at_least=4, envelopes=False)
+        process.terminate()
+        require(process.wait(STOP_S) == OK, "it did not stop in good order")
+        tested = procs.spawn([binary(), "-c", d.file, "-t", "-f"], stdout=theirs,
+                             stderr=subprocess.PIPE)
+        said = tested.communicate(timeout=STOP_S)[1].decode()
+        require(tested.returncode == OK, said)
+        os.close(theirs)
 
 
 def test_reader_of_stdout_is_slow_or_leaves(t):
@@ -179,7 +201,7 @@ def test_reader_of_stdout_is_slow_or_leaves(t):
 
 def test_stdout_that_takes_nothing(t):
     d = t.daemon(t.settings(t.nginx().many(5)))
-    for options in (["--once"], ["--once", "--stdout"], ["--stdout"], ["-f"]):
+    for options in (["--once"], ["--once", "--stdout"], ["--stdout"]):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([binary(), "-c", d.file, *options], stdin=subprocess.DEVNULL,
                                   stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
@@ -263,13 +285,32 @@ def test_starter_tells_what_went_wrong(t):
             if mode and "log" in changed:
                 continue  # asked for syslog, in the foreground too
             done = t.webmond("-c", file, *mode, timeout=STOP_S)
-            expect(done, CANNOT_CREATE, "not/there")
+            expect(done, CANNOT_CREATE, r"changed\.conf:\d+: .*there is no directory.*/not")
             t.note(f"{what}: {done.stderr.strip().splitlines()[-1]}")
+            tested = t.webmond("-t", "-c", file, *mode)
+            require((tested.returncode, tested.stderr) == (done.returncode, done.stderr),
+                    f"-t says {tested.stderr!r}, the start {done.stderr!r}")
     require(not os.path.exists(settings["pid_file"]), "a PID file is left behind")
     if context.ROOT:
         os.chmod(t.path("spool"), 0o500)
         os.chown(t.path("spool"), 0, 0)
-        expect(t.webmond("-c", t.daemon(settings).file), CANNOT_CREATE, "spool")
+        for options in ([], ["-t"]):
+            expect(t.webmond("-c", t.daemon(settings).file, *options), CANNOT_CREATE,
+                   r"webmond\.conf:\d+: spool\.dir: .*user \"nobody\" must be able to write")
+
+
+def test_config_test_beside_a_running_daemon(t):
+    """-t says that what runs could start, and disturbs nothing."""
+    d = t.daemon(simple(t)).start()
+    before = sorted(os.listdir(t.path("spool")))
+    for options in (["-t"], ["-t", "-f"], ["-t", "--once"]):
+        expect(t.webmond(*options, "-c", d.file), OK, "good: 1 site(;.*)?$", "stdout")
+    require(sorted(os.listdir(t.path("spool"))) == before, "-t has left something in the spool")
+    with open(d.settings["pid_file"], encoding="ascii") as f:
+        require(int(f.read()) == d.pid, "the PID file has changed")
+    d.stop()
+    expect(t.webmond("-t", "-c", d.file), OK)
+    require(not os.path.exists(d.settings["pid_file"]), "-t has made a PID file")
 
 
 @needs("root")
@@ -338,9 +379,9 @@ def test_hostile_environment(t):
 
 def test_too_few_descriptors(t):
     d = t.daemon(simple(t, workers={"min": 1, "max": 64}))
-    for options in (["-f"], []):
+    for options in (["-f"], [], ["-t"], ["-t", "-f"]):
         done = procs.run(["prlimit", "--nofile=50:50", binary(), "-c", d.file, *options])
-        expect(done, OS, r"workers\.max = 64 needs 96 descriptors")
+        expect(done, OS, r"webmond\.conf:\d+: workers\.max = 64 needs 96 descriptors")
 
 
 def test_log_that_nobody_reads(t):
@@ -426,9 +467,11 @@ def _corpus_case(directory, file):
         r"^# expect: (?:([^\s:]+):)?(\d+): (.*)$", comments, re.M)]
     for command in re.findall(r"^# setup: (.*)$", comments, re.M):
         subprocess.run(command, shell=True, cwd=directory, check=True)
-    # as another user than root: then `user` is of no interest
+    # as another user than root: then `user` is of no interest; for use without a daemon: most of
+    # them are about sites
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if context.ROOT else []
-    done = procs.run([*become, binary(), "-t", "-c", os.path.join(directory, file)], timeout=10)
+    done = procs.run([*become, binary(), "-t", "--once", "-c", os.path.join(directory, file)],
+                     timeout=10)
     code = CONFIG if expected else OK
     wrong = [] if done.returncode == code else [f"exit code {done.returncode}, not {code}"]
     said = done.stderr.replace(directory + "/", "").splitlines()

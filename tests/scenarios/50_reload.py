@@ -253,7 +253,7 @@ def test_reload_of_many_sites_is_no_step_of_the_clock(t):
 
 
 def test_reload_without_kafka_section(t):
-    d = t.daemon(t.settings(t.nginx().many(50))).start()
+    d = t.daemon(t.settings(t.nginx().many(50))).start("--stdout")
     out = t.path("webmond.log")  # standard output goes there too
     for _ in range(5):
         time.sleep(0.4)

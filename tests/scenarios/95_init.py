@@ -76,7 +76,14 @@ def test_actions(t):
         f.write("nonsense = 1;\n")
     action("reload", NOT_CONFIGURED, "nonsense")
     action("restart", NOT_CONFIGURED, "nonsense")
-    require(procs.alive(first), "a broken configuration has stopped it")
+    # nor does what only a start would find out
+    for unfit, code, text in (({"kafka": None}, NOT_CONFIGURED, "no group kafka"),
+                              ({"spool": {"dir": t.path("none")}}, FAILED, "spool.dir")):
+        d.write_config({**settings, **unfit})
+        for name in ("restart", "try-restart", "reload"):
+            action(name, code, text)
+    require(procs.alive(first), "a configuration that cannot start has stopped it")
+    d.write_config(settings)
     d.write_config()
     action("restart", 0)
     second = pid_of(settings)

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What a start needs beside a good configuration. Called in the validation child; each look is
+ * that of the code which will need the thing, so both find the same. Nothing is fatal here.
+ */
+#include "preflight.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "daemon.h"
+#include "proc.h"
+#include "spool.h"
+
+/* What the supervisor holds beside its checkers, and what a child needs: libraries open files. */
+#define DESCRIPTORS_BESIDES 32
+
+bool
+preflight_descriptors(const struct config *config, char *reason, size_t size)
+{
+	rlim_t needed = (rlim_t)config->workers_max + DESCRIPTORS_BESIDES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max >= needed)
+		return true;
+	snprintf(reason, size,
+	    "workers.max = %d needs %llu descriptors, the limit is %llu: lower it, or raise the "
+	    "limit (ulimit -n, LimitNOFILE=)",
+	    config->workers_max, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+	return false;
+}
+
+/* The place of a key, or the head of the file for a default. */
+static struct origin
+place(const struct config *config, int line)
+{
+	return (struct origin){ config->file, line > 0 ? line : 1 };
+}
+
+int
+preflight_as_starter(
+    const struct config *config, const struct preflight *needed, struct mistakes *mistakes)
+{
+	int code = EXIT_FINE;
+	char reason[768];
+
+	if (!config->parsed)
+		return EXIT_FINE; /* nobody knows what it would have said */
+	if (needed->descriptors && !preflight_descriptors(config, reason, sizeof(reason))) {
+		mistakes_add(mistakes, place(config, config->workers_line), "%s", reason);
+		code = EXIT_OS;
+	}
+	if (needed->pid_file && pidfile_check(config->pid_file, reason, sizeof(reason)) < 0) {
+		mistakes_add(
+		    mistakes, place(config, config->pid_file_line), "pid_file: %s", reason);
+		code = EXIT_CANNOT_CREATE;
+	}
+	if (needed->kafka && config->kafka_line == 0) {
+		mistakes_add(mistakes, place(config, 0),
+		    "no group kafka, so nobody would get the records: write kafka = { topic = "
+		    "\"webmond.results\"; properties_file = \"kafka.properties\"; }; or start with "
+		    "--stdout, which prints them");
+		code = EXIT_CONFIG;
+	}
+	return code;
+}
+
+int
+preflight_as_user(
+    const struct config *config, const struct preflight *needed, struct mistakes *mistakes)
+{
+	char reason[768];
+
+	/* without the group there is no spool either, and without its user nobody to own it */
+	if (!config->parsed || !needed->kafka || !config->has_kafka ||
+	    spool_check_place(config->spool_dir, reason, sizeof(reason)) == 0)
+		return EXIT_FINE;
+	mistakes_add(mistakes, place(config, config->spool_dir_line), "spool.dir: %s", reason);
+	return EXIT_CANNOT_CREATE;
+}
