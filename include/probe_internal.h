@@ -4,7 +4,8 @@
 /*
  * What the parts of a check share; see probe.h for the check as others see it.
  *
- *   probe.c           a check from the request that is made to the verdict
+ *   probe.c           a check from its beginning to the verdict
+ *   probe_request.c   what is asked, first and behind a redirect
  *   probe_exchange.c  libcurl's callbacks: how far an exchange has come, and what it brought
  *   probe_failure.c   why there is no whole response, and whose fault that is
  */
@@ -32,6 +33,10 @@ struct probe {
 	CURL *curl;
 	const struct site *site;
 	struct result *result;
+	struct curl_slist *headers, *bodiless_headers;
+	char *cookies; /* of the configuration, or NULL */
+	char jar_host
+	    [256]; /* whose cookies are in the jar, if it is not clear; "": the first one's */
 	enum phase phase;           /* how far it has come */
 	bool entered;               /* a first phase; what was before belongs to it */
 	int64_t begun_us, since_us; /* monotonic: the check, and the phase it is in */
@@ -47,6 +52,18 @@ struct probe {
 	bool from_private;               /* the first host is: redirects may stay there */
 	bool to_private;                 /* a redirect from outside was refused */
 };
+
+/* Set what the site says of the request: on a fresh handle, for one check. */
+void probe_request_set(struct probe *p);
+
+/* A response with `status` has come: what is asked if that is a redirect that is followed? */
+void probe_request_redirected(struct probe *p, long status);
+
+/* The next request of a chain of redirects goes to `url`: which cookies go along? */
+void probe_request_follow(struct probe *p, const char *url);
+
+/* When the handle has gone. */
+void probe_request_free(struct probe *p);
 
 /* Have libcurl tell of the exchange: on a fresh handle, for one check. */
 void probe_listen(struct probe *p);

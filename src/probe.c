@@ -126,46 +126,13 @@ probe_free(struct probe *p)
 	free(p);
 }
 
-/* --- the request ------------------------------------------------------------------------- */
+/* --- the exchange ------------------------------------------------------------------------ */
 
 static int
 on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
 	(void)arg, (void)a, (void)b, (void)c, (void)d;
 	return aborted;
-}
-
-static void
-set_method(CURL *curl, const struct site *site)
-{
-	const char *body = site->body != NULL ? site->body : "";
-	bool posts = site->body != NULL || strcmp(site->method, "POST") == 0;
-
-	if (strcmp(site->method, "HEAD") == 0) {
-		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-		return;
-	}
-	if (posts) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-	}
-	if (strcmp(site->method, posts ? "POST" : "GET") != 0)
-		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, site->method);
-}
-
-static struct curl_slist *
-make_headers(const struct site *site)
-{
-	struct curl_slist *list = NULL;
-
-	for (const char *const *h = site->headers; *h != NULL; h++) {
-		struct curl_slist *longer = curl_slist_append(list, *h);
-
-		if (longer == NULL)
-			break; /* out of memory; the server will tell */
-		list = longer;
-	}
-	return list;
 }
 
 /* Whom to trust. */
@@ -184,7 +151,7 @@ set_authorities(struct probe *p, const struct site *site)
 
 /* Everything that a check needs, on a fresh handle. */
 static void
-set_options(struct probe *p, const struct curl_slist *headers)
+set_options(struct probe *p)
 {
 	CURL *curl = p->curl;
 	const struct site *site = p->site;
@@ -192,10 +159,7 @@ set_options(struct probe *p, const struct curl_slist *headers)
 		[IP_4] = CURL_IPRESOLVE_V4,
 		[IP_6] = CURL_IPRESOLVE_V6 };
 
-	curl_easy_setopt(curl, CURLOPT_URL, site->url);
-	set_method(curl, site);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(curl, CURLOPT_USERAGENT, site->user_agent);
+	probe_request_set(p);
 	curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
 
 	/* only the web, only directly, no matter what the environment or a redirect says */
@@ -336,7 +300,6 @@ judge_response(struct probe *p)
 void
 probe_run(struct probe *p, const struct site *site, struct result *result)
 {
-	struct curl_slist *headers = make_headers(site);
 	struct probe fresh = { .multi = p->multi,
 		.curl = curl_easy_init(),
 		.match = p->match,
@@ -352,7 +315,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	result_init(result);
 	result->redirects = 0;
 	p->used_tls = strncasecmp(site->url, "https:", 6) == 0;
-	set_options(p, headers);
+	set_options(p);
 	begin_times(p);
 	code = aborted ? CURLE_ABORTED_BY_CALLBACK : perform(p);
 	end_times(p);
@@ -375,7 +338,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	}
 	note_redirect_time(p);
 	curl_easy_cleanup(p->curl);
-	curl_slist_free_all(headers);
+	probe_request_free(p);
 	if (p->body_room > BODY_KEEP) {
 		free(p->body);
 		p->body = NULL;

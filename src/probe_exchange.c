@@ -184,6 +184,15 @@ probe_note_url(struct probe *p)
 	util_clean_text(r->final_url + n, sizeof(r->final_url) - n, host, strlen(host));
 }
 
+static void
+follow(struct probe *p)
+{
+	const char *url = NULL;
+
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	probe_request_follow(p, url);
+}
+
 /* The connection stands and the request goes out; later its TLS session may be gone. */
 static int
 on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
@@ -198,6 +207,8 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	probe_note_url(p);
 	if (p->result->redirects == 0)
 		p->from_private = verdict_is_private(remote_ip);
+	else
+		follow(p);
 	forget_connection(p->result);
 	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", remote_ip);
 	curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
@@ -226,6 +237,7 @@ note_response(struct probe *p)
 	curl_easy_getinfo(p->curl, CURLINFO_HTTP_VERSION, &version);
 	p->result->http_status = (int)status;
 	p->result->http_version = (size_t)version < ARRAY_LENGTH(names) ? names[version] : NULL;
+	probe_request_redirected(p, status);
 }
 
 static size_t

@@ -110,6 +110,15 @@ freeaddrinfo(struct addrinfo *list)
 
 static int port;
 
+static bool
+has_body(const char *request)
+{
+	const char *length = strcasestr(request, "\r\nContent-Length:");
+
+	return length == NULL ||
+	       strlen(strstr(request, "\r\n\r\n") + 4) == strtoul(length + 17, NULL, 10);
+}
+
 /*
  * Serve one connection: the path says what to answer.
  *   /body/N        N bytes
@@ -117,6 +126,9 @@ static int port;
  *   /count         how many connections there have been
  *   /close         the same, and closes the connection behind it
  *   /to/URL        a redirect
+ *   /NUMBER/PATH   a redirect with this status to /PATH
+ *   /set/COOKIE    a redirect with a cookie to what stands behind a '!', else to /echo
+ *   /echo          the request
  *   /raw/…         garbage
  *   /hang          nothing
  */
@@ -134,7 +146,7 @@ serve(int fd, int connections)
 
 		used += (size_t)n;
 		request[used] = '\0';
-		if (strstr(request, "\r\n\r\n") == NULL)
+		if (strstr(request, "\r\n\r\n") == NULL || !has_body(request))
 			continue;
 		if (sscanf(request, "%*s %1023s", path) != 1)
 			return;
@@ -153,6 +165,20 @@ serve(int fd, int connections)
 			size = sprintf(response,
 			    "HTTP/1.1 302 X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
 			    path + 4);
+		} else if (sscanf(path, "/%3ld/%n", &number, &size) == 1 && size == 5) {
+			size = sprintf(response,
+			    "HTTP/1.1 %ld X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n", number,
+			    path + 4);
+		} else if (strncmp(path, "/set/", 5) == 0) {
+			char *cookie = path + 5, *to = strchrnul(cookie, '!');
+
+			size = sprintf(response,
+			    "HTTP/1.1 302 X\r\nLocation: %s\r\nSet-Cookie: %.*s\r\n"
+			    "Content-Length: 0\r\n\r\n",
+			    *to == '!' ? to + 1 : "/echo", (int)(to - cookie), cookie);
+		} else if (strcmp(path, "/echo") == 0) {
+			size = sprintf(response, "HTTP/1.1 200 X\r\nContent-Length: %zu\r\n\r\n%s",
+			    used, request);
 		} else if (strncmp(path, "/raw/", 5) == 0) {
 			size = sprintf(response, "nonsense");
 		} else if (strcmp(path, "/count") == 0 || strcmp(path, "/close") == 0) {
@@ -374,6 +400,130 @@ START_TEST(a_handshake_that_fails_is_not_charged_with_the_connection)
 	ck_assert_int_ne(r.error, ERROR_NONE);
 	ck_assert_int_ge(r.phase_us[PHASE_CONNECT], 50000);
 	ck_assert_int_eq(r.phase_us[PHASE_CONNECT] + r.phase_us[PHASE_TLS], r.elapsed_us);
+}
+END_TEST
+
+/* What came at the end of a chain of redirects: the patterns are held against the request. */
+static void
+assert_request(const char *host, const char *path, const char *holds, const char *lacks)
+{
+	const struct pattern patterns[] = { { .text = holds },
+		{ .text = lacks != NULL ? lacks : "^$", .negated = true } };
+
+	site.patterns = patterns;
+	site.pattern_count = ARRAY_LENGTH(patterns);
+	check_at(host, "%s", path);
+	ck_assert_msg(r.error == ERROR_NONE, "%s %s: %s", site.method, path, r.error_message);
+	site.pattern_count = 0;
+}
+
+/* As the Fetch standard has it: nobody is asked to change something in a form not configured. */
+START_TEST(what_is_asked_behind_a_redirect)
+{
+#define WITH_BODY "(?s)^%s /echo .*\r\nContent-Type: text/x\r\n.*\r\n\r\na=1$"
+#define BARE      "(?s)^%s /echo .*\r\n\r\n$"
+	static const char *const headers[] = { "Content-Type: text/x", "X-Key: 1", NULL };
+	static const struct {
+		const char *path, *method, *body, *then;
+	} cases[] = {
+		{ "301/echo", "GET", NULL, "GET" },
+		{ "303/echo", "GET", NULL, "GET" },
+		{ "303/echo", "GET", "a=1", "GET" },
+		{ "302/echo", "GET", "a=1", "GET+" },
+		{ "301/echo", "POST", "a=1", "GET" },
+		{ "302/echo", "POST", "a=1", "GET" },
+		{ "303/echo", "POST", "a=1", "GET" },
+		{ "307/echo", "POST", "a=1", "POST+" },
+		{ "308/echo", "POST", "a=1", "POST+" },
+		{ "302/echo", "POST", NULL, "GET" },
+		{ "301/echo", "PUT", "a=1", "PUT+" },
+		{ "302/echo", "PATCH", "a=1", "PATCH+" },
+		{ "303/echo", "PUT", "a=1", "GET" },
+		{ "307/echo", "PUT", "a=1", "PUT+" },
+		{ "300/echo", "PUT", "a=1", "PUT+" },
+		{ "302/echo", "DELETE", NULL, "DELETE" },
+		{ "303/echo", "DELETE", NULL, "GET" },
+		{ "303/echo", "OPTIONS", NULL, "GET" },
+		{ "308/echo", "DELETE", "a=1", "DELETE+" },
+		{ "307/303/echo", "PUT", "a=1", "GET" },
+		{ "303/307/echo", "PUT", "a=1", "GET" },
+		{ "302/303/echo", "PUT", "a=1", "GET" },
+		{ "303/302/echo", "DELETE", NULL, "GET" },
+		{ "302/307/echo", "POST", "a=1", "GET" },
+		{ "307/302/echo", "POST", "a=1", "GET" },
+		{ "301/302/308/echo", "PUT", "a=1", "PUT+" },
+		/* and the next check begins with the method of the configuration again */
+		{ "echo", "PUT", "a=1", "PUT+" },
+	};
+
+	site.body_limit = 4096;
+	site.headers = headers;
+	for (size_t i = 0; i < 2 * ARRAY_LENGTH(cases); i++) {
+		size_t k = i % ARRAY_LENGTH(cases), n = strcspn(cases[k].then, "+");
+		bool with_body = cases[k].then[n] == '+';
+		bool keeps_type = with_body || strcmp(cases[k].then, cases[k].method) == 0;
+		char *method = strndup(cases[k].then, n), holds[128];
+
+		site.keepalive = i >= ARRAY_LENGTH(cases);
+		site.method = cases[k].method;
+		site.body = cases[k].body;
+		snprintf(holds, sizeof(holds), with_body ? WITH_BODY : BARE, method);
+		assert_request("127.0.0.1", cases[k].path, holds,
+		    with_body || (keeps_type && site.body == NULL) ? NULL : "(?i)content-");
+		assert_request("127.0.0.1", cases[k].path, "X-Key: 1", NULL);
+		free(method);
+	}
+	site.method = "HEAD";
+	site.body = NULL;
+	for (int status = 301; status <= 308; status++) {
+		ck_assert_int_eq(check("%d/303/echo", status), ERROR_NONE);
+		ck_assert_int_eq(r.body_bytes, 0);
+	}
+}
+END_TEST
+
+START_TEST(cookies_live_within_a_check)
+{
+	static const char *const own[] = { "Cookie: own=1", "COOKIE:  two=2", NULL };
+	static const char *const other_name[] = { "Host: name.example", NULL };
+	char away[64], back[96], from_away[96];
+
+	snprintf(away, sizeof(away), "set/sid=1;path=/!http://" PUBLIC_IP ":%d/echo", port);
+	snprintf(back, sizeof(back),
+	    "set/sid=1;path=/!http://" PUBLIC_IP ":%d/to/http://127.0.0.1:%d/echo", port, port);
+	snprintf(from_away, sizeof(from_away),
+	    "to/http://" PUBLIC_IP ":%d/set/sid=1;path=/!http://127.0.0.1:%d/echo", port, port);
+	site.body_limit = 4096;
+	for (int round = 0; round < 2; round++) {
+		site.keepalive = round == 1;
+		assert_request("127.0.0.1", "set/sid=1;path=/", "\r\nCookie: sid=1\r\n", NULL);
+		assert_request("127.0.0.1", "echo", "^GET", "(?i)cookie:|sid");
+		assert_request("127.0.0.1", "set/sid=1;path=/x", "^GET", "sid");
+		assert_request("127.0.0.1", "set/sid=1;path=/;max-age=0", "^GET", "sid");
+		assert_request("127.0.0.1", "set/sid=1;path=/;domain=other.example", "^GET", "sid");
+		/* to libcurl and browsers, loopback is as good as TLS */
+		assert_request(PUBLIC_IP, "set/sid=1;path=/;secure", "^GET", "sid");
+		assert_request(PUBLIC_IP, "set/sid=1;path=/", "Cookie: sid=1", NULL);
+		assert_request("127.0.0.1", away, "Host: " PUBLIC_IP, "sid");
+		assert_request("127.0.0.1", back, "Cookie: sid=1", NULL);
+		assert_request("127.0.0.1", from_away, "Host: 127.0.0.1", "sid");
+		site.headers = other_name;
+		assert_request("127.0.0.1", "set/sid=1;path=/",
+		    "(?s)Host: name.example.*\r\nCookie: sid=1\r\n", NULL);
+		assert_request("127.0.0.1", away, "Host: " PUBLIC_IP, "sid");
+		assert_request("127.0.0.1", from_away, "Host: name.example", "sid");
+		site.headers = no_headers;
+	}
+
+	/* those of the configuration: in one line with the others, and to the first host only */
+	site.headers = own;
+	assert_request("127.0.0.1", "echo", "\r\nCookie: own=1; two=2\r\n", NULL);
+	assert_request(
+	    "127.0.0.1", "set/sid=1;path=/", "\r\nCookie: sid=1; own=1; two=2\r\n", NULL);
+	assert_request("127.0.0.1", away, "Host: " PUBLIC_IP, "(?i)cookie");
+	assert_request("127.0.0.1", back, "\r\nCookie: sid=1; own=1; two=2\r\n", NULL);
+	site.follow_redirects = 0;
+	assert_request("127.0.0.1", "echo", "\r\nCookie: own=1; two=2\r\n", NULL);
 }
 END_TEST
 
@@ -627,6 +777,8 @@ main(void)
 	tcase_add_test(tcase, nothing_is_left_of_the_check_before);
 	tcase_add_test(tcase, connections_are_kept_only_when_asked_for);
 	tcase_add_test(tcase, a_handshake_that_fails_is_not_charged_with_the_connection);
+	tcase_add_test(tcase, what_is_asked_behind_a_redirect);
+	tcase_add_test(tcase, cookies_live_within_a_check);
 	tcase_add_test(tcase, a_kept_connection_may_be_gone);
 	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
 	tcase_add_test(tcase, our_own_trouble_is_local);

@@ -157,6 +157,12 @@ def echo_request(client):
     client.send(response(client.request))
 
 
+def cookie_wall(client):
+    """As consent pages do: a cookie, and once more."""
+    client.send(response(b"welcome") if b"sid=1" in client.request
+                else redirect("/cookie-wall", "Set-Cookie: sid=1; Path=/"))
+
+
 # --- the table --------------------------------------------------------------------------------
 
 class Case:
@@ -518,6 +524,18 @@ case("redirect-without-location", response(b"where?", status="302 Found"),
 case("redirect-to-nothing", redirect(""), {"http_status_code": 302})
 case("redirect-not-followed", redirect("/ok"),
      judged("http_status", "got 302", code=302, redirects=0), follow_redirects=0)
+case("cookie-wall", cookie_wall, up(redirects=1))
+case("cookie-for-another", redirect("http://localhost:{plain_port}/echo",
+                                    "Set-Cookie: sid=1; Path=/"),
+     up(redirects=1), body_regex="Host: localhost", body_regex_not="sid=1")
+case("echo", echo_request, up())
+case("delete-303", redirect("/echo", status="303 See Other"), up(method="DELETE"),
+     method="DELETE", body_regex="^GET /echo ")
+case("put-302", redirect("/echo"), up(method="PUT"), method="PUT", body="a=1",
+     body_regex=["^PUT /echo ", "\\r\\n\\r\\na=1$"])
+case("put-303", redirect("/echo", status="303 See Other"), up(method="PUT"), method="PUT",
+     body="a=1", headers=["Content-Type: text/plain"],
+     body_regex=["^GET /echo ", "\\r\\n\\r\\n$"], body_regex_not="(?i)content-")
 case("redirect-expected", redirect("/ok"), up(302, redirects=0), follow_redirects=0,
      expect_status="301,302")
 
