@@ -45,7 +45,7 @@ struct probe {
 	size_t body_size, headers_size;
 	bool body_cut;
 	bool headers_flood;
-	int local_errno;
+	int local_errno;  /* no socket for the address that is being connected to */
 	int remote_errno; /* of an earlier address of the host that is being connected to */
 	bool tried;       /* whether there was one */
 	char address[RESULT_IP_MAX + 1]; /* of the last connection, or where it was refused to go */

@@ -110,8 +110,7 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	forget_connection(p->result);
 	p->certificate_wanted = false;
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	if (fd < 0)
-		p->local_errno = errno;
+	p->local_errno = fd < 0 ? errno : 0;
 	return fd;
 }
 

@@ -15,6 +15,9 @@
 #include "util.h"
 #include "verdict.h"
 
+/* A header that is longer than libcurl 8.6 and newer keep: CURLE_TOO_LARGE there. */
+#define CODE_TOO_LARGE 100
+
 /* Who sees a timeout so late was stopped or starved, and might have got an answer in time. */
 #define OVERSLEPT_US US_PER_S
 
@@ -51,12 +54,13 @@ out_of_threads(void)
 }
 
 static void
-fail_timeout(struct probe *p)
+fail_timeout(struct probe *p, const char *why)
 {
 	static const char *const doing[PHASE_COUNT] = { "looking up the name", "connecting",
 		"in the TLS handshake", "waiting for the response", "receiving the response" };
 	int64_t overslept_us = p->result->elapsed_us - p->site->timeout_us;
 
+	(void)why;
 	if (p->phase == PHASE_DNS)
 		p->leaked_threads++;
 	if (overslept_us > OVERSLEPT_US) {
@@ -109,96 +113,218 @@ probe_fail_redirect(struct probe *p, CURLcode code)
 	result_fail(p->result, ERROR_REDIRECT_REFUSED, "redirect refused: %s%s", prefix, why);
 }
 
+/* --- from libcurl's codes to words ----------------------------------------------------------- */
+
+/*
+ * What a system call of ours met, or 0. libcurl never forgets one, so it may be of an earlier
+ * connection.
+ */
+static int
+os_errno(const struct probe *p)
+{
+	long found = p->local_errno;
+
+	if (found == 0 && p->phase == PHASE_CONNECT && p->tried)
+		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &found);
+	/* no way from here to one address, as without IPv6, does not excuse what another one did */
+	if (p->remote_errno != 0 &&
+	    (found == ENETUNREACH || found == EADDRNOTAVAIL || found == EAFNOSUPPORT))
+		return p->remote_errno;
+	return (int)found;
+}
+
+/* libcurl is content with less than we are. */
+static void
+fail_no_response(struct probe *p, const char *why)
+{
+	long status = 0;
+
+	(void)why;
+	curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
+	result_fail(p->result, ERROR_PROTOCOL, "no final response, only %ld", status);
+}
+
+static void
+fail_aborted(struct probe *p, const char *why)
+{
+	(void)why;
+	result_fail(p->result, ERROR_ABORTED, "webmond was stopped while the check ran");
+}
+
+static void
+fail_name(struct probe *p, const char *why)
+{
+	if (out_of_descriptors())
+		result_fail(p->result, ERROR_LOCAL, "no descriptor left to look up the name");
+	else if (strstr(why, "thread failed to start") != NULL)
+		result_fail(p->result, ERROR_LOCAL, "%s", no_thread);
+	else
+		result_fail(p->result, ERROR_DNS, "%s", why);
+}
+
+static void
+fail_connect(struct probe *p, const char *why)
+{
+	int error = os_errno(p);
+
+	if (verdict_is_local(error))
+		result_fail(
+		    p->result, ERROR_LOCAL, "cannot connect from here: %s", strerror(error));
+	else if (error == ECONNRESET) /* so there was a connection */
+		result_fail(p->result, ERROR_PROTOCOL, "connection reset at once");
+	else if (error != 0)
+		result_fail(p->result, ERROR_CONNECT, "%s: %s", why, strerror(error));
+	else
+		result_fail(p->result, ERROR_CONNECT, "%s", why);
+}
+
+/* What OpenSSL could not even begin, for want of memory or by the openssl.cnf of this host. */
+static void
+fail_handshake(struct probe *p, const char *why)
+{
+	static const char *const ours[] = { "malloc failure", "no protocols available",
+		"no ciphers available" };
+	enum error_type word = ERROR_TLS;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(ours); i++)
+		if (strstr(why, ours[i]) != NULL)
+			word = ERROR_LOCAL;
+	result_fail(p->result, word, "%s", why);
+}
+
+static void
+fail_redirects(struct probe *p, const char *why)
+{
+	(void)why;
+	result_fail(p->result, ERROR_TOO_MANY_REDIRECTS, "more than %d redirects",
+	    p->site->follow_redirects);
+}
+
+/* libcurl also says so when a single header is longer than it is willing to keep. */
+static void
+fail_memory(struct probe *p, const char *why)
+{
+	if (p->phase >= PHASE_WAIT)
+		result_fail(p->result, ERROR_PROTOCOL, "a header is too long");
+	else
+		result_fail(p->result, ERROR_LOCAL, "%s", why);
+}
+
+/*
+ * The connection stood, and then something was wrong. TLS 1.3 servers refuse a missing client
+ * certificate after the handshake, and their alert may be overtaken by the reset of the connection.
+ */
+static void
+fail_exchange(struct probe *p, const char *why)
+{
+	int error = os_errno(p);
+
+	if (p->used_tls && (p->phase == PHASE_TLS || strstr(why, "alert") != NULL))
+		result_fail(p->result, ERROR_TLS, "%s", why);
+	else if (p->certificate_wanted && p->phase == PHASE_WAIT)
+		result_fail(p->result, ERROR_TLS,
+		    "closed after the request for a client certificate: %s", why);
+	else if (verdict_is_local(error))
+		result_fail(p->result, ERROR_LOCAL, "%s: %s", why, strerror(error));
+	else
+		result_fail(p->result, ERROR_PROTOCOL, "%s", why);
+}
+
+/* What libcurl calls a mistake of its caller is the server's once it speaks: HTTP/0.9, odd headers. */
+static void
+fail_speech(struct probe *p, const char *why)
+{
+	if (p->phase >= PHASE_WAIT)
+		fail_exchange(p, why);
+	else
+		result_fail(p->result, ERROR_LOCAL, "%s", why);
+}
+
+/* libcurl before 8.4 has no sentence for it; later ones ask again on another connection. */
+static void
+fail_http2(struct probe *p, const char *why)
+{
+	if (p->error[0] == '\0' && p->phase == PHASE_WAIT)
+		why = "the server closed the HTTP/2 connection before it took the request";
+	fail_exchange(p, why);
+}
+
+/*
+ * Where the cause of each of libcurl's codes can lie. What is not here cannot come of HTTP, or is of
+ * a libcurl newer than this table: if it comes all the same, nobody knows whose fault it is.
+ */
+static const struct {
+	enum error_type word;                            /* with libcurl's sentence, or … */
+	void (*judge)(struct probe *p, const char *why); /* … it depends */
+} meanings[] = {
+	/* the site */
+	[CURLE_TOO_MANY_REDIRECTS] = { .judge = fail_redirects },
+	[CURLE_PEER_FAILED_VERIFICATION] = { ERROR_TLS },
+	[CURLE_SSL_INVALIDCERTSTATUS] = { ERROR_TLS },
+	[CURLE_SSL_CLIENTCERT] = { ERROR_TLS },
+	[CURLE_WEIRD_SERVER_REPLY] = { .judge = fail_exchange },
+	[CURLE_PARTIAL_FILE] = { .judge = fail_exchange },
+	[CURLE_GOT_NOTHING] = { .judge = fail_exchange },
+	[CURLE_BAD_CONTENT_ENCODING] = { .judge = fail_exchange },
+	[CURLE_HTTP2] = { .judge = fail_http2 },
+	[CURLE_HTTP2_STREAM] = { .judge = fail_exchange },
+	[CURLE_HTTP3] = { .judge = fail_exchange },
+	[CURLE_QUIC_CONNECT_ERROR] = { ERROR_CONNECT },
+	[CODE_TOO_LARGE] = { .judge = fail_memory },
+
+	/* the site or its name servers, the way there, or this host */
+	[CURLE_COULDNT_RESOLVE_HOST] = { .judge = fail_name },
+	[CURLE_COULDNT_RESOLVE_PROXY] = { .judge = fail_name },
+	[CURLE_COULDNT_CONNECT] = { .judge = fail_connect },
+	[CURLE_OPERATION_TIMEDOUT] = { .judge = fail_timeout },
+	[CURLE_SSL_CONNECT_ERROR] = { .judge = fail_handshake },
+	[CURLE_UNSUPPORTED_PROTOCOL] = { .judge = fail_speech },
+	[CURLE_URL_MALFORMAT] = { .judge = fail_speech },
+	[CURLE_BAD_FUNCTION_ARGUMENT] = { .judge = fail_speech },
+	[CURLE_SEND_ERROR] = { .judge = fail_exchange },
+	[CURLE_RECV_ERROR] = { .judge = fail_exchange },
+	[CURLE_WRITE_ERROR] = { .judge = fail_exchange },
+	[CURLE_PROXY] = { .judge = fail_exchange },
+	[CURLE_OUT_OF_MEMORY] = { .judge = fail_memory },
+	[CURLE_OK] = { .judge = fail_no_response },
+
+	/* this host, its libraries, its files, or webmond */
+	[CURLE_ABORTED_BY_CALLBACK] = { .judge = fail_aborted },
+	[CURLE_FAILED_INIT] = { ERROR_LOCAL },
+	[CURLE_NOT_BUILT_IN] = { ERROR_LOCAL },
+	[CURLE_READ_ERROR] = { ERROR_LOCAL }, /* the body that is sent */
+	[CURLE_SEND_FAIL_REWIND] = { ERROR_LOCAL },
+	[CURLE_INTERFACE_FAILED] = { ERROR_LOCAL },
+	[CURLE_UNKNOWN_OPTION] = { ERROR_LOCAL },
+	[CURLE_SETOPT_OPTION_SYNTAX] = { ERROR_LOCAL },
+	[CURLE_RECURSIVE_API_CALL] = { ERROR_LOCAL },
+	[CURLE_AGAIN] = { ERROR_LOCAL },
+	[CURLE_NO_CONNECTION_AVAILABLE] = { ERROR_LOCAL },
+	[CURLE_UNRECOVERABLE_POLL] = { ERROR_LOCAL },
+	[CURLE_AUTH_ERROR] = { ERROR_LOCAL },
+	[CURLE_SSL_CACERT_BADFILE] = { ERROR_LOCAL },
+	[CURLE_SSL_CRL_BADFILE] = { ERROR_LOCAL },
+	[CURLE_SSL_CERTPROBLEM] = { ERROR_LOCAL }, /* our own certificate, not the site's */
+	[CURLE_SSL_CIPHER] = { ERROR_LOCAL },      /* what openssl.cnf allows */
+	[CURLE_SSL_ENGINE_NOTFOUND] = { ERROR_LOCAL },
+	[CURLE_SSL_ENGINE_SETFAILED] = { ERROR_LOCAL },
+	[CURLE_SSL_ENGINE_INITFAILED] = { ERROR_LOCAL },
+};
+
 void
 probe_fail(struct probe *p, CURLcode code)
 {
-	struct result *r = p->result;
 	const char *why = reason(p, code);
-	long os_errno = p->local_errno;
-	long status = 0;
 
-	/* libcurl never forgets one, so it may be of an earlier connection */
-	if (os_errno == 0 && p->phase == PHASE_CONNECT && p->tried)
-		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &os_errno);
-	/* no way from here to one address, as without IPv6, does not excuse what another one did */
-	if (p->remote_errno != 0 &&
-	    (os_errno == ENETUNREACH || os_errno == EADDRNOTAVAIL || os_errno == EAFNOSUPPORT))
-		os_errno = p->remote_errno;
-	if (p->headers_flood) {
-		result_fail(
-		    r, ERROR_PROTOCOL, "more than %d KiB of headers", PROBE_HEADERS_MAX / 1024);
-		return;
-	}
-	switch (code) {
-	case CURLE_OK: /* libcurl is content with less than we are */
-		curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
-		result_fail(r, ERROR_PROTOCOL, "no final response, only %ld", status);
-		return;
-	case CURLE_ABORTED_BY_CALLBACK:
-		result_fail(r, ERROR_ABORTED, "webmond was stopped while the check ran");
-		return;
-	case CURLE_OPERATION_TIMEDOUT:
-		fail_timeout(p);
-		return;
-	case CURLE_COULDNT_RESOLVE_HOST:
-		if (out_of_descriptors())
-			result_fail(r, ERROR_LOCAL, "no descriptor left to look up the name");
-		else if (strstr(why, "thread failed to start") != NULL)
-			result_fail(r, ERROR_LOCAL, "%s", no_thread);
-		else
-			result_fail(r, ERROR_DNS, "%s", why);
-		return;
-	case CURLE_COULDNT_CONNECT:
-		if (verdict_is_local((int)os_errno))
-			result_fail(r, ERROR_LOCAL, "cannot connect from here: %s",
-			    strerror((int)os_errno));
-		else if (os_errno == ECONNRESET) /* so there was a connection */
-			result_fail(r, ERROR_PROTOCOL, "connection reset at once");
-		else if (os_errno != 0)
-			result_fail(r, ERROR_CONNECT, "%s: %s", why, strerror((int)os_errno));
-		else
-			result_fail(r, ERROR_CONNECT, "%s", why);
-		return;
-	case CURLE_TOO_MANY_REDIRECTS:
-		result_fail(r, ERROR_TOO_MANY_REDIRECTS, "more than %d redirects",
-		    p->site->follow_redirects);
-		return;
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_ENGINE_NOTFOUND:
-	case CURLE_SSL_ENGINE_INITFAILED:
-	case CURLE_FAILED_INIT:
-		result_fail(r, ERROR_LOCAL, "%s", why);
-		return;
-	case CURLE_OUT_OF_MEMORY:
-		/* libcurl also says so when a single header is longer than it is willing to keep */
-		if (p->phase >= PHASE_WAIT)
-			result_fail(r, ERROR_PROTOCOL, "a header is too long");
-		else
-			result_fail(r, ERROR_LOCAL, "%s", why);
-		return;
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_INVALIDCERTSTATUS:
-	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-		result_fail(r, ERROR_TLS, "%s", why);
-		return;
-	default:
-		/*
-		 * TLS 1.3 servers refuse a missing client certificate after the handshake, and
-		 * their alert may be overtaken by the reset of the connection.
-		 */
-		if (p->used_tls && (p->phase == PHASE_TLS || strstr(why, "alert") != NULL))
-			result_fail(r, ERROR_TLS, "%s", why);
-		else if (p->certificate_wanted && p->phase == PHASE_WAIT)
-			result_fail(r, ERROR_TLS,
-			    "closed after the request for a client certificate: %s", why);
-		else if (verdict_is_local((int)os_errno))
-			result_fail(r, ERROR_LOCAL, "%s: %s", why, strerror((int)os_errno));
-		else
-			result_fail(r, ERROR_PROTOCOL, "%s", why);
-		return;
-	}
+	if (p->headers_flood)
+		result_fail(p->result, ERROR_PROTOCOL, "more than %d KiB of headers",
+		    PROBE_HEADERS_MAX / 1024);
+	else if ((size_t)code >= ARRAY_LENGTH(meanings))
+		result_fail(p->result, ERROR_LOCAL, "%s", why);
+	else if (meanings[code].judge != NULL)
+		meanings[code].judge(p, why);
+	else if (meanings[code].word != ERROR_NONE)
+		result_fail(p->result, meanings[code].word, "%s", why);
+	else
+		result_fail(p->result, ERROR_LOCAL, "%s", why);
 }

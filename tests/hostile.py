@@ -139,6 +139,7 @@ def h2_frame(kind, payload=b"", flags=0, stream=0):
 
 H2_SETTINGS = h2_frame(4)
 H2_RESPONSE = H2_SETTINGS + h2_frame(1, b"\x88", 5, 1)  # ":status: 200", and no body
+H2_GOAWAY = H2_SETTINGS + h2_frame(7, struct.pack(">II", 0, 0))  # no error, last stream 0
 H2_REFUSED_STREAM = H2_SETTINGS + h2_frame(3, struct.pack(">I", 7), 0, 1)
 
 
@@ -310,6 +311,10 @@ case("h2-closed", lambda client: client.sock.recv(65536), down("protocol", **not
      url="https://{port}/", verify_tls=False)
 case("h2-silence", Client.hold, down("timeout", "waiting", **nothing_came()),
      url="https://{port}/", verify_tls=False, timeout=SHORT_S)
+# newer versions of libcurl ask again, as after REFUSED_STREAM
+case("h2-goaway", in_turn((0, H2_GOAWAY)),
+     down("protocol", "before it took the request|Connection died", **nothing_came()),
+     url="https://{port}/", verify_tls=False)
 # asked again on another connection; the time of each goes to the phases that it is spent in
 case("h2-refused-once", in_turn((0.3, H2_REFUSED_STREAM), (0, H2_RESPONSE)),
      up(http_version="2", wait_ms=at_least(250), receive_ms=less_than(250)),
