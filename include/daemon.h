@@ -17,7 +17,7 @@ void daemon_sanitize_descriptors(void);
 /*
  * Forget the environment (proxies, SSLKEYLOGFILE, locale …) but for what systemd says to us;
  * umask 027; no core files; a broken pipe or a limit of the file size is errno, not a signal;
- * HUP waits for who unblocks it.
+ * HUP and USR1 wait for who unblocks them.
  */
 void daemon_sanitize(void);
 
@@ -53,6 +53,9 @@ void pidfile_remove(void);
  * One sd_notify(3) message, "READY=1"; without systemd nothing happens. Never blocks, never fails.
  */
 void systemd_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether anybody hears it. */
+bool systemd_listens(void);
 
 /* How often systemd wants to hear "WATCHDOG=1", in microseconds; 0: not at all. */
 long long systemd_watchdog_us(void);

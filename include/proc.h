@@ -53,7 +53,7 @@ void proc_set_title(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 /*
  * fork(2) for a child of the supervisor, with all that every child does first: default signal
- * dispositions, SIGINT, SIGHUP and SIGPIPE ignored, SIGTERM blocked, only the descriptors 0 to 2
+ * dispositions, SIGINT, SIGHUP, SIGUSR1 and SIGPIPE ignored, SIGTERM blocked, only the descriptors 0 to 2
  * and `keep` open, the log tagged with `role` and the title set to it. Returns as fork(2) does.
  */
 pid_t proc_fork(const char *role, const int *keep, size_t keep_count);

@@ -11,6 +11,8 @@
  *   supervise_checker.c    checkers: birth, messages, death
  *   supervise_publisher.c  the publisher: the same
  *   reload.c               from HUP to the new configuration
+ *   status.c               what it says of itself, to systemd and by USR1
+ *   once.c                 the table of --once
  *
  * There is no queue of unwritten records: a site stays in its heap until its frame is in the pipe.
  * From then on there is a struct check in exactly one list: of the checker that has it, of those
@@ -54,6 +56,8 @@ struct watch {
 	struct quarantine quarantine;
 	enum status status;
 	bool known; /* `status` means something */
+	char *why;  /* it is not up; NULL: it is, or nothing is known */
+	char *row;  /* with --once: what is to be printed */
 	bool running;
 	bool slow;           /* its last check was */
 	int64_t expected_us; /* so long its next check will take; INT64_MAX: not known */
@@ -101,7 +105,6 @@ struct supervisor {
 	struct generation *generation;
 	struct watch **watches;
 	size_t watch_count;
-	size_t not_up;           /* watches whose last check was not */
 	struct schedule lane[2]; /* normal, slow */
 	struct pool pool;
 	struct checks waiting; /* taken back from a checker: they need another one */
@@ -142,10 +145,11 @@ struct supervisor {
 	bool hurry;  /* a second TERM */
 	bool failed; /* to start, or was stopped before it could */
 	int exit_code;
-	size_t once_left; /* with --once: sites without a result */
-	int64_t next_status_us;
-	int64_t next_care_us; /* of the pool; 0: at once */
-	int64_t looked_us;    /* for overdue checkers: the last time */
+	size_t once_left;       /* with --once: sites without a result */
+	int64_t next_status_us; /* for systemd */
+	int64_t next_answer_us; /* to USR1; until then it waits */
+	int64_t next_care_us;   /* of the pool; 0: at once */
+	int64_t looked_us;      /* for overdue checkers: the last time */
 	pid_t self;
 };
 
@@ -183,6 +187,9 @@ void watch_enqueue(struct supervisor *s, struct watch *w);
 
 /* The site is no longer configured; the caller forgets it. */
 void watch_leave(struct supervisor *s, struct watch *w, int64_t now);
+
+/* How much of the URL is logged: its query may hold what is nobody's business. */
+int watch_place(const struct watch *w);
 
 /* Note what a slot ended with; a change of state is logged once, with its reason. */
 void watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done);
@@ -259,5 +266,29 @@ void limit_validation(struct supervisor *s, int64_t now);
 
 /* The validation child has ended: everybody moves over to the new configuration, if it is good. */
 void finish_validation(struct supervisor *s, int status, int64_t now);
+
+/* --- status.c ---------------------------------------------------------------------------- */
+
+/* How many sites there are, by what their last check said. */
+struct tally {
+	size_t sites;
+	size_t with[3];   /* by enum status */
+	size_t not_known; /* since no check has ended yet */
+};
+
+struct tally tally_sites(const struct supervisor *s);
+
+/* The line of systemd, when it is due, and the watchdog's sign of life. */
+void tell_status(struct supervisor *s, int64_t now);
+
+/* The same line in the log, and the sites that are not up, with since when and why. */
+void log_status(struct supervisor *s, int64_t now);
+
+/* --- once.c ------------------------------------------------------------------------------ */
+
+/* The table of --once: its head, what came of a site, its sum if it was begun. */
+void once_begin(struct supervisor *s);
+void once_note(struct supervisor *s, struct watch *w, const struct wire_done *done);
+void once_end(struct supervisor *s);
 
 #endif

@@ -49,7 +49,7 @@ daemon_sanitize_descriptors(void)
 void
 daemon_sanitize(void)
 {
-	sigset_t hup;
+	sigset_t later;
 	const char *s;
 
 	if ((s = getenv("NOTIFY_SOCKET")) != NULL)
@@ -57,10 +57,11 @@ daemon_sanitize(void)
 	if ((s = getenv("WATCHDOG_USEC")) != NULL)
 		watchdog_us = strtoll(s, NULL, 10);
 	log_detect_journal();
-	/* a reload that is asked for too early waits until somebody can hear it */
-	sigemptyset(&hup);
-	sigaddset(&hup, SIGHUP);
-	sigprocmask(SIG_BLOCK, &hup, NULL);
+	/* what is asked for too early waits until somebody can hear it */
+	sigemptyset(&later);
+	sigaddset(&later, SIGHUP);
+	sigaddset(&later, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &later, NULL);
 	signal(SIGCHLD, SIG_DFL); /* who ignores it, and one can inherit that, cannot wait */
 	/* both come as errno too, and then something can be said */
 	signal(SIGPIPE, SIG_IGN);
@@ -278,6 +279,12 @@ systemd_notify(const char *format, ...)
 	sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&address,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
 	close(fd);
+}
+
+bool
+systemd_listens(void)
+{
+	return notify_socket != NULL;
 }
 
 long long

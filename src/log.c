@@ -78,7 +78,11 @@ emit(enum log_level level, const char *text)
 	const char *separator = role[0] != '\0' ? ": " : "";
 
 	if (destination != LOG_TO_STDERR) {
-		syslog(levels[level].syslog_priority, "%s%s%s", role, separator, text);
+		/* most files of syslogd show no priority; what is wrong must be found by grep */
+		bool wrong = level <= LOG_LEVEL_WARNING;
+
+		syslog(levels[level].syslog_priority, "%s%s%s%s%s", role, separator,
+		    wrong ? levels[level].name : "", wrong ? ": " : "", text);
 		if (destination == LOG_TO_SYSLOG || level > LOG_LEVEL_WARNING)
 			return;
 	}
@@ -123,7 +127,8 @@ within_burst(enum log_level level)
 		if (lost > 0) {
 			char text[64];
 
-			snprintf(text, sizeof(text), "%u lines were held back", lost);
+			snprintf(text, sizeof(text), "%u line%s held back", lost,
+			    lost == 1 ? " was" : "s were");
 			emit(LOG_LEVEL_WARNING, text);
 		}
 	}
@@ -165,6 +170,21 @@ DEFINE_LEVEL(log_warning, LOG_LEVEL_WARNING)
 DEFINE_LEVEL(log_notice, LOG_LEVEL_NOTICE)
 DEFINE_LEVEL(log_info, LOG_LEVEL_INFO)
 DEFINE_LEVEL(log_debug, LOG_LEVEL_DEBUG)
+
+void
+log_asked(const char *format, ...)
+{
+	char raw[1536], text[1536];
+	int saved = errno;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(raw, sizeof(raw), format, ap);
+	va_end(ap);
+	util_clean_text(text, sizeof(text), raw, strlen(raw));
+	emit(LOG_LEVEL_NOTICE, text);
+	errno = saved;
+}
 
 void
 fatal(int code, const char *format, ...)

@@ -140,8 +140,9 @@ close_all_but(const int *keep, size_t keep_count)
 pid_t
 proc_fork(const char *role, const int *keep, size_t keep_count)
 {
-	static const int handled[] = { SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2, SIGALRM };
-	static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE, SIGXFSZ };
+	static const int handled[] = { SIGTERM, SIGCHLD, SIGUSR2, SIGALRM };
+	/* those for the supervisor may be sent to all that is called webmond */
+	static const int ignored[] = { SIGINT, SIGHUP, SIGUSR1, SIGPIPE, SIGXFSZ };
 	sigset_t all, old, child_mask;
 	pid_t pid;
 

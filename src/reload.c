@@ -153,8 +153,8 @@ adopt_sites(struct supervisor *s, const struct config *config, int64_t now)
 	free(s->watches);
 	s->watches = watches;
 	s->watch_count = config->site_count;
-	log_notice("reloaded: %zu sites, %zu added, %zu changed, %zu removed", s->watch_count,
-	    added, changed, removed);
+	log_notice("reloaded: %zu site%s, %zu added, %zu changed, %zu removed", s->watch_count,
+	    util_plural(s->watch_count), added, changed, removed);
 }
 
 static void

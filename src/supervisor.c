@@ -35,10 +35,10 @@
 /* While nobody waits for a checker, what checkers say is read so late at most. */
 #define LISTEN_US (100 * US_PER_MS)
 
-/* The publisher reports every second; a commit on a slow disk may take a while. */
-#define PUBLISHER_SILENT_US (20 * US_PER_S)
+/* Who asks for the status again and again gets it so often. */
+#define ANSWER_EVERY_US US_PER_S
 
-static volatile sig_atomic_t got_sigchld, got_sighup, got_sigterm;
+static volatile sig_atomic_t got_sigchld, got_sighup, got_sigterm, got_sigusr1;
 
 static void
 on_signal(int signal_number)
@@ -47,6 +47,8 @@ on_signal(int signal_number)
 		got_sigchld = 1;
 	else if (signal_number == SIGHUP)
 		got_sighup = 1;
+	else if (signal_number == SIGUSR1)
+		got_sigusr1 = 1;
 	else
 		got_sigterm++;
 }
@@ -176,6 +178,11 @@ handle_signals(struct supervisor *s, int64_t now)
 	}
 	if (got_sigchld)
 		reap(s, now);
+	if (got_sigusr1 && now >= s->next_answer_us) {
+		got_sigusr1 = 0;
+		s->next_answer_us = now + ANSWER_EVERY_US;
+		log_status(s, now);
+	}
 	if (got_sighup) {
 		got_sighup = 0;
 		s->reload.again = true;
@@ -193,7 +200,7 @@ become_ready(struct supervisor *s)
 
 	s->stage = STAGE_RUNNING;
 	if (s->start->once && s->start->output == PUBLISH_TO_NOTHING)
-		printf("%-24s %-8s %4s %9s  %s\n", "SITE", "STATUS", "CODE", "MS", "WHY");
+		once_begin(s);
 	for (size_t i = 0; i < s->watch_count; i++) {
 		struct watch *w = s->watches[i];
 
@@ -207,28 +214,11 @@ become_ready(struct supervisor *s)
 	}
 	if (s->start->once)
 		return;
-	log_notice("webmond " VERSION " watches %zu sites with %d to %d checkers; epoch %s",
-	    s->watch_count, config->workers_min, config->workers_max, s->epoch);
+	log_notice("webmond " VERSION " watches %zu site%s with %d to %d checkers; epoch %s",
+	    s->watch_count, util_plural(s->watch_count), config->workers_min, config->workers_max,
+	    s->epoch);
 	daemon_tell_starter(EXIT_FINE);
 	systemd_notify("READY=1\nMAINPID=%d", (int)getpid());
-}
-
-static void
-tell_status(struct supervisor *s, int64_t now)
-{
-	long long every = systemd_watchdog_us() / 3;
-
-	if (now < s->next_status_us || s->stage != STAGE_RUNNING || s->start->once)
-		return;
-	/* systemd hears of us as long as the publisher is at work too */
-	if (now - s->publisher.heard_us < PUBLISHER_SILENT_US)
-		systemd_notify("WATCHDOG=1");
-	s->next_status_us = now + (every > 0 && every < 5 * US_PER_S ? every : 5 * US_PER_S);
-	systemd_notify("STATUS=%zu sites, %zu not up, %d of %d checkers busy, "
-		       "%s, %llu records waiting",
-	    s->watch_count, s->not_up, s->pool.busy, s->pool.max,
-	    s->publisher.report.delivering ? "delivering" : "Kafka does not take records",
-	    (unsigned long long)s->publisher.report.queued);
 }
 
 /* Wait for messages, signals and `wake`, and read the messages. */
@@ -311,7 +301,7 @@ earliest(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static int
+static void
 run(struct supervisor *s, const sigset_t *open_mask)
 {
 	while (s->stage != STAGE_OVER) {
@@ -351,13 +341,12 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		if (s->stage != STAGE_OVER && !got_sigchld)
 			wait_and_read(s, wake, open_mask);
 	}
-	return s->exit_code;
 }
 
 static void
 catch_signals(sigset_t *open_mask)
 {
-	static const int caught[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT };
+	static const int caught[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
 	struct sigaction action = { .sa_handler = on_signal };
 	sigset_t blocked;
 
@@ -430,7 +419,9 @@ supervisor_main(const struct supervisor_start *start)
 	STAILQ_INIT(&s.owed);
 	begin_epoch(&s);
 	catch_signals(&open_mask);
-	code = run(&s, &open_mask);
+	run(&s, &open_mask);
+	once_end(&s);
+	code = s.exit_code;
 	if (start->once && code == EXIT_FINE && s.once_left > 0)
 		code = EXIT_NOT_UP; /* stopped before all were checked */
 	if (!start->once && code == EXIT_FINE)

@@ -4,7 +4,6 @@
 /*
  * One site in the supervisor: when its next slot comes, what its last one said. Nothing is fatal.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,8 +90,8 @@ watch_enqueue(struct supervisor *s, struct watch *w)
 		schedule_insert(&s->lane[w->slow], &w->timer);
 		return;
 	}
-	s->not_up -= w->known && w->status != STATUS_UP;
 	generation_release(w->leaving);
+	free(w->why);
 	free(w);
 }
 
@@ -139,54 +138,56 @@ describe_duration(int64_t us, char *buffer, size_t size)
 	return buffer;
 }
 
-/* A line of the table that --once prints; its reader may have had enough. */
-static void
-print_row(struct supervisor *s, const struct site *site, const struct wire_done *done)
+int
+watch_place(const struct watch *w)
 {
-	char code[12] = "-", ms[24] = "-";
+	return (int)strcspn(w->site->url, "?#");
+}
 
-	if (done->http_status != RESULT_NONE)
-		snprintf(code, sizeof(code), "%d", done->http_status);
-	if (done->elapsed_us != RESULT_NONE)
-		snprintf(ms, sizeof(ms), "%.1f", (double)done->elapsed_us / US_PER_MS);
-	printf("%-24s %-8s %4s %9s", site->name, status_name(result_status(done->error)), code, ms);
-	if (done->error != ERROR_NONE)
-		printf("  %s: %s", error_type_name(done->error), done->error_message);
-	putchar('\n');
-	if (fflush(stdout) == 0 || errno == EPIPE || s->exit_code == EXIT_OS)
+/* Once for each change; what is known of a site that was never heard of is that it was fine. */
+static void
+log_change(const struct watch *w, enum status before)
+{
+	char duration[32];
+
+	if (w->status == before)
 		return;
-	log_error("cannot write to standard output: %s", strerror(errno));
-	s->exit_code = EXIT_OS;
+	if (w->status == STATUS_UP)
+		log_notice("site \"%s\": up again after %s (%.*s)", w->site->name,
+		    describe_duration(util_mono_us() - w->since_us, duration, sizeof(duration)),
+		    watch_place(w), w->site->url);
+	else
+		log_notice("site \"%s\": %s: %s (%.*s)", w->site->name, status_name(w->status),
+		    w->why, watch_place(w), w->site->url);
 }
 
 void
 watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done)
 {
-	enum status status = result_status(done->error);
-	bool was_up = !w->known || w->status == STATUS_UP;
-	bool is_up = status == STATUS_UP;
-	char duration[32];
+	enum status before = w->known ? w->status : STATUS_UP;
 
 	/* no news of a site: its last check, which took so long, said what is wrong */
-	if (done->error == ERROR_MISSED_OVERRUN && !was_up)
+	if (done->error == ERROR_MISSED_OVERRUN && before != STATUS_UP)
 		return;
-	if (s->start->once) {
-		if (s->start->output == PUBLISH_TO_NOTHING)
-			print_row(s, w->site, done);
-		if (!is_up && s->exit_code == EXIT_FINE)
-			s->exit_code = EXIT_NOT_UP;
-	} else if (is_up && !was_up) {
-		log_notice("site \"%s\": up again after %s", w->site->name,
-		    describe_duration(util_mono_us() - w->since_us, duration, sizeof(duration)));
-	} else if (!is_up && (was_up || w->status != status) && s->stage == STAGE_RUNNING) {
-		log_notice("site \"%s\": %s: %s: %s", w->site->name, status_name(status),
-		    error_type_name(done->error), done->error_message);
-	}
-	if (!is_up && was_up)
-		w->since_us = util_mono_us();
-	s->not_up = s->not_up + was_up - is_up;
-	w->status = status;
+	w->status = result_status(done->error);
 	w->known = true;
+	free(w->why);
+	w->why = NULL;
+	if (w->status != STATUS_UP) {
+		w->why = xasprintf("%s: %s", error_type_name(done->error), done->error_message);
+		if (before == STATUS_UP)
+			w->since_us = util_mono_us();
+	}
+	if (!s->start->once) {
+		/* at a stop they are cut off */
+		if (w->status == STATUS_UP || s->stage == STAGE_RUNNING)
+			log_change(w, before);
+		return;
+	}
+	if (w->status != STATUS_UP && s->exit_code == EXIT_FINE)
+		s->exit_code = EXIT_NOT_UP;
+	if (s->start->output == PUBLISH_TO_NOTHING)
+		once_note(s, w, done);
 }
 
 void

@@ -134,10 +134,10 @@ START_TEST(signals_start_anew)
 		for (int number = 1; number < 32; number++)
 			bad += sigismember(&mask, number) != (number == SIGTERM);
 		bad += !handler_of(SIGTERM, SIG_DFL) || !handler_of(SIGCHLD, SIG_DFL) ||
-		       !handler_of(SIGUSR1, SIG_DFL) || !handler_of(SIGUSR2, SIG_DFL) ||
-		       !handler_of(SIGALRM, SIG_DFL);
-		bad += !handler_of(SIGINT, SIG_IGN) || !handler_of(SIGHUP, SIG_IGN) ||
-		       !handler_of(SIGPIPE, SIG_IGN) || !handler_of(SIGXFSZ, SIG_IGN);
+		       !handler_of(SIGUSR2, SIG_DFL) || !handler_of(SIGALRM, SIG_DFL);
+		bad += !handler_of(SIGUSR1, SIG_IGN) || !handler_of(SIGINT, SIG_IGN) ||
+		       !handler_of(SIGHUP, SIG_IGN) || !handler_of(SIGPIPE, SIG_IGN) ||
+		       !handler_of(SIGXFSZ, SIG_IGN);
 		_exit(bad);
 	}
 	ck_assert_int_eq(exit_code_of(pid), 0);

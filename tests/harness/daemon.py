@@ -10,7 +10,7 @@ import time
 
 from . import Failure, procs, promised, require
 
-READY = re.compile(r"webmond \S+ watches (\d+) sites .*epoch (\S+)")
+READY = re.compile(r"webmond \S+ watches (\d+) sites? .*epoch (\S+)")
 # at a stop running checks get 5 s and the flush 5 s; anything beyond this is a hang
 STOP_S = 30
 # who has died waits for up to a minute before it is born again, on a slow machine too: there it may
@@ -240,4 +240,4 @@ class Daemon:
         if settings is not None:
             self.write_config(settings)
         self.signal(signal.SIGHUP)
-        self.wait_log(r"reloaded: \d+ sites" if good else "reload failed", 20, mark)
+        self.wait_log(r"reloaded: \d+ sites?, " if good else "reload failed", 20, mark)

@@ -111,10 +111,14 @@ def test_once(t):
         require(re.search(rf"^{s['name']} +up +200 +[0-9.]+ *$", table.stdout, re.M), table.stdout)
     require(re.search(r"^broken +down +500 .*http_status: .*500", table.stdout, re.M), table.stdout)
     require(re.search(r"^refused +down +- .*connect: ", table.stdout, re.M), table.stdout)
-    require(len(table.stdout.splitlines()) == 6, table.stdout)
+    require(len(table.stdout.splitlines()) == 7, table.stdout)
+    require(table.stdout.endswith("\n5 sites: 3 up, 2 down\n"), table.stdout)
 
-    some = expect(t.webmond("-1", "-c", d.file, "up-000", "up-002"), OK)
-    require(len(some.stdout.splitlines()) == 3 and "up-001" not in some.stdout, some.stdout)
+    some = expect(t.webmond("-1", "-c", d.file, "up-002", "up-000"), OK)
+    require(re.search(r"^SITE.*\nup-002 .*\nup-000 .*\n2 sites: 2 up, 0 down\n$", some.stdout),
+            some.stdout)
+    one = expect(t.webmond("-1", "-c", d.file, "up-000"), OK)
+    require(one.stdout.endswith("\n1 site: 1 up, 0 down\n"), one.stdout)
     expect(t.webmond("--once", "-c", d.file, "up-000", "stranger"), USAGE, "stranger")
 
     lines = expect(t.webmond("--once", "--stdout", "-c", d.file), NOT_UP)
@@ -132,6 +136,29 @@ def test_once(t):
         process.terminate()
         up = process.communicate(timeout=STOP_S)[0].count(b" up ")
         require(process.returncode != OK or up == 3, f"{up} of 3 are up, and the exit code is 0")
+
+
+def test_table_of_once(t):
+    """In the order of the file, each row as soon as those before it are there, in columns."""
+    nginx, slow = t.nginx(), t.slow()
+    long = "a" * 64
+    sites = [*nginx.many(2, 30, timeout=30),
+             site("hangs", slow.url("delay/1500/x"), 30, 30),
+             site(long, nginx.url("ok/x"), 30, body_regex="Grüße – 世界"),
+             *nginx.many(3, 30, prefix="z", timeout=30)]
+    d = t.daemon(t.settings(sites))
+    process = procs.spawn([binary(), "-c", d.file, "--once"], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, bufsize=0)
+    rows = [procs.read_line(process.stdout, 20, "the table") for _ in range(3)]
+    require(process.poll() is None, "it has waited for the site that hangs")
+    rows += process.stdout.read().decode().splitlines()
+    require(process.wait(STOP_S) == NOT_UP, "not all are up")
+    table = "\n".join(rows)
+    require([r.split()[0] for r in rows[1:-1]] == [s["name"] for s in sites], table)
+    require(rows[-1] == "7 sites: 6 up, 1 down", table)
+    for row in rows[:-1]:
+        require(re.match(r".{66}(STATUS |up     |down   )  .{4}  .{8}(  |$)", row),
+                f"{row!r} is out of its columns\n{table}")
 
 
 def test_without_kafka_section(t):
@@ -251,6 +278,57 @@ def test_daemon_and_pid_file(t):
     require(not os.path.exists(settings["pid_file"]), "the PID file is left behind")
     require(procs.alive(stranger.pid), "the stranger is dead")
     procs.end(stranger)
+
+
+def test_status_by_signal(t):
+    """USR1, to whatever process of the daemon and at whatever time: an answer, and no harm."""
+    nginx, slow = t.nginx(), t.slow()
+    sites = [site("fine", nginx.url("ok/x")), site("broken", nginx.url("down/x?token=canary-77")),
+             site("hangs", slow.url("hang/x"), 3600, 3600)]
+    d = t.daemon({**simple(t, log={"destination": "stderr", "level": "error"}), "sites": sites})
+    d.start(wait=False)
+    d.publisher()  # it lives, and may not be ready yet
+
+    def ask(pattern):
+        mark = d.log_size()
+        d.signal(signal.SIGUSR1)
+        return d.wait_log(pattern, 20, mark)
+
+    ask(r"status: (starting; )?3 sites: ")
+    procs.wait_for(lambda: "1 up, 1 down, 0 unknown, 1 not known yet" in
+                   ask(r"status: 3 sites: .* of 8 checkers busy; .*, \d+ records? waiting"
+                       ).group(0), 20, "the sites do not become known")
+    found = ask(r'status: site "broken": down: http_status: .*; not up since \d{4}-.*Z \((.*)\)')
+    require(found.group(1) == nginx.url("down/x"), found.group(0))
+    require('"fine"' not in d.log() and "canary-77" not in d.log(), d.log())
+    before = d.roles()
+    for _ in range(100):
+        for pid in before.values():
+            procs.kill(pid, signal.SIGUSR1)
+    ask("status: 3 sites")
+    require(d.roles() == before, f"{before} have become {d.roles()}")
+    d.signal(signal.SIGTERM)
+    ask("status: stopping, ")
+    require(d.wait_end() == OK, "it did not stop in good order")
+
+
+def test_status_of_many_sites(t):
+    """Names enough to work with, and none of them held back as a flood."""
+    refused = t.refused()
+    d = t.daemon({**simple(t), "sites": [site(f"no-{n}", refused.url()) for n in range(250)]})
+    d.start()
+
+    def all_known():
+        mark = d.log_size()
+        d.signal(signal.SIGUSR1)
+        first = d.wait_log(r"status: 250 sites: .*", 20, mark).group(0)
+        return "0 up, 250 down" in first and mark
+
+    mark = procs.wait_for(all_known, 30, "some are not known")
+    d.wait_log("status: and 150 more that are not up", 20, mark)
+    named = len(re.findall(r'status: site "no-\d+": down: connect: ', d.log(mark)))
+    require(named == 100, f"{named} are named")
+    d.stop()
 
 
 def test_two_with_one_spool(t):
@@ -419,6 +497,8 @@ def test_service_manager(t):
                     require(False, f"no {word} in {said}")
 
         hear("READY=1")
+        hear("STATUS=1 site: 0 up, 0 down, 0 unknown, 1 not known yet; 0 of 8 checkers busy; "
+             "nothing to deliver yet, 0 records waiting")
         said.clear()
         d.signal(signal.SIGHUP)
         hear("RELOADING=1")
