@@ -57,6 +57,7 @@ struct site {
 	size_t body_limit;    /* bytes, 1 KiB … 64 MiB */
 	int follow_redirects; /* 0 … 20 */
 	bool verify_tls;
+	bool decode; /* undo a Content-Encoding */
 	bool keepalive;
 	enum ip_version ip_version;
 	bool enabled;

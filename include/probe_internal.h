@@ -7,6 +7,7 @@
  *   probe.c           a check from its beginning to the verdict
  *   probe_request.c   what is asked, first and behind a redirect
  *   probe_exchange.c  libcurl's callbacks: how far an exchange has come, and what it brought
+ *   probe_decode.c    compressed bodies that cannot be decoded
  *   probe_failure.c   why there is no whole response, and whose fault that is
  */
 #ifndef WEBMOND_PROBE_INTERNAL_H
@@ -44,6 +45,7 @@ struct probe {
 	bool certificate_wanted; /* from us, by the last server */
 	size_t body_size, headers_size;
 	bool body_cut;
+	bool rest_skipped; /* behind the first part of a body that is compressed in several */
 	bool headers_flood;
 	int local_errno;  /* no socket for the address that is being connected to */
 	int remote_errno; /* of an earlier address of the host that is being connected to */
@@ -76,6 +78,19 @@ long probe_redirect_count(const struct probe *p);
 
 /* Note how many redirects there were, and where the last one led. */
 void probe_note_url(struct probe *p);
+
+/*
+ * Whether CURLE_WRITE_ERROR, which is not of our making, means that a whole compressed body has come
+ * with something behind it, such as a further member of a gzip.
+ */
+bool probe_decode_is_whole(struct probe *p);
+
+/*
+ * Give the result its verdict: of CURLE_BAD_CONTENT_ENCODING and CURLE_WRITE_ERROR, of which libcurl
+ * says `why`.
+ */
+void probe_fail_decode(struct probe *p, const char *why);
+void probe_fail_write(struct probe *p, const char *why);
 
 /*
  * Whether a redirect led to what is not asked, which is what ended the exchange with `code`:

@@ -227,6 +227,7 @@ config_load(const char *path)
 		    .body_limit = 1024 * 1024,
 		    .follow_redirects = 5,
 		    .verify_tls = true,
+		    .decode = true,
 		    .enabled = true } };
 	gethostname(host, sizeof(host) - 1);
 	host[64] = '\0'; /* what the record has room for */
@@ -288,6 +289,6 @@ config_site_equal(const struct site *a, const struct site *b)
 	       same_text(a->body, b->body) && strcmp(a->user_agent, b->user_agent) == 0 &&
 	       strcmp(a->expect_status, b->expect_status) == 0 && a->body_limit == b->body_limit &&
 	       a->follow_redirects == b->follow_redirects && a->verify_tls == b->verify_tls &&
-	       a->keepalive == b->keepalive && a->ip_version == b->ip_version &&
-	       same_text(a->labels, b->labels);
+	       a->decode == b->decode && a->keepalive == b->keepalive &&
+	       a->ip_version == b->ip_version && same_text(a->labels, b->labels);
 }

@@ -262,6 +262,7 @@ const struct key config_site_keys[] = {
 	{ "body_limit_kb", KEY_KIB, SITE(body_limit), .min = 1, .max = 65536 },
 	{ "follow_redirects", KEY_INTEGER, SITE(follow_redirects), .min = 0, .max = 20 },
 	{ "verify_tls", KEY_BOOL, SITE(verify_tls) },
+	{ "decode", KEY_BOOL, SITE(decode) },
 	{ "keepalive", KEY_BOOL, SITE(keepalive) },
 	{ "enabled", KEY_BOOL, SITE(enabled) },
 	{ "ip_version", KEY_WORD, SITE(ip_version), .words = ip_words },

@@ -160,7 +160,8 @@ set_options(struct probe *p)
 		[IP_6] = CURL_IPRESOLVE_V6 };
 
 	probe_request_set(p);
-	curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
+	if (site->decode)
+		curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
 
 	/* only the web, only directly, no matter what the environment or a redirect says */
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -295,6 +296,13 @@ judge_response(struct probe *p)
 	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_URL, &location); /* one that is not followed */
 	verdict_response(p->result, p->match, p->site, p->body != NULL ? p->body : "", p->body_size,
 	    location != NULL);
+	if (p->rest_skipped && p->result->error == ERROR_REGEX_MISMATCH) {
+		char sentence[RESULT_MESSAGE_MAX + 1];
+
+		memcpy(sentence, p->result->error_message, sizeof(sentence));
+		result_fail(p->result, ERROR_REGEX_MISMATCH,
+		    "%s (of the compressed body only the first part was read)", sentence);
+	}
 }
 
 void
@@ -320,7 +328,8 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	code = aborted ? CURLE_ABORTED_BY_CALLBACK : perform(p);
 	end_times(p);
 
-	if (code == CURLE_WRITE_ERROR && p->body_cut)
+	p->rest_skipped = code == CURLE_WRITE_ERROR && !p->body_cut && probe_decode_is_whole(p);
+	if (code == CURLE_WRITE_ERROR && (p->body_cut || p->rest_skipped))
 		code = CURLE_OK;
 	if (result->http_status != RESULT_NONE) {
 		result->body_bytes = (int64_t)p->body_size;

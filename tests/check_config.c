@@ -110,7 +110,7 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_int_eq(s->expect[0].last, 299);
 	ck_assert_uint_eq(s->body_limit, 1024 * 1024);
 	ck_assert_int_eq(s->follow_redirects, 5);
-	ck_assert(s->verify_tls && !s->keepalive && s->ip_version == IP_ANY);
+	ck_assert(s->verify_tls && s->decode && !s->keepalive && s->ip_version == IP_ANY);
 	ck_assert(!c->has_kafka && c->spool_sync_full == 1 && c->pid_file_line == 0);
 	ck_assert_int_eq(c->workers_min, 4);
 	ck_assert_int_eq(c->workers_max, 256);

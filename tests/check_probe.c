@@ -245,6 +245,7 @@ static struct site site = { .name = "site",
 	.expect = good,
 	.expect_count = 1,
 	.body_limit = 1024,
+	.decode = true,
 	.follow_redirects = 5,
 	.timeout_us = 30 * US_PER_S };
 
