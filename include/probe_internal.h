@@ -17,6 +17,7 @@
 
 #include "match.h"
 #include "probe.h"
+#include "resolver.h"
 
 /* All headers of all responses of a check; larger than any honest server's. */
 #define PROBE_HEADERS_MAX (256 * 1024)
@@ -26,6 +27,7 @@ struct probe {
 	struct match *match;
 	const char *ca_file;
 	int leaked_threads;
+	struct resolver resolver;
 	char error[CURL_ERROR_SIZE];
 	char *body;
 	size_t body_room;
@@ -72,6 +74,9 @@ void probe_listen(struct probe *p);
 
 /* The exchange has come to `phase`: the time since the last call goes to the one before. */
 void probe_enter(struct probe *p, enum phase phase);
+
+/* The name that is being looked up, in its ASCII form; "" if there is none. */
+void probe_host(const struct probe *p, char *out, size_t size);
 
 /* How many redirects have been followed in this check. */
 long probe_redirect_count(const struct probe *p);

@@ -313,6 +313,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 		.match = p->match,
 		.ca_file = p->ca_file,
 		.leaked_threads = p->leaked_threads,
+		.resolver = p->resolver,
 		.body = p->body,
 		.body_room = p->body_room,
 		.site = site,

@@ -62,6 +62,35 @@ host_is_literal(const char *url)
 	       (host[0] == '[' || inet_pton(AF_INET, host, &v4) == 1);
 }
 
+void
+probe_host(const struct probe *p, char *out, size_t size)
+{
+#if LIBCURL_VERSION_NUM >= 0x075800
+	unsigned flags = CURLU_PUNYCODE;
+#else
+	unsigned flags = 0;
+#endif
+	CURLU *u = curl_url();
+	char *host = NULL;
+	const char *url = NULL;
+
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	if (u != NULL && url != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK)
+		curl_url_get(u, CURLUPART_HOST, &host, flags);
+	snprintf(out, size, "%s", host != NULL ? host : "");
+	curl_free(host);
+	curl_url_cleanup(u);
+}
+
+static void
+note_name(struct probe *p)
+{
+	char host[RESOLVER_NAME_MAX + 1];
+
+	probe_host(p, host, sizeof(host));
+	resolver_note(&p->resolver, host);
+}
+
 /* Called for addresses too, which take no time. */
 static int
 on_resolver_start(void *state, void *reserved, void *arg)
@@ -106,6 +135,8 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		p->to_private = true;
 		return CURL_SOCKET_BAD;
 	}
+	if (p->phase == PHASE_DNS && p->entered)
+		note_name(p);
 	probe_enter(p, PHASE_CONNECT);
 	forget_connection(p->result);
 	p->certificate_wanted = false;

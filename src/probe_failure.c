@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -53,30 +54,6 @@ out_of_threads(void)
 	return false;
 }
 
-static void
-fail_timeout(struct probe *p, const char *why)
-{
-	static const char *const doing[PHASE_COUNT] = { "looking up the name", "connecting",
-		"in the TLS handshake", "waiting for the response", "receiving the response" };
-	int64_t overslept_us = p->result->elapsed_us - p->site->timeout_us;
-
-	(void)why;
-	if (p->phase == PHASE_DNS)
-		p->leaked_threads++;
-	if (overslept_us > OVERSLEPT_US) {
-		result_fail(p->result, ERROR_LOCAL,
-		    "this process was not let run: the timeout of %.3g s was seen %.3g s late",
-		    (double)p->site->timeout_us / US_PER_S, (double)overslept_us / US_PER_S);
-		return;
-	}
-	if (p->phase == PHASE_DNS && out_of_threads()) {
-		result_fail(p->result, ERROR_LOCAL, "%s", no_thread);
-		return;
-	}
-	result_fail(p->result, ERROR_TIMEOUT, "timed out after %.3g s while %s",
-	    (double)p->site->timeout_us / US_PER_S, doing[p->phase]);
-}
-
 /*
  * libcurl's sentence, or its general one for the code; this is better than what it says when a
  * connection is gone before it could note its address.
@@ -113,7 +90,85 @@ probe_fail_redirect(struct probe *p, CURLcode code)
 	result_fail(p->result, ERROR_REDIRECT_REFUSED, "redirect refused: %s%s", prefix, why);
 }
 
-/* --- from libcurl's codes to words ----------------------------------------------------------- */
+static void
+fail_aborted(struct probe *p, const char *why)
+{
+	(void)why;
+	result_fail(p->result, ERROR_ABORTED, "webmond was stopped while the check ran");
+}
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+/*
+ * The name was not resolved: `word`, if that is the fault of the site or of its name servers. `when`
+ * begins the sentence then.
+ */
+static void
+blame_name(struct probe *p, bool timeout, enum error_type word, const char *when)
+{
+	char host[RESOLVER_NAME_MAX + 1], sentence[RESULT_MESSAGE_MAX + 1];
+	enum ip_version version = p->site->ip_version;
+	enum resolver_finding found;
+
+	probe_host(p, host, sizeof(host));
+	found = resolver_look(&p->resolver, host, version, timeout);
+	resolver_describe(&p->resolver, found, host, version, sentence, sizeof(sentence));
+	if (found == RESOLVER_INTERRUPTED)
+		fail_aborted(p, sentence);
+	else if (resolver_blames_site(found))
+		result_fail(p->result, word, "%s%s", when, sentence);
+	else
+		result_fail(p->result, ERROR_LOCAL, "%s", sentence);
+}
+
+static void
+fail_name(struct probe *p, const char *why)
+{
+	if (out_of_descriptors())
+		result_fail(p->result, ERROR_LOCAL, "no descriptor left to look up the name");
+	else if (strstr(why, "thread failed to start") != NULL)
+		result_fail(p->result, ERROR_LOCAL, "%s", no_thread);
+	else
+		blame_name(p, false, ERROR_DNS, "");
+}
+
+static void
+fail_name_in_time(struct probe *p)
+{
+	char when[64];
+
+	snprintf(when, sizeof(when), "timed out after %.3g s while looking up the name: ",
+	    (double)p->site->timeout_us / US_PER_S);
+	if (out_of_threads())
+		result_fail(p->result, ERROR_LOCAL, "%s", no_thread);
+	else
+		blame_name(p, true, ERROR_TIMEOUT, when);
+}
+
+/* --- from libcurl's codes to words ------------------------------------------------------------ */
+
+static void
+fail_timeout(struct probe *p, const char *why)
+{
+	static const char *const doing[PHASE_COUNT] = { [PHASE_CONNECT] = "connecting",
+		[PHASE_TLS] = "in the TLS handshake",
+		[PHASE_WAIT] = "waiting for the response",
+		[PHASE_RECEIVE] = "receiving the response" };
+	int64_t overslept_us = p->result->elapsed_us - p->site->timeout_us;
+
+	(void)why;
+	if (p->phase == PHASE_DNS)
+		p->leaked_threads++;
+	if (overslept_us > OVERSLEPT_US)
+		result_fail(p->result, ERROR_LOCAL,
+		    "this process was not let run: the timeout of %.3g s was seen %.3g s late",
+		    (double)p->site->timeout_us / US_PER_S, (double)overslept_us / US_PER_S);
+	else if (p->phase == PHASE_DNS)
+		fail_name_in_time(p);
+	else
+		result_fail(p->result, ERROR_TIMEOUT, "timed out after %.3g s while %s",
+		    (double)p->site->timeout_us / US_PER_S, doing[p->phase]);
+}
 
 /*
  * What a system call of ours met, or 0. libcurl never forgets one, so it may be of an earlier
@@ -145,29 +200,13 @@ fail_no_response(struct probe *p, const char *why)
 }
 
 static void
-fail_aborted(struct probe *p, const char *why)
-{
-	(void)why;
-	result_fail(p->result, ERROR_ABORTED, "webmond was stopped while the check ran");
-}
-
-static void
-fail_name(struct probe *p, const char *why)
-{
-	if (out_of_descriptors())
-		result_fail(p->result, ERROR_LOCAL, "no descriptor left to look up the name");
-	else if (strstr(why, "thread failed to start") != NULL)
-		result_fail(p->result, ERROR_LOCAL, "%s", no_thread);
-	else
-		result_fail(p->result, ERROR_DNS, "%s", why);
-}
-
-static void
 fail_connect(struct probe *p, const char *why)
 {
 	int error = os_errno(p);
 
-	if (verdict_is_local(error))
+	if (p->phase == PHASE_DNS) /* there is an address, but not one of ip_version */
+		blame_name(p, false, ERROR_DNS, "");
+	else if (verdict_is_local(error))
 		result_fail(
 		    p->result, ERROR_LOCAL, "cannot connect from here: %s", strerror(error));
 	else if (error == ECONNRESET) /* so there was a connection */

@@ -6,9 +6,10 @@
  * checks by one probe shows, limits to the byte, and trouble of our own. The words for what servers
  * do wrong are in scenarios/30_hostile.py.
  *
- * connect(2), getpeername(2) and getaddrinfo(3) are ours: 192.0.2.1, a public address, leads to the
- * server on loopback, to 192.0.2.2 there is no way, and looking up a name takes for ever, but for one
- * that has several addresses.
+ * connect(2), getpeername(2), getaddrinfo(3) and res_ninit(3) are ours: 192.0.2.1, a public address,
+ * leads to the server on loopback, to 192.0.2.2 there is no way, and looking up a name takes for
+ * ever, but for one that has several addresses and one that is not found; the name server says that
+ * there are no names at all.
  */
 #include "probe.h"
 
@@ -19,6 +20,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +84,8 @@ getaddrinfo(
 	static struct sockaddr_in address[2];
 
 	(void)hints;
+	if (strcmp(node, "nowhere.example") == 0)
+		return EAI_AGAIN;
 	while (strcmp(node, "several.example") != 0)
 		pause();
 	for (int i = 0; i < 2; i++) {
@@ -102,6 +106,49 @@ void
 freeaddrinfo(struct addrinfo *list)
 {
 	(void)list;
+}
+
+static int name_server_port;
+
+int
+res_ninit(res_state state)
+{
+	memset(state, 0, sizeof(*state));
+	state->options = RES_DEFAULT | RES_INIT;
+	state->nscount = 1;
+	state->_vcsock = state->_u._ext.nssocks[0] = -1;
+	state->nsaddr_list[0] = (struct sockaddr_in){ .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)name_server_port),
+		.sin_addr = { .s_addr = htonl(INADDR_LOOPBACK) } };
+	return 0;
+}
+
+/* In a child that dies with the test. */
+static void
+start_name_server(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr = { .s_addr = htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(address);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	pid_t parent = getpid();
+	unsigned char packet[512];
+	ssize_t n;
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+	name_server_port = ntohs(address.sin_port);
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (getppid() == parent && (n = recvfrom(fd, packet, sizeof(packet), 0,
+						   (struct sockaddr *)&address, &size)) > 3) {
+			packet[2] = 0x80;
+			packet[3] = 0x83; /* NXDOMAIN */
+			sendto(fd, packet, (size_t)n, 0, (struct sockaddr *)&address, size);
+		}
+		_exit(0);
+	}
+	close(fd);
 }
 
 /* --- the server -------------------------------------------------------------------------- */
@@ -253,6 +300,7 @@ static void
 set_up(void)
 {
 	start_server();
+	start_name_server();
 	ck_assert_int_eq(probe_init(), 0);
 	probe = probe_new();
 	ck_assert_ptr_nonnull(probe);
@@ -673,6 +721,28 @@ START_TEST(an_abort_does_not_wait_for_a_name)
 }
 END_TEST
 
+START_TEST(a_name_that_fails_is_looked_at_again)
+{
+	ck_assert_int_eq(check_at("nowhere.example", "path"), ERROR_DNS);
+	ck_assert_str_eq(r.error_message, "no such name: nowhere.example");
+	/* that of the last hop */
+	ck_assert_int_eq(check("to/http://me@nowhere.example:8080/x"), ERROR_DNS);
+	ck_assert_str_eq(r.error_message, "no such name: nowhere.example");
+	ck_assert_int_eq(r.http_status, 302);
+
+	name_server_port = 1; /* nobody listens there */
+	ck_assert_int_eq(check_at("nowhere.example", "path"), ERROR_LOCAL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "our resolver cannot be reached"));
+	site.timeout_us = 100 * US_PER_MS;
+	do
+		check_at("name.example", "path");
+	while (overslept());
+	ck_assert_int_eq(r.error, ERROR_LOCAL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "our resolver cannot be reached"));
+	ck_assert_int_ge(r.phase_us[PHASE_DNS], site.timeout_us - EARLY_US);
+}
+END_TEST
+
 /* Each timeout while looking up a name leaves a thread behind, which keeps nobody else waiting. */
 START_TEST(leaked_threads_wear_the_probe_out)
 {
@@ -788,6 +858,7 @@ main(void)
 	tcase_add_test(tcase, who_sleeps_past_the_timeout_does_not_blame_the_site);
 	tcase_add_test(tcase, an_abort_ends_the_check_and_all_later_ones);
 	tcase_add_test(tcase, an_abort_does_not_wait_for_a_name);
+	tcase_add_test(tcase, a_name_that_fails_is_looked_at_again);
 	tcase_add_test(tcase, leaked_threads_wear_the_probe_out);
 	tcase_add_test(tcase, which_urls_are_checked);
 	suite_add_tcase(suite, tcase);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * A second look at a name that getaddrinfo(3) did not resolve. That has one word for a name that
+ * does not exist, for name servers that are dead, and for a resolver that is away, which is trouble
+ * of ours; whoever asks the name servers of resolv.conf(5) can tell them apart.
+ */
+#ifndef WEBMOND_RESOLVER_H
+#define WEBMOND_RESOLVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+
+/* A name has at most 253 characters; what is longer is none. */
+#define RESOLVER_NAME_MAX 255
+
+/* What was found, of a name or in one response. */
+enum resolver_finding {
+	/* the resolver answers */
+	RESOLVER_NO_NAME,    /* there is no such name */
+	RESOLVER_NO_ADDRESS, /* there is, but it has no address of the wanted kind */
+	RESOLVER_NO_SERVERS, /* the name's own servers fail or are silent; for others it answers */
+	RESOLVER_RESOLVES,   /* the name has an address, now */
+	/* it does not */
+	RESOLVER_FAILS,       /* SERVFAIL for every name */
+	RESOLVER_REFUSES,     /* it may not answer us */
+	RESOLVER_SILENT,      /* nothing comes */
+	RESOLVER_AWAY,        /* no way to it, or nobody listens there */
+	RESOLVER_INTERRUPTED, /* a signal came first */
+};
+
+/* What a process knows of its resolver; starts as zeros. */
+struct resolver {
+	int64_t seen_us; /* when it was last asked (monotonic); 0: never */
+	enum resolver_finding seen;
+	char servers[192];                   /* which these were, and what is wrong with them */
+	char witness[RESOLVER_NAME_MAX + 1]; /* a name that resolved; "": none */
+};
+
+/* `host` has just been resolved: who answers for it answers for others. */
+void resolver_note(struct resolver *resolver, const char *host);
+
+/*
+ * Look for `host` once more. Takes a second at most, and ends at the first signal. What was found
+ * in the last moments counts still, so that many sites do not wait for the same: that the resolver
+ * does not answer, and, after a `timeout`, that it does.
+ */
+enum resolver_finding
+resolver_look(struct resolver *resolver, const char *host, enum ip_version version, bool timeout);
+
+/* Whether it says something of the site; else it is trouble of ours. */
+bool resolver_blames_site(enum resolver_finding finding);
+
+/* What resolver_look() has found, as a sentence. Returns `out`. */
+const char *resolver_describe(const struct resolver *resolver, enum resolver_finding finding,
+    const char *host, enum ip_version version, char *out, size_t size);
+
+/*
+ * What `size` bytes say that came as response to a query for records of `type`; RESOLVER_SILENT:
+ * nothing. Reads whatever anybody may send.
+ */
+enum resolver_finding resolver_read(const unsigned char *response, size_t size, int type);
+
+#endif
