@@ -298,9 +298,9 @@ static const struct {
 } meanings[] = {
 	/* the site */
 	[CURLE_TOO_MANY_REDIRECTS] = { .judge = fail_redirects },
-	[CURLE_PEER_FAILED_VERIFICATION] = { ERROR_TLS },
-	[CURLE_SSL_INVALIDCERTSTATUS] = { ERROR_TLS },
-	[CURLE_SSL_CLIENTCERT] = { ERROR_TLS },
+	[CURLE_PEER_FAILED_VERIFICATION] = { .word = ERROR_TLS },
+	[CURLE_SSL_INVALIDCERTSTATUS] = { .word = ERROR_TLS },
+	[CURLE_SSL_CLIENTCERT] = { .word = ERROR_TLS },
 	[CURLE_WEIRD_SERVER_REPLY] = { .judge = fail_exchange },
 	[CURLE_PARTIAL_FILE] = { .judge = fail_exchange },
 	[CURLE_GOT_NOTHING] = { .judge = fail_exchange },
@@ -309,7 +309,7 @@ static const struct {
 	[CURLE_HTTP2] = { .judge = fail_http2 },
 	[CURLE_HTTP2_STREAM] = { .judge = fail_exchange },
 	[CURLE_HTTP3] = { .judge = fail_exchange },
-	[CURLE_QUIC_CONNECT_ERROR] = { ERROR_CONNECT },
+	[CURLE_QUIC_CONNECT_ERROR] = { .word = ERROR_CONNECT },
 	[CODE_TOO_LARGE] = { .judge = fail_memory },
 
 	/* the site or its name servers, the way there, or this host */
@@ -329,25 +329,25 @@ static const struct {
 
 	/* this host, its libraries, its files, or webmond */
 	[CURLE_ABORTED_BY_CALLBACK] = { .judge = fail_aborted },
-	[CURLE_FAILED_INIT] = { ERROR_LOCAL },
-	[CURLE_NOT_BUILT_IN] = { ERROR_LOCAL },
-	[CURLE_READ_ERROR] = { ERROR_LOCAL }, /* the body that is sent */
-	[CURLE_SEND_FAIL_REWIND] = { ERROR_LOCAL },
-	[CURLE_INTERFACE_FAILED] = { ERROR_LOCAL },
-	[CURLE_UNKNOWN_OPTION] = { ERROR_LOCAL },
-	[CURLE_SETOPT_OPTION_SYNTAX] = { ERROR_LOCAL },
-	[CURLE_RECURSIVE_API_CALL] = { ERROR_LOCAL },
-	[CURLE_AGAIN] = { ERROR_LOCAL },
-	[CURLE_NO_CONNECTION_AVAILABLE] = { ERROR_LOCAL },
-	[CURLE_UNRECOVERABLE_POLL] = { ERROR_LOCAL },
-	[CURLE_AUTH_ERROR] = { ERROR_LOCAL },
-	[CURLE_SSL_CACERT_BADFILE] = { ERROR_LOCAL },
-	[CURLE_SSL_CRL_BADFILE] = { ERROR_LOCAL },
-	[CURLE_SSL_CERTPROBLEM] = { ERROR_LOCAL }, /* our own certificate, not the site's */
-	[CURLE_SSL_CIPHER] = { ERROR_LOCAL },      /* what openssl.cnf allows */
-	[CURLE_SSL_ENGINE_NOTFOUND] = { ERROR_LOCAL },
-	[CURLE_SSL_ENGINE_SETFAILED] = { ERROR_LOCAL },
-	[CURLE_SSL_ENGINE_INITFAILED] = { ERROR_LOCAL },
+	[CURLE_FAILED_INIT] = { .word = ERROR_LOCAL },
+	[CURLE_NOT_BUILT_IN] = { .word = ERROR_LOCAL },
+	[CURLE_READ_ERROR] = { .word = ERROR_LOCAL }, /* the body that is sent */
+	[CURLE_SEND_FAIL_REWIND] = { .word = ERROR_LOCAL },
+	[CURLE_INTERFACE_FAILED] = { .word = ERROR_LOCAL },
+	[CURLE_UNKNOWN_OPTION] = { .word = ERROR_LOCAL },
+	[CURLE_SETOPT_OPTION_SYNTAX] = { .word = ERROR_LOCAL },
+	[CURLE_RECURSIVE_API_CALL] = { .word = ERROR_LOCAL },
+	[CURLE_AGAIN] = { .word = ERROR_LOCAL },
+	[CURLE_NO_CONNECTION_AVAILABLE] = { .word = ERROR_LOCAL },
+	[CURLE_UNRECOVERABLE_POLL] = { .word = ERROR_LOCAL },
+	[CURLE_AUTH_ERROR] = { .word = ERROR_LOCAL },
+	[CURLE_SSL_CACERT_BADFILE] = { .word = ERROR_LOCAL },
+	[CURLE_SSL_CRL_BADFILE] = { .word = ERROR_LOCAL },
+	[CURLE_SSL_CERTPROBLEM] = { .word = ERROR_LOCAL }, /* our own certificate, not the site's */
+	[CURLE_SSL_CIPHER] = { .word = ERROR_LOCAL },      /* what openssl.cnf allows */
+	[CURLE_SSL_ENGINE_NOTFOUND] = { .word = ERROR_LOCAL },
+	[CURLE_SSL_ENGINE_SETFAILED] = { .word = ERROR_LOCAL },
+	[CURLE_SSL_ENGINE_INITFAILED] = { .word = ERROR_LOCAL },
 };
 
 void
