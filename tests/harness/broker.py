@@ -16,23 +16,26 @@ import tempfile
 
 from . import Failure, Skip, certs, procs
 
-VERSION = "4.1.0"
+# what all tests run against, and what the main path runs against besides
+VERSION = os.environ.get("KAFKA_VERSION") or "4.1.0"
+OLDEST = "3.9.2"
+NEWEST = "4.4.0"
 FETCH_S = 600
 SASL_USER = "webmond"
 SASL_PASSWORD = "test-only-9d2f"
 
-_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>webmond</groupId><artifactId>test-broker</artifactId><version>1</version>
   <packaging>pom</packaging>
   <dependencies>
     <dependency>
       <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
-      <version>{VERSION}</version>
+      <version>{version}</version>
     </dependency>
     <dependency>
       <groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId>
-      <version>{VERSION}</version>
+      <version>{version}</version>
     </dependency>
     <dependency><!-- else its log goes nowhere -->
       <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId>
@@ -82,14 +85,15 @@ org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{p
 """
 
 
-def cache_directory():
+def cache_directory(version):
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.environ.get("KAFKA_JARS") or os.path.join(base, f"webmond-tests/kafka-{VERSION}")
+    return os.path.join(os.environ.get("KAFKA_JARS") or os.path.join(base, "webmond-tests"),
+                        f"kafka-{version}")
 
 
-def fetch():
+def fetch(version=VERSION):
     """The directory with Kafka's jars, filled by Maven when it is not there yet."""
-    jars = cache_directory()
+    jars = cache_directory(version)
     there = glob.glob(os.path.join(jars, "kafka_2.13-*.jar"))
     for tool in ["java"] if there else ["java", "mvn"]:
         if shutil.which(tool) is None:
@@ -99,7 +103,7 @@ def fetch():
     os.makedirs(os.path.dirname(jars), exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(jars)) as work:
         with open(os.path.join(work, "pom.xml"), "w", encoding="utf-8") as f:
-            f.write(_POM)
+            f.write(_POM.format(version=version))
         try:
             done = procs.run(
                 ["mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime",
@@ -116,8 +120,9 @@ def fetch():
 class Broker:
     """A broker that lives in `directory`; starting it again takes up ports and data."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, version=VERSION):
         self.directory = os.path.abspath(directory)
+        self.version = version
         self.process = None
         self.ports = {}
         if os.path.exists(self._path("ports")):
@@ -193,7 +198,7 @@ class Broker:
         """`stay`: live on when we end."""
         if self._running_pid() is not None:
             raise Failure(f"a broker runs in {self.directory} already")
-        jars = fetch()
+        jars = fetch(self.version)
         # small heap, quick compiler: this broker has few records and short lives
         java = ["java", "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",

@@ -36,10 +36,8 @@ class Shared:
             raise Skip(self.no_broker)
         if self.broker is None:
             try:
-                broker.fetch()
+                self.fetch(broker.VERSION)
             except Skip as e:
-                if self.require_kafka:
-                    raise Failure(f"real Kafka is required: {e}") from None
                 self.no_broker = str(e)
                 raise
             self.broker = broker.Broker(os.path.join(self.directory, "kafka"))
@@ -47,6 +45,15 @@ class Shared:
         elif self.broker.process.poll() is not None:
             self.broker.start()  # a scenario has killed it
         return self.broker
+
+    def fetch(self, version):
+        """Have the jars of Kafka: a Skip, or where it is required a Failure, if there are none."""
+        try:
+            broker.fetch(version)
+        except Skip as e:
+            if self.require_kafka:
+                raise Failure(f"real Kafka is required: {e}") from None
+            raise
 
     def pids(self):
         return {self.broker.process.pid} if self.broker is not None else set()
@@ -101,6 +108,7 @@ class Context:
         self.directory = os.path.join(shared.directory, name)
         os.mkdir(self.directory, 0o755)
         self.daemons = []
+        self._kafka = None  # of another version than that of the others
         self._close = []
         self._topics = 0
         self._notes = []
@@ -185,7 +193,14 @@ class Context:
         return port
 
     def kafka(self):
-        return self.shared.kafka()
+        return self._kafka or self.shared.kafka()
+
+    def use_kafka(self, version):
+        """From now on a real broker of this version, which must have been fetched; returns it."""
+        self._kafka = broker.Broker(self.path("kafka"), version)
+        self._close.append(self._kafka.stop)
+        self._kafka.start()
+        return self._kafka
 
     def proxy(self):
         """A proxy in front of the real broker; its clients are those of `proxy.port`."""

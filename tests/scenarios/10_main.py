@@ -2,13 +2,14 @@
 # Copyright 2026 The webmond authors
 #
 # The main job against a real broker: every verdict right, every promise kept, over plaintext,
-# over mTLS as cloud providers set it up, and over SASL; and what happens when that is set up wrong.
+# over mTLS as cloud providers set it up, and over SASL; against the oldest and the newest Kafka;
+# and what happens when that is set up wrong.
 
 import os
 import shutil
 import time
 
-from harness import certs, needs, records, require
+from harness import broker, certs, needs, procs, records, require
 from harness.sites import PAGE, site
 
 
@@ -133,6 +134,35 @@ def test_sasl_ssl_plain(t):
 def settled(topic, last_seq):
     """Whether everything up to a seq has arrived."""
     return lambda found: {r.seq for r in found} >= set(range(last_seq + 1))
+
+
+def run_against(t, version):
+    """The main path over TLS: no record missing, with a restart of the broker inside."""
+    kafka, nginx = t.use_kafka(version), t.nginx()
+    settings, topic = secure(t, "ssl", nginx.many(20))
+    d = t.daemon(settings)
+    test = t.webmond("-c", d.file, "-T")
+    require(test.returncode == 0, f"-T: {test.returncode}: {test.stderr}")
+    d.start()
+    topic.wait(lambda found: len(found) >= 20, 20, "nothing arrives")
+    kafka.stop()
+    before = sum(nginx.hits().values())
+    procs.wait_for(lambda: sum(nginx.hits().values()) >= before + 40, 30,
+                   "without Kafka the checks do not go on")
+    kafka.start()
+    topic.wait_new(60)
+    d.stop()
+    t.note(f"Kafka {version}: {topic.check(at_least=60, every_slot=True)}")
+
+
+@needs(f"kafka {broker.OLDEST}")
+def test_oldest_kafka(t):
+    run_against(t, broker.OLDEST)
+
+
+@needs(f"kafka {broker.NEWEST}")
+def test_newest_kafka(t):
+    run_against(t, broker.NEWEST)
 
 
 @needs("kafka")
