@@ -12,7 +12,8 @@ MAKEFLAGS += --no-print-directory
 # Sources lie beside this file; out of the source tree a Makefile of one line includes it.
 srcdir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
-.PHONY: all help deps format clean distclean bench check check-faults check-fuzz demo lint FORCE
+.PHONY: all help deps format clean distclean bench check check-debian check-faults check-fuzz demo \
+	lint FORCE
 all:
 
 help:
@@ -33,6 +34,10 @@ bench check check-faults check-fuzz demo lint:
 	@test -f config.mk || $(srcdir)/configure
 	@$(MAKE) run-$@
 
+# GOAL make check-debian    as root: the demo, unit tests and main path in a fresh Debian 13
+check-debian:
+	@$(srcdir)/tests/debian.sh
+
 # GOAL make deps            install what building, testing and linting need (Debian, Ubuntu)
 deps:
 	@$(srcdir)/tests/deps.sh all
@@ -44,7 +49,8 @@ format:
 
 # --- configuration -------------------------------------------------------------------------------
 
-WITHOUT_CONFIG = bench check check-faults check-fuzz clean demo deps distclean format help lint
+WITHOUT_CONFIG = bench check check-debian check-faults check-fuzz clean demo deps distclean format \
+	help lint
 
 ifneq ($(filter-out $(WITHOUT_CONFIG),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(wildcard config.mk),)

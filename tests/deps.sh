@@ -4,7 +4,7 @@
 #
 # Get what a goal of the Makefile needs and this machine does not have:
 #
-#   tests/deps.sh all | check | check-fuzz | demo | bench | lint
+#   tests/deps.sh all | check | check-debian | check-fuzz | demo | bench | lint
 #
 # Says nothing if nothing is missing. Else names the packages and installs them on Debian and
 # Ubuntu when it is root, or asks sudo at a terminal. If it cannot, it prints the command; it fails
@@ -39,6 +39,7 @@ table() {
 		bench must command:nginx                nginx-light          nginx-core
 		bench must command:java                 default-jre-headless java-latest-openjdk-headless
 		bench must command:mvn                  maven                maven
+		root  must command:mmdebstrap           mmdebstrap           mmdebstrap
 		lint  must command:gcc                  gcc                  gcc
 		lint  must command:clang                clang                clang
 		lint  must command:clang-format         clang-format         clang-tools-extra
@@ -53,11 +54,12 @@ case ${1-} in
 demo) groups='build test demo' ;;
 check) groups='build test check' ;;
 bench) groups='build test bench' ;;
+check-debian) groups='root' ;;
 check-fuzz) groups='build fuzz' ;;
 lint) groups='build test check lint' ;;
-all) groups='build test check fuzz kafka bench lint' ;;
+all) groups='build test check fuzz kafka bench root lint' ;;
 *)
-	echo 'usage: tests/deps.sh all | check | check-fuzz | demo | bench | lint' >&2
+	echo 'usage: tests/deps.sh all | check | check-debian | check-fuzz | demo | bench | lint' >&2
 	exit 64
 	;;
 esac
