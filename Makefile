@@ -118,7 +118,7 @@ $(B)/flags: FORCE
 -include $(wildcard $(B)/src/*.d $(B)/tests/*.d $(B)/tests/fuzz/*.d $(B)/tests/bench/*.d)
 
 # Manual pages, configuration and service files with the directories of this build.
-EDIT = $(foreach v,VERSION sbindir sysconfdir localstatedir runstatedir datadir,-e 's|@$v@|$($v)|g')
+EDIT = $(foreach v,VERSION sbindir libexecdir sysconfdir localstatedir runstatedir datadir,-e 's|@$v@|$($v)|g')
 EDITED = $(patsubst $(srcdir)/%.in,$(B)/%,$(filter-out %/config.mk.in,\
 	$(wildcard $(srcdir)/src/*.in $(srcdir)/etc/*.in)))
 
@@ -251,6 +251,7 @@ INSTALLED = \
 	0644:$(B)/src/webmond.conf.5:$(mandir)/man5/webmond.conf.5 \
 	0644:$(B)/etc/webmond.conf:$(confdir)/webmond.conf.sample \
 	0644:$(srcdir)/etc/check-result.v1.schema.json:$(datadir)/webmond/check-result.v1.schema.json \
+	0755:$(srcdir)/etc/webmond.reload:$(libexecdir)/webmond/reload \
 	0755:$(B)/etc/webmond.init:$(sysconfdir)/init.d/webmond \
 	$(if $(systemdsystemunitdir),\
 	0644:$(B)/etc/webmond.service:$(systemdsystemunitdir)/webmond.service) \
@@ -261,7 +262,7 @@ INSTALLED = \
 	0644:$(B)/etc/webmond.conf:$(docdir)/webmond.conf.sample
 
 # Directories that are only ours, for `rmdir` from the last to the first.
-DIRECTORIES = $(confdir) $(confdir)/sites.d $(datadir)/webmond $(docdir) $(spooldir)
+DIRECTORIES = $(confdir) $(confdir)/sites.d $(libexecdir)/webmond $(datadir)/webmond $(docdir) $(spooldir)
 
 # The configuration may get secrets in headers, and only root has to read it. The spool belongs to
 # the user of the daemon, if there is one already.

@@ -46,8 +46,18 @@ int pidfile_acquire(const char *path);
  */
 int pidfile_check(const char *path, char *reason, size_t size);
 
-/* Remove the file, while still holding the lock. */
+/* Remove the file, while still holding the lock, and what outcome_leave() has left. */
 void pidfile_remove(void);
+
+/*
+ * The outcome of a reload, for who asked for one by a signal, which has no answer: a file of its
+ * own in the runtime directory that systemd made for the service, else beside the PID file; with
+ * neither there is none. Who asks puts an empty file there first. outcome_forget() removes that
+ * when the configuration is about to be read; outcome_leave() does nothing if another is there by
+ * then, since it waits for a reload that has not begun.
+ */
+void outcome_forget(void);
+void outcome_leave(const char *text);
 
 /*
  * One sd_notify(3) message, "READY=1"; without systemd nothing happens. Never blocks, never fails.

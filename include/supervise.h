@@ -135,7 +135,8 @@ struct supervisor {
 		struct generation *candidate;
 		char line[1024];
 		size_t line_size;
-		int lines; /* it has said so many */
+		int lines;  /* it has said so many */
+		char *said; /* what there is to complain of, a line each; NULL: nothing */
 		int64_t since_us;
 		bool again; /* another HUP came meanwhile */
 	} reload;

@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -23,18 +25,49 @@
 /* So many mistakes are logged: the rate limit would hold back what comes after more of them. */
 #define LINES_MAX 100
 
+/* In the log, and for who asked for the reload. */
+static void __attribute__((format(printf, 2, 3)))
+complain(struct supervisor *s, const char *format, ...)
+{
+	char *said = s->reload.said, *line;
+	va_list ap;
+
+	va_start(ap, format);
+	line = xvasprintf(format, ap);
+	va_end(ap);
+	log_error("%s", line);
+	s->reload.said = xasprintf("%s%s\n", said != NULL ? said : "", line);
+	free(line);
+	free(said);
+}
+
+/* The reload is over: one line, and behind it what there was to complain of. */
+static void
+tell_outcome(struct supervisor *s, const char *outcome)
+{
+	char *text = xasprintf("%s\n%s", outcome, s->reload.said != NULL ? s->reload.said : "");
+
+	outcome_leave(text);
+	free(text);
+	free(s->reload.said);
+	s->reload.said = NULL;
+}
+
 static void
 refuse(struct supervisor *s)
 {
+	static const char outcome[] = "reload failed: the old configuration stays in force";
+
 	generation_release(s->reload.candidate);
 	s->reload.candidate = NULL;
-	log_error("reload failed: the old configuration stays in force");
-	systemd_notify("READY=1\nSTATUS=reload failed: the old configuration stays in force");
+	log_error("%s", outcome);
+	tell_outcome(s, outcome);
+	systemd_notify("READY=1\nSTATUS=%s", outcome);
 }
 
 /* What a reload cannot change: paths and users that processes hold, or had rights for once. */
 static bool
-needs_restart(const struct config *old, const struct config *new)
+needs_restart(struct supervisor *s, const struct config *old, const struct config *new)
 {
 	const struct {
 		const char *name, *old, *new;
@@ -52,7 +85,7 @@ needs_restart(const struct config *old, const struct config *new)
 
 		if (a == b || (a != NULL && b != NULL && strcmp(a, b) == 0))
 			continue;
-		log_error("%s: %s has changed: that needs a restart", new->file, fixed[i].name);
+		complain(s, "%s: %s has changed: that needs a restart", new->file, fixed[i].name);
 		changed = true;
 	}
 	return changed;
@@ -68,13 +101,14 @@ begin_reload(struct supervisor *s, int64_t now)
 
 	s->reload.again = s->reload.pid > 0 || s->publisher.handing_over;
 	if (s->reload.again)
-		return; /* one at a time; those that come meanwhile are one */
+		return;   /* one at a time; those that come meanwhile are one */
+	outcome_forget(); /* before the file is read: who asks from now on asks for another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
 	config = config_load(s->generation->config->file);
 	s->reload.candidate = generation_new(config);
 	pid = validate_start(config, &s->start->publisher_user, &what, &s->reload.fd);
 	if (pid < 0) {
-		log_error("cannot start the validation: %s", strerror(errno));
+		complain(s, "cannot start the validation: %s", strerror(errno));
 		refuse(s);
 		return;
 	}
@@ -110,7 +144,8 @@ find_leaving(const struct supervisor *s, const char *name)
 
 /* Take over the sites of `config`: the unchanged ones keep slot, state and running check. */
 static void
-adopt_sites(struct supervisor *s, const struct config *config, int64_t now)
+adopt_sites(struct supervisor *s, const struct config *config, int64_t now, char *outcome,
+    size_t outcome_size)
 {
 	struct watch **watches = xcalloc(config->site_count, sizeof(struct watch *));
 	size_t added = 0, changed = 0, removed = 0;
@@ -153,8 +188,9 @@ adopt_sites(struct supervisor *s, const struct config *config, int64_t now)
 	free(s->watches);
 	s->watches = watches;
 	s->watch_count = config->site_count;
-	log_notice("reloaded: %zu site%s, %zu added, %zu changed, %zu removed", s->watch_count,
-	    util_plural(s->watch_count), added, changed, removed);
+	snprintf(outcome, outcome_size, "reloaded: %zu site%s, %zu added, %zu changed, %zu removed",
+	    s->watch_count, util_plural(s->watch_count), added, changed, removed);
+	log_notice("%s", outcome);
 }
 
 static void
@@ -162,8 +198,9 @@ take_over(struct supervisor *s, int64_t now)
 {
 	struct generation *old = s->generation;
 	const struct config *config = s->reload.candidate->config;
+	char outcome[128];
 
-	adopt_sites(s, config, now);
+	adopt_sites(s, config, now, outcome, sizeof(outcome));
 	s->generation = s->reload.candidate;
 	s->reload.candidate = NULL;
 	resize_pool(s, config->workers_min, config->workers_max);
@@ -177,6 +214,7 @@ take_over(struct supervisor *s, int64_t now)
 		s->publisher.handing_over = true;
 		order_publisher(s, WIRE_HAND_OVER);
 	}
+	tell_outcome(s, outcome);
 	systemd_notify("READY=1");
 	s->next_status_us = s->next_care_us = 0;
 }
@@ -188,11 +226,11 @@ finish_validation(struct supervisor *s, int status, int64_t now)
 		read_validation(s);
 	s->reload.pid = 0;
 	if (s->reload.lines > LINES_MAX)
-		log_error("%d more lines like these; webmond -t prints them all",
+		complain(s, "%d more lines like these; webmond -t prints them all",
 		    s->reload.lines - LINES_MAX);
 	/* only of a file without mistakes is known what it changes */
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE && s->stage == STAGE_RUNNING &&
-	    !needs_restart(s->generation->config, s->reload.candidate->config))
+	    !needs_restart(s, s->generation->config, s->reload.candidate->config))
 		take_over(s, now);
 	else
 		refuse(s);
@@ -204,7 +242,7 @@ limit_validation(struct supervisor *s, int64_t now)
 	if (s->reload.pid == 0 ||
 	    (s->stage == STAGE_RUNNING && now < s->reload.since_us + VALIDATION_MAX_US))
 		return;
-	log_error("the validation of the new configuration does not end: killed");
+	complain(s, "the validation of the new configuration does not end: killed");
 	kill(s->reload.pid, SIGKILL);
 	s->reload.since_us = INT64_MAX - VALIDATION_MAX_US; /* once */
 }
@@ -229,7 +267,7 @@ read_validation(struct supervisor *s)
 		size_t length = end != NULL ? (size_t)(end - s->reload.line) : s->reload.line_size;
 
 		if (s->reload.lines++ < LINES_MAX)
-			log_error("%.*s", (int)length, s->reload.line);
+			complain(s, "%.*s", (int)length, s->reload.line);
 		length += end != NULL;
 		s->reload.line_size -= length;
 		memmove(s->reload.line, s->reload.line + length, s->reload.line_size + 1);

@@ -71,7 +71,7 @@ layers() {
 
 scripts() {
 	shellcheck autogen.sh tests/*.sh tests/bench/*.sh .ci/run &&
-	    shellcheck -s sh etc/webmond.init.in &&
+	    shellcheck -s sh etc/webmond.init.in etc/webmond.reload &&
 	    shellcheck -s bash etc/webmond.bash-completion.in
 }
 

@@ -4,6 +4,7 @@
 # The init script as it is installed: its actions and the exit codes of the LSB.
 
 import os
+import shutil
 
 from harness import Skip, daemon, needs, procs, records, require
 from harness.sites import site
@@ -20,7 +21,7 @@ def installed(t):
     with open(source, encoding="utf-8") as f:
         text = f.read()
     places = {"sbindir": "sbin", "sysconfdir": "etc", "localstatedir": "var",
-              "runstatedir": "run", "datadir": "share"}
+              "runstatedir": "run", "datadir": "share", "libexecdir": "libexec"}
     for name, directory in places.items():
         text = text.replace(f"@{name}@", t.path(directory))
         os.makedirs(t.path(directory), exist_ok=True)
@@ -30,6 +31,9 @@ def installed(t):
     script = t.write("init", text)
     os.chmod(script, 0o755)
     os.symlink(daemon.binary(), t.path("sbin", "webmond"))
+    os.makedirs(t.path("libexec", "webmond"))
+    shutil.copy(os.path.join(records.ROOT, "etc", "webmond.reload"),
+                t.path("libexec", "webmond", "reload"))
     return script, t.path("etc", "webmond", "webmond.conf")
 
 
@@ -71,6 +75,7 @@ def test_actions(t):
     require(pid_of(settings) == first, "a second start has changed something")
     action("reload", 0)
     action("force-reload", 0)
+    require(outcome(settings).startswith("reloaded: 1 site, 0 added"), outcome(settings))
     require(pid_of(settings) == first and procs.alive(first), "a reload has restarted it")
     with open(config, "a", encoding="ascii") as f:
         f.write("nonsense = 1;\n")
@@ -80,8 +85,9 @@ def test_actions(t):
     for unfit, code, text in (({"kafka": None}, NOT_CONFIGURED, "no group kafka"),
                               ({"spool": {"dir": t.path("none")}}, FAILED, "spool.dir")):
         d.write_config({**settings, **unfit})
-        for name in ("restart", "try-restart", "reload"):
-            action(name, code, text)
+        action("restart", code, text)
+        action("try-restart", code, text)
+        action("reload", NOT_CONFIGURED, "has changed: that needs a restart")
     require(procs.alive(first), "a configuration that cannot start has stopped it")
     d.write_config(settings)
     d.write_config()
@@ -112,6 +118,7 @@ def test_actions(t):
     action("stop", 0)
     action("status", STATUS_STOPPED)
     require(not os.path.exists(settings["pid_file"]), "the PID file is left behind")
+    require(os.listdir(t.path("run")) == [], f"left behind: {os.listdir(t.path('run'))}")
 
     unusable = {**settings, "pid_file": t.path("run", "webmond.pid"),
                 "spool": {"dir": t.path("etc", "none")}}
@@ -145,3 +152,8 @@ def test_actions(t):
 def pid_of(settings):
     with open(settings["pid_file"], encoding="ascii") as f:
         return int(f.read())
+
+
+def outcome(settings):
+    with open(settings["pid_file"] + ".reload", encoding="utf-8") as f:
+        return f.read()
