@@ -44,8 +44,11 @@ void probe_abort(void);
 /* Whether so many resolver threads have leaked that this process should be replaced. */
 bool probe_is_worn(const struct probe *probe);
 
-/* For validation: is `url` one that we check? 0, or -1 with a sentence in `reason`. */
-int probe_check_url(const char *url, char *reason, size_t size);
+/*
+ * For validation: is `url` one that we check, over `ip_version`? 0, or -1 with a sentence in
+ * `reason`.
+ */
+int probe_check_url(const char *url, enum ip_version ip_version, char *reason, size_t size);
 
 /* "libcurl/7.88.1 OpenSSL/3.0.19 …", for --version. */
 const char *probe_library_version(void);

@@ -11,6 +11,7 @@
  */
 #include "probe_internal.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -364,8 +365,21 @@ is_ascii(const char *s)
 	return *s == '\0';
 }
 
+/* What is wrong with an address as the host: of the other kind it could never be reached. */
+static const char *
+wrong_literal(const char *host, enum ip_version ip_version)
+{
+	struct in_addr v4;
+
+	if (ip_version == IP_4 && host[0] == '[')
+		return "this is an IPv6 address, but ip_version is \"4\"";
+	if (ip_version == IP_6 && inet_pton(AF_INET, host, &v4) == 1)
+		return "this is an IPv4 address, but ip_version is \"6\"";
+	return NULL;
+}
+
 int
-probe_check_url(const char *url, char *why, size_t size)
+probe_check_url(const char *url, enum ip_version ip_version, char *why, size_t size)
 {
 	CURLU *u = curl_url();
 	CURLUcode code = CURLUE_OUT_OF_MEMORY;
@@ -384,6 +398,8 @@ probe_check_url(const char *url, char *why, size_t size)
 		snprintf(why, size, "%s", curl_url_strerror(code));
 	else if (!is_ascii(host))
 		snprintf(why, size, "write the host name in its ASCII form (\"xn--…\")");
+	else if (wrong_literal(host, ip_version) != NULL)
+		snprintf(why, size, "%s", wrong_literal(host, ip_version));
 	curl_free(host);
 	curl_url_cleanup(u);
 	return why[0] == '\0' ? 0 : -1;

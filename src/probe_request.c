@@ -110,6 +110,26 @@ set_method(CURL *curl, const struct site *site)
 		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, site->method);
 }
 
+/* What is not ASCII goes percent-encoded; libcurl does it in the path, but not in the query. */
+static void
+set_url(CURL *curl, const char *url)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	char *encoded = xcalloc(3 * strlen(url) + 1, 1), *end = encoded;
+
+	for (; *url != '\0'; url++) {
+		unsigned char c = (unsigned char)*url;
+
+		*end++ = c < 0x80 ? *url : '%';
+		if (c >= 0x80) {
+			*end++ = hex[c >> 4];
+			*end++ = hex[c & 15];
+		}
+	}
+	curl_easy_setopt(curl, CURLOPT_URL, encoded);
+	free(encoded);
+}
+
 void
 probe_request_set(struct probe *p)
 {
@@ -117,7 +137,7 @@ probe_request_set(struct probe *p)
 
 	p->headers = make_headers(site, true);
 	p->cookies = join_cookies(site);
-	curl_easy_setopt(p->curl, CURLOPT_URL, site->url);
+	set_url(p->curl, site->url);
 	set_method(p->curl, site);
 	curl_easy_setopt(p->curl, CURLOPT_HTTPHEADER, p->headers);
 	curl_easy_setopt(p->curl, CURLOPT_USERAGENT, site->user_agent);

@@ -26,7 +26,8 @@ check_site(const struct site *site, const struct site *defaults, struct mistakes
 {
 	char reason[256];
 
-	if (site->url != NULL && probe_check_url(site->url, reason, sizeof(reason)) < 0)
+	if (site->url != NULL &&
+	    probe_check_url(site->url, site->ip_version, reason, sizeof(reason)) < 0)
 		mistakes_add(
 		    mistakes, (struct origin){ site->file, site->url_line }, "url: %s", reason);
 	for (size_t i = 0; i < site->pattern_count; i++) {

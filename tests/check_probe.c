@@ -779,13 +779,23 @@ START_TEST(which_urls_are_checked)
 	char why[256];
 
 	for (size_t i = 0; i < ARRAY_LENGTH(fine); i++)
-		ck_assert_msg(
-		    probe_check_url(fine[i], why, sizeof(why)) == 0, "%s: %s", fine[i], why);
+		ck_assert_msg(probe_check_url(fine[i], IP_ANY, why, sizeof(why)) == 0, "%s: %s",
+		    fine[i], why);
 	for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
 		why[0] = '\0';
-		ck_assert_msg(probe_check_url(wrong[i], why, sizeof(why)) < 0, "%s", wrong[i]);
+		ck_assert_msg(
+		    probe_check_url(wrong[i], IP_ANY, why, sizeof(why)) < 0, "%s", wrong[i]);
 		ck_assert_msg(why[0] != '\0', "%s: no reason", wrong[i]);
 	}
+	/* libcurl reads 0x7f.1 as 127.0.0.1 */
+	ck_assert_int_eq(probe_check_url("http://127.0.0.1/", IP_4, why, sizeof(why)), 0);
+	ck_assert_int_eq(probe_check_url("http://[::1]/", IP_6, why, sizeof(why)), 0);
+	ck_assert_int_eq(probe_check_url("http://example.com/", IP_6, why, sizeof(why)), 0);
+	ck_assert_int_eq(probe_check_url("http://[::1]/", IP_4, why, sizeof(why)), -1);
+	ck_assert_int_eq(probe_check_url("http://[::ffff:127.0.0.1]/", IP_4, why, sizeof(why)), -1);
+	ck_assert_int_eq(probe_check_url("http://127.0.0.1/", IP_6, why, sizeof(why)), -1);
+	ck_assert_int_eq(probe_check_url("http://0x7f.1/", IP_6, why, sizeof(why)), -1);
+	ck_assert_ptr_nonnull(strstr(why, "ip_version is \"6\""));
 }
 END_TEST
 

@@ -250,7 +250,6 @@ for name, host in (("empty-label", "a..invalid"), ("long-label", "a" * 64 + ".in
                    ("long-name", ".".join(["a" * 60] * 5) + ".invalid")):
     case(name, None, down("dns", **nothing_came(remote_ip=None, connect_ms=0, tls_ms=None)),
          url=f"http://{host}/")
-case("wrong-ip-version", None, down("connect"), url="http://127.0.0.1:9/", ip_version="6")
 case("name", response(b"ok"), up(remote_ip=re.compile(r"127\.0\.0\.1|::1")),
      url="http://localhost:{plain_port}/name")
 
@@ -590,6 +589,9 @@ case("redirect-expected", redirect("/ok"), up(302, redirects=0), follow_redirect
 case("sends-headers", echo_request, up(body_regex_matched=True), headers=["X-Probe: a b"],
      user_agent="tester/1", body_regex=["GET /", "X-Probe: a b\\r\\n", "User-Agent: tester/1\\r",
                                         "Accept-Encoding: .*gzip"])
+case("sends-utf-8", echo_request, up(url=re.compile("/sends-utf-8/ü[?]q=ä&r=[{]1[}]$")),
+     url="{http}/sends-utf-8/ü?q=ä&r={{1}}",
+     body_regex="^GET /sends-utf-8/%C3%BC\\?q=%C3%A4&r=\\{1\\} ")
 case("sends-body", echo_request, up(body_regex_matched=True, method="PUT"), method="PUT",
      body='{"a": 1}', body_regex=["^PUT ", "\\r\\n\\r\\n\\{\"a\": 1\\}$"])
 case("no-secrets-in-messages", redirect("ftp://x/"), down("redirect_refused", code=302),

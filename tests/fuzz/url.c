@@ -34,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (*body != '\0')
 		*body++ = '\0';
 
-	if (probe_check_url(text, reason, sizeof(reason)) == 0)
+	if (probe_check_url(text, IP_ANY, reason, sizeof(reason)) == 0)
 		assert(strncasecmp(text, "http", 4) == 0);
 	else
 		assert(reason[0] != '\0');
