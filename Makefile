@@ -80,6 +80,7 @@ SANITIZERS = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer)
 
 FLAGS = -std=gnu11 -D_GNU_SOURCE -I$(srcdir)/include -DVERSION=\"$(VERSION)\" \
+	-DRELEASE_DATE=\"$(RELEASE_DATE)\" \
 	-DSYSCONFDIR=\"$(sysconfdir)\" -DLOCALSTATEDIR=\"$(localstatedir)\" \
 	-DRUNSTATEDIR=\"$(runstatedir)\" $(LIB_CFLAGS) $(FORTIFY) $(CPPFLAGS) \
 	$(WARNINGS) $(HARDEN_CFLAGS) $(SANITIZERS) $(CFLAGS)

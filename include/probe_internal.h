@@ -7,6 +7,7 @@
  *   probe.c           a check from its beginning to the verdict
  *   probe_request.c   what is asked, first and behind a redirect
  *   probe_exchange.c  libcurl's callbacks: how far an exchange has come, and what it brought
+ *   probe_tls.c       what a handshake shows of the site, and why it is refused
  *   probe_decode.c    compressed bodies that cannot be decoded
  *   probe_failure.c   why there is no whole response, and whose fault that is
  */
@@ -45,6 +46,8 @@ struct probe {
 	int64_t begun_us, since_us; /* monotonic: the check, and the phase it is in */
 	bool used_tls;
 	bool certificate_wanted; /* from us, by the last server */
+	bool refused_by_date;    /* a certificate, since its time is over or yet to come */
+	char refused[RESULT_MESSAGE_MAX + 1]; /* which, and why; "": none */
 	size_t body_size, headers_size;
 	bool body_cut;
 	bool rest_skipped; /* behind the first part of a body that is compressed in several */
@@ -71,6 +74,12 @@ void probe_request_free(struct probe *p);
 
 /* Have libcurl tell of the exchange: on a fresh handle, for one check. */
 void probe_listen(struct probe *p);
+
+/* Have OpenSSL tell of the handshakes with this SSL_CTX. */
+void probe_tls_listen(struct probe *p, void *context);
+
+/* Note what is known of the connection `ssl`, an SSL. */
+void probe_tls_note(struct probe *p, const void *ssl);
 
 /* The exchange has come to `phase`: the time since the last call goes to the one before. */
 void probe_enter(struct probe *p, enum phase phase);

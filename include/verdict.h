@@ -21,6 +21,9 @@ bool verdict_is_private(const char *ip);
 /* Whether a system call failed by trouble of ours: descriptors, memory, ports, routes. */
 bool verdict_is_local(int error);
 
+/* Whether the time of day is before the release of this program, and so cannot be right. */
+bool verdict_clock_is_wrong(int64_t utc_us);
+
 /*
  * Judge a whole response: status first, then the body. `redirects`: it is a redirect that
  * `follow_redirects = 0` does not follow, which is a response like any other; the message says so.

@@ -11,11 +11,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "util.h"
 #include "verdict.h"
@@ -145,52 +143,18 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	return fd;
 }
 
-/* The server asks for a certificate, and we have none. */
-static int
-on_client_certificate(SSL *ssl, X509 **certificate, EVP_PKEY **key)
-{
-	struct probe *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-
-	(void)certificate, (void)key;
-	p->certificate_wanted = true;
-	return 0;
-}
-
 static CURLcode
 on_ssl_context(CURL *curl, void *context, void *arg)
 {
 	struct probe *p = arg;
 
 	(void)curl;
-	SSL_CTX_set_app_data(context, p);
-	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
+	probe_tls_listen(p, context);
 	probe_enter(p, PHASE_TLS);
 	p->used_tls = true;
 	/* what libcurl knows of the address does not outlive a handshake that fails */
 	memcpy(p->result->remote_ip, p->address, sizeof(p->result->remote_ip));
 	return CURLE_OK;
-}
-
-static int64_t
-asn1_time_us(const ASN1_TIME *t)
-{
-	struct tm tm;
-
-	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
-		return RESULT_NONE;
-	return timegm(&tm) * US_PER_S;
-}
-
-/* libssl's names are static: "TLSv1.3". */
-static void
-note_tls(struct result *r, const SSL *ssl)
-{
-	X509 *leaf = SSL_get1_peer_certificate(ssl);
-
-	r->tls_version = SSL_get_version(ssl);
-	if (leaf != NULL)
-		r->cert_expires_us = asn1_time_us(X509_get0_notAfter(leaf));
-	X509_free(leaf);
 }
 
 /* Without a name and password ("https://a:b@host/"). */
@@ -244,7 +208,7 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
 	if (tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL) {
 		p->used_tls = true;
-		note_tls(p->result, tls->internals);
+		probe_tls_note(p, tls->internals);
 		/* what has once been asked in secret is not asked in the open */
 		curl_easy_setopt(p->curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
 	}

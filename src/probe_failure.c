@@ -231,6 +231,24 @@ fail_handshake(struct probe *p, const char *why)
 	result_fail(p->result, word, "%s", why);
 }
 
+/* Until a clock is set right, every certificate is of another time. */
+static void
+fail_certificate(struct probe *p, const char *why)
+{
+	int64_t now_us = util_utc_us();
+	char now[UTIL_RFC3339_SIZE];
+
+	if (p->refused[0] != '\0')
+		why = p->refused;
+	util_rfc3339(now, now_us);
+	if (p->refused_by_date && verdict_clock_is_wrong(now_us))
+		result_fail(p->result, ERROR_LOCAL,
+		    "the clock of this host is wrong: it says %.10s, but webmond is of %s: %s", now,
+		    RELEASE_DATE, why);
+	else
+		result_fail(p->result, ERROR_TLS, "%s", why);
+}
+
 static void
 fail_redirects(struct probe *p, const char *why)
 {
@@ -298,7 +316,6 @@ static const struct {
 } meanings[] = {
 	/* the site */
 	[CURLE_TOO_MANY_REDIRECTS] = { .judge = fail_redirects },
-	[CURLE_PEER_FAILED_VERIFICATION] = { .word = ERROR_TLS },
 	[CURLE_SSL_INVALIDCERTSTATUS] = { .word = ERROR_TLS },
 	[CURLE_SSL_CLIENTCERT] = { .word = ERROR_TLS },
 	[CURLE_WEIRD_SERVER_REPLY] = { .judge = fail_exchange },
@@ -318,6 +335,7 @@ static const struct {
 	[CURLE_COULDNT_CONNECT] = { .judge = fail_connect },
 	[CURLE_OPERATION_TIMEDOUT] = { .judge = fail_timeout },
 	[CURLE_SSL_CONNECT_ERROR] = { .judge = fail_handshake },
+	[CURLE_PEER_FAILED_VERIFICATION] = { .judge = fail_certificate },
 	[CURLE_UNSUPPORTED_PROTOCOL] = { .judge = fail_speech },
 	[CURLE_URL_MALFORMAT] = { .judge = fail_speech },
 	[CURLE_BAD_FUNCTION_ARGUMENT] = { .judge = fail_speech },

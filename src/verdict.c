@@ -55,6 +55,15 @@ verdict_is_local(int error)
 	}
 }
 
+bool
+verdict_clock_is_wrong(int64_t utc_us)
+{
+	char now[UTIL_RFC3339_SIZE];
+
+	util_rfc3339(now, utc_us);
+	return strncmp(now, RELEASE_DATE, strlen(RELEASE_DATE)) < 0;
+}
+
 static bool
 status_expected(const struct site *site, int status)
 {

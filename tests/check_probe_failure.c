@@ -132,6 +132,20 @@ START_TEST(a_client_certificate_is_missed_after_the_handshake)
 }
 END_TEST
 
+START_TEST(a_refused_certificate_is_described)
+{
+	word_of(CURLE_PEER_FAILED_VERIFICATION, PHASE_TLS, "no alternative name matches");
+	ck_assert_str_eq(r.error_message, "no alternative name matches");
+	snprintf(probe.refused, sizeof(probe.refused), "certificate has expired: …");
+	probe.refused_by_date = true;
+	ck_assert_int_eq(
+	    word_of(CURLE_PEER_FAILED_VERIFICATION, PHASE_TLS, "says less"), ERROR_TLS);
+	ck_assert_str_eq(r.error_message, "certificate has expired: …");
+	probe.refused_by_date = false;
+	probe.refused[0] = '\0';
+}
+END_TEST
+
 START_TEST(a_closed_http2_connection_has_a_sentence)
 {
 	word_of(CURLE_HTTP2, PHASE_WAIT, NULL);
@@ -151,6 +165,7 @@ main(void)
 	tcase_add_test(tcase, each_code_has_its_word);
 	tcase_add_test(tcase, nothing_of_ours_is_down);
 	tcase_add_test(tcase, a_client_certificate_is_missed_after_the_handshake);
+	tcase_add_test(tcase, a_refused_certificate_is_described);
 	tcase_add_test(tcase, a_closed_http2_connection_has_a_sentence);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

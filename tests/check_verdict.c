@@ -41,6 +41,15 @@ START_TEST(whose_fault_it_is)
 }
 END_TEST
 
+START_TEST(a_clock_before_the_release_is_wrong)
+{
+	ck_assert(verdict_clock_is_wrong(0));
+	ck_assert(verdict_clock_is_wrong(INT64_C(1577836800) * US_PER_S)); /* 2020-01-01 */
+	ck_assert(!verdict_clock_is_wrong(util_utc_us()));
+	ck_assert(!verdict_clock_is_wrong(INT64_C(4102444800) * US_PER_S)); /* 2100-01-01 */
+}
+END_TEST
+
 /* A response of `status` with the body "all is well" becomes `r`, to a site that wants 200 and `pattern`. */
 static struct result r;
 static bool negated;
@@ -128,6 +137,7 @@ main(void)
 
 	tcase_add_test(tcase, where_redirects_may_not_lead);
 	tcase_add_test(tcase, whose_fault_it_is);
+	tcase_add_test(tcase, a_clock_before_the_release_is_wrong);
 	tcase_add_test(tcase, status_comes_first);
 	tcase_add_test(tcase, redirects_that_are_not_followed);
 	tcase_add_test(tcase, the_pattern_is_named);

@@ -282,10 +282,11 @@ case("slow-body", for_ever(response(length=1000), b".", 0.1),
 case("slow-but-in-time", byte_by_byte(response(b"ok"), 0.002), up(body_bytes=2))
 
 # TLS. Nothing here is signed by an authority that the system trusts.
-for name in ("expired", "self-signed", "wrong-host", "unknown-authority"):
+for name in ("expired", "self-signed", "wrong-host", "unknown-authority", "intermediate-expired",
+             "no-alternative-name"):
     case("tls-" + name, response(b"ok"),
-         down("tls", "certificate", **nothing_came(
-             dns_ms=0, tls_ms=KNOWN, tls_version=None, cert_expires_at=None,
+         down("tls", "certificate: .*, CN=.*, valid until 20..-..-..", **nothing_came(
+             dns_ms=0, tls_ms=KNOWN, tls_version="TLSv1.3", cert_expires_at=KNOWN,
              remote_ip="127.0.0.1")), url="https://{port}/")
 case("tls-unverified", response(b"ok"), up(tls_ms=KNOWN, tls_version="TLSv1.3",
                                            cert_expires_at=lambda at: at > "2026"),
@@ -294,7 +295,7 @@ case("tls-expired-unverified", response(b"ok"), up(cert_expires_at=KNOWN), url="
      verify_tls=False)
 case("tls-1.2", response(b"ok"), up(tls_version="TLSv1.2"), url="https://{port}/",
      verify_tls=False)
-case("tls-1.0", response(b"ok"), down("tls", tls_version=None), url="https://{port}/",
+case("tls-1.0", response(b"ok"), down("tls", tls_version=either(None, "TLSv1")), url="https://{port}/",
      verify_tls=False)
 case("tls-client-certificate", response(b"ok"),
      down("tls", "certificate", **nothing_came()), url="https://{port}/",
@@ -544,7 +545,7 @@ case("redirect-to-0.9", redirect("/http-0.9"), down("protocol", code=302, redire
 case("redirect-to-tls", redirect("{https}/ok"),
      up(redirects=1, tls_ms=KNOWN, tls_version="TLSv1.3"), verify_tls=False)
 case("redirect-to-bad-tls", redirect("{https}/ok"),
-     down("tls", code=302, redirects=1, tls_version=None))
+     down("tls", code=302, redirects=1, tls_version="TLSv1.3", cert_expires_at=KNOWN))
 case("redirect-loop", redirect("/redirect-loop"),
      down("too_many_redirects", "5", code=302, redirects=5))
 case("redirects-3-of-2", redirect("/redirect-two"),
@@ -653,10 +654,18 @@ class Server:
         pair = self._file(name + ".pem"), self._file(name + ".key")
         if name == "tls-self-signed":
             certs.authority(*pair, "127.0.0.1")
+        elif name == "tls-intermediate-expired":
+            between = self._file("between.pem"), self._file("between.key")
+            certs.signed(*self._authority, *between, "intermediate", days=-1, intermediate=True)
+            certs.signed(*between, *pair, name)
+            with open(pair[0], "a", encoding="ascii") as chain, open(
+                    between[0], encoding="ascii") as f:
+                chain.write(f.read())
         else:
-            certs.signed(*self._authority, *pair, name,
-                         "DNS:elsewhere.example" if name == "tls-wrong-host" else "IP:127.0.0.1",
-                         days=-1 if "expired" in name else 30)
+            hosts = {"tls-wrong-host": "DNS:elsewhere.example", "tls-no-alternative-name": None}
+            common_name = "127.0.0.1" if name == "tls-no-alternative-name" else name
+            certs.signed(*self._authority, *pair, common_name,
+                         hosts.get(name, "IP:127.0.0.1"), days=-1 if "expired" in name else 30)
         context.load_cert_chain(*pair)
         if name.startswith("h2"):
             context.set_alpn_protocols(["h2"])

@@ -57,7 +57,7 @@ only() {
 
 libraries() {
 	only config_file.c 'libconfig' && only match.c 'pcre2' && only probe_internal.h 'curl/' &&
-	    only probe_exchange.c 'openssl/' && only spool_internal.h 'sqlite3' &&
+	    only probe_tls.c 'openssl/' && only spool_internal.h 'sqlite3' &&
 	    only kafka.c 'librdkafka/'
 }
 
@@ -107,7 +107,7 @@ check 'clang-tidy' tidy
 # shellcheck disable=SC2086
 check 'cppcheck' cppcheck --quiet --std=c11 --enable=warning,performance,portability \
     --inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -Iinclude -D_GNU_SOURCE \
-    -DVERSION='""' -DSYSCONFDIR='""' -DLOCALSTATEDIR='""' -DRUNSTATEDIR='""' $sources
+    -DVERSION='""' -DRELEASE_DATE='""' -DSYSCONFDIR='""' -DLOCALSTATEDIR='""' -DRUNSTATEDIR='""' $sources
 check 'each library is known to one file' libraries
 check 'the domain knows no processes and no Kafka' layers
 check 'shellcheck' scripts

@@ -2,47 +2,19 @@
 # Copyright 2026 The webmond authors
 #
 # The clock is set, and the machine sleeps: case 41. The daemon gets a time of day of its own, by
-# clockshim.c; that of the machine, of Kafka and of the sites goes on as it is.
+# harness/clock.py; that of the machine, of Kafka and of the sites goes on as it is.
 
-import os
-import shutil
 import signal
-import struct
 import time
 from collections import Counter
 
-from harness import Skip, fault, needs, procs, records, require
+from harness import fault, needs, procs, records, require
+from harness.clock import Clock
 from harness.sites import site
 
 SANE = "one record a slot; jumped slots never existed; durations are right"
 HOUR = 3600
 MINUTE_MS = 60000
-
-
-class Clock:
-    """The time of day of one daemon, in seconds off the machine's."""
-
-    def __init__(self, t):
-        compiler = shutil.which("cc")
-        if compiler is None:
-            raise Skip("there is no C compiler")
-        self.file, library = t.path("clock"), t.path("clockshim.so")
-        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clockshim.c")
-        done = procs.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, source])
-        require(done.returncode == 0, done.stderr)
-        self.offset = 0.0
-        self.set(0)
-        self.environment = {**os.environ, "LD_PRELOAD": library, "CLOCK_SHIM": self.file}
-
-    def set(self, offset):
-        """One write of eight bytes: whoever looks sees the old time or the new."""
-        fd = os.open(self.file, os.O_WRONLY | os.O_CREAT, 0o644)
-        os.pwrite(fd, struct.pack("=q", round(offset * 1e6)), 0)
-        os.close(fd)
-        self.offset = offset
-
-    def now_ms(self):
-        return (time.time() + self.offset) * 1000
 
 
 def start(t, config=None):

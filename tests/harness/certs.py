@@ -44,30 +44,34 @@ new_certs_dir = {directory}
 default_md = sha256
 rand_serial = yes
 policy = any
-x509_extensions = leaf
+x509_extensions = these
 [any]
 commonName = supplied
-[leaf]
-basicConstraints = CA:FALSE
-subjectAltName = {hosts}
+[these]
+{extensions}
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 """
 
 
 def signed(ca_cert, ca_key, cert, key, name, hosts="IP:127.0.0.1,DNS:localhost", kind=P256,
-           days=30):
+           days=30, intermediate=False):
     """
-    A certificate and its key, for servers at `hosts` and clients; -1 day: it has expired. By
-    openssl-ca(1), since openssl-x509(1) has no option for the first day before 3.4, and from 3.5 on
+    A certificate and its key, for servers at `hosts` and clients, without subjectAltName if they
+    are None, or of an `intermediate` authority; -1 day: it has expired. By openssl-ca(1), since openssl-x509(1) has no option for the first day before 3.4, and from 3.5 on
     refuses a last one in the past.
     """
+    extensions = "basicConstraints = CA:FALSE"
+    if intermediate:
+        extensions = "basicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign"
+    elif hosts is not None:
+        extensions += f"\nsubjectAltName = {hosts}"
     end = time.time() + days * DAY_S
     begin = min(time.time(), end - DAY_S)
     with tempfile.TemporaryDirectory() as work:
         config, request = os.path.join(work, "ca.conf"), os.path.join(work, "request")
         with open(config, "w", encoding="ascii") as f:
-            f.write(_CA_CONFIG.format(directory=work, hosts=hosts))
+            f.write(_CA_CONFIG.format(directory=work, extensions=extensions))
         with open(os.path.join(work, "index"), "w", encoding="ascii"):
             pass  # of what the authority has signed: nothing
         _key_and([], kind, key, request, f"/CN={name}")

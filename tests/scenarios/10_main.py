@@ -44,7 +44,7 @@ def forty_sites(t):
         follow_redirects=3)
     add(1, "to-file", "file", "down", "redirect_refused", {"http_status_code": 302})
     add(1, "untrusted", nginx.tls_url("ok/untrusted"), "down", "tls",
-        {"http_status_code": None, "tls_version": None, "cert_expires_at": None})
+        {"http_status_code": None, "tls_version": "TLSv1.3"})
     add(2, "tls", nginx.tls_url("ok/tls"), "up", None,
         {"http_status_code": 200, "tls_version": "TLSv1.3"}, verify_tls=False)
     add(1, "gzip", nginx.url("gzip/1.txt"), "up", None,
@@ -85,6 +85,8 @@ def test_forty_sites(t):
             require(r.data[name] == value, f"{r}: {name} is {r.data[name]!r}, not {value!r}")
         if word not in ("connect", "tls"):
             require(r.remote_ip == s["url"].split("//")[1].split(":")[0], f"{r}: {r.remote_ip}")
+        require((r.cert_expires_at is not None) == s["url"].startswith("https:"),
+                f"{r}: cert_expires_at is {r.cert_expires_at}")
         if status == "up" and "moved" in r.site:
             require(r.final_url == s["url"].replace("/moved/", "/ok/moved/"), r.final_url)
     # what the sites saw is what the records say

@@ -5,16 +5,18 @@
 
 import os
 import re
+import time
 
 import hostile
 from harness import Skip, needs, procs, records, require
+from harness.clock import Clock
 from harness.daemon import binary
 
 # of any process of webmond, with bodies of 8 MiB and more all around
 MEMORY_MAX_KB = 64 * 1024
 
 
-def once(t, settings, prefix=(), names=()):
+def once(t, settings, prefix=(), names=(), env=None):
     """
     The records of one check of each site, or of those that are named, and the largest process that
     took part, in KiB.
@@ -22,7 +24,7 @@ def once(t, settings, prefix=(), names=()):
     file = t.daemon(settings).file
     with open(t.path("records"), "w+b") as out, open(t.path("log"), "w+b") as err:
         process = procs.spawn([*prefix, binary(), "--once", "--stdout", "-c", file, *names],
-                              stdout=out, stderr=err)
+                              stdout=out, stderr=err, env=env)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
@@ -57,20 +59,32 @@ def test_the_right_word(t):
     require(memory_kb < MEMORY_MAX_KB, f"a process took {memory_kb} KiB")
 
 
+def is_over(date):
+    return date is not None and records.milliseconds(date) < time.time() * 1000
+
+
 # The same servers when the system trusts their authority.
 TRUSTED = {
     "tls-unknown-authority": hostile.up(tls_version="TLSv1.3", cert_expires_at=hostile.KNOWN),
     "tls-1.2": hostile.up(tls_version="TLSv1.2", cert_expires_at=hostile.KNOWN),
-    "tls-expired": hostile.down("tls", "expired", tls_version=None, cert_expires_at=None),
-    "tls-wrong-host": hostile.down("tls", "host name", tls_version=None, cert_expires_at=None),
-    "tls-self-signed": hostile.down("tls", "self-signed"),
+    "tls-expired": hostile.down(
+        "tls", "^certificate has expired: the site's certificate, CN=tls-expired, on 20..-..-..$",
+        tls_version="TLSv1.3", cert_expires_at=is_over),
+    "tls-intermediate-expired": hostile.down(
+        "tls", "^certificate has expired: an intermediate, CN=intermediate, on 20..-..-..$",
+        tls_version="TLSv1.3", cert_expires_at=lambda at: not is_over(at)),
+    "tls-no-alternative-name": hostile.down("tls", "names no host in subjectAltName",
+                                            cert_expires_at=hostile.KNOWN),
+    "tls-wrong-host": hostile.down("tls", "host name", tls_version="TLSv1.3",
+                                   cert_expires_at=hostile.KNOWN),
+    "tls-self-signed": hostile.down("tls", "^self-signed certificate: the site's"),
     "tls-client-certificate": hostile.down("tls", "certificate"),
     "redirect-to-bad-tls": hostile.up(redirects=1),
 }
 
 
-@needs("root")
-def test_certificates_of_a_trusted_authority(t):
+def once_trusted(t, expected, **options):
+    """As once(), with those servers whose authority the system trusts."""
     if procs.run(["unshare", "-m", "true"]).returncode != 0:
         raise Skip("mount namespaces are not allowed")
     bundle = next(filter(os.path.exists, hostile.CA_BUNDLES), None)
@@ -81,14 +95,35 @@ def test_certificates_of_a_trusted_authority(t):
         t.write("bundle.pem", f.read())
     trust = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"',
              t.path("bundle.pem"), bundle]
-    sites = [{**s, "verify_tls": True} for s in server.sites() if s["name"] in TRUSTED]
+    sites = [{**s, "verify_tls": True} for s in server.sites() if s["name"] in expected]
     try:
-        found, _ = once(t, t.settings(sites), trust)
+        found, _ = once(t, t.settings(sites), trust, **options)
     finally:
         server.stop()
     wrong = [f"{r.site}: {w} ({r.error_type}: {r.error_message})"
-             for r in found for w in hostile.wrong_with(TRUSTED[r.site], r.data)]
-    require(not wrong and len(found) == len(TRUSTED), "\n  ".join(["", *wrong]))
+             for r in found for w in hostile.wrong_with(expected[r.site], r.data)]
+    require(not wrong and len(found) == len(expected), "\n  ".join(["", *wrong]))
+
+
+@needs("root")
+def test_certificates_of_a_trusted_authority(t):
+    once_trusted(t, TRUSTED)
+
+
+# At the beginning of 1976, as clocks are that have lost their battery: every certificate is of the
+# future. What is not a matter of time is the site's fault all the same.
+WITHOUT_A_CLOCK = {
+    name: {**hostile.down("local", "^the clock of this host is wrong: it says 1976-01-0., .*"
+                          "certificate is not yet valid"), "status": "unknown"}
+    for name in ("tls-unknown-authority", "tls-expired", "tls-1.2")}
+WITHOUT_A_CLOCK["tls-self-signed"] = hostile.down("tls", "self-signed")
+
+
+@needs("root")
+def test_the_own_clock_is_wrong(t):
+    clock = Clock(t)
+    clock.set(6 * 365 * 86400 + 86400 - time.time())
+    once_trusted(t, WITHOUT_A_CLOCK, env=clock.environment)
 
 
 def always(r):

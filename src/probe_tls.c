@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What a handshake shows: the version, the site's certificate, and which certificate of the chain is
+ * to blame when they are refused. Called by OpenSSL and by probe_exchange; nothing is fatal.
+ */
+#include "probe_internal.h"
+
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "util.h"
+
+/* The site chooses how long the name of a certificate is; a record has room for this. */
+#define SUBJECT_MAX 160
+
+static int64_t
+asn1_time_us(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
+		return RESULT_NONE;
+	return timegm(&tm) * US_PER_S;
+}
+
+/* libssl's names are static: "TLSv1.3". */
+static void
+note(struct result *r, const SSL *ssl, X509 *leaf)
+{
+	r->tls_version = SSL_get_version(ssl);
+	if (leaf != NULL)
+		r->cert_expires_us = asn1_time_us(X509_get0_notAfter(leaf));
+}
+
+void
+probe_tls_note(struct probe *p, const void *ssl)
+{
+	X509 *leaf = SSL_get1_peer_certificate(ssl);
+
+	note(p->result, ssl, leaf);
+	X509_free(leaf);
+}
+
+/* The server asks for a certificate, and we have none. */
+static int
+on_client_certificate(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+{
+	struct probe *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	(void)certificate, (void)key;
+	p->certificate_wanted = true;
+	return 0;
+}
+
+/* Whether it names hosts where browsers look for them: they ignore the common name. */
+static bool
+names_hosts(const X509 *leaf)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+	bool found = false;
+
+	for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
+		int type = sk_GENERAL_NAME_value(names, i)->type;
+
+		found = type == GEN_DNS || type == GEN_IPADD;
+	}
+	GENERAL_NAMES_free(names);
+	return found;
+}
+
+/* "CN=shop.example,O=Shop", in UTF-8. */
+static void
+print_subject(char *out, size_t size, const X509 *certificate)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	long n = 0;
+
+	if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
+			       XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0)
+		n = BIO_get_mem_data(bio, &text);
+	if (n > 0)
+		util_clean_text(out, size, text, (size_t)n);
+	else
+		snprintf(out, size, "without a subject");
+	BIO_free(bio);
+}
+
+static void
+print_date(char *out, size_t size, const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1 || strftime(out, size, "%Y-%m-%d", &tm) == 0)
+		snprintf(out, size, "no date");
+}
+
+/* "certificate has expired: an intermediate, CN=Authority, on 2026-11-25" */
+static void
+describe(struct probe *p, X509_STORE_CTX *context)
+{
+	int error = X509_STORE_CTX_get_error(context);
+	X509 *certificate = X509_STORE_CTX_get_current_cert(context);
+	bool begins = error == X509_V_ERR_CERT_NOT_YET_VALID;
+	const char *whose = "the site's certificate", *when = "valid until";
+	char subject[SUBJECT_MAX + 1], date[32];
+
+	p->refused_by_date = begins || error == X509_V_ERR_CERT_HAS_EXPIRED;
+	if (certificate == NULL) {
+		snprintf(
+		    p->refused, sizeof(p->refused), "%s", X509_verify_cert_error_string(error));
+		return;
+	}
+	if (X509_STORE_CTX_get_error_depth(context) > 0)
+		whose = X509_get_extension_flags(certificate) & EXFLAG_SI ? "the root"
+									  : "an intermediate";
+	if (p->refused_by_date)
+		when = begins ? "from" : "on";
+	print_subject(subject, sizeof(subject), certificate);
+	print_date(date, sizeof(date),
+	    begins ? X509_get0_notBefore(certificate) : X509_get0_notAfter(certificate));
+	snprintf(p->refused, sizeof(p->refused), "%s: %s, %s, %s %s",
+	    X509_verify_cert_error_string(error), whose, subject, when, date);
+}
+
+/* For each certificate of a chain, from its end to the site's, or once for the one that is bad. */
+static int
+on_verify(int good, X509_STORE_CTX *context)
+{
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct probe *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	X509 *leaf = X509_STORE_CTX_get0_cert(context);
+
+	if (p->result->cert_expires_us == RESULT_NONE)
+		note(p->result, ssl, leaf);
+	if (!p->site->verify_tls)
+		return good;
+	if (!good) {
+		describe(p, context);
+	} else if (X509_STORE_CTX_get_error_depth(context) == 0 && !names_hosts(leaf)) {
+		snprintf(p->refused, sizeof(p->refused),
+		    "the site's certificate names no host in subjectAltName, "
+		    "without which browsers refuse it");
+		X509_STORE_CTX_set_error(context, X509_V_ERR_HOSTNAME_MISMATCH);
+		return 0;
+	}
+	return good;
+}
+
+void
+probe_tls_listen(struct probe *p, void *context)
+{
+	p->refused[0] = '\0';
+	SSL_CTX_set_app_data(context, p);
+	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
+	/* libcurl's own mode: new versions let the handshake end, and look at the outcome then */
+	SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), on_verify);
+}
