@@ -123,7 +123,14 @@ EDIT = $(foreach v,VERSION sbindir libexecdir sysconfdir localstatedir runstated
 EDITED = $(patsubst $(srcdir)/%.in,$(B)/%,$(filter-out %/config.mk.in,\
 	$(wildcard $(srcdir)/src/*.in $(srcdir)/etc/*.in)))
 
-all: $(if $(SANITIZE),,$(EDITED))
+# A README beside no sources has no links into them.
+README = $(B)/README.md
+$(README): $(srcdir)/README.md $(srcdir)/Makefile
+	$(SAY) EDIT README.md
+	$(Q)mkdir -p $(@D)
+	$(Q)sed -E 's/!\[[^]]*\]\([^):]*\)//; s/\[([^]]*)\]\([^):#][^):]*\)/\1/g' $< >$@
+
+all: $(if $(SANITIZE),,$(EDITED) $(README))
 
 $(B)/%: $(srcdir)/%.in $(srcdir)/Makefile config.mk
 	$(SAY) EDIT $*
@@ -239,7 +246,7 @@ run-lint: $(EDITED)
 # --- installation --------------------------------------------------------------------------------
 
 # GOAL make install         DESTDIR=… for packagers; creates no users and starts nothing
-# GOAL make uninstall       leaves a configuration that was changed, and records that wait
+# GOAL make uninstall       leaves what is yours, and says how to remove it
 .PHONY: install uninstall installcheck
 
 confdir = $(sysconfdir)/webmond
@@ -259,11 +266,17 @@ INSTALLED = \
 	0644:$(B)/etc/webmond.tmpfiles:$(prefix)/lib/tmpfiles.d/webmond.conf \
 	0644:$(srcdir)/etc/webmond.sysusers:$(prefix)/lib/sysusers.d/webmond.conf \
 	0644:$(B)/etc/webmond.bash-completion:$(datadir)/bash-completion/completions/webmond \
-	$(foreach f,README.md NEWS LICENSE,0644:$(srcdir)/$f:$(docdir)/$f) \
+	0644:$(README):$(docdir)/README.md \
+	$(foreach f,NEWS LICENSE,0644:$(srcdir)/$f:$(docdir)/$f) \
 	0644:$(B)/etc/webmond.conf:$(docdir)/webmond.conf.sample
 
-# Directories that are only ours, for `rmdir` from the last to the first.
-DIRECTORIES = $(confdir) $(confdir)/sites.d $(libexecdir)/webmond $(datadir)/webmond $(docdir) $(spooldir)
+# Directories for `rmdir` from the last to the first: ours, and those below the prefix that may have
+# been made for us; what is not empty stays.
+DIRECTORIES = $(confdir) $(confdir)/sites.d $(libexecdir)/webmond $(datadir)/webmond $(docdir) \
+	$(spooldir) $(filter $(prefix)/%,$(libexecdir) $(sysconfdir)/init.d $(localstatedir) \
+	$(localstatedir)/lib $(runstatedir) $(patsubst %/system,%,$(systemdsystemunitdir)) \
+	$(systemdsystemunitdir) $(prefix)/lib/tmpfiles.d $(prefix)/lib/sysusers.d $(mandir)/man5 \
+	$(mandir)/man8 $(datadir)/bash-completion $(datadir)/bash-completion/completions)
 
 # The configuration may get secrets in headers, and only root has to read it. The spool belongs to
 # the user of the daemon, if there is one already.
@@ -280,6 +293,17 @@ install: all
 		$$(test -z '$(DESTDIR)' && test "$$(id -u)" = 0 && id webmond >/dev/null 2>&1 && \
 		echo -o webmond -g webmond) "$(DESTDIR)$(spooldir)"
 
+# For the shell: left PATH WHAT COMMAND says what uninstall leaves, if it is there.
+LEFT = left() { if [ -e "$$1" ] || [ -L "$$1" ]; then echo "  LEFT   $$1: $$2: $$3"; fi; }
+LEFT_ON_SYSTEM = \
+	left "$(runstatedir)/webmond.pid" "the PID of a daemon that runs" "kill it"; \
+	left /etc/systemd/system/multi-user.target.wants/webmond.service \
+		"the service is enabled" "systemctl disable webmond && systemctl daemon-reload"; \
+	left /etc/init.d/webmond "a link" "rm /etc/init.d/webmond && update-rc.d webmond remove"; \
+	for user in webmond webmond-check; do \
+		! id $$user >/dev/null 2>&1 || echo "  LEFT   user $$user: userdel $$user"; \
+	done
+
 uninstall:
 	$(Q)conf="$(DESTDIR)$(confdir)/webmond.conf"; \
 		cmp -s "$$conf" "$$conf.sample" && rm -f "$$conf" || true
@@ -289,6 +313,11 @@ uninstall:
 	done
 	$(Q)for dir in $(DIRECTORIES); do echo "$(DESTDIR)$$dir"; done | sort -r | \
 		tr '\n' '\0' | xargs -0 rmdir 2>/dev/null || true
+	@$(LEFT); \
+	conf="$(DESTDIR)$(confdir)" spool="$(DESTDIR)$(spooldir)"; \
+	left "$$conf" "your configuration, with its certificates and keys" "rm -r $$conf"; \
+	left "$$spool" "records that Kafka has not confirmed" "rm -r $$spool"; \
+	$(if $(DESTDIR),:,$(LEFT_ON_SYSTEM))
 
 # The installed program starts, and likes the installed sample, which names no Kafka; root needs a
 # user that exists.

@@ -61,6 +61,15 @@ $make installcheck DESTDIR="$work/dest dir" >/dev/null
 (cd "$work/dest dir$work/prefix" && find . ! -type d | sort) | diff "$work/in-prefix" - ||
 	fail "DESTDIR got something else than the prefix"
 
+say "following the links of the installed documents"
+find "$work/prefix" -name '*.md' | while read -r file; do
+	grep -oE '\]\([^)]*\)' "$file" | grep -vE '^\]\((https?:|#)' | sed 's/^](//; s/[#)].*//' |
+	    while read -r target; do
+		[ -e "${file%/*}/$target" ] || echo "$file: $target"
+	    done
+done >"$work/dead-links"
+[ ! -s "$work/dead-links" ] || fail "links to what is not installed: $(cat "$work/dead-links")"
+
 say "uninstalling"
 $make uninstall >/dev/null
 nothing_left "$work/prefix" uninstall
