@@ -26,6 +26,12 @@ int probe_init(void);
 struct probe *probe_new(void);
 
 /*
+ * All sites that there are, until the end: when the name of one of them does not resolve, those of
+ * others tell whether names resolve at all.
+ */
+void probe_know_sites(struct probe *probe, const struct site *sites, size_t count);
+
+/*
  * Read the CA certificates, 30 ms of CPU time, which otherwise the first check over TLS does within
  * the time that it takes for the site's.
  */

@@ -27,6 +27,8 @@ struct probe {
 	CURLM *multi;
 	struct match *match;
 	const char *ca_file;
+	const struct site *sites; /* all of them, of which `site` is one; NULL: not known */
+	size_t site_count;
 	int leaked_threads;
 	struct resolver resolver;
 	char error[CURL_ERROR_SIZE];
@@ -84,8 +86,11 @@ void probe_tls_note(struct probe *p, const void *ssl);
 /* The exchange has come to `phase`: the time since the last call goes to the one before. */
 void probe_enter(struct probe *p, enum phase phase);
 
-/* The name that is being looked up, in its ASCII form; "" if there is none. */
-void probe_host(const struct probe *p, char *out, size_t size);
+/* The host of a URL, in its ASCII form; "" if there is none. */
+void probe_host(const char *url, char *out, size_t size);
+
+/* Whether it is an address and not a name. */
+bool probe_host_is_literal(const char *url);
 
 /* How many redirects have been followed in this check. */
 long probe_redirect_count(const struct probe *p);

@@ -18,6 +18,9 @@
 /* A name has at most 253 characters; what is longer is none. */
 #define RESOLVER_NAME_MAX 255
 
+/* So many names of others are kept. */
+#define RESOLVER_WITNESSES 3
+
 /* What was found, of a name or in one response. */
 enum resolver_finding {
 	/* the resolver answers */
@@ -37,11 +40,12 @@ enum resolver_finding {
 struct resolver {
 	int64_t seen_us; /* when it was last asked (monotonic); 0: never */
 	enum resolver_finding seen;
-	char servers[192];                   /* which these were, and what is wrong with them */
-	char witness[RESOLVER_NAME_MAX + 1]; /* a name that resolved; "": none */
+	char servers[192]; /* which these were, and what is wrong with them */
+	/* names of others, the last one first; "": none */
+	char witness[RESOLVER_WITNESSES][RESOLVER_NAME_MAX + 1];
 };
 
-/* `host` has just been resolved: who answers for it answers for others. */
+/* Keep the name of somebody: a resolver that answers for it, when it is asked, answers for others. */
 void resolver_note(struct resolver *resolver, const char *host);
 
 /*

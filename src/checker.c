@@ -65,6 +65,7 @@ checker_main(const struct checker_start *start)
 		log_error("cannot initialise libcurl");
 		return EXIT_OS;
 	}
+	probe_know_sites(probe, start->config->sites, start->config->site_count);
 	if (start->config->has_https)
 		probe_load_authorities(probe);
 	if (report(start->job_fd, &done) < 0)

@@ -117,6 +117,13 @@ probe_new(void)
 }
 
 void
+probe_know_sites(struct probe *p, const struct site *sites, size_t count)
+{
+	p->sites = sites;
+	p->site_count = count;
+}
+
+void
 probe_free(struct probe *p)
 {
 	if (p == NULL)
@@ -313,6 +320,8 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 		.curl = curl_easy_init(),
 		.match = p->match,
 		.ca_file = p->ca_file,
+		.sites = p->sites,
+		.site_count = p->site_count,
 		.leaked_threads = p->leaked_threads,
 		.resolver = p->resolver,
 		.body = p->body,

@@ -50,8 +50,8 @@ probe_redirect_count(const struct probe *p)
 	return n;
 }
 
-static bool
-host_is_literal(const char *url)
+bool
+probe_host_is_literal(const char *url)
 {
 	char host[INET6_ADDRSTRLEN];
 	struct in_addr v4;
@@ -61,7 +61,7 @@ host_is_literal(const char *url)
 }
 
 void
-probe_host(const struct probe *p, char *out, size_t size)
+probe_host(const char *url, char *out, size_t size)
 {
 #if LIBCURL_VERSION_NUM >= 0x075800
 	unsigned flags = CURLU_PUNYCODE;
@@ -70,9 +70,7 @@ probe_host(const struct probe *p, char *out, size_t size)
 #endif
 	CURLU *u = curl_url();
 	char *host = NULL;
-	const char *url = NULL;
 
-	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
 	if (u != NULL && url != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK)
 		curl_url_get(u, CURLUPART_HOST, &host, flags);
 	snprintf(out, size, "%s", host != NULL ? host : "");
@@ -84,8 +82,10 @@ static void
 note_name(struct probe *p)
 {
 	char host[RESOLVER_NAME_MAX + 1];
+	const char *url = NULL;
 
-	probe_host(p, host, sizeof(host));
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	probe_host(url, host, sizeof(host));
 	resolver_note(&p->resolver, host);
 }
 
@@ -98,7 +98,7 @@ on_resolver_start(void *state, void *reserved, void *arg)
 
 	(void)state, (void)reserved;
 	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
-	probe_enter(p, host_is_literal(url) ? PHASE_CONNECT : PHASE_DNS);
+	probe_enter(p, probe_host_is_literal(url) ? PHASE_CONNECT : PHASE_DNS);
 	return 0;
 }
 

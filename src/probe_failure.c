@@ -22,6 +22,9 @@
 /* Who sees a timeout so late was stopped or starved, and might have got an answer in time. */
 #define OVERSLEPT_US US_PER_S
 
+/* So far on both sides of a site is looked for one with another host. */
+#define NEIGHBOURS 16
+
 static const char no_thread[] = "no thread can be made to look up the name";
 
 /* A name cannot be looked up without descriptors; getaddrinfo(3) does not tell. */
@@ -99,6 +102,29 @@ fail_aborted(struct probe *p, const char *why)
 
 /* --- names ------------------------------------------------------------------------------------ */
 
+/* The sites around this one in the configuration, whoever checks them, are others. */
+static void
+note_neighbours(struct probe *p, const char *host)
+{
+	char name[RESOLVER_NAME_MAX + 1];
+	size_t own, i;
+	int noted = 0;
+
+	if (p->sites == NULL)
+		return;
+	own = (size_t)(p->site - p->sites);
+	for (i = own > NEIGHBOURS ? own - NEIGHBOURS : 0;
+	     i < p->site_count && i <= own + NEIGHBOURS && noted < 2; i++) {
+		if (probe_host_is_literal(p->sites[i].url))
+			continue;
+		probe_host(p->sites[i].url, name, sizeof(name));
+		if (strcasecmp(name, host) != 0) {
+			resolver_note(&p->resolver, name);
+			noted++;
+		}
+	}
+}
+
 /*
  * The name was not resolved: `word`, if that is the fault of the site or of its name servers. `when`
  * begins the sentence then.
@@ -109,8 +135,11 @@ blame_name(struct probe *p, bool timeout, enum error_type word, const char *when
 	char host[RESOLVER_NAME_MAX + 1], sentence[RESULT_MESSAGE_MAX + 1];
 	enum ip_version version = p->site->ip_version;
 	enum resolver_finding found;
+	const char *url = NULL;
 
-	probe_host(p, host, sizeof(host));
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	probe_host(url, host, sizeof(host));
+	note_neighbours(p, host);
 	found = resolver_look(&p->resolver, host, version, timeout);
 	resolver_describe(&p->resolver, found, host, version, sentence, sizeof(sentence));
 	if (found == RESOLVER_INTERRUPTED)

@@ -31,11 +31,11 @@
 /* What was seen so long ago is still so. */
 #define FRESH_US (3 * US_PER_S)
 
-/* Two types for the name and below each domain of the search list; a witness and the root. */
-#define QUERIES_MAX (2 * (1 + MAXDNSRCH) + 2)
+/* Two types for the name and below each domain of the search list; the root and the witnesses. */
+#define QUERIES_MAX (2 * (1 + MAXDNSRCH) + 1 + RESOLVER_WITNESSES)
 
 /* A query and the index of it, which is in the low bits of its id. */
-#define INDEX_MASK 0x0f
+#define INDEX_MASK 0x1f
 _Static_assert(QUERIES_MAX <= INDEX_MASK + 1, "each query has an id of its own");
 
 struct query {
@@ -59,7 +59,12 @@ struct look {
 void
 resolver_note(struct resolver *resolver, const char *host)
 {
-	snprintf(resolver->witness, sizeof(resolver->witness), "%s", host);
+	for (int i = 0; i < RESOLVER_WITNESSES; i++)
+		if (strcasecmp(resolver->witness[i], host) == 0)
+			return;
+	memmove(resolver->witness[1], resolver->witness[0],
+	    sizeof(resolver->witness) - sizeof(resolver->witness[0]));
+	snprintf(resolver->witness[0], sizeof(resolver->witness[0]), "%s", host);
 }
 
 bool
@@ -165,13 +170,17 @@ add_name(struct look *look, const char *host, enum ip_version version)
 	return true;
 }
 
-/* What every resolver holds, and what this one is known to find. */
+/* What every resolver holds, and names of others. */
 static void
-add_others(struct look *look, const char *witness, const char *host)
+add_others(struct look *look, const struct resolver *resolver, const char *host)
 {
 	add_query(look, ".", ns_t_ns, true);
-	if (witness[0] != '\0' && strcasecmp(witness, host) != 0)
-		add_query(look, witness, ns_t_a, true);
+	for (int i = 0; i < RESOLVER_WITNESSES; i++) {
+		const char *name = resolver->witness[i];
+
+		if (name[0] != '\0' && strcasecmp(name, host) != 0)
+			add_query(look, name, ns_t_a, true);
+	}
 }
 
 /* --- servers ----------------------------------------------------------------------------- */
@@ -379,7 +388,7 @@ resolver_look(struct resolver *resolver, const char *host, enum ip_version versi
 	} else if (fresh && timeout) {
 		found = RESOLVER_NO_SERVERS;
 	} else {
-		add_others(&look, resolver->witness, host);
+		add_others(&look, resolver, host);
 		found = look_now(resolver, &look);
 	}
 	res_nclose(&look.state);

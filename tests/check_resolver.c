@@ -288,6 +288,19 @@ START_TEST(another_name_is_a_witness)
 	resolver = (struct resolver){ 0 };
 	resolver_note(&resolver, "known.test");
 	ck_assert_int_eq(look("site.test"), RESOLVER_NO_SERVERS);
+	/* of several the last ones count */
+	resolver = (struct resolver){ 0 };
+	resolver_note(&resolver, "known.test");
+	for (int i = 0; i < 3; i++)
+		resolver_note(&resolver, "a.test");
+	resolver_note(&resolver, "b.test");
+	ck_assert_int_eq(look("site.test"), RESOLVER_NO_SERVERS);
+	resolver_note(&resolver, "c.test");
+	ck_assert_str_eq(resolver.witness[0], "c.test");
+	resolver.seen_us = 0;
+	ck_assert_int_eq(look("site.test"), RESOLVER_FAILS);
+	resolver = (struct resolver){ 0 };
+	resolver_note(&resolver, "known.test");
 	/* who is refused is refused by our resolver, whatever it answers for others */
 	servers[0].rule = knows_one_name;
 	ck_assert_int_eq(look("site.test"), RESOLVER_REFUSES);

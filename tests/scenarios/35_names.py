@@ -124,6 +124,24 @@ def test_the_resolver_works(t):
     require(found["silent"].elapsed_ms < 2900, f"elapsed_ms is {found['silent'].elapsed_ms}")
 
 
+@needs("root")
+def test_the_resolver_answers_for_another_site(t):
+    """It knows no root; the other sites are asked for, which other checkers may have."""
+    server = NameServer(lambda name: (NOERROR, LOOPBACK) if name == "good.test" else (SERVFAIL, {}))
+    slow = t.slow()
+    sites = [site("good", f"http://good.test:{slow.port}/", 60, 20),
+             site("by-address", f"http://127.0.0.1:{slow.port}/", 60, 20),
+             site("failing", "http://failing.test/", 60, 20),
+             site("the-same", "http://failing.test/again", 60, 20)]
+    try:
+        found = check(t, sites, f"nameserver {server.address}\n")
+    finally:
+        server.stop()
+    says = "name servers of failing.test do not answer"
+    compare(found, {"good": ("up", None, ""), "by-address": ("up", None, ""),
+                    "failing": ("down", "dns", says), "the-same": ("down", "dns", says)})
+
+
 def broken(says, answer=None, network=True, timeout=20, resolv_conf=None):
     """All names are `local`; by address sites are checked, if there is a network."""
     def test(t):
