@@ -18,7 +18,8 @@ struct probe;
 /*
  * Initialise libcurl and OpenSSL: once, before the first fork, so that all processes share the
  * tables that this fills, 200 kB. It starts no thread, draws no random number, leaves no descriptor
- * open, and reads nothing but the system's openssl.cnf. 0, or -1.
+ * open, and reads nothing but the system's openssl.cnf and the locale C.UTF-8, which it sets for
+ * characters. 0, or -1.
  */
 int probe_init(void);
 

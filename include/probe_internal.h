@@ -23,6 +23,11 @@
 /* All headers of all responses of a check; larger than any honest server's. */
 #define PROBE_HEADERS_MAX (256 * 1024)
 
+#define PROBE_HOST_MAX 255
+
+/* How much of a Location that cannot be read a sentence names. */
+#define PROBE_LOCATION_MAX 128
+
 struct probe {
 	CURLM *multi;
 	struct match *match;
@@ -40,12 +45,11 @@ struct probe {
 	const struct site *site;
 	struct result *result;
 	struct curl_slist *headers, *bodiless_headers;
-	char *cookies; /* of the configuration, or NULL */
-	char jar_host
-	    [256]; /* whose cookies are in the jar, if it is not clear; "": the first one's */
-	enum phase phase;           /* how far it has come */
-	bool entered;               /* a first phase; what was before belongs to it */
-	int64_t begun_us, since_us; /* monotonic: the check, and the phase it is in */
+	char *cookies;                     /* of the configuration, or NULL */
+	char jar_host[PROBE_HOST_MAX + 1]; /* whose the jar is taken for; "": the first one's */
+	enum phase phase;                  /* how far it has come */
+	bool entered;                      /* a first phase; what was before belongs to it */
+	int64_t begun_us, since_us;        /* monotonic: the check, and the phase it is in */
 	bool used_tls;
 	bool certificate_wanted; /* from us, by the last server */
 	bool refused_by_date;    /* a certificate, since its time is over or yet to come */
@@ -57,6 +61,7 @@ struct probe {
 	int local_errno;  /* no socket for the address that is being connected to */
 	int remote_errno; /* of an earlier address of the host that is being connected to */
 	bool tried;       /* whether there was one */
+	char location[PROBE_LOCATION_MAX + 1]; /* of the last redirect */
 	char address[RESULT_IP_MAX + 1]; /* of the last connection, or where it was refused to go */
 	bool from_private;               /* the first host is: redirects may stay there */
 	bool to_private;                 /* a redirect from outside was refused */
@@ -95,6 +100,9 @@ bool probe_host_is_literal(const char *url);
 /* How many redirects have been followed in this check. */
 long probe_redirect_count(const struct probe *p);
 
+/* Clean text of `url`, without a name and password, into `out`. */
+void probe_write_url(char *out, size_t size, const char *url);
+
 /* Note how many redirects there were, and where the last one led. */
 void probe_note_url(struct probe *p);
 
@@ -112,12 +120,12 @@ void probe_fail_decode(struct probe *p, const char *why);
 void probe_fail_write(struct probe *p, const char *why);
 
 /*
- * Whether a redirect led to what is not asked, which is what ended the exchange with `code`:
- * another scheme, garbage, a private address.
+ * Whether a redirect is what ended the exchange with `code`: to another scheme, to a private
+ * address, or to what is no URL.
  */
-bool probe_redirect_refused(const struct probe *p, CURLcode code);
+bool probe_redirect_failed(const struct probe *p, CURLcode code);
 
-/* Give the result its verdict: refused, or why there is no complete response. */
+/* Give the result its verdict: the redirect, or why there is no complete response. */
 void probe_fail_redirect(struct probe *p, CURLcode code);
 void probe_fail(struct probe *p, CURLcode code);
 

@@ -12,6 +12,7 @@
 #include "probe_internal.h"
 
 #include <arpa/inet.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,8 @@ find_ca_file(void)
 int
 probe_init(void)
 {
+	/* by it libcurl reads the names of hosts in redirects; to it a daemon would have none */
+	setlocale(LC_CTYPE, "C.UTF-8");
 	return curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK ? 0 : -1;
 }
 
@@ -346,7 +349,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 		result->body_bytes = (int64_t)p->body_size;
 		result->body_truncated = p->body_cut ? TRISTATE_TRUE : TRISTATE_FALSE;
 	}
-	if (probe_redirect_refused(p, code)) {
+	if (probe_redirect_failed(p, code)) {
 		probe_fail_redirect(p, code);
 	} else {
 		/* that of the last redirect, even if nobody could be asked there */

@@ -157,25 +157,31 @@ on_ssl_context(CURL *curl, void *context, void *arg)
 	return CURLE_OK;
 }
 
-/* Without a name and password ("https://a:b@host/"). */
+void
+probe_write_url(char *out, size_t size, const char *url)
+{
+	const char *host = strstr(url, "://"), *at;
+	size_t n;
+
+	host = host != NULL ? host + 3 : url;
+	at = memrchr(host, '@', strcspn(host, "/?#"));
+	n = util_clean_text(out, size, url, (size_t)(host - url));
+	if (at != NULL)
+		host = at + 1;
+	util_clean_text(out + n, size - n, host, strlen(host));
+}
+
 void
 probe_note_url(struct probe *p)
 {
 	struct result *r = p->result;
-	const char *url = NULL, *host, *at;
-	size_t n;
+	const char *url = NULL;
 
 	r->redirects = (int)probe_redirect_count(p);
 	if (r->redirects == 0)
 		return;
 	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
-	host = strstr(url, "://");
-	host = host != NULL ? host + 3 : url;
-	at = memrchr(host, '@', strcspn(host, "/?#"));
-	n = util_clean_text(r->final_url, sizeof(r->final_url), url, (size_t)(host - url));
-	if (at != NULL)
-		host = at + 1;
-	util_clean_text(r->final_url + n, sizeof(r->final_url) - n, host, strlen(host));
+	probe_write_url(r->final_url, sizeof(r->final_url), url);
 }
 
 static void
@@ -215,6 +221,16 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	return CURL_PREREQFUNC_OK;
 }
 
+/* For the sentence, if it cannot be read: later libcurl knows of the next response only. */
+static void
+note_location(struct probe *p)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(p->curl, "Location", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+		probe_write_url(p->location, sizeof(p->location), header->value);
+}
+
 /* Takes the status over: the headers of a response are complete. */
 static void
 note_response(struct probe *p)
@@ -231,7 +247,10 @@ note_response(struct probe *p)
 	curl_easy_getinfo(p->curl, CURLINFO_HTTP_VERSION, &version);
 	p->result->http_status = (int)status;
 	p->result->http_version = (size_t)version < ARRAY_LENGTH(names) ? names[version] : NULL;
-	probe_request_redirected(p, status);
+	if (status / 100 == 3) {
+		note_location(p);
+		probe_request_redirected(p, status);
+	}
 }
 
 static size_t

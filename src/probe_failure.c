@@ -70,7 +70,7 @@ reason(const struct probe *p, CURLcode code)
 }
 
 bool
-probe_redirect_refused(const struct probe *p, CURLcode code)
+probe_redirect_failed(const struct probe *p, CURLcode code)
 {
 	return (code == CURLE_COULDNT_CONNECT && p->to_private) ||
 	       ((code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) &&
@@ -80,9 +80,16 @@ probe_redirect_refused(const struct probe *p, CURLcode code)
 void
 probe_fail_redirect(struct probe *p, CURLcode code)
 {
+	static const char parsed[] = "could not be parsed: ";
 	const char *to = "", *why = reason(p, code);
-	const char *prefix = "";
+	const char *prefix = "", *detail = strstr(why, parsed);
 
+	if (code == CURLE_URL_MALFORMAT) {
+		result_fail(p->result, ERROR_PROTOCOL,
+		    "the redirect leads to no valid URL (%s): \"%s\"",
+		    detail != NULL ? detail + strlen(parsed) : why, p->location);
+		return;
+	}
 	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &to);
 	if (p->to_private) {
 		prefix = "to the private address ";

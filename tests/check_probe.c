@@ -86,7 +86,7 @@ getaddrinfo(
 	(void)hints;
 	if (strcmp(node, "nowhere.example") == 0)
 		return EAI_AGAIN;
-	while (strcmp(node, "several.example") != 0)
+	while (strcmp(node, "several.example") != 0 && strcmp(node, "xn--bcher-kva.example") != 0)
 		pause();
 	for (int i = 0; i < 2; i++) {
 		address[i] = (struct sockaddr_in){ .sin_family = AF_INET,
@@ -176,6 +176,7 @@ has_body(const char *request)
  *   /NUMBER/PATH   a redirect with this status to /PATH
  *   /set/COOKIE    a redirect with a cookie to what stands behind a '!', else to /echo
  *   /echo          the request
+ *   /umlaut        a redirect to a host whose name is UTF-8
  *   /raw/…         garbage
  *   /hang          nothing
  */
@@ -223,6 +224,11 @@ serve(int fd, int connections)
 			    "HTTP/1.1 302 X\r\nLocation: %s\r\nSet-Cookie: %.*s\r\n"
 			    "Content-Length: 0\r\n\r\n",
 			    *to == '!' ? to + 1 : "/echo", (int)(to - cookie), cookie);
+		} else if (strcmp(path, "/umlaut") == 0) {
+			size = sprintf(response,
+			    "HTTP/1.1 302 X\r\nLocation: http://b\xc3\xbc"
+			    "cher.example:%d/echo\r\nContent-Length: 0\r\n\r\n",
+			    port);
 		} else if (strcmp(path, "/echo") == 0) {
 			size = sprintf(response, "HTTP/1.1 200 X\r\nContent-Length: %zu\r\n\r\n%s",
 			    used, request);
@@ -576,6 +582,25 @@ START_TEST(cookies_live_within_a_check)
 }
 END_TEST
 
+/* libcurl reads the name by the locale, which a daemon does not get from its environment. */
+START_TEST(redirects_to_names_that_are_not_ascii)
+{
+	static const char *const here[] = { "127.0.0.1", "127.0.0.1" };
+	static const char *const names[] = { "b%C3%BCcher", "xn--bcher-kva" };
+	char path[128] = "umlaut";
+
+	addresses = here;
+	site.body_limit = 4096;
+	for (size_t i = 0; i <= ARRAY_LENGTH(names); i++) {
+		assert_request("127.0.0.1", path, "Host: xn--bcher-kva.example:", NULL);
+		ck_assert_int_eq(r.redirects, 1);
+		if (i < ARRAY_LENGTH(names))
+			snprintf(
+			    path, sizeof(path), "to/http://%s.example:%d/echo", names[i], port);
+	}
+}
+END_TEST
+
 /* One that the server has closed meanwhile is not the site's failure. */
 START_TEST(a_kept_connection_may_be_gone)
 {
@@ -860,6 +885,7 @@ main(void)
 	tcase_add_test(tcase, a_handshake_that_fails_is_not_charged_with_the_connection);
 	tcase_add_test(tcase, what_is_asked_behind_a_redirect);
 	tcase_add_test(tcase, cookies_live_within_a_check);
+	tcase_add_test(tcase, redirects_to_names_that_are_not_ascii);
 	tcase_add_test(tcase, a_kept_connection_may_be_gone);
 	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
 	tcase_add_test(tcase, our_own_trouble_is_local);

@@ -554,10 +554,17 @@ case("redirects-3-of-3", redirect("/redirect-two"), up(redirects=3), follow_redi
 for name, target, says in (
         ("file", "file:///etc/passwd", "file"), ("ftp", "ftp://127.0.0.1/x", "ftp"),
         ("gopher", "gopher://127.0.0.1/x", "gopher"), ("scheme", "nonsense:x", "scheme"),
-        ("javascript", "javascript:alert(1)", "scheme"), ("garbage", "http://[::1/%zz", "IPv6"),
-        ("port", "http://127.0.0.1:99999/", "[Pp]ort")):
+        ("javascript", "javascript:alert(1)", "scheme")):
     case("redirect-to-" + name, redirect(target),
          down("redirect_refused", says, code=302, redirects=0, final_url=None))
+for name, target, says in (
+        ("garbage", "http://[::1/%zz", r'IPv6.*: "http://\[::1/%zz"$'),
+        ("port", "http://someone:secret-word@127.0.0.1:99999/",
+         '[Pp]ort.*: "http://127.0.0.1:99999/"$'),
+        ("no-host", "http://", ': "http://"$'), ("long", "http://a b/" + "x" * 500, 'xx…"$')):
+    case("redirect-to-" + name, redirect(target),
+         down("protocol", r"^the redirect leads to no valid URL \(.*" + says, code=302, redirects=0,
+              final_url=None))
 case("redirect-then-file", redirect("/redirect-to-file"),
      down("redirect_refused", code=302, redirects=1, final_url=re.compile("/redirect-to-file$")))
 case("redirect-from-tls", redirect("{http}/ok"),
