@@ -54,7 +54,7 @@ struct site {
 	size_t expect_count;
 	const struct pattern *patterns; /* all of body_regex, then all of body_regex_not */
 	size_t pattern_count;
-	size_t body_limit;    /* bytes, 1 KiB … 64 MiB */
+	size_t body_limit;    /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */
 	int follow_redirects; /* 0 … 20 */
 	bool verify_tls;
 	bool decode; /* undo a Content-Encoding */
@@ -65,7 +65,7 @@ struct site {
 
 	const char *file; /* where it stands, for messages */
 	int line, name_line, url_line;
-	int timeout_line; /* 0: not its own */
+	int timeout_line, body_limit_line; /* 0: not its own */
 };
 
 /* A string and where it stands. */

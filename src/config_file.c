@@ -300,7 +300,7 @@ read_sites(struct reader *r, const config_setting_t *sites)
 
 		site.file = r->file;
 		site.line = line_of(s);
-		site.timeout_line = 0;
+		site.timeout_line = site.body_limit_line = 0;
 		if (!config_setting_is_group(s)) {
 			config_mistake(
 			    r, site.line, "sites: each must be a group { name = …; url = …; }");

@@ -219,6 +219,11 @@ config_add_site(struct reader *r, struct site *site)
 		config_mistake(r, site->timeout_line > 0 ? site->timeout_line : site->line,
 		    "timeout: %.10g s is longer than the interval of %.10g s",
 		    (double)site->timeout_us / US_PER_S, (double)site->interval_us / US_PER_S);
+	if (site->body_limit == 0 && site->pattern_count > 0)
+		config_mistake(r, site->body_limit_line > 0 ? site->body_limit_line : site->line,
+		    "body_limit_kb: with 0 the body is not read, so %s has nothing to match; leave "
+		    "one of them out",
+		    site->patterns[0].negated ? "body_regex_not" : "body_regex");
 	if (r->site_count == r->site_room) {
 		r->site_room = r->site_room > 0 ? 2 * r->site_room : 64;
 		r->sites = xreallocarray(r->sites, r->site_room, sizeof(*r->sites));
@@ -259,7 +264,8 @@ const struct key config_site_keys[] = {
 	{ "expect_status", KEY_TEXT, .store = store_status },
 	{ "body_regex", KEY_TEXTS, .min = 1, .store = store_patterns },
 	{ "body_regex_not", KEY_TEXTS, .min = 1, .store = store_patterns },
-	{ "body_limit_kb", KEY_KIB, SITE(body_limit), .min = 1, .max = 65536 },
+	{ "body_limit_kb", KEY_KIB, SITE(body_limit), LINE(site, body_limit_line), .min = 0,
+	    .max = 65536 },
 	{ "follow_redirects", KEY_INTEGER, SITE(follow_redirects), .min = 0, .max = 20 },
 	{ "verify_tls", KEY_BOOL, SITE(verify_tls) },
 	{ "decode", KEY_BOOL, SITE(decode) },

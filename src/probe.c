@@ -188,8 +188,11 @@ set_options(struct probe *p)
 	curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(site->timeout_us / US_PER_MS));
 
-	/* a kept connection, name or session would hide a dead resolver and an expired certificate */
-	if (!site->keepalive) {
+	/*
+	 * A kept connection, name or session would hide a dead resolver and an expired certificate;
+	 * and where no body is waited for, one may still come.
+	 */
+	if (!site->keepalive || site->body_limit == 0) {
 		curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
 		curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
@@ -347,7 +350,9 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 		code = CURLE_OK;
 	if (result->http_status != RESULT_NONE) {
 		result->body_bytes = (int64_t)p->body_size;
-		result->body_truncated = p->body_cut ? TRISTATE_TRUE : TRISTATE_FALSE;
+		result->body_truncated = site->body_limit == 0 ? TRISTATE_NULL
+					 : p->body_cut         ? TRISTATE_TRUE
+							       : TRISTATE_FALSE;
 	}
 	if (probe_redirect_failed(p, code)) {
 		probe_fail_redirect(p, code);

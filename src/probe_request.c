@@ -94,10 +94,11 @@ set_method(CURL *curl, const struct site *site)
 	bool is_post = strcmp(site->method, "POST") == 0;
 	bool posts = site->body != NULL || is_post;
 
-	if (strcmp(site->method, "HEAD") == 0) {
+	/* no body is waited for; with another word than HEAD the server does not know that */
+	if (site->body_limit == 0 || strcmp(site->method, "HEAD") == 0)
 		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+	if (strcmp(site->method, "HEAD") == 0)
 		return;
-	}
 	if (posts) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
@@ -106,7 +107,7 @@ set_method(CURL *curl, const struct site *site)
 	if (posts && !is_post)
 		curl_easy_setopt(
 		    curl, CURLOPT_POSTREDIR, (long)(CURL_REDIR_POST_301 | CURL_REDIR_POST_302));
-	if (strcmp(site->method, posts ? "POST" : "GET") != 0)
+	if (site->body_limit == 0 || strcmp(site->method, posts ? "POST" : "GET") != 0)
 		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, site->method);
 }
 

@@ -460,6 +460,33 @@ case("body-1-gib", for_ever(response(length=1024 * MB), b"x" * 65536),
 case("body-endless-chunks", for_ever(chunked(end=b""), b"4000\r\n" + b"x" * 16384 + b"\r\n"),
      up(body_bytes=64 * KB, body_truncated=True, body_regex_matched=True),
      body_limit_kb=64, body_regex="^x{65535}")
+EVENTS = ("Content-Type: text/event-stream", "Transfer-Encoding: chunked")
+NOT_READ = {"body_bytes": 0, "body_truncated": None, "body_regex_matched": None}
+for name, keys in (("get", {}), ("post", {"method": "POST", "body": "a=1"}),
+                   ("put", {"method": "PUT", "body": "a=1", "keepalive": True}),
+                   ("head", {"method": "HEAD"})):
+    case("stream-" + name, then_hold(response(b"6\r\ndata:\n\r\n", *EVENTS, length=None)),
+         up(method=keys.get("method", "GET"), **NOT_READ), body_limit_kb=0, **keys)
+case("stream-waited-for", then_hold(response(b"6\r\ndata:\n\r\n", *EVENTS, length=None)),
+     down("timeout", "receiving", code=200, body_bytes=6), timeout=SHORT_S)
+case("stream-endless", for_ever(response(length=None), b"x" * 65536), up(**NOT_READ),
+     body_limit_kb=0)
+case("stream-compressed", then_hold(encoded("rot13", b"x")), up(**NOT_READ), body_limit_kb=0)
+case("stream-500", then_hold(response(b"part", status="500 X", length=100)),
+     judged("http_status", code=500, **NOT_READ), body_limit_kb=0)
+case("stream-behind-redirects", then_hold(redirect("/stream-redirect-2", length=100)),
+     up(redirects=2, final_url=re.compile("/stream-get$"), **NOT_READ), body_limit_kb=0)
+case("stream-redirect-2", then_hold(redirect("/stream-get", length=100)), up(**NOT_READ),
+     body_limit_kb=0)
+case("stream-post-redirect", then_hold(redirect("/stream-echo", length=100)),
+     up(method="POST", redirects=1, **NOT_READ), method="POST", body="a=1", body_limit_kb=0)
+case("stream-echo", lambda client: client.send(
+    response(status="200 OK" if re.match(b"GET /[^ ]* HTTP/1.1\r\n(?s:.*)\r\n\r\n$", client.request)
+             else "400 X")), up(**NOT_READ), body_limit_kb=0)
+case("stream-silence", then_hold(b"HTTP/1.1 200 OK\r\nX: y\r\n"),
+     down("timeout", "receiving"), timeout=SHORT_S, body_limit_kb=0)
+case("stream-not-followed", then_hold(redirect("/ok", length=100)), up(302, **NOT_READ),
+     follow_redirects=0, expect_status="302", body_limit_kb=0)
 case("body-at-limit", response(b"x" * KB), up(body_bytes=KB, body_truncated=False),
      body_limit_kb=1)
 case("body-over-limit", response(b"x" * (KB + 1)), up(body_bytes=KB, body_truncated=True),
