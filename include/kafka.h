@@ -3,7 +3,7 @@
 
 /*
  * The Kafka producer: idempotent, at least once, with the trouble sorted into few classes.
- * The only file that knows librdkafka.
+ * The only interface to librdkafka.
  *
  * librdkafka's threads do not survive a fork: only the publisher and the validation child use it.
  */
@@ -12,6 +12,9 @@
 
 #include "config.h"
 #include "wire.h"
+
+/* Holds the longest advice, twice with the longest name of a topic, and much of what follows. */
+#define KAFKA_REASON_SIZE 1024
 
 /* What became of a record that was sent. */
 enum kafka_verdict {
@@ -23,6 +26,7 @@ enum kafka_verdict {
 
 struct kafka_handler {
 	void (*verdict)(void *arg, uint64_t row, enum kafka_verdict verdict, const char *why);
+	uint64_t (*waiting)(void *arg); /* how many records are not delivered yet */
 	void *arg;
 };
 
@@ -66,10 +70,11 @@ bool kafka_is_delivering(const struct kafka *kafka);
 void kafka_check(const struct config *config, struct mistakes *mistakes);
 
 /*
- * For -T: connect and find the topic, within `timeout_ms`. Returns 0, or -1 with what to do about
- * it in `reason`.
+ * For -T: connect, get a producer id as the daemon does, find the topic, and ask whether we may
+ * write to it. Returns 0 with what was found in `said`, such as "Kafka and the topic are there, …",
+ * or -1 with what to do about it: soon when all brokers refuse, else within `timeout_ms`.
  */
-int kafka_find_topic(const struct config *config, int timeout_ms, char *reason, size_t size);
+int kafka_find_topic(const struct config *config, int timeout_ms, char *said, size_t size);
 
 /* "2.0.2", for --version. */
 const char *kafka_library_version(void);

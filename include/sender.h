@@ -30,6 +30,7 @@ struct sender {
 	int64_t next_send_us;              /* of few records */
 	int64_t delivered_us;              /* the last confirmation */
 	int64_t overtaken_us;              /* the first one of a row behind the oldest; 0: none */
+	bool catching_up;                  /* after an outage: what waited is being sent */
 	uint64_t delivered;
 	int stdout_errno; /* why it takes no more; EPIPE: its reader has gone */
 

@@ -13,26 +13,29 @@
 #include <sys/types.h>
 
 #include "config.h"
+#include "kafka.h"
 #include "preflight.h"
 #include "proc.h"
 
 /* What is tested beside the configuration itself. */
 struct validation {
 	struct preflight needed;
-	bool network; /* whether Kafka and the topic are there */
+	bool network; /* whether Kafka and the topic are there, and we may write to it */
+	char found[KAFKA_REASON_SIZE]; /* by validate_run(), with `network`: a sentence of that */
 };
 
 /*
  * Start the child. It writes each mistake as a line, those of the loading before its own, then what
  * a start lacks, to `*fd` (the caller reads to the end and closes it) and exits EXIT_FINE,
  * EXIT_CONFIG, the code that a start would have for what it lacks, or with `network`
- * EXIT_UNAVAILABLE when Kafka or the topic is not there. Returns its pid, or -1 with errno.
+ * EXIT_UNAVAILABLE when Kafka or the topic is not there. The only text that it writes with EXIT_FINE
+ * is that of `network`: what was found. Returns its pid, or -1 with errno.
  */
 pid_t validate_start(const struct config *config, const struct proc_user *user,
     const struct validation *what, int *fd);
 
 /* The same, waited for, with the lines printed to standard error. Returns the exit code. */
-int validate_run(
-    const struct config *config, const struct proc_user *user, const struct validation *what);
+int
+validate_run(const struct config *config, const struct proc_user *user, struct validation *what);
 
 #endif

@@ -43,7 +43,7 @@ print_help(FILE *out)
 	    "  -c, --config FILE  read FILE instead of %s\n"
 	    "  -f, --foreground   do not detach; log to standard error\n"
 	    "  -t, --test         test whether the daemon could start, and exit\n"
-	    "  -T, --test-kafka   also connect to Kafka and find the topic\n"
+	    "  -T, --test-kafka   also connect to Kafka, find the topic, ask for rights\n"
 	    "  -1, --once         check each site (or each SITE) once, print a table and exit;\n"
 	    "                     0 if all are up, 1 if not\n"
 	    "      --stdout       print the records as JSON lines instead of publishing them\n"
@@ -213,14 +213,14 @@ choose_output(const struct config *config)
 }
 
 static void
-print_verdict(const struct config *config, enum publisher_output output)
+print_verdict(const struct config *config, enum publisher_output output, const char *found)
 {
 	printf("%s: the configuration is good: %zu site%s", config->file, config->site_count,
 	    util_plural(config->site_count));
 	if (!config->has_kafka)
 		printf("; without a group kafka records can only be printed");
 	else if (options.test_network)
-		printf("; Kafka and the topic are there");
+		printf("; %s", found);
 	else if (output != PUBLISH_TO_KAFKA)
 		printf("; a start of the daemon was not tested");
 	putchar('\n');
@@ -264,7 +264,7 @@ main(int argc, char **argv)
 		.network = options.test_network };
 	code = validate_run(config, &start.publisher_user, &what);
 	if (code == EXIT_FINE && options.test)
-		print_verdict(config, start.output);
+		print_verdict(config, start.output, what.found);
 	if (code != EXIT_FINE || options.test) {
 		config_free(config);
 		return code;

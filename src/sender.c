@@ -150,6 +150,15 @@ on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
 	s->rewind = true;
 }
 
+static uint64_t
+count_waiting(void *arg)
+{
+	struct sender *s = arg;
+
+	s->catching_up = true;
+	return spool_count(s->spool);
+}
+
 /* --- sending ----------------------------------------------------------------------------- */
 
 /* A whole line, or false: there is no room now, or the reader has gone. */
@@ -237,7 +246,7 @@ send_row(void *arg, uint64_t n, const struct frame *frame)
 static bool
 open_kafka(struct sender *s)
 {
-	struct kafka_handler handler = { on_verdict, s };
+	struct kafka_handler handler = { on_verdict, count_waiting, s };
 	struct mistakes mistakes = { 0 };
 
 	s->kafka = kafka_open(s->start->config, &handler, &mistakes);
@@ -303,6 +312,10 @@ send_ready(struct sender *s, int64_t now)
 	s->more_to_send = false;
 	if (!s->rewind)
 		s->forward_us = now;
+	if (s->catching_up && unsent(s) == 0 && s->flying == 0) {
+		log_notice("kafka: all that waited is delivered");
+		s->catching_up = false;
+	}
 	if (s->start->output == PUBLISH_TO_KAFKA && !kafka_is_ready(s, now))
 		return SPOOL_OK;
 	if (s->rewind) {

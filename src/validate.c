@@ -55,7 +55,7 @@ check_all(const struct config *config, const struct validation *what, struct mis
     int lacking_code, int fd)
 {
 	struct mistakes mistakes = { 0 };
-	char reason[512];
+	char said[KAFKA_REASON_SIZE];
 	int code;
 
 	check_site(&config->defaults, &config->defaults, &mistakes);
@@ -71,10 +71,10 @@ check_all(const struct config *config, const struct validation *what, struct mis
 		code = EXIT_CONFIG;
 	else if (lacking_code != EXIT_FINE)
 		code = lacking_code;
-	if (code == EXIT_FINE && what->network && config->has_kafka &&
-	    kafka_find_topic(config, FIND_TOPIC_MS, reason, sizeof(reason)) < 0) {
-		dprintf(fd, "kafka: %s\n", reason);
-		code = EXIT_UNAVAILABLE;
+	if (code == EXIT_FINE && what->network && config->has_kafka) {
+		if (kafka_find_topic(config, FIND_TOPIC_MS, said, sizeof(said)) < 0)
+			code = EXIT_UNAVAILABLE;
+		dprintf(fd, code == EXIT_FINE ? "%s" : "kafka: %s\n", said);
 	}
 	mistakes_release(&mistakes);
 	return code;
@@ -115,10 +115,10 @@ validate_start(const struct config *config, const struct proc_user *user,
 }
 
 int
-validate_run(
-    const struct config *config, const struct proc_user *user, const struct validation *what)
+validate_run(const struct config *config, const struct proc_user *user, struct validation *what)
 {
-	char buffer[4096];
+	char buffer[4096], why[128];
+	size_t kept = 0;
 	int fd, status;
 	ssize_t n;
 	pid_t pid = validate_start(config, user, what, &fd);
@@ -127,14 +127,24 @@ validate_run(
 		fprintf(stderr, "cannot start the validation: %s\n", strerror(errno));
 		return EXIT_OS;
 	}
-	while ((n = read(fd, buffer, sizeof(buffer))) > 0 || (n < 0 && errno == EINTR))
-		if (n > 0)
-			fwrite(buffer, 1, (size_t)n, stderr);
+	while (
+	    (n = read(fd, buffer + kept, sizeof(buffer) - kept)) > 0 || (n < 0 && errno == EINTR)) {
+		kept += n > 0 ? (size_t)n : 0;
+		if (kept == sizeof(buffer)) {
+			fwrite(buffer, 1, kept, stderr);
+			kept = 0;
+		}
+	}
 	close(fd);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE) {
+		snprintf(what->found, sizeof(what->found), "%.*s", (int)kept, buffer);
+		return EXIT_FINE;
+	}
+	fwrite(buffer, 1, kept, stderr);
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	fprintf(stderr, "the validation %s\n", proc_describe_exit(status, buffer, sizeof(buffer)));
+	fprintf(stderr, "the validation %s\n", proc_describe_exit(status, why, sizeof(why)));
 	return EXIT_INTERNAL;
 }

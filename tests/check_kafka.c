@@ -6,8 +6,6 @@
  * each kind of trouble, what is said about it; and the properties, from where they are written to
  * the mistakes in them.
  */
-#include "kafka.h"
-
 #include <check.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -17,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "capture.h"
+#include "kafka_internal.h"
 #include "log.h"
 #include "scratch.h"
 #include "suite.h"
@@ -256,10 +255,17 @@ on_verdict(void *arg, uint64_t row, enum kafka_verdict verdict, const char *why)
 	snprintf(verdicts.why, sizeof(verdicts.why), "%s", why);
 }
 
+static uint64_t
+count_waiting(void *arg)
+{
+	ck_assert_ptr_eq(arg, &verdicts);
+	return 1234;
+}
+
 static struct kafka *
 open_kafka(const struct config *config)
 {
-	struct kafka_handler handler = { on_verdict, &verdicts };
+	struct kafka_handler handler = { on_verdict, count_waiting, &verdicts };
 	struct mistakes m = { 0 };
 	struct kafka *k = kafka_open(config, &handler, &m);
 
@@ -724,7 +730,8 @@ START_TEST(a_broker_that_comes_back_gets_the_rest)
 	rd_kafka_mock_broker_set_up(cluster, 1);
 	await(k, 2);
 	ck_assert_int_eq(verdicts.last[1], KAFKA_DELIVERED);
-	await_words(k, "delivering again after ");
+	await_words(k, " s: 1234 records waited\n");
+	ck_assert_ptr_nonnull(strstr(captured(), "kafka: delivering again after "));
 	kafka_close(k);
 }
 END_TEST
@@ -759,31 +766,144 @@ crashes_on_refused_topics(void)
 	return rd_kafka_version() >= 0x02080000 && rd_kafka_version() < 0x020a0000;
 }
 
+static int
+look(const char *const *properties, char said[512])
+{
+	return kafka_find_topic(make_config(NULL, properties), 30000, said, 512);
+}
+
+static void
+assert_begins(const char *text, const char *begin)
+{
+	ck_assert_msg(strncmp(text, begin, strlen(begin)) == 0, "%s", text);
+}
+
 START_TEST(the_topic_is_found_or_why_not)
 {
-	static const char *const nobody[] = { NOBODY, NULL };
 	const char *properties[] = { servers(), NULL };
-	char reason[512] = "";
+	char said[512] = "";
 
-	ck_assert_int_eq(
-	    kafka_find_topic(make_config(NULL, properties), 30000, reason, sizeof(reason)), 0);
+	ck_assert_int_eq(look(properties, said), 0);
+	/* the mock cluster knows no rights; that is not kept silent */
+	assert_begins(said, "Kafka and the topic are there");
+	ck_assert_ptr_nonnull(strstr(said, "the right to write to this topic was not tested: "));
 	rd_kafka_mock_topic_set_error(cluster, TOPIC, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-	ck_assert_int_eq(
-	    kafka_find_topic(make_config(NULL, properties), 30000, reason, sizeof(reason)), -1);
-	ck_assert_ptr_nonnull(strstr(reason, "create the topic \"results\""));
-	if (!crashes_on_refused_topics()) {
-		rd_kafka_mock_topic_set_error(
-		    cluster, TOPIC, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-		ck_assert_int_eq(
-		    kafka_find_topic(make_config(NULL, properties), 30000, reason, sizeof(reason)),
-		    -1);
-		ck_assert_ptr_nonnull(
-		    strstr(reason, "give this user the right to write to \"results\""));
+	ck_assert_int_eq(look(properties, said), -1);
+	assert_begins(said, "create the topic \"results\"");
+	if (crashes_on_refused_topics())
+		return;
+	rd_kafka_mock_topic_set_error(cluster, TOPIC, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+	ck_assert_int_eq(look(properties, said), -1);
+	assert_begins(
+	    said, "give this user the right to write to \"results\", or create the topic");
+}
+END_TEST
+
+/* Such a user finds the topic, but would never get a producer id. */
+START_TEST(who_may_write_nowhere_is_told)
+{
+	const char *properties[] = { servers(), NULL };
+	char said[512] = "";
+
+	rd_kafka_mock_push_request_errors(
+	    cluster, INIT_ID, 1, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
+	ck_assert_int_eq(look(properties, said), -1);
+	assert_begins(said, "give this user the right to write to \"results\"");
+}
+END_TEST
+
+/* With an hour to wait, so that waiting would not pass. */
+START_TEST(brokers_that_refuse_are_not_waited_for)
+{
+	static const char *const refused[] = { NOBODY ",127.0.0.1:2", NULL };
+	char said[512] = "";
+
+	ck_assert_int_eq(kafka_find_topic(make_config(NULL, refused), 3600 * 1000, said, 512), -1);
+	assert_begins(
+	    said, "cannot reach Kafka: is the broker running, and the port right?; librdkafka: ");
+	ck_assert_ptr_nonnull(strstr(said, "Connection refused"));
+}
+END_TEST
+
+START_TEST(one_broker_that_answers_is_enough)
+{
+	char list[256];
+	const char *properties[] = { list, NULL };
+	char said[512] = "";
+
+	snprintf(list, sizeof(list), NOBODY ",%s", rd_kafka_mock_cluster_bootstraps(cluster));
+	ck_assert_int_eq(look(properties, said), 0);
+}
+END_TEST
+
+/* --- hints ------------------------------------------------------------------------------- */
+
+START_TEST(what_librdkafka_says_has_a_meaning)
+{
+	static const struct {
+		const char *text, *hint, *later;
+	} cases[] = {
+		{ "ssl://h:1/bootstrap: SSL handshake failed: error:0A000126:SSL routines::unexpected "
+		  "eof while reading (after 4ms in state SSL_HANDSHAKE)",
+		    "this port does not speak TLS", "the broker closed the connection" },
+		{ "ssl://h:1/1: Receive failed: error:0A000126:SSL routines::unexpected eof while "
+		  "reading (after 921074ms in state UP)",
+		    "the broker closed the connection", "the broker closed the connection" },
+		{ "h:1/1: Disconnected (after 921074ms in state UP)",
+		    "the broker closed the connection", "the broker closed the connection" },
+		{ "h:1/bootstrap: Disconnected while requesting ApiVersion: might be caused by "
+		  "incorrect security.protocol configuration (connecting to a SSL listener?)",
+		    "this port speaks TLS", "the broker closed the connection" },
+		{ "ssl://h:1/1: Disconnected: verify that security.protocol is correctly configured, "
+		  "broker might require SASL authentication (after 301ms in state UP)",
+		    "the broker wants user and password", "the broker closed the connection" },
+		{ "h:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused",
+		    "is the broker running, and the port right?", "is the broker running?" },
+		{ "h:1/1: Failed to resolve 'h:1': Name or service not known",
+		    "check bootstrap.servers", "check the resolver" },
+		{ "sasl_ssl://h:1/1: SASL SCRAM-SHA-512 mechanism handshake failed: Broker: "
+		  "Unsupported SASL mechanism: broker's supported mechanisms: PLAIN",
+		    "the broker does not offer", "the broker does not offer" },
+		{ "sasl_ssl://h:1/1: SASL SCRAM-SHA-256 mechanism handshake failed: Broker: Request "
+		  "not valid in current SASL state",
+		    "this listener has no SASL", "this listener has no SASL" },
+		{ "sasl_ssl://h:1/1: SASL authentication error: Authentication failed during "
+		  "authentication due to invalid credentials with SASL mechanism SCRAM-SHA-256",
+		    "user or password is wrong", "user or password is wrong" },
+		{ "ssl://h:1/1: Receive failed: error:0A000416:SSL routines::sslv3 alert certificate "
+		  "unknown: SSL alert number 46 (after 2ms in state APIVERSION_QUERY)",
+		    "the broker rejects our client certificate",
+		    "the broker rejects our client certificate" },
+		{ "h:1/1: 3 request(s) timed out: disconnect (after 60001ms in state UP)", "", "" },
+	};
+	char hint[KAFKA_REASON_SIZE];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+		for (int worked = 0; worked < 2; worked++) {
+			const char *expected = worked ? cases[i].later : cases[i].hint;
+
+			kafka_find_hint(cases[i].text, worked, hint, sizeof(hint));
+			ck_assert_msg(strncmp(hint, expected, strlen(expected)) == 0 &&
+					  (hint[0] == '\0') == (expected[0] == '\0'),
+			    "%s gives %s", cases[i].text, hint);
+		}
+}
+END_TEST
+
+/* With names as long as Kafka takes them. */
+START_TEST(advice_is_never_cut)
+{
+	static const rd_kafka_resp_err_t errors[] = { RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+		RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+		RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED };
+	char topic[250], said[KAFKA_REASON_SIZE];
+
+	memset(topic, 't', sizeof(topic) - 1);
+	topic[sizeof(topic) - 1] = '\0';
+	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
+		kafka_describe_refusal(errors[i], topic, said, sizeof(said));
+		ck_assert_ptr_nonnull(strstr(said, "; librdkafka: Broker: "));
 	}
-	ck_assert_int_eq(
-	    kafka_find_topic(make_config(NULL, nobody), 500, reason, sizeof(reason)), -1);
-	ck_assert_ptr_nonnull(strstr(reason, "cannot reach Kafka: "));
-	ck_assert_ptr_nonnull(strstr(reason, "is the broker running"));
 }
 END_TEST
 
@@ -819,6 +939,11 @@ main(void)
 	tcase_add_test(tcase, a_broker_that_comes_back_gets_the_rest);
 	tcase_add_test(tcase, secrets_never_get_into_the_log);
 	tcase_add_test(tcase, the_topic_is_found_or_why_not);
+	tcase_add_test(tcase, who_may_write_nowhere_is_told);
+	tcase_add_test(tcase, brokers_that_refuse_are_not_waited_for);
+	tcase_add_test(tcase, one_broker_that_answers_is_enough);
+	tcase_add_test(tcase, what_librdkafka_says_has_a_meaning);
+	tcase_add_test(tcase, advice_is_never_cut);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

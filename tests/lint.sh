@@ -57,8 +57,8 @@ only() {
 
 libraries() {
 	only config_file.c 'libconfig' && only match.c 'pcre2' && only probe_internal.h 'curl/' &&
-	    only probe_tls.c 'openssl/' && only spool_internal.h 'sqlite3' &&
-	    only kafka.c 'librdkafka/'
+	    only '(probe|kafka)_tls.c' 'openssl/' && only spool_internal.h 'sqlite3' &&
+	    only kafka_internal.h 'librdkafka/'
 }
 
 # What decides must not know who carries it out.

@@ -300,16 +300,24 @@ class Broker:
         _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"{key}={value}")
 
     # as Kafka numbers them: kinds of resources, and operations
-    TOPIC, CLUSTER = 2, 4
-    WRITE, IDEMPOTENT_WRITE = 4, 12
-    _LITERAL, _DENY = 3, 2
+    TOPIC, GROUP, CLUSTER = 2, 3, 4
+    READ, WRITE, DESCRIBE, IDEMPOTENT_WRITE = 3, 4, 8, 12
+    _LITERAL, _DENY, _ALLOW = 3, 2, 3
 
     def forbid(self, kind, name, operation):
-        """CreateAcls version 1: SASL's user may no longer do `operation`."""
+        """SASL's user may no longer do `operation`."""
+        self._rule(kind, name, operation, self._DENY)
+
+    def allow(self, kind, name, operation):
+        """SASL's user may do `operation`, and with this nothing else that has no rule."""
+        self._rule(kind, name, operation, self._ALLOW)
+
+    def _rule(self, kind, name, operation, permission):
+        """CreateAcls version 1."""
         body = struct.pack(">ib", 1, kind) + _string(name) + struct.pack(">b", self._LITERAL)
         body += _string(f"User:{SASL_USER}") + _string("*")
-        answer = self._call(30, 1, body + struct.pack(">bb", operation, self._DENY))
-        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"forbid {name}")
+        answer = self._call(30, 1, body + struct.pack(">bb", operation, permission))
+        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"make a rule for {name}")
 
     def allow_all(self):
         """DeleteAcls version 1, with a filter that fits all."""

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What the files of the producer share, and the only place that includes librdkafka: kafka.c (the
+ * producer), kafka_conf.c (from our settings to its), kafka_hints.c (its words, and what they mean
+ * to an administrator), kafka_tls.c (certificates, as far as that takes OpenSSL), kafka_check.c
+ * (for -t and -T).
+ */
+#ifndef WEBMOND_KAFKA_INTERNAL_H
+#define WEBMOND_KAFKA_INTERNAL_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "kafka.h"
+
+/* SCRAM of older versions sends its nonce twice, which Kafka 4 takes for a wrong password. */
+#define KAFKA_SCRAM_FIXED 0x020601ff
+
+/* --- kafka_conf.c ------------------------------------------------------------------------ */
+
+/* Our defaults, then the file, then the section. Returns NULL when there was any mistake. */
+rd_kafka_conf_t *kafka_conf_new(const struct config *config, struct mistakes *mistakes);
+
+/* Takes `conf`. Returns NULL with the reason in `mistakes`. */
+rd_kafka_t *
+kafka_producer_new(rd_kafka_conf_t *conf, const struct config *config, struct mistakes *mistakes);
+
+/* A log callback: what librdkafka says beside its errors goes to our log, for those who ask. */
+void kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
+
+/* --- kafka_hints.c ----------------------------------------------------------------------- */
+
+/*
+ * What to do about an error that librdkafka describes by `text`, or "". `worked`: records were
+ * delivered with these settings, so they are not to blame for a connection that ends.
+ */
+void kafka_find_hint(const char *text, bool worked, char *hint, size_t size);
+
+/*
+ * What to do about a record or topic that is refused; advice first, so that what is cut of a line
+ * is librdkafka's.
+ */
+void kafka_describe_refusal(rd_kafka_resp_err_t error, const char *topic, char *out, size_t size);
+
+/* --- kafka_tls.c ------------------------------------------------------------------------- */
+
+/* Have broker's certificates noted when they are refused, and look at ours. */
+void kafka_tls_watch(rd_kafka_conf_t *conf);
+
+/* Why the last certificate of a broker was refused, and what to do. Of any thread. */
+void kafka_tls_describe_broker(char *out, size_t size);
+
+/* Why a broker may refuse ours. */
+void kafka_tls_describe_ours(char *out, size_t size);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * From our settings to a producer of librdkafka. Called by kafka.c and kafka_check.c; nothing is
+ * fatal, every mistake becomes a line.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kafka_internal.h"
+#include "log.h"
+#include "properties.h"
+
+struct gathering {
+	rd_kafka_conf_t *conf;
+	struct mistakes *mistakes;
+	bool scram;
+};
+
+static void
+set_property(void *arg, struct origin at, const char *name, const char *value)
+{
+	struct gathering *g = arg;
+	char why[512];
+
+	if (rd_kafka_conf_set(g->conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
+		mistakes_add(g->mistakes, at, "%s: %.*s", name, (int)strcspn(why, "\n"),
+		    property_is_secret(name) ? "librdkafka does not take the value" : why);
+	if (strncmp(name, "sasl.mechanism", 14) == 0)
+		g->scram = strncmp(value, "SCRAM", 5) == 0;
+}
+
+rd_kafka_conf_t *
+kafka_conf_new(const struct config *config, struct mistakes *mistakes)
+{
+	static const char *const defaults[][2] = {
+		{ "enable.idempotence", "true" },
+		{ "message.timeout.ms", "0" }, /* the spool decides what is given up, not a clock */
+		/* with more, a thread of librdkafka spins for as long as Kafka is slow to answer; a
+		 * batch is large enough to drain a backlog as fast with one */
+		{ "max.in.flight", "1" },
+		{ "linger.ms", "5" }, /* the records of a tick come together anyway */
+		{ "compression.codec", "lz4" },
+		/* the spool is the queue, this the window */
+		{ "queue.buffering.max.messages", "10000" },
+		{ "queue.buffering.max.kbytes", "32768" },
+		{ "partitioner", "murmur2_random" }, /* where Java's producer would put the key */
+		{ "reconnect.backoff.max.ms", "1000" },
+		{ "socket.keepalive.enable", "true" },
+		/* not the default before 2.0 */
+		{ "ssl.endpoint.identification.algorithm", "https" },
+		{ "log.queue", "true" },
+	};
+	struct gathering g = { .conf = rd_kafka_conf_new(), .mistakes = mistakes };
+	size_t before = mistakes->count;
+	char *client_id = xasprintf("webmond/%s", config->instance), why[256];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(defaults); i++)
+		rd_kafka_conf_set(g.conf, defaults[i][0], defaults[i][1], why, sizeof(why));
+	rd_kafka_conf_set(g.conf, "client.id", client_id, why, sizeof(why));
+	free(client_id);
+	properties_read(config, mistakes, set_property, &g);
+	kafka_tls_watch(g.conf);
+	if (g.scram && rd_kafka_version() < KAFKA_SCRAM_FIXED)
+		log_warning(
+		    "kafka: librdkafka %s cannot log in by SCRAM to Kafka 4 or later (2.6.1 can): "
+		    "use PLAIN over sasl_ssl, or a client certificate",
+		    rd_kafka_version_str());
+	if (mistakes->count == before)
+		return g.conf;
+	rd_kafka_conf_destroy(g.conf);
+	return NULL;
+}
+
+rd_kafka_t *
+kafka_producer_new(rd_kafka_conf_t *conf, const struct config *config, struct mistakes *mistakes)
+{
+	char why[512];
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+
+	if (rk != NULL)
+		return rk;
+	mistakes_add(mistakes, (struct origin){ config->file, config->kafka_line }, "kafka: %s%s",
+	    strstr(why, "sasl.kerberos") != NULL
+		? "set sasl.mechanism (without it Kerberos is meant); librdkafka: "
+		: "",
+	    why);
+	rd_kafka_conf_destroy(conf);
+	return NULL;
+}
+
+void
+kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)rk;
+	/* errors come by on_error(), once; what librdkafka adds is for those who ask */
+	if (level <= 3)
+		log_debug("kafka: %s: %s", facility, text);
+}
