@@ -8,6 +8,7 @@
  *   config_text.c  a file to its text, and what must be known before it is parsed
  *   config_file.c  the text to values, by libconfig, along the tables of keys
  *   config_keys.c  the tables, and the rules of single keys
+ *   config_names.c names that are no keys: what was meant
  */
 #ifndef WEBMOND_CONFIG_INTERNAL_H
 #define WEBMOND_CONFIG_INTERNAL_H
@@ -63,10 +64,9 @@ struct key {
 	bool lines; /* line breaks and tabs are fine */
 };
 
-extern const char *const config_reserved_keys[]; /* of later versions */
-extern const struct key config_main_keys[];      /* struct config */
-extern const struct key config_sites_keys[];     /* a file of sites_dir */
-extern const struct key config_site_keys[];      /* struct site */
+extern const struct key config_main_keys[];  /* struct config */
+extern const struct key config_sites_keys[]; /* a file of sites_dir */
+extern const struct key config_site_keys[];  /* struct site */
 
 /* Memory that lives as long as the configuration; zeroed. */
 void *config_keep(struct config *config, size_t size);
@@ -86,6 +86,9 @@ char *config_read_text(struct reader *r);
  * parsed, and nothing of it was taken.
  */
 bool config_take_file(struct reader *r, const char *path, const struct key *keys, void *target);
+
+/* Say that `name` is no key of the table `keys`, and which was meant. */
+void config_unknown_key(struct reader *r, int line, const char *name, const struct key *keys);
 
 /* A site is read: take what its keys say together, and put it to the others. */
 void config_add_site(struct reader *r, struct site *site);

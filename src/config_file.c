@@ -29,54 +29,6 @@ find_key(const struct key *keys, const char *name)
 	return NULL;
 }
 
-/* How many letters must change to make `b` of `a`; both are short. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[40], n = strlen(b);
-
-	if (n >= ARRAY_LENGTH(row))
-		return n;
-	for (size_t i = 0; i <= n; i++)
-		row[i] = i;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		size_t diagonal = row[0]++;
-
-		for (size_t k = 1; k <= n; k++) {
-			size_t change = diagonal + (a[i] != b[k - 1]);
-			size_t shorter = (row[k] < row[k - 1] ? row[k] : row[k - 1]) + 1;
-
-			diagonal = row[k];
-			row[k] = change < shorter ? change : shorter;
-		}
-	}
-	return row[n];
-}
-
-static void
-unknown_key(struct reader *r, const config_setting_t *s, const struct key *keys)
-{
-	const char *name = config_setting_name(s), *nearest = NULL;
-	size_t best = 3;
-
-	for (const char *const *reserved = config_reserved_keys; *reserved != NULL; reserved++)
-		if (strcmp(name, *reserved) == 0) {
-			config_mistake(r, line_of(s), "%s: not supported in this version", name);
-			return;
-		}
-	for (; keys->name != NULL; keys++) {
-		size_t d = distance(name, keys->name);
-
-		if (d < best) {
-			best = d;
-			nearest = keys->name;
-		}
-	}
-	config_mistake(r, line_of(s), "unknown key \"%s\"%s%s%s", name,
-	    nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
-	    nearest != NULL ? "\"?" : "");
-}
-
 /* --- values ------------------------------------------------------------------------------ */
 
 static bool
@@ -279,7 +231,7 @@ read_group(struct reader *r, const config_setting_t *group, const struct key *ke
 		if (key != NULL)
 			read_value(r, key, s, target);
 		else
-			unknown_key(r, s, keys);
+			config_unknown_key(r, line_of(s), config_setting_name(s), keys);
 	}
 	for (; keys->name != NULL; keys++)
 		if (keys->required && config_setting_get_member(group, keys->name) == NULL)

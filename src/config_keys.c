@@ -242,12 +242,6 @@ static const char *const destination_words[] = { "stderr", "syslog", NULL };
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const char *const sync_words[] = { "normal", "full", NULL };
 
-const char *const config_reserved_keys[] = { "allow_private_redirects", "auth", "body_file",
-	"ca_file", "cert_min_days", "client_cert", "client_key", "connect_timeout", "header_regex",
-	"header_regex_not", "http_version", "max_body_bytes", "max_response_time", "min_body_bytes",
-	"no_proxy", "password_file", "proxy", "record_query", "resolve", "retries", "retry_delay",
-	"server_name", "tls_min_version", "token_file", "username", "vantage", NULL };
-
 const struct key config_site_keys[] = {
 	{ "name", KEY_TEXT, SITE(name), LINE(site, name_line), .min = 1, .wrong = wrong_name,
 	    .required = true },
