@@ -17,6 +17,12 @@
 #include "log.h"
 #include "util.h"
 
+/* What to begin with. */
+#define CONFIG_SAMPLE SYSCONFDIR "/webmond/webmond.conf.sample"
+
+/* A line of `mistakes` may be several: those that follow show the place, and begin with this. */
+#define CONFIG_SHOWN "    "
+
 /* Longest texts in bytes: what the record has room for. */
 #define CONFIG_NAME_MAX   64
 #define CONFIG_URL_MAX    1024
@@ -78,7 +84,8 @@ struct config_text {
 struct config {
 	const char *file;         /* as given */
 	struct mistakes mistakes; /* with any, this is good for validate.h only */
-	bool parsed;              /* `file` was; else all values are defaults */
+	struct mistakes warnings; /* what works, but hardly as it was meant */
+	bool parsed;              /* `file` was; else values are guessed, or defaults */
 
 	const char *instance; /* default: the host name */
 	const char *location; /* NULL: not set */

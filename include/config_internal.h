@@ -4,11 +4,13 @@
 /*
  * What the files of the configuration share; nobody else includes this.
  *
- *   config.c       the whole: loading, looking up, comparing
- *   config_text.c  a file to its text, and what must be known before it is parsed
- *   config_file.c  the text to values, by libconfig, along the tables of keys
- *   config_keys.c  the tables, and the rules of single keys
- *   config_names.c names that are no keys: what was meant
+ *   config.c         the whole: loading, looking up, comparing
+ *   config_text.c    a file to its text, and what must be known before it is parsed
+ *   config_file.c    the text to values, by libconfig, along the tables of keys
+ *   config_syntax.c  a text that libconfig cannot parse: what is wrong with it; with
+ *                    config_habits.c and config_values.c, see config_syntax.h
+ *   config_keys.c    the tables, and the rules of single keys
+ *   config_names.c   names that are no keys: what was meant
  */
 #ifndef WEBMOND_CONFIG_INTERNAL_H
 #define WEBMOND_CONFIG_INTERNAL_H
@@ -75,20 +77,44 @@ const char *config_keep_text(struct config *config, const char *text);
 void config_mistake(struct reader *r, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same with the line of `text` that holds `place` below, and a caret under it. */
+void config_mistake_at(struct reader *r, const char *text, const char *place, int line,
+    const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* What is no mistake, but hardly meant. */
+void config_warning(struct reader *r, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* The length of `text` in the record, where quotes and backslashes are escaped. */
 size_t config_encoded_size(const char *text);
 
-/* The text of the file being read, to be freed, or NULL with the mistake noted. */
-char *config_read_text(struct reader *r);
+/*
+ * The text of the file being read, to be freed, or NULL with the mistake noted. `*hopeless`: it has
+ * no end that libconfig would notice, and must not be parsed as it is.
+ */
+char *config_read_text(struct reader *r, bool *hopeless);
+
+/* The length of the name that `c` begins with, as libconfig has it; 0: none. */
+size_t config_name_size(const char *c);
+
+/* What follows the comment that `c` begins with; `c` itself: none. */
+const char *config_skip_comment(const char *c);
 
 /*
- * Read `path` along `keys` into `target`, and its sites into the reader. False: it could not be
- * parsed, and nothing of it was taken.
+ * Say what is wrong with a text that is not in the syntax of libconfig. Returns a text, to be freed,
+ * without what was told and with the same lines, for the mistakes behind it; NULL: there is no
+ * making sense of it. False in `*told`: nothing was found to say.
  */
-bool config_take_file(struct reader *r, const char *path, const struct key *keys, void *target);
+char *config_explain_syntax(struct reader *r, const char *text, bool *told);
 
 /* Say that `name` is no key of the table `keys`, and which was meant. */
 void config_unknown_key(struct reader *r, int line, const char *name, const struct key *keys);
+
+/*
+ * Read `path` along `keys` into `target`, and its sites into the reader. False: it could not be
+ * parsed; what was taken is the part of it that could be mended.
+ */
+bool config_take_file(struct reader *r, const char *path, const struct key *keys, void *target);
 
 /* A site is read: take what its keys say together, and put it to the others. */
 void config_add_site(struct reader *r, struct site *site);

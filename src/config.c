@@ -77,6 +77,7 @@ config_free(struct config *config)
 		free(chunk);
 	}
 	mistakes_release(&config->mistakes);
+	mistakes_release(&config->warnings);
 	free(config);
 	give_back_memory();
 }
@@ -93,6 +94,19 @@ config_mistake(struct reader *r, int line, const char *format, ...)
 	text = xvasprintf(format, ap);
 	va_end(ap);
 	mistakes_add(&r->config->mistakes, (struct origin){ r->file, line }, "%s", text);
+	free(text);
+}
+
+void
+config_warning(struct reader *r, int line, const char *format, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, format);
+	text = xvasprintf(format, ap);
+	va_end(ap);
+	mistakes_add(&r->config->warnings, (struct origin){ r->file, line }, "warning: %s", text);
 	free(text);
 }
 

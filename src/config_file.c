@@ -263,22 +263,56 @@ read_sites(struct reader *r, const config_setting_t *sites)
 	}
 }
 
+static bool
+parse_text(config_t *parsed, const char *text)
+{
+	config_destroy(parsed);
+	config_init(parsed);
+	return config_read_string(parsed, text) == CONFIG_TRUE;
+}
+
+/*
+ * Whether there are values in `parsed`: those of the text, or if it cannot be parsed, of what is
+ * left of it when its mistakes are told and taken out; then it was not `*clean`.
+ */
+static bool
+parse(struct reader *r, config_t *parsed, const char *text, bool hopeless, bool *clean)
+{
+	const char *why;
+	char *rest;
+	bool told, good;
+
+	*clean = !hopeless && parse_text(parsed, text);
+	if (*clean)
+		return true;
+	rest = config_explain_syntax(r, text, &told);
+	good = told && rest != NULL && parse_text(parsed, rest);
+	free(rest);
+	why = config_error_text(parsed);
+	if (!good && (!told || (rest != NULL && strcmp(why, "syntax error") != 0)))
+		config_mistake(r, config_error_line(parsed), "%s%s", why,
+		    strcmp(why, "syntax error") == 0
+			? ": a quote, bracket or comma too few or too many, here or before"
+			: "");
+	return good;
+}
+
 bool
 config_take_file(struct reader *r, const char *path, const struct key *keys, void *target)
 {
 	char *dir = util_directory_of(path), *text;
 	config_setting_t *sites;
 	config_t parsed;
-	bool good;
+	bool hopeless, good, clean;
 
 	r->file = config_keep_text(r->config, path);
 	r->dir = config_keep_text(r->config, dir);
 	free(dir);
-	text = config_read_text(r);
+	text = config_read_text(r, &hopeless);
 	if (text == NULL)
 		return false;
 	config_init(&parsed);
-	good = config_read_string(&parsed, text) == CONFIG_TRUE;
+	good = parse(r, &parsed, text, hopeless, &clean);
 	free(text);
 	if (good) {
 		read_group(r, config_root_setting(&parsed), keys, target);
@@ -286,12 +320,7 @@ config_take_file(struct reader *r, const char *path, const struct key *keys, voi
 		sites = config_lookup(&parsed, "sites");
 		if (sites != NULL)
 			read_sites(r, sites);
-	} else {
-		config_mistake(r, config_error_line(&parsed), "%s%s", config_error_text(&parsed),
-		    strcmp(config_error_text(&parsed), "syntax error") == 0
-			? ": a quote, bracket or comma too few or too many, here or before"
-			: "");
 	}
 	config_destroy(&parsed);
-	return good;
+	return clean;
 }

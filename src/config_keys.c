@@ -176,6 +176,16 @@ store_labels(struct reader *r, const struct strings *strings)
 	free(together);
 }
 
+/* Slashes round a pattern and letters behind it, as other languages have it. */
+static bool
+has_delimiters(const char *pattern)
+{
+	const char *last = strrchr(pattern, '/');
+
+	return pattern[0] == '/' && last > pattern + 1 && last[1] != '\0' &&
+	       consists_of(last + 1, "gimsux");
+}
+
 /* Each of the two lists replaces its own part of what `defaults` gave. */
 static void
 store_patterns(struct reader *r, const struct strings *strings)
@@ -189,9 +199,15 @@ store_patterns(struct reader *r, const struct strings *strings)
 	for (size_t i = 0; negated && i < site->pattern_count; i++)
 		if (!site->patterns[i].negated)
 			patterns[n++] = site->patterns[i];
-	for (size_t i = 0; i < strings->count; i++)
+	for (size_t i = 0; i < strings->count; i++) {
+		if (has_delimiters(strings->items[i].value))
+			config_warning(r, strings->items[i].at.line,
+			    "%s: the slashes round the pattern are looked for in the body; write "
+			    "\"(?i)…\" without slashes for one that ignores case",
+			    strings->key->name);
 		patterns[n++] = (struct pattern){ strings->items[i].value, negated,
 			strings->items[i].at };
+	}
 	for (size_t i = 0; !negated && i < site->pattern_count; i++)
 		if (site->patterns[i].negated)
 			patterns[n++] = site->patterns[i];

@@ -23,6 +23,8 @@
 #include "supervisor.h"
 #include "validate.h"
 
+#define WARNINGS_LOGGED 10
+
 static struct {
 	const char *config_file;
 	bool foreground;
@@ -128,6 +130,17 @@ parse_options(int argc, char **argv)
 	}
 }
 
+/* Those of a configuration that came into force; -t prints them all. */
+static void
+log_warnings(const struct config *config)
+{
+	for (size_t i = 0; i < config->warnings.count && i < WARNINGS_LOGGED; i++)
+		log_warning("%s", config->warnings.line[i]);
+	if (config->warnings.count > WARNINGS_LOGGED)
+		log_warning("%zu more warnings like these; webmond -t prints them all",
+		    config->warnings.count - WARNINGS_LOGGED);
+}
+
 /* In the foreground the log goes to the terminal, unless the file says otherwise. */
 static void
 open_log(const struct config *config)
@@ -146,6 +159,7 @@ open_log(const struct config *config)
 		destination = LOG_TO_BOTH;
 	options.detached = false; /* a reload has nobody to tell */
 	log_open(destination, level);
+	log_warnings(config);
 }
 
 /* Who the publisher and the checkers become. A user that does not exist is one more mistake. */
@@ -263,6 +277,8 @@ main(int argc, char **argv)
 					.descriptors = true },
 		.network = options.test_network };
 	code = validate_run(config, &start.publisher_user, &what);
+	for (size_t i = 0; options.test && i < config->warnings.count; i++)
+		fprintf(stderr, "%s\n", config->warnings.line[i]);
 	if (code == EXIT_FINE && options.test)
 		print_verdict(config, start.output, what.found);
 	if (code != EXIT_FINE || options.test) {

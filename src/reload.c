@@ -247,7 +247,7 @@ limit_validation(struct supervisor *s, int64_t now)
 	s->reload.since_us = INT64_MAX - VALIDATION_MAX_US; /* once */
 }
 
-/* Its lines go to the log as they are. */
+/* Its lines go to the log as they are, but for those that show a terminal what the file holds. */
 void
 read_validation(struct supervisor *s)
 {
@@ -266,7 +266,8 @@ read_validation(struct supervisor *s)
 	       s->reload.line_size == sizeof(s->reload.line) - 1) {
 		size_t length = end != NULL ? (size_t)(end - s->reload.line) : s->reload.line_size;
 
-		if (s->reload.lines++ < LINES_MAX)
+		if (strncmp(s->reload.line, CONFIG_SHOWN, strlen(CONFIG_SHOWN)) != 0 &&
+		    s->reload.lines++ < LINES_MAX)
 			complain(s, "%.*s", (int)length, s->reload.line);
 		length += end != NULL;
 		s->reload.line_size -= length;

@@ -180,8 +180,88 @@ START_TEST(mistakes_are_told_in_one_go)
 	    "w.conf:8: url: must not contain a user or password; the keys username and "
 	    "password_file are for them (not supported in this version)\n"
 	    "w.conf:8: timeout: 99 s is longer than the interval of 60 s\n"
+	    "w.conf:9: interval: must be 1 to 86400\n"
 	    "w.conf:3: workers: min (9) is greater than max (2)\n");
 	free(said);
+}
+END_TEST
+
+START_TEST(the_place_is_shown)
+{
+	char *said, *text, *fill = xcalloc(1, 1001);
+	const char *c;
+
+	/* tabs and letters of several bytes take one column each */
+	config_free(load("\tlocation = \"äöü\";\tinstance = 'x';\n" SITE, &said));
+	assert_said(said,
+	    "w.conf:1: text stands in double quotes, not in single ones: write \"…\"\n"
+	    "    location = \"äöü\"; instance = 'x';\n"
+	    "                                 ^\n");
+	free(said);
+
+	/* of a long line a piece */
+	memset(fill, 'x', 1000);
+	text = xasprintf("location = \"%s\"; instance = 'x'; user = \"%s\";\n" SITE, fill, fill);
+	config_free(load(text, &said));
+	c = strstr(said, "\n    …xxx");
+	ck_assert_msg(c != NULL && strcspn(c + 1, "\n") < 250, "%s", said);
+	ck_assert_ptr_nonnull(strstr(c, "instance = 'x'; user = "));
+	free(said);
+	free(text);
+	free(fill);
+
+	/* bytes that drive a terminal or are no text are not shown, nor is what may be secret */
+	config_free(load("location = \"\033[31m\xff\"; instance = 'x';\n" SITE, &said));
+	ck_assert(strchr(said, '\033') == NULL && strchr(said, '\xff') == NULL);
+	ck_assert_ptr_nonnull(strstr(said, "instance = 'x'"));
+	free(said);
+	config_free(load("defaults = { headers = 'Authorization: Bearer xyzzy'; };\n" SITE, &said));
+	assert_said(
+	    said, "w.conf:1: text stands in double quotes, not in single ones: write \"…\"\n");
+	free(said);
+}
+END_TEST
+
+/* What is not wrong is never told, and what works is not refused. */
+START_TEST(warnings_are_no_mistakes)
+{
+	struct config *c = load_good(
+	    "sites = ( { name = \"a\"; url = \"http://a/\"; body_regex = [ \"\\d+\\s\\S\",\n"
+	    " \"/EUR/i\", \"/cart/\", \"a/b/i\", \"\\\\d\\\\s\" ]; } ); # no line behind this");
+	const char *const expected[] = {
+		":1: warning: body_regex: \\d has a single backslash; write \\\\d, ",
+		":2: warning: body_regex: the slashes round the pattern are looked for",
+	};
+
+	ck_assert_uint_eq(c->warnings.count, ARRAY_LENGTH(expected));
+	for (size_t i = 0; i < ARRAY_LENGTH(expected); i++)
+		ck_assert_msg(
+		    strstr(c->warnings.line[i], expected[i]) != NULL, "%s", c->warnings.line[i]);
+	ck_assert_str_eq(c->sites[0].patterns[0].text, "\\d+\\s\\S");
+	config_free(c);
+}
+END_TEST
+
+/* Many mistakes, deep brackets, a file that is nothing else: it ends, and soon. */
+START_TEST(hostile_files_cost_little)
+{
+	static const char *const pieces[] = { "a='b';", "a=30s;", "{", "[{", "(", "a{", "\"x\"y",
+		"}", "a=(", "a=1,,", "\"", "/*", "a=\n", "a.b=1;", "- ", "\xe2\x80\x9c", "a a", "=",
+		"\\" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(pieces); i++) {
+		size_t size = strlen(pieces[i]), n = 300000 / size;
+		char *text = xcalloc(n, size + 1);
+		struct config *c;
+
+		for (size_t k = 0; k < n; k++)
+			memcpy(text + k * size, pieces[i], size);
+		write_bytes("w.conf", text, n * size);
+		c = config_load(path);
+		ck_assert_msg(c->mistakes.count > 0, "%s", pieces[i]);
+		config_free(c);
+		free(text);
+	}
 }
 END_TEST
 
@@ -299,6 +379,7 @@ load_anything(const char *text, size_t size)
 
 		ck_assert_int_eq(strncmp(config->mistakes.line[i], path, strlen(path)), 0);
 		ck_assert_msg(said[0] == ':' && atoi(said + 1) > 0, "%s", said);
+		ck_assert_uint_lt(strlen(said), 2000);
 	}
 	config_free(config);
 }
@@ -476,21 +557,21 @@ START_TEST(files_that_are_none)
 	char *said;
 
 	config_free(load_file("/nonexistent/w.conf", &said));
-	assert_said(
-	    said, "/nonexistent/w.conf:1: cannot read the file: No such file or directory\n");
+	assert_said(said, "/nonexistent/w.conf: cannot read the file: No such file or directory; "
+			  "see " CONFIG_SAMPLE " and webmond.conf(5)\n");
 	free(said);
 	config_free(load_file(dir, &said));
 	ck_assert_ptr_nonnull(strstr(said, ": it is not a file\n"));
 	free(said);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
 	config_free(load_file(path, &said));
-	assert_said(said, "w.conf:1: cannot read the file: it is not a file\n");
+	assert_said(said, "w.conf: cannot read the file: it is not a file\n");
 	free(said);
 	unlink(path);
 	write_bytes("w.conf", SITE, strlen(SITE));
 	ck_assert_int_eq(truncate(path, 101 << 20), 0);
 	config_free(load_file(path, &said));
-	assert_said(said, "w.conf:1: cannot read the file: it is too large\n");
+	assert_said(said, "w.conf: cannot read the file: it is too large\n");
 	free(said);
 }
 END_TEST
@@ -504,6 +585,9 @@ main(void)
 	tcase_add_test(tcase, defaults_are_as_documented);
 	tcase_add_test(tcase, sites_inherit_and_replace);
 	tcase_add_test(tcase, mistakes_are_told_in_one_go);
+	tcase_add_test(tcase, the_place_is_shown);
+	tcase_add_test(tcase, warnings_are_no_mistakes);
+	tcase_add_test(tcase, hostile_files_cost_little);
 	tcase_add_test(tcase, strings_at_their_limits);
 	tcase_add_test(tcase, a_directory_of_sites);
 	tcase_add_test(tcase, files_that_are_none);

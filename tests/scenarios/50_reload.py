@@ -330,13 +330,21 @@ def test_reload_without_kafka_section(t):
         d.reload()
     # a file that cannot be read changes nothing: what is said is why, not what it lacks
     good = d.settings
-    for text, said in (("sites = (\n", r"webmond\.conf:\d: syntax error"), ("", r":1: no enabled")):
+    for text, said in (("sites = (\n", r"webmond\.conf:1: this \( has no \): "),
+                       ("", r":1: no enabled")):
         mark = d.log_size()
         with open(d.file, "w", encoding="ascii") as f:
             f.write(text)
         d.reload(good=False)
         d.wait_log(said, 5, mark)
         require("needs a restart" not in d.log(), f"{text!r} is taken for a change")
+    # the lines of the file are for a terminal, not for all who read the log
+    require("    sites = (" not in d.log() and "^" not in d.log(), "the log shows the file")
+    # what is no mistake, but hardly meant, is said once
+    mark = d.log_size()
+    d.reload({**good, "sites": [{**good["sites"][0], "body_regex_not": ["/x/i"]}]})
+    d.wait_log(r"warning: body_regex_not: the slashes", 5, mark)
+    require(d.log().count("the slashes round") == 1, "the warning is said again")
     # a mistake for each of a thousand sites does not drown the outcome
     d.write_config({**good, "sites": [site(f"no-{n}", "ftp://x/") for n in range(1000)]})
     d.reload(good=False)
