@@ -259,6 +259,7 @@ INSTALLED = \
 	0644:$(B)/src/webmond.conf.5:$(mandir)/man5/webmond.conf.5 \
 	0644:$(B)/etc/webmond.conf:$(confdir)/webmond.conf.sample \
 	0644:$(srcdir)/etc/check-result.v1.schema.json:$(datadir)/webmond/check-result.v1.schema.json \
+	0755:$(srcdir)/etc/webmond-consumer.py:$(datadir)/webmond/webmond-consumer.py \
 	0755:$(srcdir)/etc/webmond.reload:$(libexecdir)/webmond/reload \
 	0755:$(B)/etc/webmond.init:$(sysconfdir)/init.d/webmond \
 	$(if $(systemdsystemunitdir),\

@@ -76,7 +76,7 @@ scripts() {
 }
 
 python() {
-	grep -rlE '^#!.*python3|^import |^from ' tests --exclude-dir=__pycache__ --exclude="*.sh" --exclude="*.md" \
+	grep -rlE '^#!.*python3|^import |^from ' tests etc --exclude-dir=__pycache__ --exclude="*.sh" --exclude="*.md" \
 	    --exclude="*.go" |
 	    xargs python3 -c 'import ast, sys
 for name in sys.argv[1:]:

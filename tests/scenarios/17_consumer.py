@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The webmond authors
+#
+# The consumer that README shows, etc/webmond-consumer.py: with a stand-in for its library, which
+# keeps the topic in a file and tells what it was asked, and with the real one at a real broker.
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+from harness import Failure, Skip, needs, procs, require
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+CONSUMER = os.path.join(TOP, "etc", "webmond-consumer.py")
+
+# topic.jsonl: a message a line, {"value": …} or {"error": …}; offset, asked: what it leaves
+STAND_IN = '''
+import json, os, time
+HERE = os.path.dirname(os.path.abspath(__file__))
+class KafkaException(Exception): pass
+class Error:
+    def __init__(self, name): self._name = name
+    def name(self): return self._name
+    def str(self): return "Broker: " + self._name
+    def fatal(self): return False
+class Message:
+    def __init__(self, entry, offset): self._entry, self._offset = entry, offset
+    def error(self): return Error(self._entry["error"]) if "error" in self._entry else None
+    def value(self): return self._entry["value"].encode()
+    def partition(self): return 0
+    def offset(self): return self._offset
+def path(name): return os.path.join(HERE, name)
+def note(*what):
+    with open(path("asked"), "a") as f: f.write(json.dumps(what) + "\\n")
+class Consumer:
+    def __init__(self, conf):
+        note("conf", conf)
+        self.at = int(open(path("offset")).read()) if os.path.exists(path("offset")) else 0
+    def subscribe(self, topics): note("subscribe", topics)
+    def consume(self, count, timeout):
+        lines = open(path("topic.jsonl")).read().splitlines()[self.at:][:count]
+        if not lines: time.sleep(timeout)
+        found = [Message(json.loads(l), self.at + n) for n, l in enumerate(lines)]
+        self.at += len(lines)
+        return found
+    def commit(self, asynchronous):
+        with open(path("offset"), "w") as f: f.write(str(self.at))
+        note("commit", self.at)
+    def close(self): note("close")
+'''
+
+
+def record(seq, site, epoch="20261128T101502Z-9f3c52d07a61be48", **others):
+    return {"value": json.dumps({"epoch": epoch, "seq": seq, "site": site, "status": "up",
+                                 "scheduled_at": f"T{seq}", "error_message": None, **others})}
+
+
+class Stand:
+    """A directory with the stand-in, a topic, and the consumer started in it."""
+
+    def __init__(self, t, properties="bootstrap.servers=here:1\n"):
+        self.t = t
+        t.write("confluent_kafka.py", STAND_IN)
+        t.write("topic.jsonl", "")
+        t.write("reader.properties", properties)
+
+    def say(self, *entries):
+        with open(self.t.path("topic.jsonl"), "a", encoding="utf-8") as f:
+            f.writelines(json.dumps(entry) + "\n" for entry in entries)
+
+    def asked(self):
+        if not os.path.exists(self.t.path("asked")):
+            return []
+        with open(self.t.path("asked"), encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+    def start(self, *options):
+        return procs.spawn([sys.executable, CONSUMER, "-F", "reader.properties", *options],
+                           cwd=self.t.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           env={**os.environ, "PYTHONPATH": self.t.directory})
+
+    def run(self, commits, number=signal.SIGINT):
+        """Until it has committed so often, in all runs together; what it printed."""
+        process = self.start()
+        procs.wait_for(lambda: sum(a[0] == "commit" for a in self.asked()) >= commits, 20,
+                       "it commits nothing")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+        require(process.returncode == 0, f"exit code {process.returncode}: {err.decode()}")
+        require(b"Traceback" not in err, err.decode())
+        require(self.asked()[-1] == ["close"], f"it did not close: {self.asked()}")
+        return out.decode().splitlines(), err.decode()
+
+
+def test_each_record_once(t):
+    stand = Stand(t)
+    stand.say(record(0, "a"), record(2, "b"), record(1, "c"), record(0, "a"), record(3, "a"),
+              record(0, "a", "20261128T111502Z-0000000000000000"),
+              {"value": "no JSON"}, {"value": "[]"}, {"value": "{}"},
+              record(4, "b", status="down", error_message="got 500, want 200-299"))
+    lines, err = stand.run(1)
+    require(lines == ["T0 a up ", "T2 b up ", "T1 c up ", "T3 a up ", "T0 a up ",
+                      "T4 b down got 500, want 200-299"], lines)
+    require(err.count("no record of webmond") == 3, err)
+    # the next run goes on where this one ended, and knows what it has seen
+    stand.say(record(3, "a"), record(4, "b"), record(5, "c"))
+    lines, _ = stand.run(2, signal.SIGTERM)
+    require(lines == ["T5 c up "], lines)
+    # offsets are lost, as with a group that was forgotten: still nothing comes twice
+    os.remove(t.path("offset"))
+    stand.say(record(6, "a"))
+    lines, _ = stand.run(3)
+    require(lines == ["T6 a up "], lines)
+
+
+def test_properties_are_those_of_kcat(t):
+    stand = Stand(t, "# where\n\n  bootstrap.servers = here:1,there:2 \r\n"
+                  "sasl.password=a=b #c\ngroup.id=not-this\n")
+    stand.say(record(0, "a"))
+    stand.run(1)
+    conf = stand.asked()[0][1]
+    require(conf == {"bootstrap.servers": "here:1,there:2", "sasl.password": "a=b #c",
+                     "group.id": "look", "auto.offset.reset": "earliest",
+                     "enable.auto.commit": False}, conf)
+    t.write("reader.properties", "nonsense\n")
+    process = stand.start()
+    _, err = process.communicate(timeout=20)
+    require(process.returncode == 1 and b"reader.properties:1: " in err, err.decode())
+
+
+def test_what_kafka_refuses_is_explained(t):
+    for error, words in (("GROUP_AUTHORIZATION_FAILED", b'Read on the group "mine"'),
+                         ("TOPIC_AUTHORIZATION_FAILED", b'Read on the topic "other"'),
+                         ("UNKNOWN_TOPIC_OR_PART", b'there is no topic "other"')):
+        stand = Stand(t)
+        stand.say({"error": "_TRANSPORT"}, {"error": error})
+        process = stand.start("-g", "mine", "-t", "other")
+        _, err = process.communicate(timeout=20)
+        require(process.returncode == 1 and words in err and b"Traceback" not in err, err.decode())
+        require(b"_TRANSPORT" in err and stand.asked()[-1] == ["close"], err.decode())
+
+
+def test_reader_of_the_consumer_leaves(t):
+    stand = Stand(t)
+    stand.say(*[record(n, "a") for n in range(20000)])
+    process = stand.start("--json")
+    require(json.loads(process.stdout.readline())["seq"] == 0, "no JSON")
+    process.stdout.close()
+    err = process.stderr.read()
+    require(process.wait(20) == 0 and err == b"", f"{process.returncode}: {err.decode()}")
+    require(stand.asked()[-1] == ["close"], "it did not close")
+
+
+def python_with_library():
+    """An interpreter with confluent-kafka: ours, or one of a venv that is made once."""
+    if subprocess.run([sys.executable, "-c", "import confluent_kafka"], check=False,
+                      stderr=subprocess.DEVNULL).returncode == 0:
+        return sys.executable
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    venv = os.path.join(base, "webmond-tests", "confluent-kafka")
+    python = os.path.join(venv, "bin", "python")
+    if os.path.exists(os.path.join(venv, "ready")):
+        return python
+    try:
+        for argv in ([sys.executable, "-m", "venv", "--clear", venv],
+                     [python, "-m", "pip", "-q", "install", "confluent-kafka"]):
+            done = procs.run(argv, 150)
+            if done.returncode != 0:
+                raise Skip(f"cannot get confluent-kafka: {done.stderr.strip()[-200:]}")
+    except Failure as e:
+        raise Skip(f"cannot get confluent-kafka: {e}") from None
+    with open(os.path.join(venv, "ready"), "w", encoding="ascii"):
+        pass
+    return python
+
+
+@needs("kafka")
+def test_with_a_real_broker(t):
+    """Stopped and started again and again, it prints all records, and none of them twice."""
+    python = python_with_library()
+    topic = t.topic()
+    t.write("reader.properties", "\n".join(["# mine", *t.kafka().properties("sasl")]))
+    d = t.daemon(t.settings(t.nginx().many(5), topic)).start()
+    topic.wait(lambda found: len(found) >= 10, 30, "nothing arrives")
+    seen = []
+
+    def read(count):
+        """At least so many lines; then Ctrl-C."""
+        with tempfile.TemporaryFile() as err:
+            process = procs.spawn([python, "-u", CONSUMER, "-F", "reader.properties", "-t",
+                                   topic.name, "-g", topic.name, "--json"], cwd=t.directory,
+                                  stdout=subprocess.PIPE, stderr=err, bufsize=0)
+            lines = [procs.read_line(process.stdout, 30, "the consumer") for _ in range(count)]
+            process.send_signal(signal.SIGINT)
+            lines += process.stdout.read().decode().splitlines()
+            code = process.wait(20)
+            err.seek(0)
+            said = err.read().decode()
+        require(code == 0 and "Traceback" not in said, f"exit code {code}: {said}")
+        seen.extend(json.loads(line)["id"] for line in lines)
+
+    for _ in range(3):
+        read(5)
+    d.stop()
+    everything = {r.id for r in topic.firsts()}
+    read(len(everything - set(seen)))
+    require(len(set(seen)) == len(seen), "it prints a record twice")
+    require(set(seen) == everything, f"it left {everything - set(seen)} out")
+    t.note(f"{len(seen)} records in 4 runs")
