@@ -32,6 +32,9 @@
  */
 #define STRETCH_FIRST (128 << 20)
 
+/* What a pattern walks through between two looks at the clock, where it is not searched so. */
+#define WALK_MAX (16 << 20)
+
 /* Machine code has 32 KiB of stack by itself, too little for alternations over a long body. */
 #define JIT_STACK_MAX (1024 * 1024)
 
@@ -52,27 +55,75 @@ struct match {
 	pcre2_match_context *context;
 	pcre2_match_data *data;
 	pcre2_jit_stack *stack;
+	int64_t end_us;   /* of processor time, for the body at hand; 0: not yet known */
+	size_t steps_max; /* between two looks at the clock, of a pattern that is searched whole */
+	size_t steps;
 	struct {
 		const char *text; /* of the configuration, which outlives us */
 		pcre2_code *code;
 	} cache[CACHE_SIZE];
 };
 
+/*
+ * Whether a pattern says where a search goes on or ends: searched in stretches it would begin anew
+ * in each, and its verdict would depend on the size of the body. Not all that look so are.
+ */
+static bool
+rules_search(const char *text)
+{
+	return strstr(text, "(*COMMIT") != NULL || strstr(text, "(*SKIP") != NULL ||
+	       strstr(text, "\\G") != NULL;
+}
+
 static pcre2_code *
 compile(const char *text, char *reason, size_t size)
 {
+	uint32_t options = COMPILE_OPTIONS | (rules_search(text) ? PCRE2_AUTO_CALLOUT : 0);
 	PCRE2_SIZE offset;
 	PCRE2_UCHAR message[160];
 	pcre2_code *code;
 	int error;
 
 	code = pcre2_compile(
-	    (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, COMPILE_OPTIONS, &error, &offset, NULL);
+	    (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options, &error, &offset, NULL);
 	if (code == NULL) {
 		pcre2_get_error_message(error, message, sizeof(message));
 		snprintf(reason, size, "%s at offset %zu", (const char *)message, (size_t)offset);
 	}
 	return code;
+}
+
+static int64_t
+cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+/* Whether the time for the patterns of a body is over; it begins with the first question. */
+static bool
+is_late(struct match *m)
+{
+	int64_t now_us = cpu_us();
+
+	if (m->end_us == 0)
+		m->end_us = now_us + MATCH_TIME_US;
+	return now_us > m->end_us;
+}
+
+/* PCRE2 calls it before each item of a pattern that is searched whole. */
+static int
+on_step(pcre2_callout_block *block, void *arg)
+{
+	struct match *m = arg;
+
+	(void)block;
+	if (++m->steps < m->steps_max)
+		return 0;
+	m->steps = 0;
+	return is_late(m) ? PCRE2_ERROR_MATCHLIMIT : 0;
 }
 
 struct match *
@@ -87,6 +138,7 @@ match_new(void)
 	pcre2_set_match_limit(m->context, MATCH_LIMIT_STEPS);
 	pcre2_set_depth_limit(m->context, MATCH_LIMIT_STEPS);
 	pcre2_set_heap_limit(m->context, HEAP_LIMIT_KB);
+	pcre2_set_callout(m->context, on_step, m);
 	m->stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK_MAX, NULL);
 	if (m->stack != NULL)
 		pcre2_jit_stack_assign(m->context, NULL, m->stack);
@@ -123,37 +175,31 @@ cached(struct match *m, const char *text)
 	return m->cache[i].code;
 }
 
-static int64_t
-cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
-}
-
 /*
  * As pcre2_match(), but with a look at the clock between stretches of start positions. Each is as
  * long as all before it: a pattern that walks to the end of the body from everywhere is caught
- * early, and what PCRE2 knows from one position to the next is lost only some twenty times.
+ * early, and what PCRE2 knows from one position to the next is lost only some twenty times. A
+ * pattern that cannot be searched so has callouts, which look at the clock.
  */
 static int
-search(struct match *m, const pcre2_code *code, const char *body, size_t size, int64_t *end_us)
+search(struct match *m, const pcre2_code *code, const char *body, size_t size)
 {
 	uint32_t options = 0;
 	size_t from = 0, next = 1 + STRETCH_FIRST / (size + 1);
+	bool whole;
 
 	pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
+	whole = (options & (PCRE2_ANCHORED | PCRE2_AUTO_CALLOUT)) != 0;
+	m->steps = 0;
+	m->steps_max = 1 + WALK_MAX / (size + 1);
 	for (;;) {
 		int found;
 
-		pcre2_set_offset_limit(m->context, next - 1);
+		pcre2_set_offset_limit(m->context, whole ? PCRE2_UNSET : next - 1);
 		found = pcre2_match(code, (PCRE2_SPTR)body, size, from, 0, m->data, m->context);
-		if (found != PCRE2_ERROR_NOMATCH || (options & PCRE2_ANCHORED) != 0 || next > size)
+		if (found != PCRE2_ERROR_NOMATCH || whole || next > size)
 			return found;
-		if (*end_us == 0)
-			*end_us = cpu_us() + MATCH_TIME_US;
-		else if (cpu_us() > *end_us)
+		if (is_late(m))
 			return PCRE2_ERROR_MATCHLIMIT;
 		/* inside a character nothing begins */
 		for (from = next; from < size && (body[from] & 0xc0) == 0x80;)
@@ -166,8 +212,7 @@ enum match_outcome
 match_body(struct match *m, const struct site *site, const char *body, size_t size,
     const struct pattern **decisive)
 {
-	int64_t end_us = 0; /* most bodies need no clock, which is a system call */
-
+	m->end_us = 0; /* most bodies need no clock, which is a system call */
 	for (size_t i = 0; i < site->pattern_count; i++) {
 		const struct pattern *p = &site->patterns[i];
 		pcre2_code *code = cached(m, p->text);
@@ -176,7 +221,7 @@ match_body(struct match *m, const struct site *site, const char *body, size_t si
 		*decisive = p;
 		if (code == NULL)
 			return MATCH_LIMIT; /* validated before: memory is short */
-		found = search(m, code, body, size, &end_us);
+		found = search(m, code, body, size);
 		if (found < 0 && found != PCRE2_ERROR_NOMATCH)
 			return MATCH_LIMIT;
 		if ((found >= 0) == p->negated)

@@ -109,6 +109,58 @@ START_TEST(matches_are_found_at_every_place)
 }
 END_TEST
 
+/* Verbs that rule the search see all of it: the same verdict, however long the body. */
+START_TEST(verdicts_do_not_depend_on_the_size)
+{
+	static const struct {
+		const char *text, *first, *last;
+		enum match_outcome outcome;
+	} cases[] = {
+		{ "a(*COMMIT)b", "aX", "ab", MATCH_FAILS },
+		{ "(?:a(*COMMIT:name)b|ab)", "aX", "ab", MATCH_FAILS },
+		{ "a(*COMMIT)b", "..", "ab", MATCH_HOLDS },
+		{ "a.*(*SKIP)b|c", "aX", "..bc", MATCH_FAILS },
+		{ "[aX].*(*SKIP)c|x", "aX", "..x", MATCH_FAILS },
+		{ "q(*SKIP)(*F)|ab", "q", "ab", MATCH_HOLDS },
+		{ "(?:x|\\Gab)", "..", "ab", MATCH_FAILS },
+		{ "(?:x|\\Gab)", "ab", "..", MATCH_HOLDS },
+		{ "a(*PRUNE)b", "aX", "ab", MATCH_HOLDS },
+		{ "a(*THEN)b|aX", "..", "aX", MATCH_HOLDS },
+		{ "(?:a(*ACCEPT)b|c)d", "..", "a.", MATCH_HOLDS },
+	};
+	static const size_t sizes[] = { 10, 1000, 64 * 1024, 900 * 1024 };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+		for (size_t k = 0; k < ARRAY_LENGTH(sizes); k++) {
+			char *body = malloc(sizes[k]);
+			size_t first = strlen(cases[i].first), last = strlen(cases[i].last);
+
+			memset(body, '-', sizes[k]);
+			memcpy(body, cases[i].first, first);
+			memcpy(body + sizes[k] - last, cases[i].last, last);
+			ck_assert_msg(
+			    match_one(cases[i].text, false, body, sizes[k]) == cases[i].outcome,
+			    "%s in %zu bytes", cases[i].text, sizes[k]);
+			free(body);
+		}
+}
+END_TEST
+
+/* They cannot be searched in stretches, and all the same not for ever. */
+START_TEST(searches_in_one_piece_have_a_limit)
+{
+	const size_t size = 4 * 1024 * 1024;
+	char *body = malloc(size);
+
+	memset(body, 'a', size);
+	body[size - 1] = 'b';
+	ck_assert_int_eq(match_one("(?<!z)[ac]*b\\d(*COMMIT)", false, body, size), MATCH_LIMIT);
+	ck_assert_int_eq(match_one("(*COMMIT)^(a+)+$", false, body, size), MATCH_LIMIT);
+	ck_assert_int_eq(match_one("a+b(*COMMIT)$", false, body, size), MATCH_HOLDS);
+	free(body);
+}
+END_TEST
+
 START_TEST(the_first_that_decides_is_named)
 {
 	struct pattern patterns[] = { { .text = "a" }, { .text = "x" }, { .text = "y" } };
@@ -146,6 +198,8 @@ main(void)
 	tcase_add_test(tcase, explosions_are_limits);
 	tcase_add_test(tcase, quadratic_searches_are_limits);
 	tcase_add_test(tcase, matches_are_found_at_every_place);
+	tcase_add_test(tcase, verdicts_do_not_depend_on_the_size);
+	tcase_add_test(tcase, searches_in_one_piece_have_a_limit);
 	tcase_add_test(tcase, the_first_that_decides_is_named);
 	tcase_add_test(tcase, bad_patterns_have_an_offset);
 	suite_add_tcase(suite, tcase);
