@@ -46,10 +46,11 @@
 
 /*
  * Bodies are bytes: what is not UTF-8 matches nothing instead of being an error. \C could split
- * a character.
+ * a character. With UCP \w, \b, \s and \d know more than ASCII, as in Perl.
  */
 #define COMPILE_OPTIONS                                                                            \
-	(PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT)
+	(PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |               \
+	    PCRE2_USE_OFFSET_LIMIT)
 
 struct match {
 	pcre2_match_context *context;

@@ -34,12 +34,30 @@ START_TEST(what_matches)
 		{ "cart", "Add to cart", false, MATCH_HOLDS },
 		{ "cart", "Add to cart", true, MATCH_FAILS },
 		{ "nope", "Add to cart", false, MATCH_FAILS },
-		{ "nope", "Add to cart", true, MATCH_HOLDS },
-		{ "^$", "", false, MATCH_HOLDS },
+		{ "nope", "Add to cart", true, MATCH_HOLDS }, { "^$", "", false, MATCH_HOLDS },
 		{ "\\bto\\b", "Add to cart", false, MATCH_HOLDS },
 		{ "caf\xc3\xa9", "un caf\xc3\xa9", false, MATCH_HOLDS },
-		{ "b", "\xff\xfe b", false, MATCH_HOLDS },
-		{ "(?<=a)b", "ab", false, MATCH_HOLDS },
+		{ "b", "\xff\xfe b", false, MATCH_HOLDS }, { "(?<=a)b", "ab", false, MATCH_HOLDS },
+		/* Unicode */
+		{ "\\b\xc3\x9c"
+		  "bersicht\\b",
+		    "Die \xc3\x9c"
+		    "bersicht",
+		    false, MATCH_HOLDS },
+		{ "Die \\w+ \xc3\xbc"
+		  "ber",
+		    "Die \xc3\x9c"
+		    "bung \xc3\xbc"
+		    "ber",
+		    false, MATCH_HOLDS },
+		{ "10\\s000",
+		    "10\xc2\xa0"
+		    "000",
+		    false, MATCH_HOLDS },
+		{ "(?i)\xc3\xbc", "\xc3\x9c", false, MATCH_HOLDS },
+		{ "^\\d+$", "\xd9\xa3", false, MATCH_HOLDS },
+		{ "^[0-9]+$", "\xd9\xa3", false, MATCH_FAILS },
+		{ "\\w", "\xc3", false, MATCH_FAILS }, /* half a character */
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
