@@ -304,6 +304,8 @@ at_end(struct doctor *d)
 	else if (d->depth > 0 && doctor_still_sure(d))
 		doctor_tell(d, l->start, l->line, "this %c has no %c: the file ends before",
 		    l->bracket, closing(l));
+	/* what ended behind a comma would be fine for some versions of libconfig, and not for others */
+	d->stopped |= d->at == AT_VALUE && !d->fresh;
 	for (; d->depth >= 0; d->depth--) {
 		const char missing[] = { closing(&d->levels[d->depth]), '\0' };
 
