@@ -552,7 +552,8 @@ case("redirect-cut", redirect("/ok", length=1000),
 case("redirect-with-body", redirect("/ok", length=None) + b"moved", up(redirects=1))
 case("redirect-endless-body", for_ever(redirect("/ok", length=None), b"x" * 65536),
      up(redirects=1))
-case("redirect-twice", redirect("/ok", "Location: /status-500"), up(redirects=1))
+case("redirect-twice", redirect("/ok", "Location: /status-500"),
+     {"error_type": either(None, "protocol"), "http_status_code": either(None, 200)})
 case("redirect-to-error", redirect("/status-500"),
      judged("http_status", code=500, redirects=1))
 case("redirect-to-silence", redirect("/silence"),

@@ -103,7 +103,8 @@ def test_kafka_test_without_broker(t):
 def test_once(t):
     nginx = t.nginx()
     good = nginx.many(3, 30, timeout=30)
-    bad = [site("broken", nginx.url("down/x")), site("refused", t.refused().url())]
+    bad = [site("broken", nginx.url("down/x")), site("refused", t.refused().url()),
+           site("text", nginx.url("ok/text"), body_regex=["well", "USD"])]
     d = t.daemon(simple(t))
     d.write_config({**d.settings, "sites": good + bad})
     table = expect(t.webmond("--once", "-c", d.file), NOT_UP)
@@ -112,8 +113,10 @@ def test_once(t):
         require(re.search(rf"^{s['name']} +up +200 +[0-9.]+ *$", table.stdout, re.M), table.stdout)
     require(re.search(r"^broken +down +500 .*http_status: .*500", table.stdout, re.M), table.stdout)
     require(re.search(r"^refused +down +- .*connect: ", table.stdout, re.M), table.stdout)
-    require(len(table.stdout.splitlines()) == 7, table.stdout)
-    require(table.stdout.endswith("\n5 sites: 3 up, 2 down\n"), table.stdout)
+    require(re.search(r'^text +down +200 .*regex_mismatch: the body does not match "USD"$',
+                      table.stdout, re.M), table.stdout)
+    require(len(table.stdout.splitlines()) == 8, table.stdout)
+    require(table.stdout.endswith("\n6 sites: 3 up, 3 down\n"), table.stdout)
 
     some = expect(t.webmond("-1", "-c", d.file, "up-002", "up-000"), OK)
     require(re.search(r"^SITE.*\nup-002 .*\nup-000 .*\n2 sites: 2 up, 0 down\n$", some.stdout),
@@ -123,8 +126,8 @@ def test_once(t):
     expect(t.webmond("--once", "-c", d.file, "up-000", "stranger"), USAGE, "stranger")
 
     lines = expect(t.webmond("--once", "--stdout", "-c", d.file), NOT_UP)
-    summary = records.check(records.from_lines(lines.stdout), at_least=5, envelopes=False)
-    require(len(summary.firsts) == 5 and summary.words["up"] == 3, str(summary))
+    summary = records.check(records.from_lines(lines.stdout), at_least=6, envelopes=False)
+    require(len(summary.firsts) == 6 and summary.words["up"] == 3, str(summary))
     require(not os.listdir(t.path("spool")), "--once has written to the spool")
     require(not os.path.exists(t.path("webmond.pid")), "--once has written the PID file")
 
