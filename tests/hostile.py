@@ -589,7 +589,8 @@ for name, target, says in (
         ("garbage", "http://[::1/%zz", r'IPv6.*: "http://\[::1/%zz"$'),
         ("port", "http://someone:secret-word@127.0.0.1:99999/",
          '[Pp]ort.*: "http://127.0.0.1:99999/"$'),
-        ("no-host", "http://", ': "http://"$'), ("long", "http://a b/" + "x" * 500, 'xx…"$')):
+        ("no-host", "http://", ': "http://"$'),
+        ("latin-1-host", "http://b\xfccher.invalid/", ': "http://b�cher[.]invalid/"$'), ("long", "http://a b/" + "x" * 500, 'xx…"$')):
     case("redirect-to-" + name, redirect(target),
          down("protocol", r"^the redirect leads to no valid URL \(.*" + says, code=302, redirects=0,
               final_url=None))
