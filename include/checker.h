@@ -13,7 +13,7 @@
 struct checker_start {
 	const struct config *config;
 	int job_fd;            /* SOCK_SEQPACKET: struct wire_job in, struct wire_done out */
-	int pipe_fd;           /* write end of the results pipe */
+	int pipe_fd;           /* write end of the checkers' pipe */
 	struct claims *claims; /* on what comes over job_fd */
 };
 

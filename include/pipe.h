@@ -2,11 +2,12 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The results pipe: one, shared by all writers, peeked by the publisher.
+ * The pipes to the publisher: one of the supervisor, one that all checkers share.
  *
- * The supervisor creates it before its first fork and keeps both ends, so the death of any other
- * process takes nothing away. The write end is non-blocking for everybody (O_NONBLOCK belongs to
- * the open file description, which is shared over fork).
+ * The supervisor creates them before its first fork and keeps both ends, so the death of any other
+ * process takes nothing away. O_NONBLOCK belongs to the open file description, which is shared over
+ * fork: a checker in foreign hands can take it from the other checkers, which then wait in write(2)
+ * instead of poll(2), but not from the supervisor, whose write end no other process has.
  */
 #ifndef WEBMOND_PIPE_H
 #define WEBMOND_PIPE_H
@@ -19,10 +20,22 @@
 #define PIPE_SIZE (1024 * 1024)
 
 /*
- * Create the pipe, close-on-exec, as large as PIPE_SIZE or as the kernel allows. Returns 0, or -1
- * with errno (ENOTSUP: PIPE_BUF is smaller than a frame may be).
+ * The supervisor's: it is full when the other one is, as an OPEN is a quarter of its CLOSE. If it
+ * had more room, in a standstill of the publisher each check would hold a checker with its verdict.
  */
-int pipe_open(int *read_fd, int *write_fd);
+#define PIPE_SIZE_OPEN (PIPE_SIZE / 4)
+
+/* -1: closed. */
+struct pipe {
+	int read_fd, write_fd;
+};
+
+/*
+ * Create a pipe, close-on-exec, with room for `size` bytes or as many as the kernel allows, that
+ * nobody can open by its name in /proc. Returns 0, or -1 with errno (ENOTSUP: PIPE_BUF is smaller than a frame may
+ * be).
+ */
+int pipe_open(struct pipe *pipe, int size);
 
 /*
  * Write a whole frame or nothing. Returns 0; 1 when there is no room now; -1 with errno.
@@ -42,12 +55,18 @@ struct pipe_peek;
 struct pipe_peek *pipe_peek_new(int read_fd);
 void pipe_peek_free(struct pipe_peek *peek);
 
+/* What a look into the pipe showed. The bytes are valid until the next one. */
+struct pipe_view {
+	const unsigned char *data;
+	size_t size;
+	bool eof; /* all writers have gone, and nothing is left */
+};
+
 /*
- * Copy what waits in the pipe. Returns the number of bytes, and their start in `*data` (valid until
- * the next pipe_peek_read()); 0 with `*eof` set when all writers have gone and nothing is left; 0
- * when nothing waits; -1 with errno. The same bytes come again until they are consumed.
+ * Copy what waits in the pipe. Returns 0 with what was seen in `*view`, or -1 with errno. The same
+ * bytes come again until they are consumed.
  */
-ssize_t pipe_peek_read(struct pipe_peek *peek, const unsigned char **data, bool *eof);
+int pipe_peek_read(struct pipe_peek *peek, struct pipe_view *view);
 
 /* Take exactly the first `size` bytes out of the pipe. Returns 0, or -1 with errno. */
 int pipe_peek_consume(struct pipe_peek *peek, size_t size);

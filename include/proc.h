@@ -72,11 +72,11 @@ struct proc_backoff {
 void proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us);
 
 /*
- * Fork a child that holds `pipe_fd` and a channel to us (SOCK_SEQPACKET), and has become `user`, or
- * ended. Returns its PID with our end in `*fd`, 0 in the child with its end there, or -1 when
- * something is short; then that is logged, and counts as a death.
+ * Fork a child that holds `keep`, two descriptors (-1: none), and a channel to us (SOCK_SEQPACKET),
+ * and has become `user`, or ended. Returns its PID with our end in `*fd`, 0 in the child with its
+ * end there, or -1 when something is short; then that is logged, and counts as a death.
  */
-pid_t proc_spawn(const char *role, const struct proc_user *user, int pipe_fd,
+pid_t proc_spawn(const char *role, const struct proc_user *user, const int keep[2],
     struct proc_backoff *backoff, int64_t now, int *fd);
 
 /*

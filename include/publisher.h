@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The publisher process: results pipe → spool → Kafka (or standard output).
+ * The publisher process: two pipes → spool → Kafka (or standard output).
  */
 #ifndef WEBMOND_PUBLISHER_H
 #define WEBMOND_PUBLISHER_H
@@ -24,12 +24,15 @@ struct publisher_start {
 	bool epoch_stored;
 	const char *lost_epoch;
 	pid_t supervisor;
-	int pipe_fd;    /* read end of the results pipe */
+	const unsigned char *token_key; /* see wire_token() */
+	/* the read ends of the pipes */
+	int supervisor_fd; /* OPEN, WHOLE, and CLOSE for checkers that are dead */
+	int checkers_fd;   /* CLOSE, of any checker, which may be in foreign hands */
 	int control_fd; /* SOCK_SEQPACKET: enum wire_order in, struct wire_report out */
 };
 
 /*
- * Run until the pipe ends or the work is handed over; called in the child after the drop of
+ * Run until the pipes end or the work is handed over; called in the child after the drop of
  * privileges, which is to exit then: the producer still has its threads. Returns the exit code:
  * EXIT_FINE, EXIT_SPOOL_LOST, EXIT_RUNNING (the spool is in use), EXIT_CANNOT_CREATE, EXIT_OS.
  */

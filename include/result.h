@@ -71,12 +71,15 @@ enum phase {
 	PHASE_COUNT
 };
 
-/* Start from result_init(); texts are empty and numbers RESULT_NONE when not known. */
+/*
+ * Start from result_init(); texts are empty and numbers RESULT_NONE when not known. It travels as it
+ * is from process to process, so it holds no pointers.
+ */
 struct result {
 	enum error_type error;
 	char error_message[RESULT_MESSAGE_MAX + 1]; /* one line of valid UTF-8 */
 	int http_status;                            /* 100 … 999 */
-	const char *http_version;                   /* "1.1"; static text, or NULL */
+	char http_version[4];                       /* "1.1" */
 	int64_t elapsed_us;                         /* from the start to the end or the failure */
 	bool completed;                /* a final response came whole (or to the limit) */
 	int64_t phase_us[PHASE_COUNT]; /* add up to elapsed_us; RESULT_NONE: no such phase */
@@ -88,12 +91,19 @@ struct result {
 	enum tristate body_truncated;
 	enum tristate body_matched;
 	char failed_regex[RESULT_REGEX_MAX + 1];
-	const char *tls_version; /* "TLSv1.3"; static text, or NULL */
+	char tls_version[12];    /* "TLSv1.3" */
 	int64_t cert_expires_us; /* UTC, of the leaf */
 };
 
 /* Everything unknown, no error. */
 void result_init(struct result *r);
+
+/*
+ * Copy to `r` the result that stands at `bytes`, written by another process, which may be in foreign
+ * hands. Returns false if it is not one that this program writes: words and numbers within their
+ * ranges, texts that end and are clean. Then `*r` is not to be used.
+ */
+bool result_copy(struct result *r, const void *bytes);
 
 /*
  * Give the result its verdict; the message is cleaned and cut to fit. `format` is one sentence

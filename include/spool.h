@@ -40,6 +40,7 @@ struct spool_options {
 	bool epoch_stored;      /* a spool has been opened for it: one without it is another one */
 	pid_t supervisor;       /* an epoch begins only as a child of it; 0: always */
 	const char *lost_epoch; /* the one before, whose spool was lost; "" or NULL: none */
+	const unsigned char *token_key; /* UTIL_KEY_SIZE bytes; only for a lost epoch */
 };
 
 /*
@@ -63,14 +64,23 @@ void spool_close(struct spool *spool);
 enum spool_status spool_begin(struct spool *spool);
 
 /*
- * Apply a frame by the rules of open and close: an OPEN counts once, in the order of seq; a CLOSE
- * counts if its slot is open, and opened for the same site and instant. Repeats, strangers and what
- * fits no slot change nothing; what a checker in foreign hands makes fit is believed. Records of
- * the lost epoch, left in the pipe or of checks that ran then, are stored as they are, the first of
- * each slot. `raw`, the encoded frame, is to stay as it is until spool_commit().
+ * A slot begins: an OPEN or WHOLE, which the supervisor alone may write. It counts once, in the order
+ * of seq. `raw`, the encoded frame, is to stay as it is until spool_commit().
  */
 enum spool_status
-spool_apply(struct spool *spool, const struct frame *frame, const void *raw, size_t size);
+spool_begin_slot(struct spool *spool, const struct frame *frame, const void *raw, size_t size);
+
+/*
+ * A slot ends: a CLOSE or WHOLE. It counts if the slot is open, and all that its OPEN says, the token
+ * too, stands here as well; repeats, strangers and what fits no slot change nothing. What fits and
+ * holds no outcome of ours ends the slot as `aborted`. Of the lost epoch, which has no open slots any
+ * more, the first end of each slot with a right token counts.
+ */
+enum spool_status
+spool_end_slot(struct spool *spool, const struct frame *frame, const void *raw);
+
+/* Whether a slot of this seq of our epoch has not begun yet. */
+bool spool_is_ahead(const struct spool *spool, const struct frame *frame);
 
 /* Forget the ready rows from `first` through `last`: they are delivered. */
 enum spool_status spool_delete(struct spool *spool, uint64_t first, uint64_t last);

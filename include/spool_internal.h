@@ -63,8 +63,8 @@ struct spool {
 	struct begun *begun;          /* in the order of seq */
 	size_t begun_count, begun_room;
 	uint64_t buried;
-	uint64_t strangers;
-	uint64_t forged;
+	uint64_t strangers; /* frames of other epochs */
+	uint64_t refused;   /* of checkers */
 	uint64_t untouchable;    /* rows through this may have been sent; 0: not known now */
 	uint64_t dropped;        /* not logged yet */
 	int64_t dropped_said_us; /* 0: never */
@@ -122,7 +122,10 @@ int spool_run(struct spool *s, const char *format, ...);
 
 /* --- spool_drop.c ------------------------------------------------------------------------ */
 
-/* Make a finished record out of an identity, in `out` (WIRE_FRAME_MAX); returns its length. */
+/*
+ * Make a record of a slot of which only the identity is known, in `out` (WIRE_FRAME_MAX); returns
+ * its length.
+ */
 size_t spool_finish_frame(unsigned char *out, const struct frame *begun, enum error_type error,
     int64_t dropped_through, const char *message);
 

@@ -27,6 +27,7 @@
 
 #include "claims.h"
 #include "payload.h"
+#include "pipe.h"
 #include "pool.h"
 #include "proc.h"
 #include "schedule.h"
@@ -110,9 +111,11 @@ struct supervisor {
 	struct checks waiting; /* taken back from a checker: they need another one */
 	struct checks owed;    /* their checker is dead, or they will never have one */
 	bool listening;        /* a site waits for a checker: what they say is read at once */
-	int pipe_read, pipe_write;
-	bool pipe_full;
-	int64_t pipe_full_us; /* the last time that it was */
+	struct pipe own;      /* what we tell the publisher; nobody else can write there */
+	struct pipe checkers; /* what the checkers tell it */
+	bool own_full;
+	int64_t pipe_full_us; /* the last time that one of the two was */
+	unsigned char token_key[UTIL_KEY_SIZE]; /* see wire_token() */
 	char epoch[WIRE_EPOCH_SIZE];
 	bool epoch_stored; /* a spool has been opened for it */
 	char lost_epoch[WIRE_EPOCH_SIZE];

@@ -52,6 +52,13 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
  */
 uint64_t util_hash(const char *s);
 
+/*
+ * SipHash-2-4: a message authentication code, 64 bits. Who does not know the key cannot tell what
+ * it is of any message. (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012)
+ */
+#define UTIL_KEY_SIZE 16
+uint64_t util_mac(const unsigned char key[UTIL_KEY_SIZE], const void *data, size_t size);
+
 /* CRC-32 (IEEE 802.3, as zlib's crc32()) of `size` bytes. */
 uint32_t util_crc32(const void *data, size_t size);
 

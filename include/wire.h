@@ -2,9 +2,13 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the processes say to each other: frames on the results pipe, fixed structs on the
+ * What the processes say to each other: frames on two pipes to the publisher, fixed structs on the
  * socketpairs. Both sides are the same program after a fork, so structs travel as they are;
  * lengths are checked all the same.
+ *
+ * The supervisor alone writes to its pipe: OPEN, WHOLE, and CLOSE for checkers that are dead. All
+ * checkers share the other one, and from there only CLOSE is taken. A checker may be in foreign
+ * hands, so a CLOSE counts only with the token of its slot, which the checker got with the job.
  */
 #ifndef WEBMOND_WIRE_H
 #define WEBMOND_WIRE_H
@@ -15,6 +19,7 @@
 #include <sys/types.h>
 
 #include "result.h"
+#include "util.h"
 
 /*
  * A frame is one write(2) of at most PIPE_BUF bytes, hence atomic; larger ones tear when a writer
@@ -29,14 +34,25 @@
 #define WIRE_EPOCH_SIZE 34
 
 /*
- * OPEN  announces a slot; its record is the fallback, to be published if no CLOSE ever comes.
- * CLOSE ends an open slot; its record is the one to publish.
- * WHOLE is both in one: a slot that never runs.
+ * OPEN   announces a slot: the identity of its record, with which anyone can finish it.
+ * CLOSE  ends an open slot: the identity, then a struct wire_outcome.
+ * WHOLE  is both in one: a slot that never runs.
+ * RECORD is what the publisher makes of the last two, and keeps in the spool: the whole record.
+ *
+ * The numbers stand in spools: earlier versions kept records as 2 and 3.
  */
 enum wire_type {
 	WIRE_OPEN = 1,
-	WIRE_CLOSE,
-	WIRE_WHOLE,
+	WIRE_RECORD = 2,
+	WIRE_RECORD_OLD = 3, /* read as WIRE_RECORD */
+	WIRE_CLOSE = 4,
+	WIRE_WHOLE = 5,
+};
+
+/* What came of a slot. */
+struct wire_outcome {
+	int64_t lateness_us; /* RESULT_NONE: it never started */
+	struct result result;
 };
 
 /*
@@ -52,9 +68,10 @@ struct frame {
 	size_t site_size;
 	const char *instance; /* ce_source */
 	size_t instance_size;
-	const char *payload; /* the record; of an OPEN only its identity (payload.h) */
+	const char *payload; /* see enum wire_type; identity: payload.h */
 	size_t payload_size;
 	size_t identity_size; /* how much of the payload is the identity */
+	uint64_t token;       /* of the slot; 48 bits. 0 in a RECORD, which is nobody's secret */
 };
 
 /*
@@ -70,9 +87,15 @@ size_t wire_encode(unsigned char *out, const struct frame *frame);
 ssize_t wire_decode(const void *data, size_t size, struct frame *frame);
 
 /*
+ * The token of the slot that `frame` is of: a code over all that its OPEN says, made with the key
+ * of the daemon. The supervisor makes it and the publisher checks it; nobody else has the key.
+ */
+uint64_t wire_token(const unsigned char key[UTIL_KEY_SIZE], const struct frame *frame);
+
+/*
  * The part of an encoded frame, which was decoded, that says which slot it is: site, instance, seq,
- * time, epoch and the identity of the record. The same bytes in each frame of a slot, at the same
- * place, WIRE_IDENTITY_AT.
+ * time, epoch, token and the identity of the record. The same bytes in OPEN and CLOSE of a slot, at
+ * the same place, WIRE_IDENTITY_AT.
  */
 #define WIRE_IDENTITY_AT 12
 size_t wire_identity_size(const struct frame *frame);
@@ -88,6 +111,7 @@ struct wire_job {
 	int64_t slot_us; /* UTC */
 	int64_t interval_us;
 	int64_t due_us; /* the same instant on the monotonic clock, which all processes share */
+	uint64_t token; /* to be sent back in its CLOSE */
 	char epoch[WIRE_EPOCH_SIZE];
 };
 

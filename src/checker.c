@@ -3,7 +3,7 @@
 
 /*
  * The checker process. It reads hostile bytes, so it holds nothing worth stealing: one socket to
- * the supervisor, the write end of the results pipe, the rights of its own user.
+ * the supervisor, the write end of the checkers' pipe, the rights of its own user.
  */
 #include "checker.h"
 
@@ -85,14 +85,14 @@ checker_main(const struct checker_start *start)
 			.seq = job.seq,
 			.slot_us = job.slot_us,
 			.interval_us = job.interval_us,
-			.started_us = job.slot_us + lateness_us,
-			.lateness_us = lateness_us };
+			.lateness_us = lateness_us,
+			.token = job.token };
 		struct result result;
 		unsigned char frame[WIRE_FRAME_MAX];
 		size_t size;
 
 		probe_run(probe, site, &result);
-		size = payload_frame(frame, WIRE_CLOSE, start->config, site, &slot, &result);
+		size = payload_frame(frame, WIRE_CLOSE, start->config, site, &slot, &result, NULL);
 		if (publish(start->pipe_fd, frame, size) < 0)
 			break;
 		done = (struct wire_done){ .type = WIRE_DONE,

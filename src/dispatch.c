@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "log.h"
-#include "pipe.h"
 #include "supervise.h"
 
 /* Checkers started at once when the pool grows: forks must not delay the slots of others. */
@@ -24,18 +23,22 @@
 static void
 pipe_is_full(struct supervisor *s)
 {
-	s->pipe_full = true;
+	s->own_full = true;
 	s->pipe_full_us = util_mono_us();
 }
 
-/* Write a frame or note that the pipe is full. */
+/*
+ * Write a frame or note that the pipe is full. No copy of a token stays on the stack: the next
+ * checker is forked from here, see forget_tokens().
+ */
 static bool
-put_frame(struct supervisor *s, const unsigned char *frame, size_t size)
+put_frame(struct supervisor *s, unsigned char *frame, size_t size)
 {
-	int full = pipe_write(s->pipe_write, frame, size);
+	int full = pipe_write(s->own.write_fd, frame, size);
 
+	explicit_bzero(frame, size);
 	if (full < 0)
-		log_error("cannot write to the results pipe: %s", strerror(errno));
+		log_error("cannot write to the pipe of the supervisor: %s", strerror(errno));
 	if (full != 0)
 		pipe_is_full(s);
 	return full == 0;
@@ -51,8 +54,8 @@ slot_of(const struct check *check)
 		.seq = check->job.seq,
 		.slot_us = check->job.slot_us,
 		.interval_us = check->job.interval_us,
-		.started_us = begun ? check->job.slot_us + lateness_us : RESULT_NONE,
-		.lateness_us = begun ? lateness_us : RESULT_NONE };
+		.lateness_us = begun ? lateness_us : RESULT_NONE,
+		.token = check->job.token };
 }
 
 /* The slot that comes next for `w` never runs: one frame. */
@@ -63,7 +66,6 @@ put_whole(struct supervisor *s, struct watch *w, enum error_type error, const ch
 		.seq = s->next_seq,
 		.slot_us = w->timer.slot_us,
 		.interval_us = w->interval_us,
-		.started_us = RESULT_NONE,
 		.lateness_us = RESULT_NONE };
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct wire_done done = {
@@ -74,7 +76,8 @@ put_whole(struct supervisor *s, struct watch *w, enum error_type error, const ch
 	result_init(&result);
 	result_fail(&result, error, "%s", message);
 	if (!put_frame(s, frame,
-		payload_frame(frame, WIRE_WHOLE, s->generation->config, w->site, &slot, &result)))
+		payload_frame(frame, WIRE_WHOLE, s->generation->config, w->site, &slot, &result,
+		    s->token_key)))
 		return false;
 	s->next_seq++;
 	snprintf(done.error_message, sizeof(done.error_message), "%s", message);
@@ -113,10 +116,12 @@ open_check(struct supervisor *s, struct watch *w)
 	check->generation->users++;
 	slot = slot_of(check);
 	if (!put_frame(s, frame,
-		payload_frame(frame, WIRE_OPEN, s->generation->config, w->site, &slot, NULL))) {
+		payload_frame(frame, WIRE_OPEN, s->generation->config, w->site, &slot, NULL,
+		    s->token_key))) {
 		check_free(check);
 		return NULL;
 	}
+	check->job.token = slot.token;
 	s->next_seq++;
 	watch_dequeue(s, w);
 	watch_advance(s, w);
@@ -165,7 +170,7 @@ pay_debts(struct supervisor *s)
 		result_fail(&result, ERROR_ABORTED, "%s", check->why);
 		if (!put_frame(s, frame,
 			payload_frame(frame, WIRE_CLOSE, check->generation->config, check->site,
-			    &slot, &result)))
+			    &slot, &result, NULL)))
 			return false;
 		STAILQ_REMOVE_HEAD(&s->owed, next);
 		snprintf(done.error_message, sizeof(done.error_message), "%s", check->why);
@@ -302,7 +307,7 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 	struct check *check;
 
 	/* while there is no room checkers would only hold a verdict each, and the pool grow for it */
-	if (!STAILQ_EMPTY(&s->waiting) && !pipe_wait_room(s->pipe_write, 0)) {
+	if (!STAILQ_EMPTY(&s->waiting) && !pipe_wait_room(s->own.write_fd, 0)) {
 		pipe_is_full(s);
 		return INT64_MAX;
 	}

@@ -3,11 +3,12 @@
 
 /*
  * The record as JSON: a small flat writer instead of a library, because the caps count encoded
- * bytes and a record must never be lost for a bad byte in it. Called by the supervisor (identity,
- * slots that never ran), the checkers (their results) and the publisher (`aborted`, `dropped`).
+ * bytes and a record must never be lost for a bad byte in it. Called by the supervisor and the
+ * checkers (identity) and by the publisher (the rest).
  */
 #include "payload.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -186,23 +187,45 @@ payload_identity(
 	return (size_t)(t.at - out);
 }
 
+/* A lateness that is larger, or a start that is so much too early, is of no check. */
+#define LATENESS_MAX_US (10 * 86400 * US_PER_S)
+
+bool
+payload_outcome(const struct frame *frame, struct wire_outcome *outcome)
+{
+	const char *bytes = frame->payload + frame->identity_size;
+
+	if (frame->payload_size - frame->identity_size != sizeof(*outcome))
+		return false;
+	memcpy(&outcome->lateness_us, bytes + offsetof(struct wire_outcome, lateness_us),
+	    sizeof(outcome->lateness_us));
+	return outcome->lateness_us >= -LATENESS_MAX_US &&
+	       outcome->lateness_us <= LATENESS_MAX_US &&
+	       result_copy(&outcome->result, bytes + offsetof(struct wire_outcome, result));
+}
+
 size_t
-payload_outcome(char *out, size_t identity_size, const struct slot *slot,
-    const struct result *result, int64_t dropped_through)
+payload_record(unsigned char *out, const struct frame *frame, const struct wire_outcome *outcome,
+    int64_t dropped_through)
 {
 	static const char *const phase_keys[PHASE_COUNT] = { "dns_ms", "connect_ms", "tls_ms",
 		"wait_ms", "receive_ms" };
-	struct text t = { out + identity_size, out + WIRE_PAYLOAD_MAX };
+	const struct result *result = &outcome->result;
 	enum error_type error = result->error;
+	bool started = outcome->lateness_us != RESULT_NONE;
+	char payload[WIRE_PAYLOAD_MAX];
+	struct text t = { payload, payload + sizeof(payload) };
+	struct frame record = *frame;
 
-	put_time(&t, "started_at", slot != NULL ? slot->started_us : RESULT_NONE);
-	put_thousandths(&t, "lateness_ms", slot != NULL ? slot->lateness_us : RESULT_NONE);
+	put(&t, frame->payload, frame->identity_size);
+	put_time(&t, "started_at", started ? frame->slot_us + outcome->lateness_us : RESULT_NONE);
+	put_thousandths(&t, "lateness_ms", outcome->lateness_us);
 	put_text(&t, "status", status_name(result_status(error)), 16);
 	put_text(&t, "error_type", error != ERROR_NONE ? error_type_name(error) : NULL, 32);
 	put_text(&t, "error_message", error != ERROR_NONE ? result->error_message : NULL,
 	    RESULT_MESSAGE_MAX);
 	put_integer(&t, "http_status_code", result->http_status);
-	put_text(&t, "http_version", result->http_version, 8);
+	put_text(&t, "http_version", null_if_empty(result->http_version), 8);
 	put_thousandths(
 	    &t, "response_time_ms", result->completed ? result->elapsed_us : RESULT_NONE);
 	put_thousandths(&t, "elapsed_ms", result->elapsed_us);
@@ -216,18 +239,23 @@ payload_outcome(char *out, size_t identity_size, const struct slot *slot,
 	put_tristate(&t, "body_truncated", result->body_truncated);
 	put_tristate(&t, "body_regex_matched", result->body_matched);
 	put_text(&t, "failed_regex", null_if_empty(result->failed_regex), RESULT_REGEX_MAX);
-	put_text(&t, "tls_version", result->tls_version, 16);
+	put_text(&t, "tls_version", null_if_empty(result->tls_version), 16);
 	put_time(&t, "cert_expires_at", result->cert_expires_us);
 	put_integer(&t, "dropped_through", dropped_through);
 	put(&t, "}", 1);
-	return (size_t)(t.at - out);
+	record.type = WIRE_RECORD;
+	record.token = 0;
+	record.payload = payload;
+	record.payload_size = (size_t)(t.at - payload);
+	return wire_encode(out, &record);
 }
 
 size_t
 payload_frame(unsigned char *out, enum wire_type type, const struct config *config,
-    const struct site *site, const struct slot *slot, const struct result *result)
+    const struct site *site, struct slot *slot, const struct result *result,
+    const unsigned char *key)
 {
-	char payload[WIRE_PAYLOAD_MAX];
+	char payload[WIRE_PAYLOAD_MAX + sizeof(struct wire_outcome)];
 	struct frame frame = { .type = type,
 		.seq = slot->seq,
 		.slot_us = slot->slot_us,
@@ -236,11 +264,18 @@ payload_frame(unsigned char *out, enum wire_type type, const struct config *conf
 		.instance = config->instance,
 		.instance_size = strlen(config->instance),
 		.payload = payload };
+	struct wire_outcome outcome = { 0 };
 
 	snprintf(frame.epoch, sizeof(frame.epoch), "%s", slot->epoch);
 	frame.identity_size = frame.payload_size = payload_identity(payload, config, site, slot);
-	if (result != NULL)
-		frame.payload_size = payload_outcome(
-		    payload, frame.identity_size, slot, result, RESULT_NONE);
+	if (key != NULL)
+		slot->token = wire_token(key, &frame);
+	frame.token = slot->token;
+	if (result != NULL) {
+		outcome.lateness_us = slot->lateness_us;
+		outcome.result = *result;
+		memcpy(payload + frame.identity_size, &outcome, sizeof(outcome));
+		frame.payload_size += sizeof(outcome);
+	}
 	return wire_encode(out, &frame);
 }

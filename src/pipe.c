@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The results pipe. Nothing is fatal here; errno tells the caller.
+ * The pipes to the publisher. Nothing is fatal here; errno tells the caller.
  */
 #include "pipe.h"
 
@@ -11,23 +11,23 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util.h"
 #include "wire.h"
 
-/* Where the kernel refuses PIPE_SIZE (many pipes of one user), less is slower but not wrong. */
+/* Where the kernel refuses it (many pipes of one user), less is slower but not wrong. */
 static void
-grow(int fd)
+grow(int fd, int size)
 {
-	for (int size = PIPE_SIZE; size > WIRE_FRAME_MAX; size /= 2)
+	for (; size > WIRE_FRAME_MAX; size /= 2)
 		if (fcntl(fd, F_SETPIPE_SZ, size) >= 0)
 			return;
 }
 
 int
-pipe_open(int *read_fd, int *write_fd)
+pipe_open(struct pipe *pipe, int size)
 {
 	int fd[2];
 
@@ -39,9 +39,10 @@ pipe_open(int *read_fd, int *write_fd)
 		errno = ENOTSUP;
 		return -1;
 	}
-	grow(fd[1]);
-	*read_fd = fd[0];
-	*write_fd = fd[1];
+	/* else a checker of our own user could open the other end as /proc/self/fd/N */
+	fchmod(fd[0], 0);
+	grow(fd[1], size);
+	*pipe = (struct pipe){ fd[0], fd[1] };
 	return 0;
 }
 
@@ -68,7 +69,7 @@ pipe_wait_room(int fd, int timeout_ms)
 
 struct pipe_peek {
 	int source;
-	int copy_read, copy_write; /* the private pipe, empty but in pipe_peek_read() */
+	struct pipe copy; /* private; empty but in pipe_peek_read() */
 	size_t size;
 	unsigned char *data;
 };
@@ -78,12 +79,12 @@ pipe_peek_new(int read_fd)
 {
 	struct pipe_peek *peek = xcalloc(1, sizeof(*peek));
 
-	if (pipe_open(&peek->copy_read, &peek->copy_write) < 0) {
+	if (pipe_open(&peek->copy, fcntl(read_fd, F_GETPIPE_SZ)) < 0) {
 		free(peek);
 		return NULL;
 	}
 	peek->source = read_fd;
-	peek->size = (size_t)fcntl(peek->copy_write, F_GETPIPE_SZ);
+	peek->size = (size_t)fcntl(peek->copy.write_fd, F_GETPIPE_SZ);
 	peek->data = xcalloc(1, peek->size);
 	return peek;
 }
@@ -93,39 +94,35 @@ pipe_peek_free(struct pipe_peek *peek)
 {
 	if (peek == NULL)
 		return;
-	close(peek->copy_read);
-	close(peek->copy_write);
+	close(peek->copy.read_fd);
+	close(peek->copy.write_fd);
 	free(peek->data);
 	free(peek);
 }
 
-ssize_t
-pipe_peek_read(struct pipe_peek *peek, const unsigned char **data, bool *eof)
+int
+pipe_peek_read(struct pipe_peek *peek, struct pipe_view *view)
 {
-	size_t have = 0;
 	ssize_t n;
 
-	*eof = false;
-	*data = peek->data;
+	*view = (struct pipe_view){ .data = peek->data };
 	do
-		n = tee(peek->source, peek->copy_write, peek->size, SPLICE_F_NONBLOCK);
+		n = tee(peek->source, peek->copy.write_fd, peek->size, SPLICE_F_NONBLOCK);
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EAGAIN ? 0 : -1;
-	if (n == 0) {
-		*eof = true;
-		return 0;
-	}
+	if (n < 0 && errno != EAGAIN)
+		return -1;
+	view->eof = n == 0;
 	/* bytes left behind in the copy would come again before the next ones: read all of it */
-	while (have < (size_t)n) {
-		ssize_t got = read(peek->copy_read, peek->data + have, (size_t)n - have);
+	while (n > 0 && view->size < (size_t)n) {
+		ssize_t got =
+		    read(peek->copy.read_fd, peek->data + view->size, (size_t)n - view->size);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
 			return -1;
-		have += (size_t)got;
+		view->size += (size_t)got;
 	}
-	return n;
+	return 0;
 }
 
 int

@@ -107,7 +107,7 @@ static void
 forget_connection(struct result *r)
 {
 	r->remote_ip[0] = '\0';
-	r->tls_version = NULL;
+	r->tls_version[0] = '\0';
 	r->cert_expires_us = RESULT_NONE;
 }
 
@@ -171,6 +171,7 @@ probe_write_url(char *out, size_t size, const char *url)
 	util_clean_text(out + n, size - n, host, strlen(host));
 }
 
+/* Without a name and password ("https://a:b@host/"). */
 void
 probe_note_url(struct probe *p)
 {
@@ -246,7 +247,11 @@ note_response(struct probe *p)
 		return; /* an interim one, or nonsense */
 	curl_easy_getinfo(p->curl, CURLINFO_HTTP_VERSION, &version);
 	p->result->http_status = (int)status;
-	p->result->http_version = (size_t)version < ARRAY_LENGTH(names) ? names[version] : NULL;
+	if ((size_t)version < ARRAY_LENGTH(names) && names[version] != NULL)
+		snprintf(p->result->http_version, sizeof(p->result->http_version), "%s",
+		    names[version]);
+	else
+		p->result->http_version[0] = '\0';
 	if (status / 100 == 3) {
 		note_location(p);
 		probe_request_redirected(p, status);

@@ -32,7 +32,7 @@ asn1_time_us(const ASN1_TIME *t)
 static void
 note(struct result *r, const SSL *ssl, X509 *leaf)
 {
-	r->tls_version = SSL_get_version(ssl);
+	snprintf(r->tls_version, sizeof(r->tls_version), "%s", SSL_get_version(ssl));
 	if (leaf != NULL)
 		r->cert_expires_us = asn1_time_us(X509_get0_notAfter(leaf));
 }

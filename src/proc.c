@@ -170,7 +170,7 @@ proc_fork(const char *role, const int *keep, size_t keep_count)
 }
 
 pid_t
-proc_spawn(const char *role, const struct proc_user *user, int pipe_fd,
+proc_spawn(const char *role, const struct proc_user *user, const int keep[2],
     struct proc_backoff *backoff, int64_t now, int *fd)
 {
 	int ends[2];
@@ -182,7 +182,7 @@ proc_spawn(const char *role, const struct proc_user *user, int pipe_fd,
 		proc_backoff_died(backoff, false, now);
 		return -1;
 	}
-	pid = proc_fork(role, (int[]){ ends[1], pipe_fd }, 2);
+	pid = proc_fork(role, (int[]){ ends[1], keep[0], keep[1] }, 3);
 	if (pid == 0) {
 		if (proc_drop(user) < 0)
 			fatal(EXIT_PERMISSION, "cannot become user \"%s\": %s", user->name,

@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The publisher: peek the pipe, one transaction, consume, have the sender send what is ready.
- * Records leave the pipe only after they are committed and the spool only after Kafka has confirmed
- * them. It ends at the end of the pipe, so signals of the terminal and of the init system do not
+ * The publisher: peek the pipes, one transaction, consume, have the sender send what is ready.
+ * Records leave the pipes only after they are committed and the spool only after Kafka has confirmed
+ * them. It ends at the end of the pipes, so signals of the terminal and of the init system do not
  * disturb it.
  */
 #include "publisher.h"
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -25,11 +26,10 @@
 
 /*
  * Frames gather so long before a transaction: a COMMIT costs 58 µs for one record and 3 µs each
- * for a hundred. A busy pipe is emptied sooner.
+ * for a hundred. A pipe that is a quarter full is emptied sooner.
  */
 #define GATHER_US      (100 * US_PER_MS)
 #define GATHER_BUSY_US (10 * US_PER_MS)
-#define BUSY_FRAMES    256
 
 #define DELETE_AFTER_US (500 * US_PER_MS) /* delivered rows go so soon when no frames come */
 #define REPORT_US       (US_PER_S)
@@ -47,18 +47,35 @@
 /* Records sent and not confirmed; what a crash may repeat. Small spools have a smaller one. */
 #define WINDOW_MAX 8192
 
+/* One of the two pipes. */
+struct input {
+	int fd;
+	struct pipe_peek *peek;
+	struct pipe_view view;
+	size_t used; /* bytes of the view that were applied or skipped */
+	bool ready;
+};
+
+/* A slot ends. */
+struct end {
+	struct frame frame;
+	const unsigned char *raw;
+	bool by_checker;
+};
+
 struct publisher {
 	const struct publisher_start *start;
 	struct spool *spool;
-	struct pipe_peek *peek;
+	struct input supervisor, checkers;
+	struct end *ends; /* of the running transaction */
+	size_t end_count, end_room;
 	struct sender out;
 
-	bool pipe_ready, pipe_eof;
 	int64_t next_tick_us, tick_delay_us;
 	int64_t orphaned_us; /* since when the supervisor is gone; 0: it is there */
 	bool no_flush;
 	int64_t leave_us; /* 0: there is more to come; else when to leave at the latest */
-	bool damage_said;
+	bool damage_said, refusal_said;
 	int64_t next_report_us, next_shrink_us;
 	int exit_code; /* -1: go on */
 };
@@ -75,41 +92,144 @@ lost(struct publisher *p, enum spool_status status)
 
 /* --- the tick: one transaction ----------------------------------------------------------- */
 
-/* Apply the frames of `data`; `*used` is what they and skipped bytes take. */
+static void
+say_damage(struct publisher *p, const struct input *in)
+{
+	if (p->damage_said)
+		return;
+	p->damage_said = true;
+	log_error("damaged bytes in the pipe of the %s: skipped; please report this",
+	    in == &p->checkers ? "checkers" : "supervisor");
+}
+
+static void
+say_refusal(struct publisher *p)
+{
+	if (p->refusal_said)
+		return;
+	p->refusal_said = true;
+	log_error("a checker wrote what only the supervisor may: refused, like all that follow");
+}
+
+/* Decode the next frame of `in`, past what is none. False: there is no other. */
+static bool
+next_frame(struct publisher *p, struct input *in, struct frame *frame, const unsigned char **raw,
+    size_t *size)
+{
+	while (in->used < in->view.size) {
+		ssize_t n;
+
+		*raw = in->view.data + in->used;
+		n = wire_decode(*raw, in->view.size - in->used, frame);
+		if (n > 0) {
+			in->used += (size_t)n;
+			*size = (size_t)n;
+			return true;
+		}
+		say_damage(p, in);
+		in->used += wire_resync(*raw, in->view.size - in->used);
+	}
+	return false;
+}
+
+static void
+add_end(struct publisher *p, const struct frame *frame, const unsigned char *raw, bool by_checker)
+{
+	if (p->end_count == p->end_room) {
+		p->end_room = 2 * p->end_room + 64;
+		p->ends = xreallocarray(p->ends, p->end_room, sizeof(*p->ends));
+	}
+	p->ends[p->end_count++] = (struct end){ *frame, raw, by_checker };
+}
+
+/* Slots that begin; those that end here as well are gathered. */
 static enum spool_status
-apply_frames(
-    struct publisher *p, const unsigned char *data, size_t size, size_t *used, unsigned *frames)
+begin_slots(struct publisher *p)
 {
 	enum spool_status status = SPOOL_OK;
+	struct frame frame;
+	const unsigned char *raw;
+	size_t size;
 
-	*used = 0;
-	*frames = 0;
-	while (*used < size && status == SPOOL_OK) {
-		struct frame frame;
-		ssize_t n = wire_decode(data + *used, size - *used, &frame);
-
-		if (n < 0) {
-			if (!p->damage_said)
-				log_error("damaged bytes in the results pipe; please report this");
-			p->damage_said = true;
-			*used += wire_resync(data + *used, size - *used);
-			continue;
-		}
-		status = spool_apply(p->spool, &frame, data + *used, (size_t)n);
-		*used += (size_t)n;
-		++*frames;
+	while (status == SPOOL_OK && next_frame(p, &p->supervisor, &frame, &raw, &size)) {
+		if (frame.type != WIRE_CLOSE)
+			status = spool_begin_slot(p->spool, &frame, raw, size);
+		if (frame.type != WIRE_OPEN)
+			add_end(p, &frame, raw, false);
 	}
 	return status;
 }
 
+/*
+ * Gather what checkers say. If a slot began after the look into the supervisor's pipe, its turn, and
+ * that of what stands behind it for the same site, is the next tick: then nothing of the checkers is
+ * consumed, as what was applied can come again without harm. Who knows the token of a slot that has
+ * not begun for us is no forger.
+ */
+static void
+gather_ends(struct publisher *p)
+{
+	struct frame frame;
+	const unsigned char *raw;
+	bool early = false;
+	size_t size;
+
+	while (next_frame(p, &p->checkers, &frame, &raw, &size)) {
+		if (frame.type != WIRE_CLOSE)
+			say_refusal(p);
+		else if (spool_is_ahead(p->spool, &frame))
+			early |= frame.token == wire_token(p->start->token_key, &frame);
+		else
+			add_end(p, &frame, raw, true);
+	}
+	if (early)
+		p->checkers.used = 0;
+}
+
+/* The records of a site are in the order of its slots, and of its seqs; a verdict comes first. */
+static int
+compare_ends(const void *a, const void *b)
+{
+	const struct end *x = a, *y = b;
+	int epochs = strcmp(x->frame.epoch, y->frame.epoch);
+
+	if (epochs != 0)
+		return epochs;
+	if (x->frame.seq != y->frame.seq)
+		return x->frame.seq < y->frame.seq ? -1 : 1;
+	return y->by_checker - x->by_checker;
+}
+
+/*
+ * What the supervisor wrote was looked at first. So whatever it wrote when it knew how a check had
+ * ended, the next slots of its site or the end of a check whose checker died, what the checker had
+ * written is here too, or was before.
+ */
 static enum spool_status
-transact(struct publisher *p, const unsigned char *data, size_t size, size_t *used,
-    unsigned *frames, uint64_t *deleted)
+apply_all(struct publisher *p)
+{
+	enum spool_status status;
+
+	p->end_count = 0;
+	status = begin_slots(p);
+	if (status != SPOOL_OK)
+		return status;
+	gather_ends(p);
+	qsort(p->ends, p->end_count, sizeof(*p->ends), compare_ends);
+	for (size_t i = 0; i < p->end_count && status == SPOOL_OK; i++)
+		status = spool_end_slot(p->spool, &p->ends[i].frame, p->ends[i].raw);
+	return status;
+}
+
+/* `only_delete`: there is no room for more. */
+static enum spool_status
+transact(struct publisher *p, bool only_delete, uint64_t *deleted)
 {
 	enum spool_status status = spool_begin(p->spool);
 
-	if (status == SPOOL_OK)
-		status = apply_frames(p, data, size, used, frames);
+	p->supervisor.used = p->checkers.used = 0;
+	if (status == SPOOL_OK && !only_delete)
+		status = apply_all(p);
 	if (status == SPOOL_OK)
 		status = sender_delete(&p->out, deleted);
 	if (status == SPOOL_OK)
@@ -117,43 +237,64 @@ transact(struct publisher *p, const unsigned char *data, size_t size, size_t *us
 	return status;
 }
 
+/* Look into both pipes; false: that is impossible. */
+static bool
+peek_all(struct publisher *p)
+{
+	p->supervisor.ready = p->checkers.ready = false;
+	/* in this order, see apply_all() */
+	if (pipe_peek_read(p->supervisor.peek, &p->supervisor.view) == 0 &&
+	    pipe_peek_read(p->checkers.peek, &p->checkers.view) == 0)
+		return true;
+	log_error("cannot read what supervisor and checkers write: %s", strerror(errno));
+	p->exit_code = EXIT_OS;
+	return false;
+}
+
+static bool
+consume_all(struct publisher *p)
+{
+	if (pipe_peek_consume(p->checkers.peek, p->checkers.used) == 0 &&
+	    pipe_peek_consume(p->supervisor.peek, p->supervisor.used) == 0)
+		return true;
+	log_error("cannot read what supervisor and checkers write: %s", strerror(errno));
+	p->exit_code = EXIT_OS;
+	return false;
+}
+
 /* Peek, commit, consume. Whatever fails, nothing is consumed that was not committed. */
 static void
 tick(struct publisher *p)
 {
-	const unsigned char *data;
-	size_t used = 0;
-	unsigned frames = 0;
 	uint64_t deleted;
 	enum spool_status status;
-	ssize_t size = pipe_peek_read(p->peek, &data, &p->pipe_eof);
+	bool news;
 
-	p->pipe_ready = false;
-	if (size < 0) {
-		log_error("cannot read the results pipe: %s", strerror(errno));
-		p->exit_code = EXIT_OS;
+	if (!peek_all(p))
 		return;
-	}
-	if (size == 0 && p->out.to_delete == 0)
+	news = p->supervisor.view.size + p->checkers.view.size > 0;
+	if (!news && p->out.to_delete == 0)
 		return;
-	status = transact(p, data, (size_t)size, &used, &frames, &deleted);
-	if (status == SPOOL_RETRY && size > 0 && p->out.to_delete > 0)
+	status = transact(p, false, &deleted);
+	if (status == SPOOL_RETRY && news && p->out.to_delete > 0)
 		/* no room for new records: what was delivered must go all the same, to make some */
-		status = transact(p, data, 0, &used, &frames, &deleted);
+		status = transact(p, true, &deleted);
 	if (status != SPOOL_OK) {
 		lost(p, status);
-		/* the frames stay in the pipe, whoever writes waits; try again in a while */
+		/* the frames stay in the pipes, whoever writes waits; try again in a while */
 		p->tick_delay_us = p->tick_delay_us < US_PER_S ? US_PER_S : p->tick_delay_us;
 		p->next_tick_us = util_mono_us() + p->tick_delay_us;
 		return;
 	}
 	sender_forget(&p->out, deleted);
-	if (pipe_peek_consume(p->peek, used) < 0) {
-		log_error("cannot read the results pipe: %s", strerror(errno));
-		p->exit_code = EXIT_OS;
-	}
-	p->pipe_ready = frames > 0; /* more will come: no need to be woken by the first */
-	p->tick_delay_us = frames > BUSY_FRAMES ? GATHER_BUSY_US : GATHER_US;
+	if (!consume_all(p))
+		return;
+	/* more will come: no need to be woken by the first */
+	p->supervisor.ready = p->checkers.ready = news;
+	p->tick_delay_us = p->supervisor.view.size > PIPE_SIZE_OPEN / 4 ||
+				   p->checkers.view.size > PIPE_SIZE / 4
+			       ? GATHER_BUSY_US
+			       : GATHER_US;
 	p->next_tick_us = util_mono_us() + p->tick_delay_us;
 }
 
@@ -195,7 +336,13 @@ obey(struct publisher *p)
 	}
 }
 
-/* Whether the pipe may be looked at: a reader of standard output that is slow holds all up. */
+static bool
+is_ready(const struct publisher *p)
+{
+	return p->supervisor.ready || p->checkers.ready;
+}
+
+/* Whether the pipes may be looked at: a reader of standard output that is slow holds all up. */
 static bool
 may_take_more(const struct publisher *p)
 {
@@ -208,7 +355,7 @@ tick_due_us(const struct publisher *p)
 {
 	if (p->tick_delay_us < US_PER_S && sender_wants_deletion(&p->out))
 		return 0;
-	if (p->pipe_ready && may_take_more(p))
+	if (is_ready(p) && may_take_more(p))
 		return p->next_tick_us;
 	return p->out.to_delete > 0 ? p->next_tick_us + DELETE_AFTER_US : INT64_MAX;
 }
@@ -217,7 +364,7 @@ tick_due_us(const struct publisher *p)
 static bool
 is_leaving(const struct publisher *p, int64_t now)
 {
-	if (p->pipe_eof || p->out.handing_over || p->out.stdout_errno != 0)
+	if ((p->supervisor.view.eof && p->checkers.view.eof) || p->out.handing_over || p->out.stdout_errno != 0)
 		return true;
 	/* a checker that is stopped (SIGSTOP) would hold the pipe open for ever */
 	return p->orphaned_us != 0 && now - p->orphaned_us > ORPHAN_WAIT_US;
@@ -255,6 +402,13 @@ shrink_spool(struct publisher *p, int64_t now)
 		p->next_shrink_us = now + (spool_shrink(p->spool) ? GATHER_US : SHRINK_US);
 }
 
+/* Nothing more comes of one that ended; and once a tick is due, no wake-up is needed. */
+static int
+watched_fd(const struct publisher *p, const struct input *in)
+{
+	return is_ready(p) || in->view.eof ? -1 : in->fd;
+}
+
 static void
 wait_for_work(struct publisher *p, int64_t now)
 {
@@ -263,7 +417,8 @@ wait_for_work(struct publisher *p, int64_t now)
 	/* verdicts are needed for the next tick; only who waits for them is woken by each */
 	bool eager = sender_wants_verdicts(&p->out, now);
 	struct pollfd polls[] = {
-		{ .fd = p->pipe_ready || p->pipe_eof ? -1 : p->start->pipe_fd, .events = POLLIN },
+		{ .fd = watched_fd(p, &p->supervisor), .events = POLLIN },
+		{ .fd = watched_fd(p, &p->checkers), .events = POLLIN },
 		{ .fd = p->orphaned_us != 0 ? -1 : p->start->control_fd, .events = POLLIN },
 		{ .fd = eager ? sender_fd(&p->out) : -1, .events = POLLIN },
 		{ .fd = stuck_output ? STDOUT_FILENO : -1, .events = POLLOUT },
@@ -277,7 +432,7 @@ wait_for_work(struct publisher *p, int64_t now)
 		wake = now + GATHER_US;
 	if (p->out.not_before_us > now && p->out.not_before_us < wake)
 		wake = p->out.not_before_us;
-	if (sender_is_gathering(&p->out, now) && !p->pipe_ready && /* else behind a tick */
+	if (sender_is_gathering(&p->out, now) && !is_ready(p) && /* else behind a tick */
 	    p->out.next_send_us < wake)
 		wake = p->out.next_send_us;
 	if (p->next_shrink_us < wake)
@@ -285,10 +440,11 @@ wait_for_work(struct publisher *p, int64_t now)
 	if (poll(polls, ARRAY_LENGTH(polls),
 		wake > now ? (int)((wake - now + 999) / US_PER_MS) : 0) <= 0)
 		return;
-	p->pipe_ready |= polls[0].revents != 0;
-	if ((polls[0].revents & POLLHUP) != 0)
+	p->supervisor.ready |= polls[0].revents != 0;
+	p->checkers.ready |= polls[1].revents != 0;
+	if (((polls[0].revents | polls[1].revents) & POLLHUP) != 0)
 		spool_use_reserve(p->spool);
-	if (polls[1].revents != 0)
+	if (polls[2].revents != 0)
 		obey(p);
 }
 
@@ -328,6 +484,7 @@ open_all(struct publisher *p)
 		.epoch = p->start->epoch,
 		.epoch_stored = p->start->epoch_stored,
 		.lost_epoch = p->start->lost_epoch,
+		.token_key = p->start->token_key,
 		.supervisor = p->start->supervisor };
 
 	/* at most a quarter of the spool, at a KiB a record, may be on its way */
@@ -345,9 +502,12 @@ open_all(struct publisher *p)
 	default:
 		return EXIT_CANNOT_CREATE;
 	}
-	p->peek = pipe_peek_new(p->start->pipe_fd);
-	if (p->peek == NULL) {
-		log_error("cannot peek into the results pipe: %s", strerror(errno));
+	p->supervisor.fd = p->start->supervisor_fd;
+	p->checkers.fd = p->start->checkers_fd;
+	p->supervisor.peek = pipe_peek_new(p->supervisor.fd);
+	p->checkers.peek = pipe_peek_new(p->checkers.fd);
+	if (p->supervisor.peek == NULL || p->checkers.peek == NULL) {
+		log_error("cannot look into the pipes: %s", strerror(errno));
 		return EXIT_OS;
 	}
 	return -1;
@@ -367,7 +527,7 @@ publisher_main(const struct publisher_start *start)
 		return code;
 	}
 	tell_supervisor(&p, util_mono_us());
-	tick(&p); /* what a predecessor left in the pipe comes before anything is sent */
+	tick(&p); /* what a predecessor left in the pipes comes before anything is sent */
 	while (p.exit_code < 0) { /* else the spool may be gone */
 		int64_t now = util_mono_us();
 
@@ -385,6 +545,7 @@ publisher_main(const struct publisher_start *start)
 		/* what is on its way may be in no spool any more */
 		sender_flush(&p.out, FLUSH_RELOAD_US / US_PER_MS);
 	spool_close(p.spool);
+	free(p.ends);
 	if (p.exit_code < 0) /* who had enough of standard output may close it */
 		p.exit_code = p.out.stdout_errno == 0 || p.out.stdout_errno == EPIPE ? EXIT_FINE
 										     : EXIT_OS;

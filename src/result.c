@@ -41,7 +41,7 @@ result_init(struct result *r)
 	r->error = ERROR_NONE;
 	r->error_message[0] = '\0';
 	r->http_status = RESULT_NONE;
-	r->http_version = NULL;
+	r->http_version[0] = '\0';
 	r->elapsed_us = RESULT_NONE;
 	r->completed = false;
 	for (int i = 0; i < PHASE_COUNT; i++)
@@ -54,8 +54,58 @@ result_init(struct result *r)
 	r->body_truncated = TRISTATE_NULL;
 	r->body_matched = TRISTATE_NULL;
 	r->failed_regex[0] = '\0';
-	r->tls_version = NULL;
+	r->tls_version[0] = '\0';
 	r->cert_expires_us = RESULT_NONE;
+}
+
+/* Longer than any check: timeouts are up to a day. */
+#define TIME_MAX_US (10 * 86400 * US_PER_S)
+
+/* The years 1 to 9999, which is what a certificate can say. */
+#define DATE_MIN_US (-62135596800 * US_PER_S)
+#define DATE_MAX_US (253402300799 * US_PER_S)
+
+static bool
+is_clean(const char *text, size_t size)
+{
+	char clean[RESULT_FINAL_URL_MAX + 4];
+	size_t n = strnlen(text, size);
+
+	return n < size && util_clean_text(clean, sizeof(clean), text, n) == n &&
+	       memcmp(clean, text, n) == 0;
+}
+
+static bool
+is_known(int64_t value, int64_t min, int64_t max)
+{
+	return value == RESULT_NONE || (value >= min && value <= max);
+}
+
+bool
+result_copy(struct result *r, const void *bytes)
+{
+	unsigned char completed;
+	bool good;
+
+	memcpy(r, bytes, sizeof(*r));
+	/* any other byte is no bool */
+	memcpy(&completed, &r->completed, 1);
+	if (completed > 1)
+		return false;
+	good = (unsigned)r->error < ERROR_COUNT && r->error != ERROR_DROPPED &&
+	       is_known(r->http_status, 100, 999) && is_known(r->elapsed_us, 0, TIME_MAX_US) &&
+	       is_known(r->redirect_us, 0, TIME_MAX_US) && is_known(r->redirects, 0, 1000) &&
+	       is_known(r->body_bytes, 0, INT32_MAX) && (unsigned)r->body_truncated <= TRISTATE_TRUE &&
+	       (unsigned)r->body_matched <= TRISTATE_TRUE &&
+	       is_known(r->cert_expires_us, DATE_MIN_US, DATE_MAX_US);
+	for (int i = 0; i < PHASE_COUNT; i++)
+		good = good && is_known(r->phase_us[i], 0, TIME_MAX_US);
+	return good && is_clean(r->error_message, sizeof(r->error_message)) &&
+	       is_clean(r->http_version, sizeof(r->http_version)) &&
+	       is_clean(r->final_url, sizeof(r->final_url)) &&
+	       is_clean(r->remote_ip, sizeof(r->remote_ip)) &&
+	       is_clean(r->failed_regex, sizeof(r->failed_regex)) &&
+	       is_clean(r->tls_version, sizeof(r->tls_version));
 }
 
 void

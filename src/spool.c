@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "payload.h"
 #include "util.h"
 
-#define SEQ_AHEAD    4096 /* an OPEN that jumps further was not written by the supervisor */
 #define DROP_SAY_US  (60 * US_PER_S)
 #define RESERVE_MIN  (8 << 20) /* free bytes of the file system: SQLite's log needs some */
 #define RESERVE_MAX  (16 << 20)
@@ -197,9 +197,9 @@ spool_close(struct spool *s)
 	if (s->strangers > 0)
 		log_warning("spool: %llu frames of other epochs were ignored",
 		    (unsigned long long)s->strangers);
-	if (s->forged > 0)
-		log_error(
-		    "spool: %llu frames were ignored as forged", (unsigned long long)s->forged);
+	if (s->refused > 0)
+		log_error("spool: %llu frames of checkers were refused",
+		    (unsigned long long)s->refused);
 	spool_disconnect(s);
 	free(s->begun);
 	free(s);
@@ -263,15 +263,31 @@ spool_rollback(struct spool *s)
 	s->untouchable = 0;
 }
 
-/* A checker may be in foreign hands: it can invent records, not damage those that are stored. */
+/* A checker may be in foreign hands: it can end its own slots, and nothing else. */
 static void
-forged(struct spool *s, const struct frame *frame)
+refuse(struct spool *s, const struct frame *frame, const char *why)
 {
-	if (s->forged++ == 0)
-		log_error(
-		    "spool: a frame for seq %llu is forged or of another slot: ignored, like all "
-		    "that follow",
+	if (s->refused++ == 0)
+		log_error("spool: a checker %s seq %llu: refused, like all that follow", why,
 		    (unsigned long long)frame->seq);
+}
+
+/* The record of a slot that ends with this CLOSE or WHOLE. */
+static enum spool_status
+store_record(struct spool *s, int64_t epoch, const struct frame *frame)
+{
+	unsigned char out[WIRE_FRAME_MAX];
+	struct wire_outcome outcome;
+	size_t size;
+
+	if (payload_outcome(frame, &outcome)) {
+		size = payload_record(out, frame, &outcome, RESULT_NONE);
+	} else {
+		refuse(s, frame, "sent what no check ends with for");
+		size = spool_finish_frame(out, frame, ERROR_ABORTED, RESULT_NONE,
+		    "the checker sent what no check ends with");
+	}
+	return insert_ready(s, epoch, frame->seq, out, size);
 }
 
 static void
@@ -287,11 +303,17 @@ begin_slot(struct spool *s, uint64_t seq, const unsigned char *raw, size_t size)
 static struct begun *
 find_begun(const struct spool *s, uint64_t seq)
 {
-	size_t i = s->begun_count;
+	size_t low = 0, high = s->begun_count;
 
-	while (i > 0 && s->begun[i - 1].seq > seq)
-		i--;
-	return i > 0 && s->begun[i - 1].seq == seq ? &s->begun[i - 1] : NULL;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (s->begun[middle].seq < seq)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->begun_count && s->begun[low].seq == seq ? &s->begun[low] : NULL;
 }
 
 /* Slots that go on after this transaction. */
@@ -323,7 +345,7 @@ same_slot(const struct begun *begun, const struct frame *frame, const unsigned c
 
 /* A CLOSE ends the slot that it names, if it names the one that is open. */
 static enum spool_status
-close_slot(struct spool *s, const struct frame *frame, const unsigned char *raw, size_t size)
+close_slot(struct spool *s, const struct frame *frame, const unsigned char *raw)
 {
 	size_t identity_size = wire_identity_size(frame);
 	struct begun *begun = find_begun(s, frame->seq);
@@ -348,27 +370,10 @@ close_slot(struct spool *s, const struct frame *frame, const unsigned char *raw,
 		is_open = ours || spool_number(spool_bind(s, IS_OPEN, 1, frame->seq)) > 0;
 	}
 	if (ours)
-		return insert_ready(s, s->epoch, frame->seq, raw, size);
+		return store_record(s, s->epoch, frame);
 	if (is_open) /* else a repeat, or the other writer was first */
-		forged(s, frame);
+		refuse(s, frame, "wants to end a slot that is not its own:");
 	return SPOOL_OK;
-}
-
-/* Whether this OPEN or WHOLE is news, and the next in line. */
-static bool
-accept_open(struct spool *s, const struct frame *frame)
-{
-	if (frame->seq < s->next_seq)
-		return false; /* seen before: the pipe was peeked again */
-	if (frame->seq - s->next_seq > SEQ_AHEAD) {
-		forged(s, frame);
-		return false;
-	}
-	if (frame->seq > s->next_seq)
-		log_error("seq %llu comes where %llu was due; please report this",
-		    (unsigned long long)frame->seq, (unsigned long long)s->next_seq);
-	s->next_seq = frame->seq + 1;
-	return true;
 }
 
 /*
@@ -376,11 +381,15 @@ accept_open(struct spool *s, const struct frame *frame)
  * That it came is noted as an open slot of a seq that nobody has.
  */
 static enum spool_status
-take_lost(struct spool *s, const struct frame *frame, const void *raw, size_t size)
+take_lost(struct spool *s, const struct frame *frame)
 {
 	const int64_t alone = -1 - (int64_t)frame->seq; /* as an epoch it is in no run to drop */
 	enum spool_status status;
 
+	if (frame->type == WIRE_CLOSE && frame->token != wire_token(s->options.token_key, frame)) {
+		refuse(s, frame, "wants to end a slot of the lost epoch that is not its own:");
+		return SPOOL_OK;
+	}
 	/* where the spool is back, what was open is finished already */
 	if (alone >= 0 || frame->seq < s->lost_next_seq ||
 	    spool_number(spool_bind(s, IS_OPEN, 1, (uint64_t)alone)) > 0)
@@ -388,41 +397,70 @@ take_lost(struct spool *s, const struct frame *frame, const void *raw, size_t si
 	spool_bind(s, INSERT_OPEN, 1, (uint64_t)alone);
 	spool_bind_blob(s, INSERT_OPEN, 2, "", 0); /* the number says it all */
 	status = spool_step(s, INSERT_OPEN, "note a record of the lost epoch");
-	return status == SPOOL_OK ? insert_ready(s, alone, frame->seq, raw, size) : status;
+	return status == SPOOL_OK ? store_record(s, alone, frame) : status;
+}
+
+/* No room for new records: what is under way is undone. */
+static enum spool_status
+wait_for_room(struct spool *s)
+{
+	if (s->failing != SQLITE_FULL)
+		log_error("spool: the file system of spool.dir is nearly full: make room; "
+			  "nothing is lost, trying again");
+	s->failing = SQLITE_FULL;
+	spool_rollback(s);
+	/* on a small file system it may be our own log that takes the room */
+	spool_checkpoint(s);
+	return SPOOL_RETRY;
+}
+
+static bool
+is_lost_epoch(const struct spool *s, const struct frame *frame)
+{
+	return s->options.lost_epoch != NULL && strcmp(frame->epoch, s->options.lost_epoch) == 0;
+}
+
+static bool
+is_our_epoch(struct spool *s, const struct frame *frame)
+{
+	if (strcmp(frame->epoch, s->options.epoch) == 0)
+		return true;
+	if (s->strangers++ == 0)
+		log_warning("frames of another epoch are ignored: %s", frame->epoch);
+	return false;
+}
+
+bool
+spool_is_ahead(const struct spool *s, const struct frame *frame)
+{
+	return frame->seq >= s->next_seq && strcmp(frame->epoch, s->options.epoch) == 0;
 }
 
 enum spool_status
-spool_apply(struct spool *s, const struct frame *frame, const void *raw, size_t size)
+spool_begin_slot(struct spool *s, const struct frame *frame, const void *raw, size_t size)
 {
-	if (s->no_room) {
-		if (s->failing != SQLITE_FULL)
-			log_error("spool: the file system of spool.dir is nearly full: make room; "
-				  "nothing is lost, trying again");
-		s->failing = SQLITE_FULL;
-		spool_rollback(s);
-		/* on a small file system it may be our own log that takes the room */
-		spool_checkpoint(s);
-		return SPOOL_RETRY;
-	}
-	if (s->options.lost_epoch != NULL && strcmp(frame->epoch, s->options.lost_epoch) == 0)
-		return frame->type == WIRE_OPEN ? SPOOL_OK : take_lost(s, frame, raw, size);
-	if (strcmp(frame->epoch, s->options.epoch) != 0) {
-		if (s->strangers++ == 0)
-			log_warning("frames of another epoch are ignored: %s", frame->epoch);
+	if (s->no_room)
+		return wait_for_room(s);
+	if (is_lost_epoch(s, frame) || !is_our_epoch(s, frame))
 		return SPOOL_OK;
-	}
-	switch (frame->type) {
-	case WIRE_OPEN:
-		if (accept_open(s, frame))
-			begin_slot(s, frame->seq, raw, size);
-		return SPOOL_OK;
-	case WIRE_WHOLE:
-		return accept_open(s, frame) ? insert_ready(s, s->epoch, frame->seq, raw, size)
-					     : SPOOL_OK;
-	case WIRE_CLOSE:
-		return close_slot(s, frame, raw, size);
-	}
+	if (frame->seq < s->next_seq)
+		return SPOOL_OK; /* seen before: the pipe was peeked again */
+	if (frame->seq > s->next_seq)
+		log_error("seq %llu comes where %llu was due; please report this",
+		    (unsigned long long)frame->seq, (unsigned long long)s->next_seq);
+	s->next_seq = frame->seq + 1;
+	begin_slot(s, frame->seq, raw, size);
 	return SPOOL_OK;
+}
+
+enum spool_status
+spool_end_slot(struct spool *s, const struct frame *frame, const void *raw)
+{
+	if (s->no_room)
+		return wait_for_room(s);
+	if (is_lost_epoch(s, frame))
+		return take_lost(s, frame);
+	return is_our_epoch(s, frame) ? close_slot(s, frame, raw) : SPOOL_OK;
 }
 
 enum spool_status

@@ -24,18 +24,11 @@ size_t
 spool_finish_frame(unsigned char *out, const struct frame *begun, enum error_type error,
     int64_t dropped_through, const char *message)
 {
-	char payload[WIRE_PAYLOAD_MAX];
-	struct frame frame = *begun;
-	struct result result;
+	struct wire_outcome outcome = { .lateness_us = RESULT_NONE };
 
-	result_init(&result);
-	result_fail(&result, error, "%s", message);
-	memcpy(payload, begun->payload, begun->identity_size);
-	frame.type = WIRE_CLOSE;
-	frame.payload = payload;
-	frame.payload_size = payload_outcome(
-	    payload, begun->identity_size, NULL, &result, dropped_through);
-	return wire_encode(out, &frame);
+	result_init(&outcome.result);
+	result_fail(&outcome.result, error, "%s", message);
+	return payload_record(out, begun, &outcome, dropped_through);
 }
 
 /* Keep a row as a dead letter. */

@@ -16,7 +16,6 @@
 
 #include "checker.h"
 #include "log.h"
-#include "pipe.h"
 #include "supervise.h"
 
 /* A checker that was told to leave and has nothing to do is gone much sooner. */
@@ -26,6 +25,29 @@
 #define OVERSLEPT_US (1500 * US_PER_MS)
 
 /* --- birth ------------------------------------------------------------------------------- */
+
+static void
+forget_tokens_of(struct checks *checks)
+{
+	struct check *check;
+
+	STAILQ_FOREACH(check, checks, next)
+	explicit_bzero(&check->job, sizeof(check->job));
+}
+
+/*
+ * In a new checker: it is a copy of us, and may come into foreign hands. Of the slots that are open
+ * it must not know the tokens, nor how to make them.
+ */
+static void
+forget_tokens(struct supervisor *s)
+{
+	explicit_bzero(s->token_key, sizeof(s->token_key));
+	forget_tokens_of(&s->waiting);
+	forget_tokens_of(&s->owed);
+	for (int i = 0; i < s->pool.count; i++)
+		forget_tokens_of(&s->pool.worker[i].child->checks);
+}
 
 bool
 start_checker(struct supervisor *s, struct worker *worker, int64_t now)
@@ -46,10 +68,12 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 		return false;
 	}
 	snprintf(role, sizeof(role), "checker %d", worker->index + 1);
-	pid = proc_spawn(role, &s->start->checker_user, s->pipe_write, &c->backoff, now, &fd);
+	pid = proc_spawn(role, &s->start->checker_user, (int[]){ s->checkers.write_fd, -1 },
+	    &c->backoff, now, &fd);
 	if (pid == 0) {
-		struct checker_start start = { g->config, fd, s->pipe_write, claims };
+		struct checker_start start = { g->config, fd, s->checkers.write_fd, claims };
 
+		forget_tokens(s);
 		proc_follow_parent(s->self);
 		_exit(checker_main(&start));
 	}
@@ -320,7 +344,7 @@ kill_overdue(struct supervisor *s, int64_t now)
 			kill(worker->child->pid, SIGKILL);
 			continue;
 		}
-		if (!pipe_wait_room(s->pipe_write, 0))
+		if (!pipe_wait_room(s->checkers.write_fd, 0))
 			s->pipe_full_us = now;
 		if (now - s->pipe_full_us < WATCHDOG_GRACE_US) {
 			/* it waits for the pipe, as everybody does */

@@ -28,8 +28,8 @@ start_publisher(struct supervisor *s, int64_t now)
 	if (s->publisher.pid > 0 || s->failed || s->stage == STAGE_OVER ||
 	    now < s->publisher.backoff.not_before_us)
 		return;
-	pid = proc_spawn(
-	    "publisher", &s->start->publisher_user, s->pipe_read, &s->publisher.backoff, now, &fd);
+	pid = proc_spawn("publisher", &s->start->publisher_user,
+	    (int[]){ s->own.read_fd, s->checkers.read_fd }, &s->publisher.backoff, now, &fd);
 	if (pid == 0) {
 		struct publisher_start start = { .config = s->generation->config,
 			.output = s->start->output,
@@ -37,7 +37,9 @@ start_publisher(struct supervisor *s, int64_t now)
 			.epoch_stored = s->epoch_stored,
 			.lost_epoch = s->lost_epoch,
 			.supervisor = s->self,
-			.pipe_fd = s->pipe_read,
+			.token_key = s->token_key,
+			.supervisor_fd = s->own.read_fd,
+			.checkers_fd = s->checkers.read_fd,
 			.control_fd = fd };
 
 		_exit(publisher_main(&start));

@@ -21,7 +21,6 @@
 
 #include "daemon.h"
 #include "log.h"
-#include "pipe.h"
 #include "supervise.h"
 
 /* At a stop: running checks end by themselves; then TERM, then KILL; the publisher has longer. */
@@ -157,8 +156,9 @@ continue_stop(struct supervisor *s, int64_t now)
 	owe_waiting(s);
 	if (!pay_debts(s) || !record_remaining(s) || alive > 0)
 		return now + 200 * US_PER_MS;
-	close(s->pipe_write);
-	s->pipe_write = -1;
+	close(s->own.write_fd);
+	close(s->checkers.write_fd);
+	s->own.write_fd = s->checkers.write_fd = -1;
 	s->stage = STAGE_DRAINING;
 	return now;
 }
@@ -249,7 +249,8 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 	polls[PUBLISHER] = (struct pollfd){ .fd = s->publisher.fd, .events = POLLIN };
 	polls[VALIDATION] = (struct pollfd){ .fd = s->reload.pid > 0 ? s->reload.fd : -1,
 		.events = POLLIN };
-	polls[PIPE] = (struct pollfd){ .fd = s->pipe_full ? s->pipe_write : -1, .events = POLLOUT };
+	polls[PIPE] =
+	    (struct pollfd){ .fd = s->own_full ? s->own.write_fd : -1, .events = POLLOUT };
 	for (int i = 0; i < s->pool.count; i++) {
 		struct worker *worker = &s->pool.worker[i];
 
@@ -321,7 +322,7 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		if (s->stage == STAGE_STARTING && everyone_ready(s))
 			become_ready(s);
 		kill_overdue(s, now);
-		s->pipe_full = false; /* else dispatch() or continue_stop() will note it again */
+		s->own_full = false; /* else dispatch() or continue_stop() will note it again */
 		if (s->stage == STAGE_RUNNING) {
 			relieve_stalled(s, now); /* at a stop the lines end by themselves */
 			wake = earliest(wake, dispatch(s, now));
@@ -412,8 +413,9 @@ supervisor_main(const struct supervisor_start *start)
 	if (!choose_watches(&s))
 		return EXIT_USAGE;
 	raise_descriptors();
-	if (pipe_open(&s.pipe_read, &s.pipe_write) < 0)
-		fatal(EXIT_OS, "cannot create the results pipe: %s", strerror(errno));
+	if (pipe_open(&s.own, PIPE_SIZE_OPEN) < 0 || pipe_open(&s.checkers, PIPE_SIZE) < 0)
+		fatal(EXIT_OS, "cannot create a pipe: %s", strerror(errno));
+	util_random(s.token_key, sizeof(s.token_key));
 	resize_pool(&s, start->config->workers_min, start->config->workers_max);
 	STAILQ_INIT(&s.waiting);
 	STAILQ_INIT(&s.owed);

@@ -7,6 +7,7 @@
  */
 #include "util.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -118,6 +119,59 @@ util_hash(const char *s)
 		h *= 1099511628211ULL;
 	}
 	return h;
+}
+
+static uint64_t
+rotate(uint64_t x, int bits)
+{
+	return x << bits | x >> (64 - bits);
+}
+
+static void
+mac_rounds(uint64_t v[4], int rounds)
+{
+	while (rounds-- > 0) {
+		v[0] += v[1];
+		v[2] += v[3];
+		v[1] = rotate(v[1], 13) ^ v[0];
+		v[3] = rotate(v[3], 16) ^ v[2];
+		v[0] = rotate(v[0], 32) + v[3];
+		v[2] += v[1];
+		v[1] = rotate(v[1], 17) ^ v[2];
+		v[3] = rotate(v[3], 21) ^ v[0];
+		v[2] = rotate(v[2], 32);
+	}
+}
+
+uint64_t
+util_mac(const unsigned char key[UTIL_KEY_SIZE], const void *data, size_t size)
+{
+	const unsigned char *p = data;
+	uint64_t last = (uint64_t)size << 56, word, k[2], v[4];
+
+	memcpy(k, key, sizeof(k));
+	k[0] = le64toh(k[0]);
+	k[1] = le64toh(k[1]);
+	v[0] = k[0] ^ 0x736f6d6570736575U; /* "somepseudorandomlygeneratedbytes" */
+	v[1] = k[1] ^ 0x646f72616e646f6dU;
+	v[2] = k[0] ^ 0x6c7967656e657261U;
+	v[3] = k[1] ^ 0x7465646279746573U;
+	for (; size >= sizeof(word); size -= sizeof(word), p += sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		word = le64toh(word);
+		v[3] ^= word;
+		mac_rounds(v, 2);
+		v[0] ^= word;
+	}
+	for (size_t i = 0; i < size; i++)
+		last |= (uint64_t)p[i] << 8 * i;
+	v[3] ^= last;
+	mac_rounds(v, 2);
+	v[0] ^= last;
+	v[2] ^= 0xff;
+	mac_rounds(v, 4);
+	explicit_bzero(k, sizeof(k));
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 uint32_t

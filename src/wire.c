@@ -14,6 +14,8 @@
 
 #define WIRE_MAGIC   0x46574d31U /* "1MWF" in memory: nothing that JSON or a name contains */
 #define WIRE_VERSION 1
+#define TOKEN_MASK   0xffffffffffffU
+#define TOKEN_SIZE   6 /* guessing one takes years, and slots last for seconds */
 
 /* As it lies in the pipe and in the spool; native byte order, the same program reads it. */
 struct header {
@@ -28,7 +30,7 @@ struct header {
 	uint64_t seq;
 	int64_t slot_us;
 	char epoch[WIRE_EPOCH_SIZE];
-	char padding[6];
+	uint8_t token[TOKEN_SIZE];
 };
 
 #define CRC_START (offsetof(struct header, crc) + sizeof(uint32_t))
@@ -38,6 +40,9 @@ _Static_assert(sizeof(struct header) + 2 * 64 + WIRE_PAYLOAD_MAX <= WIRE_FRAME_M
 
 _Static_assert(offsetof(struct header, site_size) == WIRE_IDENTITY_AT,
     "what differs between the frames of a slot comes first");
+
+_Static_assert(offsetof(struct header, token) + TOKEN_SIZE == sizeof(struct header),
+    "no byte of a frame is without a meaning");
 
 static uint32_t
 checksum(const unsigned char *frame, size_t size)
@@ -66,12 +71,14 @@ wire_encode(unsigned char *out, const struct frame *frame)
 	    frame->identity_size > frame->payload_size)
 		return 0;
 	memcpy(h.epoch, frame->epoch, sizeof(h.epoch));
+	memcpy(h.token, &frame->token, sizeof(h.token));
 	p = mempcpy(p, frame->site, frame->site_size);
 	p = mempcpy(p, frame->instance, frame->instance_size);
 	memcpy(p, frame->payload, frame->payload_size);
 	memcpy(out, &h, sizeof(h));
 	h.crc = checksum(out, size);
 	memcpy(out, &h, sizeof(h));
+	explicit_bzero(&h, sizeof(h)); /* see forget_tokens() of the supervisor */
 	return size;
 }
 
@@ -95,7 +102,7 @@ wire_decode(const void *data, size_t size, struct frame *frame)
 		return -1;
 	if (h.crc != checksum(p, h.size) || h.epoch[WIRE_EPOCH_SIZE - 1] != '\0')
 		return -1;
-	*frame = (struct frame){ .type = h.type,
+	*frame = (struct frame){ .type = h.type == WIRE_RECORD_OLD ? WIRE_RECORD : h.type,
 		.seq = h.seq,
 		.slot_us = h.slot_us,
 		.site = (const char *)p + sizeof(h),
@@ -106,7 +113,23 @@ wire_decode(const void *data, size_t size, struct frame *frame)
 		.payload_size = h.size - texts,
 		.identity_size = h.identity_size };
 	memcpy(frame->epoch, h.epoch, sizeof(h.epoch));
+	memcpy(&frame->token, h.token, sizeof(h.token));
 	return h.size;
+}
+
+uint64_t
+wire_token(const unsigned char key[UTIL_KEY_SIZE], const struct frame *frame)
+{
+	const uint64_t numbers[] = { frame->seq, (uint64_t)frame->slot_us, frame->site_size,
+		frame->instance_size };
+	unsigned char all[sizeof(numbers) + WIRE_FRAME_MAX], *end = all;
+
+	end = mempcpy(end, numbers, sizeof(numbers));
+	end = mempcpy(end, frame->epoch, sizeof(frame->epoch));
+	end = mempcpy(end, frame->site, frame->site_size);
+	end = mempcpy(end, frame->instance, frame->instance_size);
+	end = mempcpy(end, frame->payload, frame->identity_size);
+	return util_mac(key, all, (size_t)(end - all)) & TOKEN_MASK;
 }
 
 size_t

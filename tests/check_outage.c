@@ -32,7 +32,7 @@
 #define PRODUCE 0 /* key of Kafka's protocol */
 #define WAIT_US (60 * US_PER_S)
 
-static int pipe_read_fd, pipe_write_fd;
+static struct pipe supervisor, checkers;
 static rd_kafka_t *mock;
 static rd_kafka_mock_cluster_t *cluster;
 static uint64_t next_seq;
@@ -52,7 +52,8 @@ static void
 run_publisher(enum publisher_output output, int go, int control)
 {
 	struct publisher_start start = {
-		.output = output, .epoch = EPOCH, .pipe_fd = pipe_read_fd, .control_fd = control
+		.output = output, .epoch = EPOCH, .supervisor_fd = supervisor.read_fd,
+		.checkers_fd = checkers.read_fd, .control_fd = control
 	};
 	char path[128], text[512];
 	ssize_t n = read(go, text, sizeof(text));
@@ -71,7 +72,8 @@ run_publisher(enum publisher_output output, int go, int control)
 	    dir, dir, (int)n, text);
 	fclose(f);
 	start.config = config_load(path);
-	close(pipe_write_fd);
+	close(supervisor.write_fd);
+	close(checkers.write_fd);
 	_exit(publisher_main(&start));
 }
 
@@ -82,7 +84,8 @@ prepare(enum publisher_output output)
 
 	ck_assert_int_eq(pipe(go), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, control), 0);
-	ck_assert_int_eq(pipe_open(&pipe_read_fd, &pipe_write_fd), 0);
+	ck_assert_int_eq(pipe_open(&supervisor, PIPE_SIZE), 0);
+	ck_assert_int_eq(pipe_open(&checkers, PIPE_SIZE), 0);
 	publisher.pid = fork();
 	if (publisher.pid == 0) {
 		close(go[1]);
@@ -144,7 +147,6 @@ put(int timeout_ms)
 		.seq = next_seq,
 		.slot_us = util_utc_us() - slot_age_us,
 		.interval_us = US_PER_S,
-		.started_us = RESULT_NONE,
 		.lateness_us = RESULT_NONE };
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct result result;
@@ -155,9 +157,9 @@ put(int timeout_ms)
 		url[i] = (char)('a' + rand() % 26);
 	url[url_length] = '\0';
 	result_init(&result);
-	size = payload_frame(frame, WIRE_WHOLE, &config, &site, &slot, &result);
-	while (pipe_write(pipe_write_fd, frame, size) != 0)
-		if (!pipe_wait_room(pipe_write_fd, timeout_ms))
+	size = payload_frame(frame, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
+	while (pipe_write(supervisor.write_fd, frame, size) != 0)
+		if (!pipe_wait_room(supervisor.write_fd, timeout_ms))
 			return false;
 	next_seq++;
 	return true;
@@ -183,15 +185,23 @@ await_delivery(uint64_t delivered)
 	ck_assert_uint_eq(r->delivered, delivered);
 }
 
-/* The end of the pipe: it leaves. */
+static void
+close_pipes(void)
+{
+	close(supervisor.write_fd);
+	close(supervisor.read_fd);
+	close(checkers.write_fd);
+	close(checkers.read_fd);
+}
+
+/* The end of the pipes: it leaves. */
 static void
 finish(void)
 {
 	int64_t until = util_mono_us() + WAIT_US;
 	int status = -1;
 
-	close(pipe_write_fd);
-	close(pipe_read_fd);
+	close_pipes();
 	while (waitpid(publisher.pid, &status, WNOHANG) == 0) {
 		if (util_mono_us() > until) {
 			kill(publisher.pid, SIGKILL);
@@ -210,7 +220,7 @@ START_TEST(garbage_at_the_end_keeps_nobody)
 	prepare(PUBLISH_TO_KAFKA);
 	start("");
 	ck_assert(put(1000));
-	ck_assert_int_eq(pipe_write(pipe_write_fd, "1MW", 3), 0);
+	ck_assert_int_eq(pipe_write(supervisor.write_fd, "1MW", 3), 0);
 	await_delivery(1);
 	finish();
 }
@@ -235,8 +245,7 @@ START_TEST(a_slow_reader_gets_every_line)
 	start("");
 	for (int i = 0; i < 200; i++)
 		ck_assert(put(1000));
-	close(pipe_write_fd);
-	close(pipe_read_fd);
+	close_pipes();
 	p = (struct pollfd){ .fd = out[0], .events = POLLIN };
 	ck_assert_int_eq(poll(&p, 1, 10000), 1);
 	usleep(6500000); /* longer than Kafka would be waited for */

@@ -28,7 +28,6 @@ static const struct slot slot = { .epoch = "20261123T101502Z-9f3c52d07a61be48",
 	.seq = 7,
 	.slot_us = 1795428902123000,
 	.interval_us = 1500 * US_PER_MS,
-	.started_us = 1795428902124000,
 	.lateness_us = 1234 };
 
 static char *
@@ -36,11 +35,20 @@ write_record(const struct config *config, const struct site *site, const struct 
     const struct result *result, int64_t through)
 {
 	static char out[WIRE_PAYLOAD_MAX + 1];
-	size_t identity = payload_identity(out, config, site, s);
-	size_t size = payload_outcome(out, identity, s, result, through);
+	const struct wire_outcome outcome = { s->lateness_us, *result };
+	unsigned char raw[WIRE_FRAME_MAX], record[WIRE_FRAME_MAX];
+	struct slot copy = *s;
+	struct frame frame;
+	size_t size = payload_frame(raw, WIRE_OPEN, config, site, &copy, NULL, NULL);
 
-	ck_assert_uint_lt(size, WIRE_PAYLOAD_MAX);
-	out[size] = '\0';
+	ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
+	size = payload_record(record, &frame, &outcome, through);
+	ck_assert_uint_gt(size, 0);
+	ck_assert_int_eq(wire_decode(record, size, &frame), (ssize_t)size);
+	ck_assert_int_eq(frame.type, WIRE_RECORD);
+	ck_assert_uint_lt(frame.payload_size, WIRE_PAYLOAD_MAX);
+	memcpy(out, frame.payload, frame.payload_size);
+	out[frame.payload_size] = '\0';
 	return out;
 }
 
@@ -52,7 +60,7 @@ START_TEST(an_up_record_to_the_letter)
 
 	result_init(&result);
 	result.http_status = 200;
-	result.http_version = "1.1";
+	snprintf(result.http_version, sizeof(result.http_version), "1.1");
 	result.completed = true;
 	result.elapsed_us = 123456;
 	for (int i = 0; i < PHASE_COUNT; i++)
@@ -63,7 +71,7 @@ START_TEST(an_up_record_to_the_letter)
 	result.body_bytes = 17;
 	result.body_truncated = TRISTATE_FALSE;
 	result.body_matched = TRISTATE_TRUE;
-	result.tls_version = "TLSv1.3";
+	snprintf(result.tls_version, sizeof(result.tls_version), "TLSv1.3");
 	result.cert_expires_us = 1795428902000000;
 	ck_assert_str_eq(write_record(&config, &site, &slot, &result, RESULT_NONE),
 	    "{\"schema_version\":1,\"id\":\"20261123T101502Z-9f3c52d07a61be48-7\","
@@ -90,7 +98,7 @@ START_TEST(a_slot_that_never_ran)
 	struct result result;
 	const char *record;
 
-	missed.started_us = missed.lateness_us = RESULT_NONE;
+	missed.lateness_us = RESULT_NONE;
 	result_init(&result);
 	result_fail(&result, ERROR_DROPPED, "the spool was full");
 	record = write_record(&config, &site, &missed, &result, 99);
@@ -108,6 +116,7 @@ START_TEST(the_worst_record_fits_into_a_frame)
 	struct config config = { .instance = name, .location = name };
 	struct site site = make_site();
 	unsigned char frame[WIRE_FRAME_MAX];
+	struct slot any = slot;
 	struct result result;
 
 	memset(name, 'n', sizeof(name) - 1);
@@ -132,10 +141,10 @@ START_TEST(the_worst_record_fits_into_a_frame)
 	result.elapsed_us = result.redirect_us = INT64_C(86400000000);
 	result.body_bytes = 65536 * 1024;
 	result.cert_expires_us = 1795428902000000;
-	result.tls_version = "TLSv1.3";
-	result.http_version = "1.1";
+	snprintf(result.tls_version, sizeof(result.tls_version), "TLSv1.3");
+	snprintf(result.http_version, sizeof(result.http_version), "1.1");
 	result.http_status = 999;
-	ck_assert_uint_gt(payload_frame(frame, WIRE_CLOSE, &config, &site, &slot, &result), 0);
+	ck_assert_uint_gt(payload_frame(frame, WIRE_CLOSE, &config, &site, &any, &result, NULL), 0);
 	ck_assert_ptr_nonnull(strstr(write_record(&config, &site, &slot, &result, RESULT_NONE),
 	    "\"dropped_through\":null}"));
 }
@@ -205,7 +214,6 @@ START_TEST(any_result_is_a_valid_record)
 		{ "labels", 256 }, { "error_message", 384 }, { "failed_regex", 128 },
 		{ "final_url", 512 }, { "remote_ip", 45 } };
 	char name[65], url[1025], instance[65], location[65], labels[257], message[1000];
-	char record[WIRE_PAYLOAD_MAX];
 
 	srand(5);
 	for (int round = 0; round < 3000; round++) {
@@ -219,9 +227,11 @@ START_TEST(any_result_is_a_valid_record)
 			.seq = (uint64_t)random_number(INT64_MAX - 1) + 1,
 			.slot_us = random_number(INT64_C(253402300799) * US_PER_S) + 1,
 			.interval_us = random_number(INT64_C(86400) * US_PER_S),
-			.started_us = random_number(INT64_C(253402300799) * US_PER_S),
-			.lateness_us = random_number(INT64_MAX - 1) };
-		unsigned char frame[WIRE_FRAME_MAX];
+			.lateness_us = random_number(INT64_C(86400) * US_PER_S) };
+		unsigned char raw[WIRE_FRAME_MAX];
+		struct wire_outcome outcome;
+		const char *record;
+		struct frame frame;
 		struct result r;
 		size_t size, members;
 
@@ -241,8 +251,8 @@ START_TEST(any_result_is_a_valid_record)
 		r.body_matched = rand() % 3;
 		r.cert_expires_us = random_number(INT64_C(253402300799) * US_PER_S);
 
-		size = payload_identity(record, &config, &site, &any);
-		size = payload_outcome(record, size, &any, &r, random_number(INT64_MAX - 1));
+		record = write_record(&config, &site, &any, &r, random_number(INT64_MAX - 1));
+		size = strlen(record);
 		ck_assert_msg(
 		    json_get(record, size, NULL, &members) == record, "%.*s", (int)size, record);
 		ck_assert_uint_eq(members, 37);
@@ -254,7 +264,16 @@ START_TEST(any_result_is_a_valid_record)
 			if (value[0] == '"')
 				ck_assert_uint_le(length - 2, texts[i].cap);
 		}
-		ck_assert_uint_gt(payload_frame(frame, WIRE_WHOLE, &config, &site, &any, &r), size);
+		/* and what travels is what arrives */
+		if (r.error == ERROR_DROPPED || (r.http_status >= 0 && r.http_status < 100))
+			continue;
+		size = payload_frame(raw, WIRE_WHOLE, &config, &site, &any, &r, NULL);
+		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
+		ck_assert(payload_outcome(&frame, &outcome));
+		ck_assert_int_eq(outcome.lateness_us, any.lateness_us);
+		ck_assert_str_eq(outcome.result.error_message, r.error_message);
+		ck_assert_str_eq(outcome.result.final_url, r.final_url);
+		ck_assert_int_eq(outcome.result.elapsed_us, r.elapsed_us);
 	}
 }
 END_TEST

@@ -34,7 +34,9 @@
 #define EPOCH "20260101T000000Z-0000000000000001"
 #define TOPIC "results"
 
-static int pipe_in, pipe_out;
+static struct pipe supervisor, checkers;
+static const unsigned char key[UTIL_KEY_SIZE] = "a key for tokens";
+static const unsigned char *token_key = key; /* what frames are made with */
 static int control;     /* our end; -1: closed */
 static int stdout_read; /* what the publisher prints; non-blocking */
 static pid_t publisher;
@@ -50,12 +52,19 @@ fdatasync(int fd)
 }
 
 static void
+open_pipes(void)
+{
+	ck_assert_int_eq(pipe_open(&supervisor, PIPE_SIZE_OPEN), 0);
+	ck_assert_int_eq(pipe_open(&checkers, PIPE_SIZE), 0);
+}
+
+static void
 setup(void)
 {
 	capture_start();
 	signal(SIGPIPE, SIG_IGN);
 	make_dir();
-	ck_assert_int_eq(pipe_open(&pipe_out, &pipe_in), 0);
+	open_pipes();
 }
 
 /* --- the publisher ----------------------------------------------------------------------- */
@@ -76,26 +85,26 @@ start(enum publisher_output output, const char *brokers)
 		.kafka_topic = TOPIC,
 		.kafka_properties = properties,
 		.kafka_property_count = ARRAY_LENGTH(properties) };
-	int sockets[2], out[2], keep[2];
+	int sockets[2], out[2];
 
 	snprintf(text, sizeof(text), "bootstrap.servers=%s", brokers != NULL ? brokers : "");
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
 	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
 	fcntl(out[0], F_SETFL, O_NONBLOCK);
-	keep[0] = pipe_out;
-	keep[1] = sockets[1];
 	publisher = fork();
 	if (publisher == 0) {
 		struct publisher_start how = { .config = &config,
 			.output = output,
 			.epoch = EPOCH,
-			.pipe_fd = pipe_out,
-			.control_fd = sockets[1] };
+			.supervisor_fd = supervisor.read_fd,
+			.checkers_fd = checkers.read_fd,
+			.control_fd = sockets[1],
+			.token_key = key };
 
 		dup2(out[1], STDOUT_FILENO);
-		/* as the supervisor does: above all without the write end of the pipe */
+		/* as the supervisor does: above all without the write ends of the pipes */
 		for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
-			if (fd != keep[0] && fd != keep[1])
+			if (fd != supervisor.read_fd && fd != checkers.read_fd && fd != sockets[1])
 				close(fd);
 		_exit(publisher_main(&how));
 	}
@@ -135,8 +144,9 @@ await_report(bool (*wanted)(const struct wire_report *report))
 
 /* --- records ----------------------------------------------------------------------------- */
 
+/* `code`: the HTTP status code of a CLOSE; 0: it has none. */
 static size_t
-make_frame(unsigned char *out, enum wire_type type, uint64_t seq)
+make_frame(unsigned char *out, enum wire_type type, uint64_t seq, int code)
 {
 	struct config config = { .instance = "test" };
 	struct site site = { .name = "shop", .url = "http://a/", .method = "GET" };
@@ -146,7 +156,10 @@ make_frame(unsigned char *out, enum wire_type type, uint64_t seq)
 	struct result result;
 
 	result_init(&result);
-	return payload_frame(out, type, &config, &site, &slot, type == WIRE_OPEN ? NULL : &result);
+	if (code != 0)
+		result.http_status = code;
+	return payload_frame(
+	    out, type, &config, &site, &slot, type == WIRE_OPEN ? NULL : &result, token_key);
 }
 
 /* What came out of standard output: seqs in their order. */
@@ -155,6 +168,7 @@ static struct {
 	size_t count;
 	char line[2 * WIRE_PAYLOAD_MAX];
 	size_t used;
+	int code[20000]; /* http_status_code; 0: null */
 } seen;
 
 /* The seq of a record, which must be valid JSON. */
@@ -183,9 +197,10 @@ read_stdout(int timeout_ms)
 		return false;
 	seen.used += (size_t)n;
 	while ((newline = memchr(seen.line, '\n', seen.used)) != NULL) {
-		size_t size = (size_t)(newline - seen.line);
+		size_t size = (size_t)(newline - seen.line), length;
 
 		ck_assert_uint_lt(seen.count, ARRAY_LENGTH(seen.seq));
+		seen.code[seen.count] = atoi(json_get(seen.line, size, "http_status_code", &length));
 		seen.seq[seen.count++] = seq_of(seen.line, size);
 		seen.used -= size + 1;
 		memmove(seen.line, newline + 1, seen.used);
@@ -201,29 +216,39 @@ read_stdout_to_its_end(void)
 	ck_assert_uint_eq(seen.used, 0); /* whole lines only */
 }
 
+/* Into one of the pipes. */
 static void
-put_bytes(const void *bytes, size_t size)
+put_into(const struct pipe *pipe, const void *bytes, size_t size)
 {
 	int full;
 
-	while ((full = pipe_write(pipe_in, bytes, size)) == 1)
+	while ((full = pipe_write(pipe->write_fd, bytes, size)) == 1)
 		read_stdout(10);
 	ck_assert_int_eq(full, 0);
 }
 
 static void
+put_bytes(const void *bytes, size_t size)
+{
+	put_into(&supervisor, bytes, size);
+}
+
+/* By whom it is written in an honest daemon. */
+static void
 put(enum wire_type type, uint64_t seq)
 {
 	unsigned char frame[WIRE_FRAME_MAX];
+	size_t size = make_frame(frame, type, seq, type == WIRE_CLOSE ? 200 : 0);
 
-	put_bytes(frame, make_frame(frame, type, seq));
+	put_into(type == WIRE_CLOSE ? &checkers : &supervisor, frame, size);
 }
 
 static void
 end_of_pipe(void)
 {
-	close(pipe_in);
-	pipe_in = -1;
+	close(supervisor.write_fd);
+	close(checkers.write_fd);
+	supervisor.write_fd = checkers.write_fd = -1;
 }
 
 static void
@@ -258,7 +283,7 @@ END_TEST
 START_TEST(damage_costs_what_is_damaged)
 {
 	unsigned char frame[WIRE_FRAME_MAX];
-	size_t size = make_frame(frame, WIRE_WHOLE, 1);
+	size_t size = make_frame(frame, WIRE_WHOLE, 1, 0);
 
 	start(PUBLISH_TO_STDOUT, NULL);
 	put(WIRE_WHOLE, 0);
@@ -274,8 +299,80 @@ START_TEST(damage_costs_what_is_damaged)
 	ck_assert_uint_eq(seen.seq[0], 0);
 	ck_assert_uint_eq(seen.seq[1], 2);
 	ck_assert_uint_eq(seen.seq[2], 3);
-	ck_assert_int_eq(count_of(captured(), "damaged bytes in the results pipe"), 1);
+	ck_assert_int_eq(count_of(captured(), "damaged bytes in the pipe of the supervisor"), 1);
 	ck_assert_int_eq(count_of(captured(), "seq 2 comes where 1 was due"), 1);
+}
+END_TEST
+
+/* A checker in foreign hands, beside an honest one: it may end its own slots, and do nothing else. */
+START_TEST(checkers_may_only_close)
+{
+	unsigned char frame[WIRE_FRAME_MAX];
+
+	put(WIRE_OPEN, 0);
+	put_into(&checkers, frame, make_frame(frame, WIRE_OPEN, 1, 404));
+	put_into(&checkers, frame, make_frame(frame, WIRE_OPEN, 4000, 404));
+	put_into(&checkers, frame, make_frame(frame, WIRE_WHOLE, 1, 404));
+	put_into(&checkers, frame, make_frame(frame, WIRE_RECORD, 1, 404));
+	put_into(&checkers, "garbage", 7);
+	token_key = (const unsigned char *)"the key of none ";
+	put(WIRE_CLOSE, 0); /* of the slot of another, whose token it does not know */
+	put(WIRE_CLOSE, 7); /* of a slot that nobody opened */
+	token_key = key;
+	put(WIRE_OPEN, 1);
+	put(WIRE_CLOSE, 1);
+	put(WIRE_CLOSE, 0);
+	put(WIRE_WHOLE, 2);
+	start(PUBLISH_TO_STDOUT, NULL);
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	expect_seqs(0, 3);
+	ck_assert_int_eq(seen.code[0], 200);
+	ck_assert_int_eq(seen.code[1], 200);
+	ck_assert_int_eq(count_of(captured(), "wrote what only the supervisor may"), 1);
+	ck_assert_int_eq(count_of(captured(), "damaged bytes in the pipe of the checkers"), 1);
+}
+END_TEST
+
+/* The supervisor ends a slot when its checker is dead: what that had written comes first. */
+START_TEST(a_verdict_that_was_written_counts)
+{
+	unsigned char frame[WIRE_FRAME_MAX];
+
+	put(WIRE_OPEN, 0);
+	put_into(&supervisor, frame, make_frame(frame, WIRE_CLOSE, 0, 0));
+	put(WIRE_CLOSE, 0);
+	start(PUBLISH_TO_STDOUT, NULL);
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	expect_seqs(0, 1);
+	ck_assert_int_eq(seen.code[0], 200);
+}
+END_TEST
+
+/* Its private copy is smaller than the pipe: verdicts come before their slots are seen to begin. */
+START_TEST(a_verdict_waits_for_its_slot)
+{
+	ck_assert_int_ge(fcntl(supervisor.write_fd, F_SETPIPE_SZ, 4096), 0);
+	start(PUBLISH_TO_STDOUT, NULL);
+	put(WIRE_WHOLE, 0);
+	while (seen.count == 0)
+		read_stdout(1000);
+	kill(publisher, SIGSTOP);
+	ck_assert_int_ge(fcntl(supervisor.write_fd, F_SETPIPE_SZ, PIPE_SIZE_OPEN), 0);
+	for (uint64_t seq = 1; seq < 300; seq++) {
+		put(WIRE_OPEN, seq);
+		put(WIRE_CLOSE, seq);
+	}
+	kill(publisher, SIGCONT);
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	expect_seqs(0, 300);
+	for (uint64_t seq = 1; seq < 300; seq++)
+		ck_assert_int_eq(seen.code[seq], 200);
 }
 END_TEST
 
@@ -283,7 +380,7 @@ END_TEST
 START_TEST(half_a_frame_does_not_hold_up_the_end)
 {
 	unsigned char frame[WIRE_FRAME_MAX];
-	size_t size = make_frame(frame, WIRE_WHOLE, 1);
+	size_t size = make_frame(frame, WIRE_WHOLE, 1, 0);
 
 	start(PUBLISH_TO_STDOUT, NULL);
 	put(WIRE_WHOLE, 0);
@@ -292,7 +389,7 @@ START_TEST(half_a_frame_does_not_hold_up_the_end)
 	read_stdout_to_its_end();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
 	expect_seqs(0, 1);
-	ck_assert_int_eq(count_of(captured(), "damaged bytes in the results pipe"), 1);
+	ck_assert_int_eq(count_of(captured(), "damaged bytes in the pipe of the supervisor"), 1);
 }
 END_TEST
 
@@ -304,13 +401,13 @@ START_TEST(a_slow_reader_is_back_pressure)
 
 	start(PUBLISH_TO_STDOUT, NULL);
 	for (;;) {
-		size_t size = make_frame(frame, WIRE_WHOLE, seq);
-		int full = pipe_write(pipe_in, frame, size);
+		size_t size = make_frame(frame, WIRE_WHOLE, seq, 0);
+		int full = pipe_write(supervisor.write_fd, frame, size);
 
 		ck_assert_int_ge(full, 0);
 		if (full == 0)
 			seq++;
-		else if (!pipe_wait_room(pipe_in, 1000))
+		else if (!pipe_wait_room(supervisor.write_fd, 1000))
 			break;
 		ck_assert_uint_lt(seq, 15000);
 	}
@@ -400,7 +497,8 @@ start_mock(void)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	if (fork() == 0) {
 		close(pair[0]);
-		close(pipe_in);
+		close(supervisor.write_fd);
+		close(checkers.write_fd);
 		run_mock(pair[1]);
 	}
 	close(pair[1]);
@@ -588,7 +686,7 @@ START_TEST(an_orphan_hands_nothing_over)
 	close(control);
 	put(WIRE_WHOLE, 0);
 	kill(publisher, SIGCONT);
-	while (ioctl(pipe_out, FIONREAD, &waiting) == 0 && waiting > 0)
+	while (ioctl(supervisor.read_fd, FIONREAD, &waiting) == 0 && waiting > 0)
 		usleep(1000);
 	put(WIRE_WHOLE, 1);
 	end_of_pipe();
@@ -648,8 +746,9 @@ START_TEST(an_absent_broker_costs_nothing)
 	close(control);
 
 	/* what was damaged is kept for those who want to know why */
-	close(pipe_out);
-	ck_assert_int_eq(pipe_open(&pipe_out, &pipe_in), 0);
+	close(supervisor.read_fd);
+	close(checkers.read_fd);
+	open_pipes();
 	start_mock();
 	start(PUBLISH_TO_KAFKA, servers);
 	ck_assert_int_eq(consume(50, true), 0);
@@ -685,6 +784,9 @@ main(void)
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, all_is_printed_once_in_order);
 	tcase_add_test(tcase, damage_costs_what_is_damaged);
+	tcase_add_test(tcase, checkers_may_only_close);
+	tcase_add_test(tcase, a_verdict_that_was_written_counts);
+	tcase_add_test(tcase, a_verdict_waits_for_its_slot);
 	tcase_add_test(tcase, half_a_frame_does_not_hold_up_the_end);
 	tcase_add_test(tcase, a_slow_reader_is_back_pressure);
 	tcase_add_test(tcase, a_reader_that_leaves_ends_it);

@@ -63,7 +63,7 @@ START_TEST(nothing_is_known_at_first)
 	ck_assert_int_eq(r.error, ERROR_NONE);
 	ck_assert_str_eq(r.error_message, "");
 	ck_assert_int_eq(r.http_status, RESULT_NONE);
-	ck_assert_ptr_null(r.http_version);
+	ck_assert_str_eq(r.http_version, "");
 	ck_assert_int_eq(r.elapsed_us, RESULT_NONE);
 	ck_assert(!r.completed);
 	for (int i = 0; i < PHASE_COUNT; i++)
@@ -76,8 +76,52 @@ START_TEST(nothing_is_known_at_first)
 	ck_assert_int_eq(r.body_truncated, TRISTATE_NULL);
 	ck_assert_int_eq(r.body_matched, TRISTATE_NULL);
 	ck_assert_str_eq(r.failed_regex, "");
-	ck_assert_ptr_null(r.tls_version);
+	ck_assert_str_eq(r.tls_version, "");
 	ck_assert_int_eq(r.cert_expires_us, RESULT_NONE);
+}
+END_TEST
+
+/* As a checker in foreign hands may write it. */
+START_TEST(only_a_result_of_ours_is_taken_over)
+{
+	struct result good, r;
+	unsigned char bytes[sizeof(good)];
+
+	result_init(&good);
+	result_fail(&good, ERROR_TIMEOUT, "timed out after 1 s");
+	good.http_status = 200;
+	ck_assert(result_copy(&r, &good));
+	ck_assert_str_eq(r.error_message, "timed out after 1 s");
+	ck_assert_int_eq(r.http_status, 200);
+#define REFUSED(change)                                                                            \
+	do {                                                                                       \
+		struct result bad = good;                                                          \
+		change;                                                                            \
+		ck_assert_msg(!result_copy(&r, &bad), "%s", #change);                              \
+	} while (0)
+	REFUSED(bad.error = ERROR_COUNT);
+	REFUSED(bad.error = ERROR_DROPPED); /* it speaks of records of others */
+	REFUSED(bad.http_status = 99);
+	REFUSED(bad.http_status = 1000);
+	REFUSED(bad.elapsed_us = -2);
+	REFUSED(bad.elapsed_us = INT64_MAX);
+	REFUSED(bad.phase_us[PHASE_COUNT - 1] = INT64_MIN);
+	REFUSED(bad.redirect_us = INT64_MAX);
+	REFUSED(bad.redirects = 1001);
+	REFUSED(bad.body_bytes = INT64_MAX);
+	REFUSED(bad.body_truncated = TRISTATE_TRUE + 1);
+	REFUSED(bad.body_matched = TRISTATE_TRUE + 1);
+	REFUSED(bad.cert_expires_us = INT64_MAX);
+	REFUSED(memset(bad.error_message, 'x', sizeof(bad.error_message))); /* no end */
+	REFUSED(memset(bad.final_url, 'x', sizeof(bad.final_url)));
+	REFUSED(strcpy(bad.error_message, "two\nlines"));
+	REFUSED(strcpy(bad.failed_regex, "\xff"));
+	REFUSED(strcpy(bad.remote_ip, "\033[31m"));
+	REFUSED(strcpy(bad.http_version, "\n"));
+	REFUSED(strcpy(bad.tls_version, "\x7f"));
+	memcpy(bytes, &good, sizeof(bytes));
+	bytes[offsetof(struct result, completed)] = 2;
+	ck_assert(!result_copy(&r, bytes));
 }
 END_TEST
 
@@ -142,6 +186,7 @@ main(void)
 
 	tcase_add_test(tcase, every_word_and_its_status);
 	tcase_add_test(tcase, nothing_is_known_at_first);
+	tcase_add_test(tcase, only_a_result_of_ours_is_taken_over);
 	tcase_add_test(tcase, a_failure_has_its_word_and_sentence);
 	tcase_add_test(tcase, messages_are_one_clean_line);
 	tcase_add_test(tcase, long_messages_are_cut_at_a_character);

@@ -49,11 +49,12 @@ spool_with(int records)
 			.seq = (uint64_t)i,
 			.slot_us = INT64_C(1767225600) * US_PER_S,
 			.interval_us = US_PER_S };
-		size_t size = payload_frame(raw[i], WIRE_WHOLE, &config, &site, &slot, &result);
+		size_t size = payload_frame(raw[i], WIRE_WHOLE, &config, &site, &slot, &result, NULL);
 		struct frame frame;
 
 		ck_assert_int_eq(wire_decode(raw[i], size, &frame), (ssize_t)size);
-		ck_assert_int_eq(spool_apply(spool, &frame, raw[i], size), SPOOL_OK);
+		ck_assert_int_eq(spool_begin_slot(spool, &frame, raw[i], size), SPOOL_OK);
+		ck_assert_int_eq(spool_end_slot(spool, &frame, raw[i]), SPOOL_OK);
 	}
 	ck_assert_int_eq(spool_commit(spool), SPOOL_OK);
 	return spool;

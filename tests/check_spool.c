@@ -33,6 +33,9 @@
 
 static bool disk_is_broken;
 
+static const unsigned char secret[UTIL_KEY_SIZE] = "a key for tokens";
+static const unsigned char *token_key; /* of the frames that are made; NULL: they have none */
+
 /* SQLite's: the C library's one is not called. */
 int
 fdatasync(int fd)
@@ -47,6 +50,7 @@ static void
 teardown(void)
 {
 	disk_is_broken = false;
+	token_key = NULL;
 	umount(dir); /* if a test left it */
 	remove_dir();
 }
@@ -96,7 +100,6 @@ make_frame(unsigned char *out, enum wire_type type, const char *epoch, uint64_t 
 		.seq = seq,
 		.slot_us = INT64_C(1767225600) * US_PER_S + (int64_t)seq,
 		.interval_us = US_PER_S,
-		.started_us = RESULT_NONE,
 		.lateness_us = RESULT_NONE };
 	struct result result;
 
@@ -104,7 +107,8 @@ make_frame(unsigned char *out, enum wire_type type, const char *epoch, uint64_t 
 	url[padding] = '\0';
 	result_init(&result);
 	result.http_status = type == WIRE_CLOSE ? 200 : 599;
-	return payload_frame(out, type, &config, &site, &slot, &result);
+	return payload_frame(
+	    out, type, &config, &site, &slot, type != WIRE_OPEN ? &result : NULL, token_key);
 }
 
 /* Frames stay until the commit, as in the publisher: here until so many have followed. */
@@ -117,6 +121,19 @@ new_frame(void)
 	return frames[next++ % ARRAY_LENGTH(frames)];
 }
 
+/* What the publisher does with a frame that came from where it may. */
+static enum spool_status
+apply_frame(struct spool *s, const struct frame *frame, const unsigned char *raw, size_t size)
+{
+	enum spool_status status = SPOOL_OK;
+
+	if (frame->type == WIRE_OPEN || frame->type == WIRE_WHOLE)
+		status = spool_begin_slot(s, frame, raw, size);
+	if (status == SPOOL_OK && (frame->type == WIRE_CLOSE || frame->type == WIRE_WHOLE))
+		status = spool_end_slot(s, frame, raw);
+	return status;
+}
+
 static enum spool_status
 apply(struct spool *s, enum wire_type type, const char *epoch, uint64_t seq, int padding)
 {
@@ -125,7 +142,7 @@ apply(struct spool *s, enum wire_type type, const char *epoch, uint64_t seq, int
 	struct frame frame;
 
 	ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
-	return spool_apply(s, &frame, raw, size);
+	return apply_frame(s, &frame, raw, size);
 }
 
 /* One frame, one transaction. */
@@ -307,10 +324,14 @@ START_TEST(test_lost_epoch)
 		.max_bytes = 64 * MIB,
 		.window = 100,
 		.epoch = EPOCH_A,
-		.lost_epoch = EPOCH_B };
+		.lost_epoch = EPOCH_B,
+		.token_key = secret };
 	struct spool *s;
 
 	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
+	put(s, WIRE_CLOSE, EPOCH_B, 5); /* without its token: who knows whose */
+	ck_assert_str_eq(seqs(s), "");
+	token_key = secret;
 	put(s, WIRE_OPEN, EPOCH_B, 5);
 	put(s, WIRE_CLOSE, EPOCH_B, 5);
 	put(s, WIRE_CLOSE, EPOCH_B, 7);
@@ -383,10 +404,12 @@ START_TEST(test_lost_epoch_comes_back)
 		.max_bytes = 64 * MIB,
 		.window = 100,
 		.epoch = EPOCH_A,
-		.lost_epoch = EPOCH_B };
+		.lost_epoch = EPOCH_B,
+		.token_key = secret };
 	struct spool *s = open_spool(EPOCH_B);
 
 	capture_start();
+	token_key = secret;
 	put_frames(s, "O0 W1 O2 C2", 0);
 	rename_in_dir("spool.db", "away.db");
 	rename_in_dir("spool.db-wal", "away.db-wal");
@@ -415,10 +438,9 @@ START_TEST(test_lost_epoch_comes_back)
 }
 END_TEST
 
-/* A checker in foreign hands writes what it likes: what fits no slot is not believed. */
+/* A checker in foreign hands writes what it likes: what is not of its slot ends none. */
 START_TEST(test_forged_frames)
 {
-	static const uint64_t far[] = { 4099, UINT64_C(1) << 40, UINT64_C(1) << 63, UINT64_MAX };
 	struct config config = { .instance = "test" };
 	struct site site = { .name = "shop", .method = "GET" };
 	struct spool *s = open_spool(EPOCH_A);
@@ -428,28 +450,24 @@ START_TEST(test_forged_frames)
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 	ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, 0, 20), SPOOL_OK);
 	ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 1, 20), SPOOL_OK);
-	for (size_t i = 0; i < ARRAY_LENGTH(far); i++) {
-		ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, far[i], 20), SPOOL_OK);
-		ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, far[i], 20), SPOOL_OK);
-	}
-	/* for the slot that is open, but not of its site, and not of its instant; in the transaction
-	 * that has opened it and in another one */
-	for (int i = 0; i < 6; i++) {
+	/* for the slot that is open, but not of its site, not of its instant, and without its token;
+	 * in the transaction that has opened it and in another one */
+	for (int i = 0; i < 8; i++) {
 		unsigned char *raw = new_frame();
 		struct slot slot = { .epoch = EPOCH_A,
-			.started_us = RESULT_NONE,
-			.slot_us = INT64_C(1767225600) * US_PER_S + (i % 3 == 0),
+			.slot_us = INT64_C(1767225600) * US_PER_S + (i % 4 == 0),
 			.interval_us = US_PER_S,
-			.lateness_us = RESULT_NONE };
+			.lateness_us = RESULT_NONE,
+			.token = i % 4 == 3 ? 1 : 0 };
 		struct result result;
 
-		site.name = i % 3 == 1 ? "shoq" : "shop";
-		site.url = i % 3 == 2 ? "http://elsewhere.example/" : "uuuuuuuuuuuuuuuuuuuu";
+		site.name = i % 4 == 1 ? "shoq" : "shop";
+		site.url = i % 4 == 2 ? "http://elsewhere.example/" : "uuuuuuuuuuuuuuuuuuuu";
 		result_init(&result);
-		size = payload_frame(raw, WIRE_CLOSE, &config, &site, &slot, &result);
+		size = payload_frame(raw, WIRE_CLOSE, &config, &site, &slot, &result, NULL);
 		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
-		ck_assert_int_eq(spool_apply(s, &frame, raw, size), SPOOL_OK);
-		if (i == 2) {
+		ck_assert_int_eq(apply_frame(s, &frame, raw, size), SPOOL_OK);
+		if (i == 3) {
 			ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 		}
@@ -464,6 +482,48 @@ START_TEST(test_forged_frames)
 	put(s, WIRE_WHOLE, EPOCH_A, 3);
 	ck_assert_str_eq(seqs(s), "1 2 0 3");
 	spool_close(s);
+}
+END_TEST
+
+/* It has the token of its own slot, and writes what no check ends with: the slot has ended. */
+START_TEST(test_nonsense_in_its_own_slot)
+{
+	static const size_t behind[] = { 0, 1, sizeof(struct wire_outcome) - 1,
+		sizeof(struct wire_outcome) + 1, sizeof(struct wire_outcome) };
+	struct spool *s = open_spool(EPOCH_A);
+	struct listing l;
+
+	capture_start();
+	for (uint64_t i = 0; i < ARRAY_LENGTH(behind); i++) {
+		unsigned char open[WIRE_FRAME_MAX], *raw = new_frame();
+		char payload[WIRE_PAYLOAD_MAX];
+		struct frame frame;
+		size_t size = make_frame(open, WIRE_OPEN, EPOCH_A, i, 20);
+
+		put(s, WIRE_OPEN, EPOCH_A, i);
+		ck_assert_int_eq(wire_decode(open, size, &frame), (ssize_t)size);
+		memset(payload, 0xff, sizeof(payload));
+		memcpy(payload, frame.payload, frame.identity_size);
+		frame.type = WIRE_CLOSE;
+		frame.payload = payload;
+		frame.payload_size = frame.identity_size + behind[i];
+		size = wire_encode(raw, &frame);
+		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		ck_assert_int_eq(apply_frame(s, &frame, raw, size), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		put(s, WIRE_CLOSE, EPOCH_A, i); /* too late */
+	}
+	l = list(s);
+	ck_assert_uint_eq(l.count, ARRAY_LENGTH(behind));
+	for (size_t i = 0; i < l.count; i++) {
+		ck_assert_uint_eq(l.seen[i].seq, i);
+		ck_assert_str_eq(l.seen[i].error, "aborted");
+		ck_assert_str_eq(l.seen[i].message, "the checker sent what no check ends with");
+	}
+	free(l.seen);
+	spool_close(s);
+	ck_assert_int_eq(count_of(captured(), "refused, like all that follow"), 1);
 }
 END_TEST
 
@@ -859,6 +919,7 @@ START_TEST(test_disk_breaks_each_spool)
 		ck_assert_int_eq(count_files("spool.db"), 0);
 	}
 	disk_is_broken = false;
+	token_key = NULL;
 	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
 	put(s, WIRE_WHOLE, EPOCH_A, 0);
 	disk_is_broken = true;
@@ -1424,6 +1485,7 @@ main(void)
 	tcase_add_test(tcase, test_lost_epoch_comes_back);
 	tcase_add_test(tcase, test_epoch_without_its_spool);
 	tcase_add_test(tcase, test_forged_frames);
+	tcase_add_test(tcase, test_nonsense_in_its_own_slot);
 	tcase_add_test(tcase, test_first_close_wins);
 	tcase_add_test(tcase, test_rollback);
 	tcase_add_test(tcase, test_delete);

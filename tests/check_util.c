@@ -10,6 +10,21 @@
 
 #include "suite.h"
 
+/* The first two of the vectors that its authors give, and the one in their paper. */
+START_TEST(a_mac_is_siphash_2_4)
+{
+	unsigned char key[UTIL_KEY_SIZE], message[15];
+
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = (unsigned char)i;
+	for (size_t i = 0; i < sizeof(message); i++)
+		message[i] = (unsigned char)i;
+	ck_assert_uint_eq(util_mac(key, message, 0), UINT64_C(0x726fdb47dd0e0e31));
+	ck_assert_uint_eq(util_mac(key, message, 1), UINT64_C(0x74f839c593dc67fd));
+	ck_assert_uint_eq(util_mac(key, message, 15), UINT64_C(0xa129ca6149be45e5));
+}
+END_TEST
+
 START_TEST(times_are_rfc3339)
 {
 	char out[UTIL_RFC3339_SIZE];
@@ -134,6 +149,7 @@ main(void)
 	Suite *suite = suite_create("util");
 	TCase *tcase = tcase_create("util");
 
+	tcase_add_test(tcase, a_mac_is_siphash_2_4);
 	tcase_add_test(tcase, times_are_rfc3339);
 	tcase_add_test(tcase, known_checksums);
 	tcase_add_test(tcase, text_becomes_one_clean_line);

@@ -59,7 +59,10 @@ START_TEST(any_frame_comes_back)
 	for (size_t i = 0; i < sizeof(texts); i++)
 		texts[i] = (char)rand();
 	for (int round = 0; round < 5000; round++) {
-		struct frame in = { .type = WIRE_OPEN + rand() % 3,
+		static const enum wire_type types[] = { WIRE_OPEN, WIRE_RECORD, WIRE_CLOSE,
+			WIRE_WHOLE };
+		struct frame in = { .type = types[rand() % 4],
+			.token = (uint64_t)rand() << 17,
 			.seq = (uint64_t)rand() << 33 ^ (uint64_t)rand(),
 			.slot_us = (int64_t)rand() * rand(),
 			.site = texts,
@@ -79,6 +82,7 @@ START_TEST(any_frame_comes_back)
 		ck_assert_int_eq(wire_decode(buffer, size, &out), (ssize_t)size);
 		ck_assert_int_eq(out.type, in.type);
 		ck_assert_str_eq(out.epoch, in.epoch);
+		ck_assert_uint_eq(out.token, in.token);
 		ck_assert_uint_eq(out.seq, in.seq);
 		ck_assert_int_eq(out.slot_us, in.slot_us);
 		ck_assert_uint_eq(out.identity_size, in.identity_size);
@@ -89,6 +93,47 @@ START_TEST(any_frame_comes_back)
 		ck_assert_uint_eq(out.payload_size, in.payload_size);
 		ck_assert_mem_eq(out.payload, in.payload, in.payload_size);
 	}
+}
+END_TEST
+
+/* Everything that says which slot it is counts, and what came of it does not. */
+START_TEST(a_token_is_of_one_slot)
+{
+	static const unsigned char key[UTIL_KEY_SIZE] = "0123456789abcdef";
+	static const unsigned char other_key[UTIL_KEY_SIZE] = "0123456789abcdeg";
+	const struct frame frame = { .type = WIRE_OPEN,
+		.epoch = "20261123T101502Z-9f3c52d07a61be48",
+		.seq = 42,
+		.slot_us = 7,
+		.site = "shop",
+		.site_size = 4,
+		.instance = "probe-1",
+		.instance_size = 7,
+		.payload = "identity and outcome",
+		.payload_size = 20,
+		.identity_size = 8 };
+	struct frame f = frame;
+	uint64_t token = wire_token(key, &frame);
+
+	ck_assert_uint_ne(token, 0);
+	ck_assert_uint_eq(token >> 48, 0);
+	f.type = WIRE_CLOSE;
+	f.payload = "identity of nothing ";
+	ck_assert_uint_eq(wire_token(key, &f), token);
+	ck_assert_uint_ne(wire_token(other_key, &frame), token);
+#define ANOTHER(change)                                                                            \
+	do {                                                                                       \
+		f = frame;                                                                         \
+		change;                                                                            \
+		ck_assert_uint_ne(wire_token(key, &f), token);                                     \
+	} while (0)
+	ANOTHER(f.seq++);
+	ANOTHER(f.slot_us++);
+	ANOTHER(f.epoch[0] = '3');
+	ANOTHER(f.site = "shoq");
+	ANOTHER(f.site_size = 3; f.instance = "pprobe-1"; f.instance_size = 8);
+	ANOTHER(f.payload = "Identity and outcome");
+	ANOTHER(f.identity_size = 9);
 }
 END_TEST
 
@@ -132,7 +177,7 @@ START_TEST(a_forged_frame_is_refused_by_its_fields)
 		{ 10, 0, "version 0" },
 		{ 10, 2, "version 2" },
 		{ 11, 0, "type 0" },
-		{ 11, 4, "type 4" },
+		{ 11, 6, "type 6" },
 		{ 12, 255, "a site longer than the frame" },
 		{ 13, 255, "an instance longer than the frame" },
 		{ 15, 1, "an identity longer than the payload" },
@@ -243,6 +288,7 @@ main(void)
 
 	tcase_add_test(tcase, a_frame_comes_back);
 	tcase_add_test(tcase, any_frame_comes_back);
+	tcase_add_test(tcase, a_token_is_of_one_slot);
 	tcase_add_test(tcase, the_largest_fits_and_no_more);
 	tcase_add_test(tcase, any_part_is_damage_and_any_flipped_bit_is_found);
 	tcase_add_test(tcase, a_forged_frame_is_refused_by_its_fields);

@@ -30,7 +30,6 @@ make_frame(unsigned char *out, uint64_t seq)
 		.seq = seq,
 		.slot_us = FIRST_US + (int64_t)(seq / SITES) * US_PER_S,
 		.interval_us = US_PER_S,
-		.started_us = RESULT_NONE,
 		.lateness_us = RESULT_NONE };
 	struct site site = { .method = "GET", .headers = no_headers };
 	char name[32], url[64];
@@ -42,7 +41,7 @@ make_frame(unsigned char *out, uint64_t seq)
 	site.url = url;
 	result_init(&result);
 	result_fail(&result, ERROR_MISSED_OVERLOAD, "no checker was free within 1 s");
-	return payload_frame(out, WIRE_WHOLE, &config, &site, &slot, &result);
+	return payload_frame(out, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
 }
 
 static enum spool_status
@@ -61,7 +60,9 @@ fill(struct spool *spool, uint64_t count)
 
 			if (wire_decode(raw, size, &frame) != (ssize_t)size)
 				return SPOOL_FAILED;
-			status = spool_apply(spool, &frame, raw, size);
+			status = spool_begin_slot(spool, &frame, raw, size);
+			if (status == SPOOL_OK)
+				status = spool_end_slot(spool, &frame, raw);
 		}
 		if (status == SPOOL_OK)
 			status = spool_commit(spool);

@@ -52,6 +52,19 @@ take(void *arg, uint64_t row, const struct frame *frame)
 	return true;
 }
 
+/* What the publisher does with a frame that came from where it may. */
+static enum spool_status
+apply_frame(struct spool *s, const struct frame *frame, const unsigned char *raw, size_t size)
+{
+	enum spool_status status = SPOOL_OK;
+
+	if (frame->type == WIRE_OPEN || frame->type == WIRE_WHOLE)
+		status = spool_begin_slot(s, frame, raw, size);
+	if (status == SPOOL_OK && (frame->type == WIRE_CLOSE || frame->type == WIRE_WHOLE))
+		status = spool_end_slot(s, frame, raw);
+	return status;
+}
+
 /* The first byte says whether checksums are mended. All is one transaction, undone at the end. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -83,7 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		}
 		assert((size_t)n <= size - used);
-		assert(spool_apply(spool, &frame, bytes + used, (size_t)n) == SPOOL_OK);
+		assert(apply_frame(spool, &frame, bytes + used, (size_t)n) == SPOOL_OK);
 		used += (size_t)n;
 	}
 	assert(used <= size);

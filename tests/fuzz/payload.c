@@ -66,9 +66,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.seq = (uint64_t)number(&in, INT64_MAX - 2) + 1,
 		.slot_us = number(&in, 253402300799000000) + 1,
 		.interval_us = number(&in, 86400000000),
-		.started_us = number(&in, 253402300799000000),
-		.lateness_us = number(&in, INT64_MAX - 2) };
-	unsigned char raw[WIRE_FRAME_MAX];
+		.lateness_us = number(&in, 86400000000) };
+	unsigned char raw[2 * WIRE_FRAME_MAX];
+	struct wire_outcome outcome;
 	struct result result;
 	struct frame frame;
 	size_t members, frame_size;
@@ -83,12 +83,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	result.elapsed_us = number(&in, 86400000000);
 	for (int i = 0; i < PHASE_COUNT; i++)
 		result.phase_us[i] = number(&in, 86400000000);
-	result.http_status = (int)number(&in, 999);
+	result.http_status = 100 + (int)number(&in, 899);
 	result.body_bytes = number(&in, 65536 * 1024);
 	result.cert_expires_us = number(&in, 253402300799000000);
 
-	frame_size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result);
+	frame_size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, frame_size, &frame) == (ssize_t)frame_size);
+	assert(payload_outcome(&frame, &outcome));
+	frame_size = payload_record(raw + WIRE_FRAME_MAX, &frame, &outcome, RESULT_NONE);
+	assert(wire_decode(raw + WIRE_FRAME_MAX, frame_size, &frame) == (ssize_t)frame_size);
 	assert(json_get(frame.payload, frame.payload_size, NULL, &members) != NULL);
 	assert(members == 37);
 	return 0;

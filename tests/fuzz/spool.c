@@ -86,13 +86,15 @@ put(struct spool *spool, uint64_t seq)
 	struct slot slot = { .epoch = EPOCH, .seq = seq, .slot_us = 1, .interval_us = 1 };
 	unsigned char raw[WIRE_FRAME_MAX];
 	struct result result;
+	enum spool_status status;
 	struct frame frame;
 	size_t size;
 
 	result_init(&result);
-	size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result);
+	size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, size, &frame) == (ssize_t)size);
-	return spool_apply(spool, &frame, raw, size);
+	status = spool_begin_slot(spool, &frame, raw, size);
+	return status == SPOOL_OK ? spool_end_slot(spool, &frame, raw) : status;
 }
 
 /* A life with all that the publisher does; stops at the first failure, as the publisher does. */

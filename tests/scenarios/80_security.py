@@ -83,7 +83,10 @@ def test_descriptors(t):
 
     results = {link for link in files["supervisor"].values() if link.startswith("pipe:")} & \
               {link for link in files["publisher"].values()}
-    require(len(results) == 1, f"supervisor and publisher share {results}")
+    require(len(results) == 2, f"supervisor and publisher share {results}")
+    of_checkers = {link for role in roles if role.startswith("checker")
+                   for link in files[role].values()} & results
+    require(len(of_checkers) == 1, f"checkers and publisher share {of_checkers}")
     for role, pid in roles.items():
         own = {fd: link for fd, link in files[role].items() if fd > 2}
         writes = {_access(pid, fd) == O_WRONLY for fd, link in own.items() if link in results}
