@@ -16,6 +16,7 @@
 #include "payload.h"
 #include "util.h"
 
+#define ADOPT_BATCH  256 /* open slots that one transaction adopts */
 #define DROP_SAY_US  (60 * US_PER_S)
 #define RESERVE_MIN  (8 << 20) /* free bytes of the file system: SQLite's log needs some */
 #define RESERVE_MAX  (16 << 20)
@@ -51,53 +52,83 @@ insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size
 	return status;
 }
 
+/* An open slot that nobody can read gets no record. */
+static enum spool_status
+bury_open(struct spool *s, int64_t seq)
+{
+	log_error("spool: the open slot %lld is damaged and gets no record; it was moved to the "
+		  "dead letters",
+	    (long long)seq);
+	s->buried++;
+	return spool_run(s,
+		   "INSERT INTO dead(frame, reason, at) SELECT frame, 'damaged on disk', "
+		   "datetime('now') FROM open WHERE seq = %lld",
+		   (long long)seq) == SQLITE_OK
+		   ? SPOOL_OK
+		   : spool_failed(s, "move an open slot to the dead letters");
+}
+
+/*
+ * Finish the first open slots, in one transaction. Each row that goes makes room for the one that
+ * comes, so this works in a spool that is full as well.
+ */
+static enum spool_status
+adopt_batch(struct spool *s, int64_t epoch, uint64_t *adopted, bool *more)
+{
+	unsigned char out[WIRE_FRAME_MAX];
+	enum spool_status status = spool_begin(s);
+	int code = SQLITE_DONE;
+
+	*more = false;
+	for (int i = 0; i < ADOPT_BATCH && status == SPOOL_OK; i++) {
+		sqlite3_stmt *st = s->statement[FIRST_OPEN];
+		struct frame frame;
+		size_t size = 0;
+		int64_t seq;
+
+		if ((code = sqlite3_step(st)) != SQLITE_ROW)
+			break;
+		seq = sqlite3_column_int64(st, 0);
+		/* below 0: a note about a lost epoch */
+		if (seq >= 0 && wire_decode(sqlite3_column_blob(st, 1),
+				    (size_t)sqlite3_column_bytes(st, 1), &frame) > 0)
+			size = spool_finish_frame(out, &frame, ERROR_ABORTED, RESULT_NONE,
+			    "webmond ended while this check was running");
+		sqlite3_reset(st);
+		if (size > 0) {
+			status = insert_ready(s, epoch, (uint64_t)seq, out, size);
+			++*adopted;
+		} else if (seq >= 0) {
+			status = bury_open(s, seq);
+		}
+		if (status == SPOOL_OK &&
+		    spool_run(s, "DELETE FROM open WHERE seq = %lld", (long long)seq) != SQLITE_OK)
+			status = spool_failed(s, "delete an open slot");
+		else if (status == SPOOL_OK && sqlite3_changes(s->db) == 0)
+			status = spool_give_up(s, "is damaged"); /* it would come for ever */
+		*more = true;
+	}
+	sqlite3_reset(s->statement[FIRST_OPEN]); /* NULL, if it was given up */
+	if (status == SPOOL_OK && code != SQLITE_ROW && code != SQLITE_DONE)
+		status = spool_failed(s, "read open slots");
+	return status == SPOOL_OK ? spool_commit(s) : status;
+}
+
 /* Slots that another epoch left open get their record: nobody else will close them. */
 static enum spool_status
 adopt_open(struct spool *s, int64_t epoch)
 {
-	sqlite3_stmt *select;
-	enum spool_status status = SPOOL_OK;
-	unsigned char out[WIRE_FRAME_MAX];
+	enum spool_status status;
 	uint64_t adopted = 0;
-	size_t size;
-	int code;
+	bool more;
 
-	if (sqlite3_prepare_v2(s->db, "SELECT seq, frame FROM open WHERE seq >= 0 ORDER BY seq", -1,
-		&select, NULL) != SQLITE_OK)
-		return spool_failed(s, "read open slots");
-	while ((code = sqlite3_step(select)) == SQLITE_ROW) {
-		uint64_t seq = (uint64_t)sqlite3_column_int64(select, 0);
-		struct frame frame;
-
-		if (wire_decode(sqlite3_column_blob(select, 1),
-			(size_t)sqlite3_column_bytes(select, 1), &frame) < 0) {
-			log_error("spool: the open slot %llu is damaged and gets no record; it was "
-				  "moved to the dead letters",
-			    (unsigned long long)seq);
-			code = spool_run(s,
-			    "INSERT INTO dead(frame, reason, at) SELECT frame, "
-			    "'damaged on disk', datetime('now') FROM open WHERE seq = %lld",
-			    (long long)seq);
-			if (code != SQLITE_OK)
-				break;
-			s->buried++;
-			continue;
-		}
-		size = spool_finish_frame(out, &frame, ERROR_ABORTED, RESULT_NONE,
-		    "webmond ended while this check was running");
-		if ((status = insert_ready(s, epoch, seq, out, size)) != SPOOL_OK)
-			break;
-		adopted++;
-	}
-	sqlite3_finalize(select);
-	if (status != SPOOL_OK)
-		return status;
-	if (code != SQLITE_DONE || spool_run(s, "DELETE FROM open") != SQLITE_OK)
-		return spool_failed(s, "adopt open slots");
-	if (adopted > 0)
+	do
+		status = adopt_batch(s, epoch, &adopted, &more);
+	while (status == SPOOL_OK && more);
+	if (status == SPOOL_OK && adopted > 0)
 		log_notice("%llu checks of the last run never ended; their records say aborted",
 		    (unsigned long long)adopted);
-	return SPOOL_OK;
+	return status;
 }
 
 /* Go on with our epoch, or begin it and finish what the one before left. */
@@ -123,7 +154,7 @@ enter_epoch(struct spool *s)
 
 		last = sqlite3_column_int64(st, 0);
 		ours = id != NULL && strcmp(id, s->options.epoch) == 0;
-		s->next_seq = ours ? (uint64_t)sqlite3_column_int64(st, 2) : 0;
+		s->next_seq = (uint64_t)sqlite3_column_int64(st, 2);
 		s->count = (uint64_t)sqlite3_column_int64(st, 3);
 		may_fly = (uint64_t)sqlite3_column_int64(st, 4);
 		s->last_row = (uint64_t)sqlite3_column_int64(st, 5);
@@ -152,7 +183,7 @@ enter_epoch(struct spool *s)
 		log_error("spool: the one with epoch %s has gone", s->options.epoch);
 		return SPOOL_LOST;
 	}
-	if ((status = spool_begin(s)) != SPOOL_OK || (status = adopt_open(s, last)) != SPOOL_OK)
+	if ((status = adopt_open(s, last)) != SPOOL_OK || (status = spool_begin(s)) != SPOOL_OK)
 		return status;
 	/* epochs older than the oldest row have nothing left; of a lost one frames may come */
 	code = spool_run(s,
@@ -163,6 +194,7 @@ enter_epoch(struct spool *s)
 	if (code != SQLITE_OK)
 		return spool_failed(s, "begin the epoch");
 	s->epoch = spool_query(s, "SELECT max(n) FROM epoch");
+	s->next_seq = s->next_seq_stored = 0;
 	return spool_commit(s);
 }
 

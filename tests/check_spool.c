@@ -638,6 +638,45 @@ START_TEST(test_same_epoch_goes_on)
 }
 END_TEST
 
+/*
+ * More open slots than there is room for beside them: each row that goes makes room for the one that
+ * comes. (A daemon that had come into foreign hands once left such a spool, and none started again.)
+ */
+START_TEST(test_adoption_without_room)
+{
+	enum {
+		SLOTS = 8000
+	};
+	struct spool *s;
+	struct listing l;
+
+	ck_assert_int_eq(try_open(&s, EPOCH_A, 64 * MIB, 10), SPOOL_OK);
+	for (uint64_t seq = 0; seq < SLOTS;) {
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		for (int i = 0; i < 1000; i++)
+			ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, seq++, 1000), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	}
+	spool_close(s);
+	capture_start();
+	ck_assert_int_eq(try_open(&s, EPOCH_B, MIB, 10), SPOOL_OK);
+	l = list(s);
+	ck_assert_uint_eq(l.count > 0, 1);
+	for (size_t i = 0; i < l.count; i++)
+		ck_assert_str_eq(l.seen[i].epoch, EPOCH_A);
+	/* those that gave way are named by `dropped` records: together they are all */
+	ck_assert_uint_eq(l.seen[0].seq, 0);
+	for (size_t i = 1; i < l.count; i++)
+		ck_assert_uint_eq(l.seen[i].seq,
+		    1 + (l.seen[i - 1].through > 0 ? l.seen[i - 1].through : l.seen[i - 1].seq));
+	ck_assert_uint_eq(l.seen[l.count - 1].seq, SLOTS - 1);
+	free(l.seen);
+	put(s, WIRE_WHOLE, EPOCH_B, 0);
+	spool_close(s);
+	ck_assert_int_eq(count_of(captured(), "checks of the last run never ended"), 1);
+}
+END_TEST
+
 START_TEST(test_adoption)
 {
 	struct spool *s = open_spool(EPOCH_A);
@@ -1492,6 +1531,7 @@ main(void)
 	tcase_add_test(tcase, test_rows_are_unique);
 	tcase_add_test(tcase, test_same_epoch_goes_on);
 	tcase_add_test(tcase, test_adoption);
+	tcase_add_test(tcase, test_adoption_without_room);
 	tcase_add_test(tcase, test_kill);
 	tcase_add_test(tcase, test_lock);
 	tcase_add_loop_test(tcase, test_set_aside, 0, 10);
