@@ -6,7 +6,8 @@
  *
  * Lines are lower case, without a full stop, with the subject in quotes or first; errno is
  * preserved by every function. What is beyond LOG_BURST lines a second is held back and counted
- * (see log.c), so that no failure can flood the log.
+ * (see log.c), so that no failure can flood the log. No function waits for who reads the log: what
+ * is not taken at once is lost, and the next line that is taken comes behind their number.
  */
 #ifndef WEBMOND_LOG_H
 #define WEBMOND_LOG_H
@@ -33,10 +34,13 @@ enum log_level {
 void log_open(enum log_destination destination, enum log_level level);
 
 /*
- * In a child whose descriptors are about to be closed: let go of syslogd. Else syslog(3) would take
- * what is opened next for its socket, and close it.
+ * In a child whose descriptors are about to be closed, and which has its rights still: let go of
+ * the parent's socket to syslogd, and have a standard error of its own.
  */
 void log_forked(void);
+
+/* Where syslogd listens: /dev/log; tests have their own. */
+extern const char *log_socket;
 
 /*
  * Look whether systemd's journal reads standard error; then lines begin with their priority as

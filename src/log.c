@@ -3,11 +3,13 @@
 
 /*
  * The log. Until log_open() is called everything goes to standard error, so that a starter's
- * mistakes are seen by who started it.
+ * mistakes are seen by who started it. Nobody waits for who reads it: what is not taken at once is
+ * lost, counted, and said later. syslog(3) waits, so its protocol is spoken here.
  */
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -15,7 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -42,22 +48,62 @@ static enum log_level threshold = LOG_LEVEL_INFO;
 static char role[32] = "";
 static bool to_journal;
 
+/* Lines that nobody took since the last one that somebody did. */
+static unsigned lost_syslog, lost_stderr;
+
+const char *log_socket = _PATH_LOG;
+static int syslog_fd = -1;
+static bool stderr_is_own;
+
+static bool
+open_syslog(void)
+{
+	if (syslog_fd < 0)
+		syslog_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return syslog_fd >= 0;
+}
+
+/*
+ * O_NONBLOCK belongs to the open file, which we share with others, checkers in foreign hands among
+ * them: of a pipe and a terminal each process has one of its own. Others never wait for long, or
+ * are sockets, where each write says so itself.
+ */
+static void
+own_stderr(void)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(STDERR_FILENO, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		return;
+	fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return; /* then a look before each write must do */
+	stderr_is_own = true;
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
 void
 log_open(enum log_destination new_destination, enum log_level new_level)
 {
 	destination = new_destination;
 	threshold = new_level;
+	if (destination != LOG_TO_SYSLOG)
+		own_stderr();
 	if (destination != LOG_TO_STDERR)
-		openlog("webmond", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+		open_syslog();
 }
 
 void
 log_forked(void)
 {
-	if (destination == LOG_TO_STDERR)
-		return;
-	closelog();
-	openlog("webmond", LOG_PID, LOG_DAEMON);
+	if (stderr_is_own)
+		own_stderr();
+	if (syslog_fd >= 0)
+		close(syslog_fd);
+	syslog_fd = -1;
+	lost_syslog = lost_stderr = 0; /* the parent says it */
 }
 
 void
@@ -72,23 +118,40 @@ log_set_role(const char *new_role)
 	snprintf(role, sizeof(role), "%s", new_role);
 }
 
-static void
-emit(enum log_level level, const char *text)
+/* As syslog(3) writes it, after RFC 3164. By the path each time: syslogd may have restarted. */
+static bool
+put_syslog(enum log_level level, const char *text)
 {
-	const char *separator = role[0] != '\0' ? ": " : "";
-
-	if (destination != LOG_TO_STDERR) {
-		/* most files of syslogd show no priority; what is wrong must be found by grep */
-		bool wrong = level <= LOG_LEVEL_WARNING;
-
-		syslog(levels[level].syslog_priority, "%s%s%s%s%s", role, separator,
-		    wrong ? levels[level].name : "", wrong ? ": " : "", text);
-		if (destination == LOG_TO_SYSLOG || level > LOG_LEVEL_WARNING)
-			return;
-	}
-
-	char line[2048], now[UTIL_RFC3339_SIZE];
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	/* most files of syslogd show no priority; what is wrong must be found by grep */
+	bool wrong = level <= LOG_LEVEL_WARNING;
+	char line[2048], when[32];
+	time_t now = time(NULL);
+	struct tm tm;
 	int n;
+
+	if (!open_syslog())
+		return false;
+	strftime(when, sizeof(when), "%b %e %T", localtime_r(&now, &tm));
+	n = snprintf(line, sizeof(line), "<%d>%s webmond[%d]: %s%s%s%s%s",
+	    LOG_DAEMON | levels[level].syslog_priority, when, (int)getpid(), role,
+	    role[0] != '\0' ? ": " : "", wrong ? levels[level].name : "", wrong ? ": " : "", text);
+	if (n >= (int)sizeof(line))
+		n = sizeof(line) - 1;
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", log_socket);
+	return sendto(syslog_fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL,
+		   (struct sockaddr *)&to, sizeof(to)) == n;
+}
+
+static bool
+put_stderr(enum log_level level, const char *text)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	const char *separator = role[0] != '\0' ? ": " : "";
+	char line[2048], now[UTIL_RFC3339_SIZE];
+	ssize_t written;
+	int n;
+
 	if (to_journal) {
 		n = snprintf(line, sizeof(line), "<%d>%s%s%s\n", levels[level].syslog_priority,
 		    role, separator, text);
@@ -101,11 +164,40 @@ emit(enum log_level level, const char *text)
 		n = sizeof(line) - 1;
 		line[n - 1] = '\n';
 	}
-	/* one write a line, so that lines of several processes do not mix; a full or closed log
-	 * must not stop the daemon */
-	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
-	if (poll(&out, 1, 0) == 1 && write(STDERR_FILENO, line, (size_t)n) < 0)
-		return;
+	/* one write a line, so that lines of several processes do not mix */
+	if (poll(&out, 1, 0) != 1)
+		return false;
+	written = send(STDERR_FILENO, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (written < 0 && errno == ENOTSOCK)
+		written = write(STDERR_FILENO, line, (size_t)n);
+	return written > 0;
+}
+
+/* Put a line out, behind how many were not taken before it. */
+static void
+deliver(bool (*put)(enum log_level, const char *), enum log_level level, const char *text,
+    unsigned *lost)
+{
+	char note[80];
+
+	if (*lost > 0) {
+		snprintf(note, sizeof(note), "%u line%s missing here: nobody took %s", *lost,
+		    *lost == 1 ? " is" : "s are", *lost == 1 ? "it" : "them");
+		if (put(LOG_LEVEL_WARNING, note))
+			*lost = 0;
+	}
+	if (*lost > 0 || !put(level, text))
+		++*lost;
+}
+
+static void
+emit(enum log_level level, const char *text)
+{
+	if (destination != LOG_TO_STDERR)
+		deliver(put_syslog, level, text, &lost_syslog);
+	if (destination == LOG_TO_STDERR ||
+	    (destination == LOG_TO_BOTH && level <= LOG_LEVEL_WARNING))
+		deliver(put_stderr, level, text, &lost_stderr);
 }
 
 /*

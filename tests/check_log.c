@@ -6,12 +6,17 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "capture.h"
+#include "scratch.h"
 #include "suite.h"
 #include "util.h"
 
@@ -168,6 +173,154 @@ START_TEST(fatal_ends_with_its_code)
 }
 END_TEST
 
+/* --- syslogd ----------------------------------------------------------------------------- */
+
+#define LONG_LINE 1400 /* few of them fill what is between us and who reads */
+
+static int syslogd = -1;
+
+static void
+start_syslogd(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", log_socket);
+	syslogd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(bind(syslogd, (struct sockaddr *)&at, sizeof(at)), 0);
+}
+
+static void
+stop_syslogd(void)
+{
+	close(syslogd);
+	ck_assert_int_eq(unlink(log_socket), 0);
+}
+
+/* The next line that it has got; "": there is none. */
+static const char *
+heard(void)
+{
+	static char line[4096];
+	ssize_t n = recv(syslogd, line, sizeof(line) - 1, 0);
+
+	line[n > 0 ? n : 0] = '\0';
+	return line;
+}
+
+static void
+log_to_syslogd(void)
+{
+	log_socket = strdup(path_in_dir("log"));
+	start_syslogd();
+	log_open(LOG_TO_SYSLOG, LOG_LEVEL_DEBUG);
+}
+
+START_TEST(syslogd_gets_what_syslog_writes)
+{
+	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+	int priority, day, hour, minute, second, pid, rest;
+	char month[4];
+
+	log_to_syslogd();
+	log_set_role("publisher");
+	for (size_t i = 0; i < ARRAY_LENGTH(functions); i++) {
+		const char *line;
+
+		functions[i]("line %zu\nof two", i);
+		line = heard();
+		ck_assert_int_eq(sscanf(line, "<%d>%3s %d %d:%d:%d webmond[%d]: publisher: %n",
+				     &priority, month, &day, &hour, &minute, &second, &pid, &rest),
+		    7);
+		ck_assert_int_eq(priority, LOG_DAEMON | priorities[i]);
+		ck_assert_int_eq(pid, getpid());
+		ck_assert_ptr_nonnull(strstr(line + rest, "line "));
+		if (i < 2) /* found by grep where no priority is shown */
+			ck_assert_ptr_eq(strstr(line + rest, names[i]), line + rest);
+		ck_assert_ptr_null(strchr(line, '\n'));
+	}
+	ck_assert_str_eq(captured(), "");
+}
+END_TEST
+
+START_TEST(a_syslogd_that_is_stuck_stops_nobody)
+{
+	unsigned heard_lines = 0, missing = 0, total = 300;
+	char text[LONG_LINE] = "";
+	const char *line;
+
+	log_to_syslogd();
+	memset(text, 'x', sizeof(text) - 1);
+	for (unsigned i = 0; i < total; i++)
+		log_error("%s", text);
+	while (*heard() != '\0')
+		heard_lines++;
+	ck_assert_uint_gt(heard_lines, 0);
+	ck_assert_uint_lt(heard_lines, total);
+	/* it reads again */
+	log_error("the next");
+	line = strstr(heard(), "]: ");
+	ck_assert_ptr_nonnull(line);
+	ck_assert_int_eq(sscanf(line, "]: warning: %u lines are missing here", &missing), 1);
+	ck_assert_uint_eq(heard_lines + missing, total);
+	ck_assert_ptr_nonnull(strstr(heard(), "the next"));
+	ck_assert_str_eq(heard(), "");
+}
+END_TEST
+
+START_TEST(a_syslogd_that_restarts_is_found_again)
+{
+	log_to_syslogd();
+	stop_syslogd();
+	log_info("lost");
+	start_syslogd();
+	log_info("found");
+	ck_assert_ptr_nonnull(strstr(heard(), "]: warning: 1 line is missing here"));
+	ck_assert_ptr_nonnull(strstr(heard(), "found"));
+}
+END_TEST
+
+/* A child has not lost what its parent has, nor its parent's descriptor. */
+START_TEST(a_child_has_a_log_of_its_own)
+{
+	int status;
+	pid_t pid;
+
+	log_to_syslogd();
+	stop_syslogd();
+	log_info("lost");
+	start_syslogd();
+	if ((pid = fork()) == 0) {
+		log_forked();
+		ck_assert_int_eq(open("/dev/null", O_RDONLY), syslogd + 1);
+		log_info("of the child");
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_ptr_nonnull(strstr(heard(), "of the child"));
+}
+END_TEST
+
+/* There is room for a few bytes of a line, and nobody makes more. */
+START_TEST(a_terminal_that_stands_still_stops_nobody)
+{
+	char text[LONG_LINE] = "";
+	int master = posix_openpt(O_RDWR | O_NOCTTY), terminal;
+
+	ck_assert_int_ge(master, 0);
+	ck_assert_int_eq(grantpt(master), 0);
+	ck_assert_int_eq(unlockpt(master), 0);
+	terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+	ck_assert_int_eq(dup2(terminal, STDERR_FILENO), STDERR_FILENO);
+	log_open(LOG_TO_STDERR, LOG_LEVEL_INFO);
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < 300; i++)
+		log_error("%s", text);
+	/* others who have it open wait as before */
+	ck_assert_int_eq(fcntl(terminal, F_GETFL) & O_NONBLOCK, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -175,6 +328,7 @@ main(void)
 	TCase *tcase = tcase_create("log");
 
 	tcase_add_checked_fixture(tcase, capture_start, NULL);
+	tcase_add_checked_fixture(tcase, make_dir, remove_dir);
 	tcase_add_test(tcase, a_line_says_when_who_and_how_bad);
 	tcase_add_test(tcase, what_is_below_the_level_is_not_said);
 	tcase_add_test(tcase, everything_from_info_is_said_before_it_is_opened);
@@ -186,6 +340,11 @@ main(void)
 	tcase_add_test(tcase, a_flood_leaves_room_for_errors);
 	tcase_add_test(tcase, the_journal_gets_priorities_instead_of_times);
 	tcase_add_test(tcase, fatal_ends_with_its_code);
+	tcase_add_test(tcase, syslogd_gets_what_syslog_writes);
+	tcase_add_test(tcase, a_syslogd_that_is_stuck_stops_nobody);
+	tcase_add_test(tcase, a_syslogd_that_restarts_is_found_again);
+	tcase_add_test(tcase, a_child_has_a_log_of_its_own);
+	tcase_add_test(tcase, a_terminal_that_stands_still_stops_nobody);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

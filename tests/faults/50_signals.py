@@ -421,14 +421,14 @@ mknod -m 666 /dev/urandom c 1 9 && ln -s "$0" /dev/log && exec "$@" """
 
 class Syslogd:
     """
-    Where syslog(3) finds it, from the constructor to close(). It listens all the time: a socket has
-    room for ten messages, and who has more to say would wait for us.
+    Where it is looked for, from the constructor to close(). It listens all the time, for a socket
+    may have room for ten messages only; but not while it is `stuck`.
     """
 
     def __init__(self, path):
         if os.path.exists(path):
             os.unlink(path)
-        self.said, self.over = [], False
+        self.said, self.over, self.stuck, self.idle = [], False, False, False
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
         os.chmod(path, 0o666)
@@ -438,14 +438,22 @@ class Syslogd:
 
     def _listen(self):
         while not self.over:
+            if self.stuck:
+                time.sleep(0.05)
+                continue
             try:
                 self.said.append(self.socket.recv(8192).decode())
             except socket.timeout:
-                pass
+                self.idle = True
 
     def hear(self, pattern):
         procs.wait_for(lambda: any(re.search(pattern, line) for line in self.said), ANSWER_S,
                        lambda: f"no {pattern!r} in {self.said}")
+
+    def read_on(self):
+        """And read all that waits."""
+        self.stuck = self.idle = False
+        procs.wait_for(lambda: self.idle, ANSWER_S, "syslogd does not come to an end")
 
     def close(self):
         self.over = True
@@ -479,3 +487,43 @@ def test_syslog(t):
     syslogd.close()
     require(not [line for line in syslogd.said if "error" in line], f"{syslogd.said}")
     t.report(topic.check(at_least=40), note=figures({"TERM": took}))
+
+
+@fault("58c", "the log goes to a syslogd that is stuck, while all sites go down and up again",
+       "checks, HUP and TERM go on without it; it is said how many lines are missing")
+@needs("root", "kafka")
+def test_syslog_stuck(t):
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(150), topic, log={"destination": "syslog"}))
+    path = t.path("log.socket")
+    syslogd = Syslogd(path)
+    took = {}
+
+    def fill(rounds=6):
+        """There is room for as many lines as net.unix.max_dgram_qlen says."""
+        syslogd.stuck = True
+        for n in range(rounds):
+            nginx.stop() if n % 2 == 0 else nginx.start()
+            time.sleep(1.5)
+
+    d.start(prefix=["unshare", "-m", "sh", "-c", PRIVATE_DEV, path], wait=False)
+    syslogd.hear("publisher: kafka: delivering")
+    fill()
+    topic.wait_new()
+    old = set(d.checkers())
+    d.signal(signal.SIGHUP)
+    took["HUP"] = timed(lambda: procs.wait_for(
+        lambda: len(d.checkers()) >= 2 and not old & set(d.checkers()), ANSWER_S,
+        "HUP is not obeyed"))
+    syslogd.read_on()
+    d.signal(signal.SIGHUP)
+    syslogd.hear(r"supervisor: warning: \d+ lines are missing here")
+    fill()
+    topic.wait_new()
+    took["TERM"] = term(d, seconds=ANSWER_S)
+    syslogd.close()
+    summary = topic.check(at_least=150)
+    gaps = records.missing_slots(summary.firsts)
+    require(not gaps, gaps)
+    require(not summary.strange("up", "connect", "aborted"), f"the log was waited for: {summary}")
+    t.report(summary, note=figures(took))

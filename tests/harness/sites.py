@@ -18,6 +18,7 @@ from collections import Counter
 
 from . import Failure, Skip, certs, procs
 
+BINARY = shutil.which("nginx") or "/usr/sbin/nginx"
 # several, so that many short connections have ports enough
 ADDRESSES = ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4")
 
@@ -65,11 +66,10 @@ def site(name, url, interval=1, timeout=1, **keys):
 
 
 class Nginx:
-    """nginx with a configuration of its own, from the constructor to stop()."""
+    """nginx with a configuration of its own, from the constructor to stop(), or to start() again."""
 
     def __init__(self, directory):
-        binary = shutil.which("nginx") or "/usr/sbin/nginx"
-        if not os.path.exists(binary):
+        if not os.path.exists(BINARY):
             raise Skip("there is no nginx")
         self.directory = directory
         os.makedirs(os.path.join(directory, "www"))
@@ -88,8 +88,11 @@ class Nginx:
                 user=self._user(),
                 listen="\n        ".join(f"listen {a}:{self.port} backlog=4096;"
                                          for a in ADDRESSES)))
+        self.start()
+
+    def start(self):
         with open(self._path("nginx.err"), "wb") as err:
-            self.process = procs.spawn([binary, "-p", directory, "-c", self._path("nginx.conf")],
+            self.process = procs.spawn([BINARY, "-p", self.directory, "-c", self._path("nginx.conf")],
                                        stderr=err)
         procs.wait_for(self._answers, 10, lambda: f"nginx does not start:\n{self._errors()}")
 
