@@ -16,9 +16,10 @@ struct sender {
 	struct spool *spool;
 	struct kafka *kafka; /* NULL: there is none now */
 
-	struct row *window; /* a ring: the oldest at `first`, `count` of them */
-	uint64_t window_size, first, count;
-	uint64_t flying, to_delete, gone;
+	struct row
+	    *window; /* `count` of them, in their order: no others of the spool up to the last */
+	uint64_t window_size, count;
+	uint64_t flying, to_delete;
 	uint64_t last_sent;     /* row */
 	uint64_t alone_through; /* rows up to here are sent one at a time */
 	bool probing;           /* after a refusal: one at a time until one is taken */
@@ -31,6 +32,8 @@ struct sender {
 	int64_t delivered_us;              /* the last confirmation */
 	int64_t overtaken_us;              /* the first one of a row behind the oldest; 0: none */
 	bool catching_up;                  /* after an outage: what waited is being sent */
+	int64_t slow_us;      /* when a row went that waits for too long; 0: none does */
+	int64_t next_look_us; /* for such a row */
 	uint64_t delivered;
 	int stdout_errno; /* why it takes no more; EPIPE: its reader has gone */
 
@@ -66,7 +69,7 @@ int sender_fd(const struct sender *s);
 /* Whether there are few to be sent and they wait for more. */
 bool sender_is_gathering(const struct sender *s, int64_t now);
 
-/* Whether records get through, as far as is known. */
+/* Whether records get through, each in time, as far as is known. */
 bool sender_is_delivering(const struct sender *s);
 
 /* Wait until all that was sent has a verdict. */

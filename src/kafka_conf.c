@@ -48,6 +48,9 @@ kafka_conf_new(const struct config *config, struct mistakes *mistakes)
 		{ "queue.buffering.max.kbytes", "32768" },
 		{ "partitioner", "murmur2_random" }, /* where Java's producer would put the key */
 		{ "reconnect.backoff.max.ms", "1000" },
+		/* a frozen broker answers nothing: its partitions have a new leader after 9 s, which
+		 * nobody asks before this is over (60 s by default) */
+		{ "socket.timeout.ms", "10000" },
 		{ "socket.keepalive.enable", "true" },
 		/* not the default before 2.0 */
 		{ "ssl.endpoint.identification.algorithm", "https" },

@@ -28,6 +28,9 @@
 #define BACKOFF_MAX_US (60 * US_PER_S)
 #define READ_BATCH     1000
 
+/* Longer than Kafka needs to replace a frozen broker is said; over when none takes half of it. */
+#define SLOW_US (10 * US_PER_S)
+
 /* A row without a verdict for so long, while others get theirs or wait, is stuck in librdkafka. */
 #define STUCK_US (120 * US_PER_S)
 
@@ -40,7 +43,6 @@ enum row_state {
 	ROW_REFUSED,   /* to be sent again */
 	ROW_UNFIT,     /* to be sent again alone */
 	ROW_BURIED,    /* refused even alone: to the dead letters */
-	ROW_GONE,      /* deleted */
 };
 
 struct row {
@@ -58,12 +60,6 @@ sender_init(
 	s->window = xcalloc(window, sizeof(*s->window));
 }
 
-static struct row *
-row_at(const struct sender *s, uint64_t i)
-{
-	return &s->window[(s->first + i) % s->window_size];
-}
-
 /* --- verdicts ---------------------------------------------------------------------------- */
 
 static void
@@ -74,7 +70,7 @@ settle(struct sender *s, struct row *row, enum row_state state)
 	row->state = state;
 }
 
-/* Rows in the window ascend, but not without gaps. */
+/* Rows in the window ascend, but not without gaps: delivered ones leave. */
 static struct row *
 find_row(const struct sender *s, uint64_t n)
 {
@@ -83,12 +79,12 @@ find_row(const struct sender *s, uint64_t n)
 	while (low < high) {
 		uint64_t middle = (low + high) / 2;
 
-		if (row_at(s, middle)->n < n)
+		if (s->window[middle].n < n)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < s->count && row_at(s, low)->n == n ? row_at(s, low) : NULL;
+	return low < s->count && s->window[low].n == n ? &s->window[low] : NULL;
 }
 
 static void
@@ -118,7 +114,7 @@ on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
 		s->backoff_us = 0;
 		s->probing = false;
 		s->delivered_us = util_mono_us();
-		if (s->overtaken_us == 0 && row != row_at(s, 0))
+		if (s->overtaken_us == 0 && row != s->window)
 			s->overtaken_us = s->delivered_us;
 		s->delivered++;
 		return;
@@ -202,7 +198,7 @@ window_limit(const struct sender *s)
 static uint64_t
 unsent(const struct sender *s)
 {
-	return spool_count(s->spool) - (s->count - s->gone);
+	return spool_count(s->spool) - s->count;
 }
 
 bool
@@ -223,7 +219,7 @@ send_row(void *arg, uint64_t n, const struct frame *frame)
 	if (s->count >= window_limit(s) || s->rewind || s->stdout_errno != 0)
 		return false;
 	/* before it goes: the verdict may come at once */
-	row = row_at(s, s->count);
+	row = &s->window[s->count];
 	*row = (struct row){ n, ROW_FLYING, util_mono_us(), frame->slot_us };
 	s->count++;
 	s->flying++;
@@ -263,7 +259,7 @@ open_kafka(struct sender *s)
 static bool
 is_stuck(struct sender *s, int64_t now)
 {
-	const struct row *oldest = row_at(s, 0);
+	const struct row *oldest = s->window;
 	bool holds_up_rewind, overtaken;
 
 	if (!kafka_is_delivering(s->kafka))
@@ -280,6 +276,32 @@ is_stuck(struct sender *s, int64_t now)
 	return true;
 }
 
+/* Say it when the oldest row has flown for too long, unless all is known to stand still. */
+static void
+look_for_delay(struct sender *s, int64_t now)
+{
+	uint64_t oldest = 0;
+	int64_t age_us;
+
+	if (now < s->next_look_us)
+		return;
+	s->next_look_us = now + US_PER_S;
+	while (oldest < s->count && s->window[oldest].state != ROW_FLYING)
+		oldest++; /* they go with the next transaction */
+	age_us = s->flying > 0 && oldest < s->count ? now - s->window[oldest].sent_us : 0;
+	if (s->slow_us == 0 && age_us >= SLOW_US && sender_is_delivering(s)) {
+		s->slow_us = now - age_us;
+		log_warning(
+		    "kafka: the oldest record on its way has had no answer for %lld s: a broker "
+		    "hangs or is cut off, or Kafka is slow; records of other partitions go on",
+		    (long long)(age_us / US_PER_S));
+	} else if (s->slow_us != 0 && age_us < SLOW_US / 2) {
+		log_notice("kafka: all records get their answers again after %lld s",
+		    (long long)((now - s->slow_us) / US_PER_S));
+		s->slow_us = 0;
+	}
+}
+
 /* Serve the producer, or make one. Whether it can take records now. */
 static bool
 kafka_is_ready(struct sender *s, int64_t now)
@@ -294,6 +316,7 @@ kafka_is_ready(struct sender *s, int64_t now)
 			s->kafka = NULL;
 			s->flying = 0; /* nobody tells any more */
 		}
+		look_for_delay(s, now);
 	}
 	if (now < s->not_before_us)
 		return false;
@@ -323,7 +346,7 @@ send_ready(struct sender *s, int64_t now)
 		if (s->flying > 0 || s->to_delete > 0)
 			return SPOOL_OK;
 		s->rewind = false;
-		s->count = s->gone = 0;
+		s->count = 0;
 		s->last_sent = 0;
 		s->overtaken_us = 0;
 	}
@@ -361,44 +384,44 @@ sender_delete(struct sender *s, uint64_t *deleted)
 	while (i < s->count && *deleted < DELETE_MAX && status == SPOOL_OK) {
 		uint64_t begin = i;
 
-		if (row_at(s, i)->state == ROW_BURIED) {
-			status = spool_bury(s->spool, row_at(s, i)->n, s->why_unfit);
+		if (s->window[i].state == ROW_BURIED) {
+			status = spool_bury(s->spool, s->window[i].n, s->why_unfit);
 			++*deleted;
 			i++;
 			continue;
 		}
 		while (i < s->count && i - begin + *deleted < DELETE_MAX &&
-		       row_at(s, i)->state == ROW_DELIVERED)
+		       s->window[i].state == ROW_DELIVERED)
 			i++;
 		if (i == begin) {
 			i++;
 			continue;
 		}
-		status = spool_delete(s->spool, row_at(s, begin)->n, row_at(s, i - 1)->n);
+		status = spool_delete(s->spool, s->window[begin].n, s->window[i - 1].n);
 		*deleted += i - begin;
 	}
 	return status;
 }
 
+/* They make room, whatever still flies before them: one partition must not stop the others. */
 void
 sender_forget(struct sender *s, uint64_t deleted)
 {
-	s->to_delete -= deleted;
-	for (uint64_t i = 0; i < s->count && deleted > 0; i++) {
-		struct row *row = row_at(s, i);
+	uint64_t kept = 0;
 
-		if (row->state != ROW_DELIVERED && row->state != ROW_BURIED)
+	s->to_delete -= deleted;
+	for (uint64_t i = 0; i < s->count; i++) {
+		const struct row *row = &s->window[i];
+
+		if (deleted == 0 || (row->state != ROW_DELIVERED && row->state != ROW_BURIED)) {
+			s->window[kept++] = *row;
 			continue;
-		row->state = ROW_GONE;
-		s->gone++;
+		}
 		deleted--;
+		if (i == 0)
+			s->overtaken_us = 0;
 	}
-	while (s->count > 0 && row_at(s, 0)->state == ROW_GONE) {
-		s->first = (s->first + 1) % s->window_size;
-		s->count--;
-		s->gone--;
-		s->overtaken_us = 0;
-	}
+	s->count = kept;
 }
 
 /* --- what the loop asks ------------------------------------------------------------------ */
@@ -421,7 +444,7 @@ bool
 sender_is_delivering(const struct sender *s)
 {
 	return s->start->output != PUBLISH_TO_KAFKA ||
-	       (s->kafka != NULL && kafka_is_delivering(s->kafka));
+	       (s->kafka != NULL && s->slow_us == 0 && kafka_is_delivering(s->kafka));
 }
 
 int

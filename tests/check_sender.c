@@ -2,28 +2,37 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The sender over a librdkafka that takes records and says nothing: what no broker can be made to
- * do. The rest is tested with the publisher.
+ * The sender over a librdkafka that takes records and says what the test wants, at the moment that
+ * it wants: what no broker can be made to do. The rest is tested with the publisher.
  */
 #include "sender.h"
 
 #include <check.h>
+#include <dlfcn.h>
 #include <librdkafka/rdkafka.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "capture.h"
 #include "payload.h"
 #include "suite.h"
 
-#define EPOCH "20260101T000000Z-0000000000000001"
+#define EPOCH  "20260101T000000Z-0000000000000001"
+#define WINDOW 10
 
-static int sent;
+/* --- librdkafka -------------------------------------------------------------------------- */
 
-/* librdkafka's is not called. The second record is refused, all others get no answer. */
+static int sent, refused;
+static void (*tell)(rd_kafka_t *, const rd_kafka_message_t *, void *);
+static void *teller;
+
+/* Not called; `refused` says which record is, all others get no answer but those of answer(). */
 rd_kafka_error_t *
 rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t *arguments, size_t count)
 {
 	(void)rk;
-	if (++sent == 2)
+	if (++sent == refused)
 		return rd_kafka_error_new(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "refused");
 	for (size_t i = 0; i < count; i++)
 		if (arguments[i].vtype == RD_KAFKA_VTYPE_HEADERS)
@@ -31,50 +40,125 @@ rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t *arguments, size_t count)
 	return NULL;
 }
 
-static struct spool *
-spool_with(int records)
+void
+rd_kafka_conf_set_dr_msg_cb(
+    rd_kafka_conf_t *conf, void (*callback)(rd_kafka_t *, const rd_kafka_message_t *, void *))
 {
-	static unsigned char raw[8][WIRE_FRAME_MAX];
-	const struct spool_options options = { .max_bytes = 1 << 20, .window = 10, .epoch = EPOCH };
+	(void)conf;
+	tell = callback;
+}
+
+void
+rd_kafka_conf_set_opaque(rd_kafka_conf_t *conf, void *opaque)
+{
+	void (*real)(rd_kafka_conf_t *, void *) = (void (*)(rd_kafka_conf_t *, void *))dlsym(
+	    RTLD_NEXT, "rd_kafka_conf_set_opaque");
+
+	teller = opaque;
+	real(conf, opaque);
+}
+
+/* Kafka has stored the rows `from` through `to`. */
+static void
+answer(uint64_t from, uint64_t to)
+{
+	for (uint64_t row = from; row <= to; row++) {
+		rd_kafka_message_t message = { .offset = 1, ._private = (void *)(uintptr_t)row };
+
+		tell(NULL, &message, teller);
+	}
+}
+
+/* --- a sender ---------------------------------------------------------------------------- */
+
+static struct spool *spool;
+static struct sender s; /* what it holds at the end is no leak */
+static int64_t now;
+
+/* So many records more in the spool. */
+static void
+store(int records)
+{
+	static unsigned char raw[WIRE_FRAME_MAX];
+	static uint64_t seq;
 	struct config config = { .instance = "test" };
 	struct site site = { .name = "shop", .url = "http://a/", .method = "GET" };
 	struct result result;
-	struct spool *spool;
 
 	result_init(&result);
-	ck_assert_int_eq(spool_open(&spool, &options), SPOOL_OK);
-	ck_assert_int_eq(spool_begin(spool), SPOOL_OK);
 	for (int i = 0; i < records; i++) {
 		struct slot slot = { .epoch = EPOCH,
-			.seq = (uint64_t)i,
+			.seq = seq++,
 			.slot_us = INT64_C(1767225600) * US_PER_S,
 			.interval_us = US_PER_S };
-		size_t size = payload_frame(raw[i], WIRE_WHOLE, &config, &site, &slot, &result, NULL);
+		size_t size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
 		struct frame frame;
 
-		ck_assert_int_eq(wire_decode(raw[i], size, &frame), (ssize_t)size);
-		ck_assert_int_eq(spool_begin_slot(spool, &frame, raw[i], size), SPOOL_OK);
-		ck_assert_int_eq(spool_end_slot(spool, &frame, raw[i]), SPOOL_OK);
+		ck_assert_int_eq(spool_begin(spool), SPOOL_OK);
+		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
+		ck_assert_int_eq(spool_begin_slot(spool, &frame, raw, size), SPOOL_OK);
+		ck_assert_int_eq(spool_end_slot(spool, &frame, raw), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(spool), SPOOL_OK);
 	}
+}
+
+/* Connections are taken there, and that is all. */
+static int
+silent_port(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, size), 0);
+	ck_assert_int_eq(listen(fd, 10), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+	return ntohs(at.sin_port);
+}
+
+static void
+start_with(int records)
+{
+	static const struct spool_options options = {
+		.max_bytes = 1 << 20, .window = WINDOW, .epoch = EPOCH
+	};
+	static char broker[64];
+	static struct config_text properties[] = { { .value = broker } };
+	static struct config config = { .file = "w.conf",
+		.instance = "test",
+		.kafka_topic = "results",
+		.kafka_properties = properties,
+		.kafka_property_count = ARRAY_LENGTH(properties) };
+	static struct publisher_start start = { .config = &config, .output = PUBLISH_TO_KAFKA };
+
+	snprintf(broker, sizeof(broker), "bootstrap.servers=127.0.0.1:%d", silent_port());
+	ck_assert_int_eq(spool_open(&spool, &options), SPOOL_OK);
+	store(records);
+	sender_init(&s, &start, spool, WINDOW);
+	ck_assert_int_eq(sender_send(&s, util_mono_us()), SPOOL_OK);
+	now = util_mono_us();
+}
+
+/* A transaction that deletes what has arrived, and a look for more to send. */
+static void
+go_on(int64_t seconds)
+{
+	uint64_t deleted;
+
+	ck_assert_int_eq(spool_begin(spool), SPOOL_OK);
+	ck_assert_int_eq(sender_delete(&s, &deleted), SPOOL_OK);
 	ck_assert_int_eq(spool_commit(spool), SPOOL_OK);
-	return spool;
+	sender_forget(&s, deleted);
+	now += seconds * US_PER_S;
+	ck_assert_int_eq(sender_send(&s, now), SPOOL_OK);
 }
 
 /* After a refusal all wait for those that are on their way, but not for ever. */
 START_TEST(nothing_waits_for_a_lost_answer)
 {
-	struct config_text properties[] = { { .value = "bootstrap.servers=127.0.0.1:1" } };
-	struct config config = { .file = "w.conf",
-		.instance = "test",
-		.kafka_topic = "results",
-		.kafka_properties = properties,
-		.kafka_property_count = ARRAY_LENGTH(properties) };
-	struct publisher_start start = { .config = &config, .output = PUBLISH_TO_KAFKA };
-	int64_t now = util_mono_us();
-	static struct sender s; /* what it holds at the end is no leak */
-
-	sender_init(&s, &start, spool_with(3), 10);
-	ck_assert_int_eq(sender_send(&s, now), SPOOL_OK);
+	refused = 2;
+	start_with(3);
 	ck_assert_int_eq(sent, 2);
 	ck_assert_int_eq(sender_send(&s, now + 119 * US_PER_S), SPOOL_OK);
 	ck_assert_int_eq(sent, 2);
@@ -88,6 +172,102 @@ START_TEST(nothing_waits_for_a_lost_answer)
 }
 END_TEST
 
+/* Those of one partition wait for a broker that hangs; what has arrived in others makes room. */
+START_TEST(one_that_waits_holds_up_no_others)
+{
+	start_with(50);
+	ck_assert_int_eq(sent, WINDOW);
+	for (uint64_t last = WINDOW; last < 50; last = s.last_sent) {
+		answer(2, last);
+		go_on(1);
+		ck_assert_uint_gt(s.last_sent, last);
+		ck_assert_uint_le(s.count, WINDOW);
+	}
+	answer(2, 50);
+	go_on(1);
+	ck_assert_int_eq(sent, 50);
+	ck_assert_uint_eq(spool_count(spool), 1);
+	answer(1, 1);
+	go_on(1);
+	ck_assert_uint_eq(spool_count(spool), 0);
+	ck_assert_uint_eq(s.flying, 0);
+}
+END_TEST
+
+/* More than a window is never on its way, however long the oldest has been. */
+START_TEST(the_window_bounds_what_is_on_its_way)
+{
+	uint64_t kept = 1;
+
+	start_with(60);
+	for (int waiting = 1; waiting < WINDOW; waiting++) {
+		uint64_t last = s.last_sent;
+
+		answer(kept + 1, last);
+		kept = last + 1; /* one more stays each time */
+		go_on(1);
+		ck_assert_uint_eq(s.flying, WINDOW);
+	}
+	for (int i = 0; i < 3; i++)
+		go_on(1);
+	ck_assert_uint_eq(s.flying, WINDOW);
+	ck_assert_uint_eq(spool_count(spool), WINDOW + (60 - s.last_sent));
+}
+END_TEST
+
+static bool
+is_whole(void *arg, uint64_t row, const struct frame *frame)
+{
+	uint64_t *first_dropped = arg;
+
+	if (*first_dropped == 0 &&
+	    memmem(frame->payload, frame->payload_size, "\"dropped\"", 9) != NULL)
+		*first_dropped = row;
+	return true;
+}
+
+/* At the cap nothing gives way that may have been sent, though what was sent has gaps by now. */
+START_TEST(what_was_sent_is_never_dropped)
+{
+	uint64_t first_dropped = 0;
+
+	start_with(40);
+	answer(2, WINDOW);
+	go_on(1);
+	answer(12, s.last_sent - 1);
+	go_on(1);
+	while (spool_count(spool) > 0 && first_dropped == 0) {
+		store(100);
+		ck_assert_int_eq(spool_read(spool, 0, 100, is_whole, &first_dropped), SPOOL_OK);
+	}
+	ck_assert_uint_gt(first_dropped, s.last_sent);
+	ck_assert_uint_eq(s.count, WINDOW);
+	ck_assert_uint_eq(s.window_size, WINDOW);
+}
+END_TEST
+
+START_TEST(a_delay_is_said_and_its_end)
+{
+	start_with(20);
+	answer(2, 2);
+	go_on(1);
+	ck_assert(sender_is_delivering(&s));
+	go_on(8);
+	ck_assert_int_eq(count_of(captured(), "no answer for"), 0);
+	go_on(2);
+	ck_assert_int_eq(count_of(captured(), "no answer for 11 s"), 1);
+	ck_assert(!sender_is_delivering(&s));
+	for (int i = 0; i < 5; i++)
+		go_on(2);
+	ck_assert_int_eq(count_of(captured(), "no answer for"), 1);
+	ck_assert_int_eq(count_of(captured(), "answers again"), 0);
+	answer(1, s.last_sent);
+	go_on(1);
+	ck_assert_int_eq(count_of(captured(), "all records get their answers again after 22 s"), 1);
+	ck_assert(sender_is_delivering(&s));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -95,7 +275,12 @@ main(void)
 	TCase *tcase = tcase_create("sender");
 
 	tcase_set_timeout(tcase, 30);
+	tcase_add_checked_fixture(tcase, capture_start, NULL);
 	tcase_add_test(tcase, nothing_waits_for_a_lost_answer);
+	tcase_add_test(tcase, one_that_waits_holds_up_no_others);
+	tcase_add_test(tcase, the_window_bounds_what_is_on_its_way);
+	tcase_add_test(tcase, what_was_sent_is_never_dropped);
+	tcase_add_test(tcase, a_delay_is_said_and_its_end);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
