@@ -150,6 +150,16 @@ on_error(rd_kafka_t *rk, int error, const char *text, void *arg)
 		note_trouble(k, why, line);
 		return;
 	}
+	if (error == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE) {
+		/* it goes on without a thread, and would never connect */
+		k->fatal = true;
+		snprintf(line, sizeof(line),
+		    "a limit of threads or memory (TasksMax, ulimit -u); a new producer is made; "
+		    "librdkafka: %s",
+		    text);
+		note_trouble(k, "a limit of threads or memory", line);
+		return;
+	}
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
 		k->delivering = false; /* the reason came before */
 		return;

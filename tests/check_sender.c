@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <threads.h>
 
 #include "capture.h"
 #include "payload.h"
@@ -23,7 +24,8 @@
 
 /* --- librdkafka -------------------------------------------------------------------------- */
 
-static int sent, refused;
+static int sent, refused, threads, threads_failed;
+static bool out_of_threads;
 static void (*tell)(rd_kafka_t *, const rd_kafka_message_t *, void *);
 static void *teller;
 
@@ -67,6 +69,20 @@ answer(uint64_t from, uint64_t to)
 
 		tell(NULL, &message, teller);
 	}
+}
+
+/* librdkafka makes its threads by this one: of a new producer the first, then one a broker. */
+int
+thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
+{
+	int (*real)(thrd_t *, thrd_start_t,
+	    void *) = (int (*)(thrd_t *, thrd_start_t, void *))dlsym(RTLD_NEXT, "thrd_create");
+
+	if (out_of_threads && ++threads > 1) {
+		threads_failed++;
+		return thrd_error;
+	}
+	return real(thread, run, arg);
 }
 
 /* --- a sender ---------------------------------------------------------------------------- */
@@ -268,6 +284,29 @@ START_TEST(a_delay_is_said_and_its_end)
 }
 END_TEST
 
+/* It could not make its threads, and goes on without: nothing would ever be sent. */
+START_TEST(a_producer_without_threads_is_replaced)
+{
+	out_of_threads = true;
+	start_with(3);
+	if (threads_failed == 0)
+		return; /* this librdkafka makes them in another way */
+	go_on(0);
+	ck_assert_ptr_null(s.kafka);
+	ck_assert_int_eq(count_of(captured(), "a new producer is made"), 1);
+	threads = 0;
+	go_on(2); /* the next one has none, too */
+	go_on(0);
+	ck_assert_ptr_null(s.kafka);
+	out_of_threads = false;
+	ck_assert_int_eq(s.backoff_us, 2 * US_PER_S); /* the pause grows */
+	sent = 0;
+	go_on(3);
+	ck_assert_ptr_nonnull(s.kafka);
+	ck_assert_int_eq(sent, 3);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -281,6 +320,7 @@ main(void)
 	tcase_add_test(tcase, the_window_bounds_what_is_on_its_way);
 	tcase_add_test(tcase, what_was_sent_is_never_dropped);
 	tcase_add_test(tcase, a_delay_is_said_and_its_end);
+	tcase_add_test(tcase, a_producer_without_threads_is_replaced);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
