@@ -7,6 +7,7 @@
  *   spool_db.c    the database: its place, its lock, its statements, its errors
  *   spool.c       the queue: what is accepted, adopted, committed, read
  *   spool_drop.c  records that give way: dead letters, and the oldest at the cap
+ *   spool_room.c  what is kept free, so that a full disk can be emptied again
  */
 #ifndef WEBMOND_SPOOL_INTERNAL_H
 #define WEBMOND_SPOOL_INTERNAL_H
@@ -16,6 +17,9 @@
 
 #include "result.h"
 #include "spool.h"
+
+/* free pages not worth giving back; one full pipe needs no more */
+#define SPOOL_PAGES_KEPT 1000
 
 enum statement {
 	BEGIN,
@@ -56,6 +60,12 @@ struct spool {
 	struct stat found, log; /* what was there when it was opened; st_ino 0: nothing yet */
 	int lock_fd;
 	int64_t page_size;
+	int64_t stop_pages; /* SQLite lets the database grow no further; 0: not known yet */
+	char *reserve_path;
+	int64_t reserve_bytes; /* kept there; 0: none is wanted */
+	int64_t next_reserve_us;
+	int reserve_error; /* why there was no room for it */
+	bool reserved, gave_reserve;
 	int64_t epoch; /* row of ours in table epoch */
 	uint64_t next_seq, next_seq_stored;
 	uint64_t lost_next_seq;       /* of options.lost_epoch, if this is its spool after all */
@@ -132,5 +142,31 @@ size_t spool_finish_frame(unsigned char *out, const struct frame *begun, enum er
 
 /* Back below the cap; `*dropped` is how many records that has cost. */
 enum spool_status spool_keep_size(struct spool *s, uint64_t *dropped);
+
+/* --- spool_room.c ------------------------------------------------------------------------ */
+
+/* Whether SQLite's `code` says that something is full: a disk, a quota, a file. */
+bool spool_is_full(int code);
+
+/* Whether it is our own hard stop that says so; before the transaction is undone. */
+bool spool_is_stopped(struct spool *s, int code);
+
+/* What to do about such a code, and about errno `why` behind it; begins with "; " or is "". */
+const char *spool_room_hint(struct spool *s, int code, int why);
+
+/* Before the database is opened: what is in the reserve can make room for that. */
+void spool_find_reserve(struct spool *s);
+
+/* Once the window is known: set the hard stop, take the reserve. */
+void spool_plan_room(struct spool *s);
+
+/*
+ * Whether new records may be stored. If not, it was said why; once there is room again they may,
+ * without anybody's doing.
+ */
+bool spool_has_room(struct spool *s);
+
+/* Something was full: have room for deleting. Outside a transaction. */
+void spool_make_room(struct spool *s, bool stopped);
 
 #endif

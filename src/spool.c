@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -18,10 +17,7 @@
 
 #define ADOPT_BATCH  256 /* open slots that one transaction adopts */
 #define DROP_SAY_US  (60 * US_PER_S)
-#define RESERVE_MIN  (8 << 20) /* free bytes of the file system: SQLite's log needs some */
-#define RESERVE_MAX  (16 << 20)
 #define SHRINK_BELOW 1000 /* rows; with more, free pages will be needed again */
-#define PAGES_KEPT   1000 /* free pages not worth giving back; one full pipe needs no more */
 
 uint64_t
 spool_count(const struct spool *s)
@@ -208,6 +204,12 @@ spool_open(struct spool **spool, const struct spool_options *options)
 	status = spool_connect(s);
 	if (status == SPOOL_OK)
 		status = enter_epoch(s);
+	if (status == SPOOL_RETRY && s->gave_reserve) {
+		spool_close(s); /* once more, with the room that this has made */
+		return spool_open(spool, options);
+	}
+	if (status == SPOOL_OK)
+		spool_plan_room(s); /* it has been told how much may be on its way */
 	if (status == SPOOL_RETRY && (s->failing & 0xff) == SQLITE_BUSY) {
 		log_error("spool: another program has \"%s\" open: close it", s->path);
 		status = SPOOL_IN_USE;
@@ -239,27 +241,6 @@ spool_close(struct spool *s)
 
 /* --- changes ----------------------------------------------------------------------------- */
 
-/*
- * On a disk that is really full not even DELETE works, it needs room in the log. So new records
- * wait outside while there is some left; free pages inside the file may be used up.
- */
-static bool
-disk_is_full(struct spool *s)
-{
-	struct statvfs fs;
-	uint64_t all, reserve;
-
-	if (s->path == NULL || s->last || statvfs(s->options.dir, &fs) < 0)
-		return false;
-	all = (uint64_t)fs.f_blocks * fs.f_frsize;
-	reserve = all / 8 < RESERVE_MAX ? all / 8 : RESERVE_MAX;
-	if (reserve < RESERVE_MIN)
-		reserve = all / 2 < RESERVE_MIN ? all / 2 : RESERVE_MIN;
-	if ((uint64_t)fs.f_bavail * fs.f_frsize >= reserve)
-		return false;
-	return spool_number(s->statement[FREE_PAGES]) < PAGES_KEPT;
-}
-
 void
 spool_use_reserve(struct spool *s)
 {
@@ -278,7 +259,7 @@ spool_begin(struct spool *s)
 		    s->log_path);
 		return SPOOL_FAILED;
 	}
-	s->no_room = disk_is_full(s);
+	s->no_room = !spool_has_room(s);
 	return spool_step(s, BEGIN, "begin");
 }
 
@@ -436,10 +417,6 @@ take_lost(struct spool *s, const struct frame *frame)
 static enum spool_status
 wait_for_room(struct spool *s)
 {
-	if (s->failing != SQLITE_FULL)
-		log_error("spool: the file system of spool.dir is nearly full: make room; "
-			  "nothing is lost, trying again");
-	s->failing = SQLITE_FULL;
 	spool_rollback(s);
 	/* on a small file system it may be our own log that takes the room */
 	spool_checkpoint(s);
@@ -603,8 +580,11 @@ spool_read(struct spool *s, uint64_t after, int max,
 bool
 spool_shrink(struct spool *s)
 {
+	/* where there is no room for the reserve, each page counts */
+	int64_t kept = s->reserved || s->reserve_bytes == 0 ? SPOOL_PAGES_KEPT : 1;
+
 	if (s->path == NULL || s->count > SHRINK_BELOW ||
-	    spool_number(s->statement[FREE_PAGES]) < PAGES_KEPT)
+	    spool_number(s->statement[FREE_PAGES]) < kept)
 		return false;
 	/* what goes wrong here the next transaction meets as well */
 	while (sqlite3_step(s->statement[SHRINK]) == SQLITE_ROW)

@@ -176,19 +176,24 @@ enum spool_status
 spool_failed(struct spool *s, const char *doing)
 {
 	int code = sqlite3_extended_errcode(s->db);
+	int why = (code & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(s->db) : 0;
+	const char *text = sqlite3_errmsg(s->db);
+	bool stopped = false;
 
+	if ((code & 0xff) == SQLITE_FULL) {
+		text = sqlite3_errstr(code); /* a look at the pages makes it forget the other */
+		stopped = spool_is_stopped(s, code);
+	}
 	if (code != s->failing)
-		log_error("spool: cannot %s: %s%s%s", doing, sqlite3_errmsg(s->db),
-		    (code & 0xff) == SQLITE_FULL ? "; make room on the file system of spool.dir"
-						 : "",
+		log_error("spool: cannot %s: %s%s%s%s%s", doing, text, why != 0 ? ": " : "",
+		    why != 0 ? strerror(why) : "", spool_room_hint(s, code, why),
 		    is_damage(code) ? "" : "; nothing is lost, trying again");
 	if (is_damage(code))
 		return spool_give_up(s, "is damaged");
 	s->failing = code;
 	spool_rollback(s);
-	/* lets the log start anew inside the room that it has: deleting must go on working */
-	if ((code & 0xff) == SQLITE_FULL)
-		sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (spool_is_full(code))
+		spool_make_room(s, stopped);
 	return SPOOL_RETRY;
 }
 
@@ -317,7 +322,6 @@ static enum spool_status
 connect_database(struct spool *s)
 {
 	enum spool_status status;
-	int64_t stop, pages;
 	bool is_new = false;
 	int code;
 
@@ -357,12 +361,6 @@ connect_database(struct spool *s)
 	if ((status = remember_files(s)) != SPOOL_OK)
 		return status;
 	s->page_size = spool_query(s, "PRAGMA page_size");
-	/* a hard stop above the cap, below a really full disk, where not even DELETE works; above
-	 * what there is, too, where the cap was lowered: records give way when new ones are stored */
-	stop = s->options.max_bytes / s->page_size * 5 / 4;
-	pages = spool_number(s->statement[ALL_PAGES]);
-	spool_run(
-	    s, "PRAGMA max_page_count=%lld", (long long)((stop > pages ? stop : pages) + 1000));
 	return SPOOL_OK;
 }
 
@@ -376,8 +374,10 @@ spool_connect(struct spool *s)
 		s->path = xasprintf("%s/spool.db", s->options.dir);
 		s->log_path = xasprintf("%s-wal", s->path);
 		status = spool_take_lock(s);
-		if (status == SPOOL_OK)
+		if (status == SPOOL_OK) {
+			spool_find_reserve(s);
 			status = look_at_path(s);
+		}
 	}
 	return status == SPOOL_OK ? connect_database(s) : status;
 }
@@ -400,4 +400,5 @@ spool_disconnect(struct spool *s)
 		close(s->lock_fd);
 	free(s->path);
 	free(s->log_path);
+	free(s->reserve_path);
 }

@@ -51,7 +51,8 @@ check_file(const char *dir, const char *name, char *reason, size_t size)
 int
 spool_check_place(const char *dir, char *reason, size_t size)
 {
-	static const char *const files[] = { "spool.lock", "spool.db", "spool.db-wal" };
+	static const char *const files[] = { "spool.lock", "spool.db", "spool.db-wal",
+		"spool.reserve" };
 	struct stat st;
 	bool there = stat(dir, &st) == 0;
 

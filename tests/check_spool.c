@@ -15,8 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +34,7 @@
 #define EPOCH_B "20260102T000000Z-0000000000000002"
 #define MIB     (INT64_C(1) << 20)
 
-static bool disk_is_broken;
+static bool disk_is_broken, room_is_hidden;
 
 static const unsigned char secret[UTIL_KEY_SIZE] = "a key for tokens";
 static const unsigned char *token_key; /* of the frames that are made; NULL: they have none */
@@ -46,10 +49,26 @@ fdatasync(int fd)
 	return -1;
 }
 
+/* As where a quota binds: the file system itself has room. The C library's one is not called. */
+int
+statvfs(const char *restrict path, struct statvfs *restrict fs)
+{
+	struct statfs real;
+
+	if (statfs(path, &real) < 0)
+		return -1;
+	*fs = (struct statvfs){ .f_frsize = (unsigned long)real.f_bsize,
+		.f_blocks = real.f_blocks,
+		.f_bavail = real.f_bavail };
+	if (room_is_hidden)
+		fs->f_blocks = fs->f_bavail = 1 << 20;
+	return 0;
+}
+
 static void
 teardown(void)
 {
-	disk_is_broken = false;
+	disk_is_broken = room_is_hidden = false;
 	token_key = NULL;
 	umount(dir); /* if a test left it */
 	remove_dir();
@@ -1432,38 +1451,123 @@ START_TEST(test_disk_full)
 }
 END_TEST
 
-/* The same without rights: the database itself may not grow. */
-START_TEST(test_file_size_limit)
+/* Until the last one is gone, as Kafka confirms them. */
+static void
+delete_all(struct spool *s, uint64_t stored)
 {
-	struct spool *s;
-	uint64_t next = 0;
-	int retries = 0;
+	for (uint64_t row = 1; row <= stored; row += 500) {
+		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+		ck_assert_int_eq(spool_delete(s, row, row + 499), SPOOL_OK);
+		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	}
+	ck_assert_uint_eq(spool_count(s), 0);
+}
 
-	/* nothing to drop: all may have been sent */
-	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 1000000), SPOOL_OK);
-	while (retries == 0 && next < 20000) {
-		enum spool_status status = spool_begin(s);
+/* Until new records are stored again, by itself. */
+static void
+wait_for_room(struct spool *s, uint64_t seq)
+{
+	enum spool_status status = SPOOL_RETRY;
 
-		for (int i = 0; i < 100 && status == SPOOL_OK; i++)
-			status = apply(s, WIRE_WHOLE, EPOCH_A, next + (uint64_t)i, 1000);
+	while (status == SPOOL_RETRY) {
+		while (spool_shrink(s))
+			;
+		usleep(100000);
+		status = spool_begin(s);
+		if (status == SPOOL_OK)
+			status = apply(s, WIRE_WHOLE, EPOCH_A, seq, 1000);
 		if (status == SPOOL_OK)
 			status = spool_commit(s);
-		if (status == SPOOL_OK)
-			next += 100;
-		else
-			retries++;
-		ck_assert(status == SPOOL_OK || status == SPOOL_RETRY);
 	}
-	ck_assert_int_eq(retries, 1);
-	ck_assert_uint_eq(spool_count(s), next);
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_delete(s, 1, 500), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	for (int i = 0; i < 100; i++)
-		ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, next++, 1000), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
-	ck_assert_uint_eq(spool_count(s), next - 500);
+	ck_assert_int_eq(status, SPOOL_OK);
+	ck_assert_uint_eq(spool_count(s), 1);
+}
+
+/* In a process that is killed then; returns how many. */
+static uint64_t
+store_until_full_and_die(int64_t file_size)
+{
+	const struct rlimit limit = { (rlim_t)file_size, RLIM_INFINITY };
+	uint64_t stored = 0;
+	int ends[2], status;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct spool *s;
+
+		if (file_size > 0)
+			setrlimit(RLIMIT_FSIZE, &limit);
+		s = open_spool(EPOCH_A);
+		stored = store_until_full(s, 0);
+		_exit(write(ends[1], &stored, sizeof(stored)) != (ssize_t)sizeof(stored));
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(read(ends[0], &stored, sizeof(stored)), sizeof(stored));
+	return stored;
+}
+
+/* A quota does not show: it is hit, and what is there can go all the same, by a new process too. */
+START_TEST(test_quota)
+{
+	struct spool *s;
+	uint64_t stored;
+
+	if (!mount_disk("size=8m"))
+		return;
+	capture_start();
+	room_is_hidden = true;
+	stored = store_until_full_and_die(0);
+	ck_assert_int_eq(count_of(captured(), "make room on the file system"), 1);
+	s = open_spool(EPOCH_A);
+	ck_assert_uint_eq(spool_count(s), stored);
+	delete_all(s, stored);
+	wait_for_room(s, stored);
+	spool_close(s);
+	ck_assert_int_eq(umount(dir), 0);
+}
+END_TEST
+
+/* The same without rights: no file may grow further. SQLite is stopped before the kernel does it. */
+START_TEST(test_file_size_limit)
+{
+	const struct rlimit limit = { 2 * MIB, RLIM_INFINITY };
+	struct spool *s;
+	uint64_t stored;
+
+	capture_start();
+	signal(SIGXFSZ, SIG_IGN);
+	stored = store_until_full_and_die(2 * MIB);
+	ck_assert_int_eq(count_of(captured(), "raise the limit of file sizes"), 1);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	s = open_spool(EPOCH_A);
+	ck_assert_uint_eq(spool_count(s), stored);
+	delete_all(s, stored);
+	wait_for_room(s, stored);
+	spool_close(s);
+}
+END_TEST
+
+/* A limit that is raised is noticed. */
+START_TEST(test_file_size_limit_is_raised)
+{
+	struct rlimit limit = { 2 * MIB, RLIM_INFINITY };
+	struct spool *s;
+	uint64_t stored;
+
+	capture_start();
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	s = open_spool(EPOCH_A);
+	stored = store_until_full(s, 0);
+	limit.rlim_cur = RLIM_INFINITY;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	for (int i = 0; i < 1000; i++)
+		put(s, WIRE_WHOLE, EPOCH_A, stored + (uint64_t)i);
+	ck_assert_uint_eq(spool_count(s), stored + 1000);
+	ck_assert_int_eq(count_of(captured(), "storing again"), 1);
 	spool_close(s);
 }
 END_TEST
@@ -1552,7 +1656,9 @@ main(void)
 	tcase_add_test(tcase, test_cap_over_damage);
 	tcase_add_test(tcase, test_disk_full_of_records);
 	tcase_add_test(tcase, test_disk_full);
+	tcase_add_test(tcase, test_quota);
 	tcase_add_test(tcase, test_file_size_limit);
+	tcase_add_test(tcase, test_file_size_limit_is_raised);
 	tcase_add_test(tcase, test_shrink);
 	tcase_add_test(tcase, test_in_memory);
 	suite_add_tcase(suite, tcase);

@@ -31,6 +31,7 @@ table() {
 		check may  command:kcat                 kcat                 kcat
 		check may  command:nginx                nginx-light          nginx-core
 		check may  command:strace               strace               strace
+		check may  command:btrfs                btrfs-progs          btrfs-progs
 		kafka may  command:java                 default-jre-headless java-latest-openjdk-headless
 		kafka may  command:mvn                  maven                maven
 		fuzz  must command:clang                clang                clang

@@ -20,6 +20,7 @@ from collections import Counter
 
 from harness import (Failure, context, fault, mock, needs, procs, promised, records, require,
                      strace)
+from harness.sites import site
 
 LOST = "nothing is lost"
 SAME = "nothing is lost, no process is replaced"
@@ -266,6 +267,50 @@ def test_full_at_stop(t):
     d.start()
     recovery = wait_for_all(kafka.topic)
     finish(t, d, kafka.topic, recovery, epochs=2, note=f"the stop took {took:.0f} s")
+
+
+def limited(number, what, limit, prefix, said, killed):
+    """
+    `limit`: sets a limit on the spool that the file system does not show. It is reached while Kafka
+    is away, and never raised. `killed`: the publisher, meanwhile.
+    """
+    @fault(number, what, LOST)
+    @needs("root", "kafka")
+    def test(t):
+        nginx = t.nginx()
+        d, kafka = make(t, sites=[site(s["name"], s["url"] + "/" + 900 * "x")
+                                  for s in nginx.many(200)])
+        limit(t)
+        d.start(prefix=prefix)
+        kafka.topic.wait(lambda found: len(found) > 200, 20, "nothing arrives")
+        with kafka:
+            mark = d.log_size()
+            d.wait_log(said, 60, mark)
+            time.sleep(2)
+            if killed:
+                old = d.publisher()
+                procs.kill(old)
+                d.born("publisher", old)
+                time.sleep(2)
+        recovery = wait_for_all(kafka.topic)
+        d.wait_log("storing again", 30, mark)
+        finish(t, d, kafka.topic, recovery)
+    return test
+
+
+def quota(t):
+    t.quota("spool", 8)
+
+
+FSIZE = ("prlimit", "--fsize=2097152:")
+test_quota = limited("30c", "quota of 8 MiB reached while Kafka is away", quota, (),
+                     "Disk quota exceeded; raise the quota", False)
+test_quota_killed = limited("30d", "… and the publisher killed", quota, (),
+                            "Disk quota exceeded; raise the quota", True)
+test_file_size = limited("30e", "limit of 2 MiB for each file reached while Kafka is away",
+                         lambda t: None, FSIZE, "raise the limit of file sizes", False)
+test_file_size_killed = limited("30f", "… and the publisher killed", lambda t: None, FSIZE,
+                                "raise the limit of file sizes", True)
 
 
 # --- broken --------------------------------------------------------------------------------------

@@ -175,6 +175,12 @@ class Context:
         self._close.append(file_system.stop)
         return file_system
 
+    def quota(self, name, mib):
+        """A quota on own_directory(name), which has a file system of its own."""
+        file_system = mounts.Quota(self.own_directory(name), mib)
+        self._close.append(file_system.stop)
+        return file_system
+
     # --- servers -----------------------------------------------------------------------------
 
     def nginx(self):

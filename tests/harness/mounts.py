@@ -7,9 +7,10 @@
 import ctypes
 import errno
 import os
+import shutil
 import time
 
-from . import Failure, procs
+from . import Failure, Skip, procs
 
 CLONE_NEWNS = 0x20000
 _separate = []
@@ -65,6 +66,44 @@ class Tmpfs:
 
     def remount(self, mode):
         _mount("-o", f"remount,{mode}", self.path)
+
+    def stop(self):
+        procs.run(["umount", "--lazy", self.path])
+
+
+class Quota:
+    """
+    A file system with room, on a directory with a quota of so many MiB, which the file system does
+    not show. btrfs, because it needs nothing of the kernel but itself.
+    """
+
+    def __init__(self, path, mib):
+        self.path = path
+        for tool in ("mkfs.btrfs", "btrfs"):
+            if shutil.which(tool) is None:
+                raise Skip(f"a quota needs {tool} (Debian: btrfs-progs)")
+        owner, image = os.stat(path), path + ".btrfs"
+        with open(image, "wb") as f:
+            f.truncate(256 << 20)
+        self._run("mkfs.btrfs", "-q", image)
+        _separate_mounts()
+        try:
+            _mount("-o", "loop", image, path)
+        except Failure as e:
+            raise Skip(str(e)) from None
+        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chmod(path, owner.st_mode & 0o777)
+        self._run("btrfs", "quota", "enable", path)
+        self.limit(mib)
+
+    @staticmethod
+    def _run(*argv):
+        done = procs.run(argv)
+        if done.returncode != 0:
+            raise Failure(f"{' '.join(argv)}: {done.stderr.strip()}")
+
+    def limit(self, mib):
+        self._run("btrfs", "qgroup", "limit", f"{mib}M", self.path)
 
     def stop(self):
         procs.run(["umount", "--lazy", self.path])
