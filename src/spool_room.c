@@ -139,14 +139,16 @@ spool_make_room(struct spool *s, bool stopped)
 
 /*
  * A hard stop above the cap, below a really full disk; above what there is, too, where the cap was
- * lowered: records give way when new ones are stored. And below what the kernel lets a file grow to: there a write fails that must not.
+ * lowered: records give way when new ones are stored. But not those that may be on their way, which
+ * must fit in. And below what the kernel lets a file grow to: there a write fails that must not.
  */
 static void
 set_stop(struct spool *s)
 {
+	int64_t window = (int64_t)s->options.window * WIRE_FRAME_MAX;
+	int64_t bytes = s->options.max_bytes > window ? s->options.max_bytes : window;
 	int64_t pages = spool_number(s->statement[ALL_PAGES]);
-	int64_t stop = s->options.max_bytes / s->page_size * 5 / 4;
-	int64_t most = file_size_limit() / s->page_size;
+	int64_t stop = bytes / s->page_size * 5 / 4, most = file_size_limit() / s->page_size;
 
 	stop = (stop > pages ? stop : pages) + 1000;
 	s->stop_pages = stop < most ? stop : most;

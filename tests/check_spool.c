@@ -1572,6 +1572,30 @@ START_TEST(test_file_size_limit_is_raised)
 }
 END_TEST
 
+/* A smaller cap than what may have been sent needs: that has its room, and new records, too. */
+START_TEST(test_cap_below_the_window)
+{
+	struct spool *s;
+	uint64_t seq = 0;
+
+	for (int64_t cap = 64 * MIB; cap >= MIB; cap -= 63 * MIB) {
+		ck_assert_int_eq(try_open(&s, EPOCH_A, cap, cap > MIB ? 8192 : 256), SPOOL_OK);
+		for (int i = 0; i < 30; i++) {
+			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+			for (uint64_t end = seq + (cap > MIB ? 100 : 1000); seq < end; seq++)
+				ck_assert_int_eq(
+				    apply(s, WIRE_WHOLE, EPOCH_A, seq, 1000), SPOOL_OK);
+			ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		}
+		spool_close(s);
+	}
+	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 256), SPOOL_OK);
+	ck_assert_uint_ge(spool_count(s), 8192);
+	ck_assert_uint_lt(spool_count(s), 9500);
+	spool_close(s);
+}
+END_TEST
+
 START_TEST(test_shrink)
 {
 	struct spool *s = open_spool(EPOCH_A);
@@ -1659,6 +1683,7 @@ main(void)
 	tcase_add_test(tcase, test_quota);
 	tcase_add_test(tcase, test_file_size_limit);
 	tcase_add_test(tcase, test_file_size_limit_is_raised);
+	tcase_add_test(tcase, test_cap_below_the_window);
 	tcase_add_test(tcase, test_shrink);
 	tcase_add_test(tcase, test_in_memory);
 	suite_add_tcase(suite, tcase);
