@@ -169,6 +169,21 @@ proc_fork(const char *role, const int *keep, size_t keep_count)
 	return 0;
 }
 
+/*
+ * Why a child could not be made, 0 when one was: said once for the publisher and once for all
+ * checkers, since what has no room for one has none for sixty.
+ */
+static void
+note_start(const char *role, const char *call, int error)
+{
+	static int said[2];
+	int *last = &said[strncmp(role, "checker", 7) == 0];
+
+	if (error != 0 && error != *last)
+		log_error("cannot start the %s: %s: %s; trying again", role, call, strerror(error));
+	*last = error;
+}
+
 pid_t
 proc_spawn(const char *role, const struct proc_user *user, const int keep[2],
     struct proc_backoff *backoff, int64_t now, int *fd)
@@ -178,7 +193,7 @@ proc_spawn(const char *role, const struct proc_user *user, const int keep[2],
 
 	backoff->started_us = now;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-		log_error("cannot start the %s: %s", role, strerror(errno));
+		note_start(role, "socketpair", errno);
 		proc_backoff_died(backoff, false, now);
 		return -1;
 	}
@@ -190,8 +205,8 @@ proc_spawn(const char *role, const struct proc_user *user, const int keep[2],
 		*fd = ends[1];
 		return 0;
 	}
+	note_start(role, "fork", pid < 0 ? errno : 0);
 	if (pid < 0) {
-		log_error("cannot start the %s: fork: %s", role, strerror(errno));
 		proc_backoff_died(backoff, false, now);
 		close(ends[0]);
 	}

@@ -48,6 +48,24 @@ check_file(const char *dir, const char *name, char *reason, size_t size)
 	return result;
 }
 
+/* What helps depends on why. */
+static const char *
+advice(int error)
+{
+	switch (error) {
+	case EROFS:
+		return "mount it for writing";
+	case ENOTCONN:
+	case EIO:
+		return "look at its file system, and mount it again";
+	case ENOSPC:
+	case EDQUOT:
+		return "make room there, also for one more file (df -i)";
+	default:
+		return "see to it that it can be written";
+	}
+}
+
 int
 spool_check_place(const char *dir, char *reason, size_t size)
 {
@@ -67,6 +85,11 @@ spool_check_place(const char *dir, char *reason, size_t size)
 		return -1;
 	}
 	if (faccessat(AT_FDCWD, dir, R_OK | W_OK | X_OK, AT_EACCESS) < 0) {
+		if (errno != EACCES) {
+			snprintf(
+			    reason, size, "\"%s\": %s; %s", dir, strerror(errno), advice(errno));
+			return -1;
+		}
 		snprintf(reason, size,
 		    "\"%s\": %s; user \"%s\" must be able to write there: chown %s \"%s\"", dir,
 		    strerror(errno), user(), user(), dir);
@@ -93,7 +116,7 @@ spool_take_lock(struct spool *s)
 	}
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (s->lock_fd < 0) {
-		log_error("cannot open \"%s\": %s", path, strerror(errno));
+		log_error("cannot open \"%s\": %s; %s", path, strerror(errno), advice(errno));
 		free(path);
 		return SPOOL_FAILED;
 	}

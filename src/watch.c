@@ -176,7 +176,8 @@ watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done)
 	if (w->status != STATUS_UP) {
 		w->why = xasprintf("%s: %s", error_type_name(done->error), done->error_message);
 		if (before == STATUS_UP)
-			w->since_us = util_mono_us();
+			w->since_us = done->error == ERROR_MISSED_OVERLOAD ? w->timer.due_us
+									   : util_mono_us();
 	}
 	if (!s->start->once) {
 		/* at a stop they are cut off */

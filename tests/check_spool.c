@@ -1509,6 +1509,22 @@ store_until_full_and_die(int64_t file_size)
 	return stored;
 }
 
+/* What is advised fits the cause: no owner helps where nobody may write. */
+START_TEST(test_read_only)
+{
+	struct spool *s;
+
+	if (!mount_disk("size=8m"))
+		return;
+	ck_assert_int_eq(mount(NULL, dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	capture_start();
+	ck_assert_int_eq(try_open(&s, EPOCH_A, 64 * MIB, 100), SPOOL_FAILED);
+	ck_assert_int_eq(count_of(captured(), "Read-only file system; mount it for writing"), 1);
+	ck_assert_int_eq(count_of(captured(), "chown"), 0);
+	ck_assert_int_eq(umount(dir), 0);
+}
+END_TEST
+
 /* A quota does not show: it is hit, and what is there can go all the same, by a new process too. */
 START_TEST(test_quota)
 {
@@ -1680,6 +1696,7 @@ main(void)
 	tcase_add_test(tcase, test_cap_over_damage);
 	tcase_add_test(tcase, test_disk_full_of_records);
 	tcase_add_test(tcase, test_disk_full);
+	tcase_add_test(tcase, test_read_only);
 	tcase_add_test(tcase, test_quota);
 	tcase_add_test(tcase, test_file_size_limit);
 	tcase_add_test(tcase, test_file_size_limit_is_raised);

@@ -503,6 +503,8 @@ def test_fork_fails(t):
         d.wait_log("cannot start the publisher: fork: Cannot allocate memory", 20)
         time.sleep(t.times(10, 3))
     took = max(successor(d, role, pid) for role, pid in zip(("publisher", "checker 1"), old))
+    said = d.log().count("cannot start the ")
+    require(said == 2, f"it is said {said} times, not once for each kind of process")
     time.sleep(1.5)
     finish(t, d, topic, nginx, LIGHT * 3, recovery_s=took)
 

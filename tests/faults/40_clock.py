@@ -128,6 +128,7 @@ def test_pause(t):
     gaps = records.missing_slots(summary.firsts)
     require(not gaps, gaps)
     require("was killed" not in d.log(), "a checker was killed that had had no time")
+    require("up again after 0 s" not in d.log(), "it is not said how long nothing was known")
     t.report(summary, recovery_s=recovery,
              note=f"{summary.words['missed_overload']} missed_overload")
 
