@@ -28,28 +28,6 @@ def start(t, topic, count=50, bootstrap=None, properties=(), prefix=(), ready=Tr
     return d
 
 
-def wait_for_all(topic, seconds=60):
-    """Until all that was checked up to now has arrived; returns how long that took."""
-    begin, now = time.monotonic(), time.time() * 1000
-    holes = []
-
-    def there(found):
-        firsts = records.first_copies(found)
-        if not any(r.slot > now for r in firsts):
-            return False
-        epochs = {r.epoch for r in firsts}
-        for epoch in epochs:
-            seqs = {r.seq for r in firsts if r.epoch == epoch and r.slot <= now}
-            holes[:] = set(range(max(seqs, default=-1) + 1)) - {
-                r.seq for r in firsts if r.epoch == epoch}
-            if holes:
-                return False
-        return True
-
-    topic.wait(there, seconds, lambda: f"missing: {holes[:10] or 'anything new'}")
-    return time.monotonic() - begin
-
-
 def finish(t, d, topic, recovery_s, at_least=50, epochs=1, note=""):
     d.stop()
     summary = topic.check(at_least=at_least)
@@ -85,7 +63,7 @@ def test_absent_at_start(t):
     time.sleep(60)
     hup = answers(d)
     t.kafka()
-    finish(t, d, topic, wait_for_all(topic), note=f"HUP meanwhile: {hup:.1f} s")
+    finish(t, d, topic, topic.wait_for_all(), note=f"HUP meanwhile: {hup:.1f} s")
 
 
 @fault("15, 16", "broker away for 10 minutes (quick: 12 s), with a stop, a start, and a kill -9 "
@@ -107,7 +85,7 @@ def test_away(t):
     d.start()
     time.sleep(third)
     t.kafka()
-    recovery = wait_for_all(topic, 120)
+    recovery = topic.wait_for_all(120)
     require("a new producer" not in d.log(), "records were sent twice without need")
     finish(t, d, topic, recovery, at_least=third * 120, epochs=3,
            note=f"the stop took {took:.1f} s")
@@ -133,7 +111,7 @@ def test_two_terms(t):
     require(took[-1] < 5, f"the second TERM was no hurry: {took} s")
     t.kafka()
     d.start()
-    finish(t, d, topic, wait_for_all(topic), epochs=len(took) + 1,
+    finish(t, d, topic, topic.wait_for_all(), epochs=len(took) + 1,
            note=f"gone after {took[-1]:.1f} s")
 
 
@@ -185,7 +163,7 @@ def through_proxy(number, what, doing):
         time.sleep(t.times(30, 2))
         hup = answers(d)
         next(steps, None)
-        recovery = wait_for_all(topic)
+        recovery = topic.wait_for_all()
         finish(t, d, topic, recovery, note=f"HUP meanwhile: {hup:.1f} s")
     return test
 
@@ -207,7 +185,7 @@ def test_broker_killed(t):
         t.kafka().kill()
         time.sleep(t.random.random() * 2)
         t.kafka()
-        slowest = max(slowest, wait_for_all(topic))
+        slowest = max(slowest, topic.wait_for_all())
     finish(t, d, topic, slowest)
 
 
@@ -221,7 +199,7 @@ def test_deaf(t):
         time.sleep(1)
         proxy.reset()
         proxy.mode = Proxy.PASS
-        recovery = wait_for_all(topic)
+        recovery = topic.wait_for_all()
     summary = finish(t, d, topic, recovery)
     require(summary.repeats == 0, f"{summary.repeats} repeats")
 
@@ -240,7 +218,7 @@ def test_answers_too_late(t):
     cluster.command("rtt", 2500)
     time.sleep(5)
     cluster.command("rtt", 0)
-    recovery = wait_for_all(topic)
+    recovery = topic.wait_for_all()
     finish(t, d, topic, recovery)
 
 
@@ -254,7 +232,7 @@ def test_leader_changes(t):
         cluster.command("down" if n % 2 == 0 else "up")
         time.sleep(0.5)
     cluster.command("up")
-    finish(t, d, topic, wait_for_all(topic))
+    finish(t, d, topic, topic.wait_for_all())
 
 
 @fault("19b", "NOT_ENOUGH_REPLICAS for a minute (quick: 3 s)", LOST)
@@ -264,7 +242,7 @@ def test_not_enough_replicas(t):
     cluster.errors(Mock.NOT_ENOUGH_REPLICAS, 900)
     time.sleep(t.times(60, 3))
     cluster.command("errors", Mock.PRODUCE)
-    finish(t, d, topic, wait_for_all(topic))
+    finish(t, d, topic, topic.wait_for_all())
 
 
 def refusing(number, name, times, quick=True):
@@ -274,7 +252,7 @@ def refusing(number, name, times, quick=True):
         cluster, topic = mock_topic(t)
         d = start(t, topic, bootstrap=cluster.bootstrap)
         cluster.errors(getattr(Mock, name), times)
-        recovery = wait_for_all(topic)
+        recovery = topic.wait_for_all()
         finish(t, d, topic, recovery)
         require("dead letter" not in d.log(), "a record was given up")
     return test
@@ -299,7 +277,7 @@ def test_fatal(t):
     slowest = 0
     for _ in range(t.times(5, 1)):
         cluster.errors(Mock.OUT_OF_ORDER_SEQUENCE)
-        slowest = max(slowest, wait_for_all(topic))
+        slowest = max(slowest, topic.wait_for_all())
     finish(t, d, topic, slowest)
     require("a new producer" in d.log(), "the log does not speak of a new producer")
 
@@ -321,7 +299,7 @@ def test_slow(t):
     load, growth = slow_cluster(t, d, t.times(120, 6))
     hup = answers(d)
     cluster.command("rtt", 0)
-    recovery = wait_for_all(topic)
+    recovery = topic.wait_for_all()
     finish(t, d, topic, recovery, note=f"CPU {100 * load:.1f} %, {growth / 1024:+.1f} MiB, "
            f"HUP meanwhile: {hup:.1f} s")
     require(load < 0.5, f"the publisher takes {load:.2f} CPUs to wait")
@@ -338,7 +316,7 @@ def test_quota(t):
         load, growth = slow_cluster(t, d, 60)
     finally:
         t.kafka().quota(None)
-    recovery = wait_for_all(topic, 120)
+    recovery = topic.wait_for_all(120)
     finish(t, d, topic, recovery, note=f"CPU {100 * load:.1f} %, {growth / 1024:+.1f} MiB")
     require(load < 0.5, f"the publisher takes {load:.2f} CPUs to wait")
     require(growth < 40 * 1024, f"the publisher grew by {growth} KiB")
@@ -354,7 +332,7 @@ def test_topic_missing(t):
     # after 30 s librdkafka gives up by itself what waits for a topic
     time.sleep(t.times(40, 3))
     require(t.kafka().create_topic(topic.name, 3) == 0, "Kafka does not create the topic")
-    finish(t, d, topic, wait_for_all(topic, 90))
+    finish(t, d, topic, topic.wait_for_all(90))
     require(t.times("create the topic", "") in d.log(), "nothing is said")
 
 
@@ -447,7 +425,7 @@ def test_write_revoked(t):
             said = d.wait_log(r"give this user the right to write", 20, mark)
             time.sleep(t.times(20, 2))
             t.kafka().allow_all()
-            slowest = max(slowest, wait_for_all(topic, 90))
+            slowest = max(slowest, topic.wait_for_all(90))
     finally:
         t.kafka().allow_all()
     require(said, "nothing is said")
@@ -466,7 +444,7 @@ def test_nothing_allowed(t):
         time.sleep(t.times(20, 2))
     finally:
         t.kafka().allow_all()
-    finish(t, d, topic, wait_for_all(topic, 90))
+    finish(t, d, topic, topic.wait_for_all(90))
     said = d.log().count("give this user the right to write")
     require(said <= 2, f"the cause is said {said} times")
 
@@ -534,7 +512,7 @@ def test_certificate_expired(t):
     time.sleep(t.times(20, 2))
     renew(30)
     d.reload()
-    finish(t, d, topic, wait_for_all(topic, 90))
+    finish(t, d, topic, topic.wait_for_all(90))
 
 
 @fault("27", "broker's name cannot be resolved, later it can", "nothing is lost; it says why")
@@ -550,4 +528,4 @@ def test_name_unresolvable(t):
     time.sleep(t.times(20, 2))
     with open(hosts, "a", encoding="ascii") as f:
         f.write("127.0.0.1 broker.webmond.test\n")
-    finish(t, d, topic, wait_for_all(topic, 60))
+    finish(t, d, topic, topic.wait_for_all(60))

@@ -53,30 +53,6 @@ def start(d, kafka):
     kafka.topic.wait(lambda found: len(found) > len(d.settings["sites"]), 20, "nothing arrives")
 
 
-def wait_for_all(topic, seconds=60, kept=()):
-    """
-    Until all that was checked up to now has arrived; returns how long that took. `kept`: ids that
-    are elsewhere.
-    """
-    begin, now = time.monotonic(), time.time() * 1000
-
-    def there(found):
-        return any(r.slot > now for r in found) and holes(found, now) <= set(kept)
-
-    topic.wait(there, seconds, "something is missing")
-    return time.monotonic() - begin
-
-
-def holes(found, until=float("inf")):
-    """The ids that are missing."""
-    missing = set()
-    for epoch in {r.epoch for r in found}:
-        seqs = {r.seq for r in found if r.epoch == epoch}
-        due = {r.seq for r in found if r.epoch == epoch and r.slot <= until}
-        missing |= {f"{epoch}-{seq}" for seq in set(range(max(due, default=-1) + 1)) - seqs}
-    return missing
-
-
 def finish(t, d, topic, recovery_s, epochs=1, note=""):
     d.stop()
     summary = topic.check(at_least=50)
@@ -109,7 +85,7 @@ def each_time(number, what, injection, calls, times, quick=True):
                                    follow=True) as trouble:
                     trouble.wait(2)
                     hits += trouble.count()
-        recovery = wait_for_all(kafka.topic)
+        recovery = kafka.topic.wait_for_all()
         require(d.publisher() == publisher, "the publisher was replaced")
         require(hits > 0, "no call failed")  # some kinds are rare: the table says how many did
         finish(t, d, kafka.topic, recovery, note=f"{hits} calls failed")
@@ -159,7 +135,7 @@ def test_start(t):
                 failed += 1
     d.start()
     kept = set_aside(t, "ready", "dead", "open")
-    recovery = wait_for_all(kafka.topic, kept=kept)
+    recovery = kafka.topic.wait_for_all(kept=kept)
     d.stop()
     summary = kafka.topic.check(kept=kept)
     t.report(summary, recovery_s=recovery, note=f"{starts} starts, of which {failed} failed")
@@ -184,20 +160,20 @@ def test_full_file_system(t):
 
     for _ in range(t.times(3, 1)):
         full()
-        slowest = max(slowest, wait_for_all(kafka.topic))
+        slowest = max(slowest, kafka.topic.wait_for_all())
         with kafka:
             time.sleep(1)
             full()
             time.sleep(1)
-        slowest = max(slowest, wait_for_all(kafka.topic))
+        slowest = max(slowest, kafka.topic.wait_for_all())
         with kafka:
             time.sleep(1)
             full(kafka.proxy.up)
             kafka.proxy.down()
-        slowest = max(slowest, wait_for_all(kafka.topic))
+        slowest = max(slowest, kafka.topic.wait_for_all())
         require(d.publisher() == publisher, "the publisher was replaced")
         full(lambda: procs.kill(publisher))
-        slowest = max(slowest, wait_for_all(kafka.topic))
+        slowest = max(slowest, kafka.topic.wait_for_all())
         publisher = d.publisher()
     require("make room" in d.log(), "it was never full")
     finish(t, d, kafka.topic, slowest)
@@ -241,7 +217,7 @@ def test_nearly_full_at_stop(t):
         took = time.monotonic() - begin
     ballast.remove()
     d.start()
-    recovery = wait_for_all(kafka.topic)
+    recovery = kafka.topic.wait_for_all()
     finish(t, d, kafka.topic, recovery, epochs=2, note=f"the stop took {took:.1f} s")
     begun = Counter(r.site for r in kafka.topic.firsts() if records.may_have_begun(r))
     promised(unrecorded(nginx, begun) == 0, "requests that sites have seen are in no record")
@@ -265,7 +241,7 @@ def test_full_at_stop(t):
         d.wait_log("what the publisher has not stored is lost", 1, mark)
     ballast.remove()
     d.start()
-    recovery = wait_for_all(kafka.topic)
+    recovery = kafka.topic.wait_for_all()
     finish(t, d, kafka.topic, recovery, epochs=2, note=f"the stop took {took:.0f} s")
 
 
@@ -292,7 +268,7 @@ def limited(number, what, limit, prefix, said, killed):
                 procs.kill(old)
                 d.born("publisher", old)
                 time.sleep(2)
-        recovery = wait_for_all(kafka.topic)
+        recovery = kafka.topic.wait_for_all()
         d.wait_log("storing again", 30, mark)
         finish(t, d, kafka.topic, recovery)
     return test
@@ -366,7 +342,7 @@ def damaged(number, what, call, injection, away, restart):
         wrong = [w for r in found for w in records.wrong_with(r.data)]
         require(not wrong, wrong)
         delivered = {r.id for r in firsts}
-        gone = sorted(holes(firsts) - set(kept))
+        gone = sorted(records.holes(firsts) - set(kept))
         promised(not gone, f"{len(gone)} records are nowhere: {gone[:10]}")
         begun = Counter(data["site"] for data in [*(r.data for r in firsts), *(
             data for id, data in kept.items() if id not in delivered)]
@@ -410,7 +386,7 @@ def test_read_only(t):
         require(code == 73, f"exit code {code} on a read-only file system")
         tmpfs.remount("rw")
         d.start()
-    recovery = wait_for_all(kafka.topic)
+    recovery = kafka.topic.wait_for_all()
     d.stop()
     t.report(kafka.topic.check(at_least=100), recovery_s=recovery)
 
@@ -435,7 +411,7 @@ def test_copies(t):
             os.rename(t.path("copy"), t.path("spool"))
             own(t, "spool")
             d.start()
-        recovery = wait_for_all(kafka.topic)
+        recovery = kafka.topic.wait_for_all()
     d.stop()
     summary = kafka.topic.check(at_least=100)
     require(summary.epochs == moments + 1, f"{summary.epochs} epochs")
@@ -557,13 +533,13 @@ def test_older_copy(t):
         d.stop()
         shutil.copytree(t.path("spool"), t.path("copy"))
         d.start()
-    wait_for_all(kafka.topic)
+    kafka.topic.wait_for_all()
     d.stop()
     shutil.rmtree(t.path("spool"))
     os.rename(t.path("copy"), t.path("spool"))
     own(t, "spool")
     d.start()
-    recovery = wait_for_all(kafka.topic)
+    recovery = kafka.topic.wait_for_all()
     d.stop()
     # the second delivery of the old ones stands behind younger ones
     summary = kafka.topic.check(at_least=200)
@@ -597,7 +573,7 @@ def test_second_opener(t):
     time.sleep(20)
     holder.execute("ROLLBACK")
     holder.close()
-    recovery = wait_for_all(kafka.topic)
+    recovery = kafka.topic.wait_for_all()
     finish(t, d, kafka.topic, recovery)
 
 

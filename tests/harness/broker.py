@@ -174,9 +174,12 @@ class Broker:
             for name in ("server.key", "server.cert"):
                 with open(self._path(name), encoding="ascii") as f:
                     out.write(f.read())
+        self._format(java, _PROPERTIES.format(directory=self.directory, user=SASL_USER,
+                                              password=SASL_PASSWORD, **self.ports))
+
+    def _format(self, java, properties):
         with open(self._path("server.properties"), "w", encoding="ascii") as f:
-            f.write(_PROPERTIES.format(directory=self.directory, user=SASL_USER,
-                                       password=SASL_PASSWORD, **self.ports))
+            f.write(properties)
         done = procs.run([*java, "kafka.tools.StorageTool", "format", "-t",
                           "webmondTestsWebmondTes", "-c", self._path("server.properties")])
         if done.returncode != 0:
@@ -251,7 +254,7 @@ class Broker:
 
     # --- administration: a few requests are not worth a start of the JVM -----------------------
 
-    def _call(self, api, version, body):
+    def call(self, api, version, body):
         name = b"webmond-tests"
         request = struct.pack(">hhih", api, version, 1, len(name)) + name + body
         with socket.create_connection(("127.0.0.1", self.ports["plain"]), 10) as s:
@@ -260,26 +263,27 @@ class Broker:
                 size, _ = struct.unpack(">ii", answer.read(8))
                 return answer.read(size - 4)
 
-    def create_topic(self, name, partitions=3, config=None, only_validate=False):
+    def create_topic(self, name, partitions=3, config=None, only_validate=False, replicas=1):
         """CreateTopics version 2; returns Kafka's error code, 0 is success."""
         config = config or {}
-        body = struct.pack(">i", 1) + _string(name) + struct.pack(">ihi", partitions, 1, 0)
+        body = struct.pack(">i", 1) + string(name) + struct.pack(">ihi", partitions, replicas, 0)
         body += struct.pack(">i", len(config))
         for key, value in config.items():
-            body += _string(key) + _string(str(value))
+            body += string(key) + string(str(value))
         body += struct.pack(">i?", 20000, only_validate)
-        answer = self._call(19, 2, body)
+        answer = self.call(19, 2, body)
         return struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name))[0]
 
-    def end_offset(self, topic, partitions=3):
-        """ListOffsets version 1: how many messages a topic has, over all its partitions."""
+    def end_offset(self, topic, partitions=range(3)):
+        """ListOffsets version 1: how many messages these partitions of a topic have together."""
         name = struct.pack(">h", len(topic)) + topic.encode()
-        body = struct.pack(">ii", -1, 1) + name + struct.pack(">i", partitions)
-        for n in range(partitions):
+        body = struct.pack(">ii", -1, 1) + name + struct.pack(">i", len(partitions))
+        for n in partitions:
             body += struct.pack(">iq", n, -1)
-        answer = self._call(2, 1, body)
+        answer = self.call(2, 1, body)
         start, one = 4 + len(name) + 4, struct.calcsize(">ihqq")
-        found = [struct.unpack_from(">ihqq", answer, start + n * one) for n in range(partitions)]
+        found = [struct.unpack_from(">ihqq", answer, start + n * one)
+                 for n in range(len(partitions))]
         for _, error, _, _ in found:
             if error != 0:
                 raise Failure(f"Kafka does not tell the end of {topic}: error {error}")
@@ -287,17 +291,17 @@ class Broker:
 
     def delete_topic(self, name):
         """DeleteTopics version 1."""
-        body = struct.pack(">i", 1) + _string(name) + struct.pack(">i", 20000)
-        answer = self._call(20, 1, body)
-        _succeeded(struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name))[0], f"delete {name}")
+        body = struct.pack(">i", 1) + string(name) + struct.pack(">i", 20000)
+        answer = self.call(20, 1, body)
+        succeeded(struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name))[0], f"delete {name}")
 
     def configure_topic(self, name, key, value):
         """IncrementalAlterConfigs version 0; `value` None: the default again."""
-        body = struct.pack(">ib", 1, 2) + _string(name) + struct.pack(">i", 1) + _string(key)
+        body = struct.pack(">ib", 1, 2) + string(name) + struct.pack(">i", 1) + string(key)
         body += struct.pack(">b", 1 if value is None else 0)
-        body += struct.pack(">h", -1) if value is None else _string(str(value))
-        answer = self._call(44, 0, body + b"\0")
-        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"{key}={value}")
+        body += struct.pack(">h", -1) if value is None else string(str(value))
+        answer = self.call(44, 0, body + b"\0")
+        succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"{key}={value}")
 
     # as Kafka numbers them: kinds of resources, and operations
     TOPIC, GROUP, CLUSTER = 2, 3, 4
@@ -314,31 +318,31 @@ class Broker:
 
     def _rule(self, kind, name, operation, permission):
         """CreateAcls version 1."""
-        body = struct.pack(">ib", 1, kind) + _string(name) + struct.pack(">b", self._LITERAL)
-        body += _string(f"User:{SASL_USER}") + _string("*")
-        answer = self._call(30, 1, body + struct.pack(">bb", operation, permission))
-        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"make a rule for {name}")
+        body = struct.pack(">ib", 1, kind) + string(name) + struct.pack(">b", self._LITERAL)
+        body += string(f"User:{SASL_USER}") + string("*")
+        answer = self.call(30, 1, body + struct.pack(">bb", operation, permission))
+        succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"make a rule for {name}")
 
     def allow_all(self):
         """DeleteAcls version 1, with a filter that fits all."""
         anything = struct.pack(">h", -1)
         body = struct.pack(">ib", 1, 1) + anything + b"\1" + anything + anything + b"\1\1"
-        answer = self._call(31, 1, body)
-        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], "allow all")
+        answer = self.call(31, 1, body)
+        succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], "allow all")
 
     def quota(self, bytes_per_s):
         """AlterClientQuotas version 0: what every client may produce; None: no limit again."""
-        body = struct.pack(">ii", 1, 1) + _string("client-id") + struct.pack(">h", -1)
-        body += struct.pack(">i", 1) + _string("producer_byte_rate")
+        body = struct.pack(">ii", 1, 1) + string("client-id") + struct.pack(">h", -1)
+        body += struct.pack(">i", 1) + string("producer_byte_rate")
         body += struct.pack(">d??", bytes_per_s or 0, bytes_per_s is None, False)
-        answer = self._call(49, 0, body)
-        _succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"quota {bytes_per_s}")
+        answer = self.call(49, 0, body)
+        succeeded(struct.unpack_from(">h", answer, 4 + 4)[0], f"quota {bytes_per_s}")
 
 
-def _string(s):
+def string(s):
     return struct.pack(">h", len(s)) + s.encode()
 
 
-def _succeeded(code, what):
+def succeeded(code, what):
     if code != 0:
         raise Failure(f"Kafka refuses to {what}: error {code}")

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 
-from . import Failure, Skip, broker, daemon, mock, mounts, procs, proxy, records, sites
+from . import Failure, Skip, broker, cluster, daemon, mock, mounts, procs, proxy, records, sites
 
 ROOT = os.geteuid() == 0
 # existing users without rights; nothing is created as root
@@ -28,7 +28,7 @@ class Shared:
         self.quick = quick
         self.directory = tempfile.mkdtemp(prefix="webmond-tests-")
         os.chmod(self.directory, 0o755)
-        self.broker = None
+        self.broker = self._cluster = None
         self.no_broker = None  # why there is none
 
     def kafka(self):
@@ -55,10 +55,22 @@ class Shared:
                 raise Failure(f"real Kafka is required: {e}") from None
             raise
 
+    def cluster(self):
+        """Three brokers, all of them well, whatever was done to them before."""
+        if self._cluster is None:
+            self.fetch(broker.VERSION)
+            self._cluster = cluster.Cluster(os.path.join(self.directory, "cluster"))
+        else:
+            self._cluster.repair()
+        return self._cluster
+
     def pids(self):
-        return {self.broker.process.pid} if self.broker is not None else set()
+        brokers = {self.broker.process.pid} if self.broker is not None else set()
+        return brokers | (self._cluster.pids() if self._cluster is not None else set())
 
     def close(self):
+        if self._cluster is not None:
+            self._cluster.stop()
         if self.broker is not None:
             self.broker.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -89,6 +101,22 @@ class Topic:
         procs.wait_for(look, seconds, lambda: f"{what() if callable(what) else what} "
                        f"({len(found)} records are there)", 0.3)
         return found
+
+    def wait_for_all(self, seconds=60, kept=()):
+        """
+        Until all that was checked up to now has arrived; returns how long that took. `kept`: ids
+        that are elsewhere.
+        """
+        begin, now = time.monotonic(), time.time() * 1000
+        missing = set()
+
+        def there(found):
+            missing.clear()
+            missing.update(records.holes(found, now) - set(kept))
+            return not missing and any(r.slot > now for r in found)
+
+        self.wait(there, seconds, lambda: f"missing: {sorted(missing)[:10] or 'anything new'}")
+        return time.monotonic() - begin
 
     def wait_new(self, seconds=20):
         """Until there is a record of a slot later than now; returns all records."""
@@ -230,6 +258,17 @@ class Context:
             if code != 0:
                 raise Failure(f"Kafka does not create the topic {name}: error {code}")
         return Topic(name, ["-b", kafka.address()], partitions)
+
+    def cluster(self):
+        return self.shared.cluster()
+
+    def cluster_topic(self, partitions=6):
+        """A new topic of the cluster, on all its brokers."""
+        brokers = self.cluster()
+        self._topics += 1
+        name = f"{self.name}.{self._topics}"
+        brokers.create_topic(name, partitions)
+        return Topic(name, ["-b", brokers.bootstrap()], partitions)
 
     # --- the daemon --------------------------------------------------------------------------
 

@@ -178,6 +178,16 @@ def not_busy(odd, among):
     return rest if len(odd) - len(rest) <= len(among) / 10 + per_second * still else odd
 
 
+def holes(found, until=float("inf")):
+    """The ids that are missing among those of slots up to `until`, by what the others say."""
+    missing = set()
+    for epoch in {r.epoch for r in found}:
+        seqs = {r.seq for r in found if r.epoch == epoch}
+        due = {r.seq for r in found if r.epoch == epoch and r.slot <= until}
+        missing |= {f"{epoch}-{seq}" for seq in set(range(max(due, default=-1) + 1)) - seqs}
+    return missing
+
+
 # --- the promises -----------------------------------------------------------------------------
 
 def wrong_with(data):
@@ -302,17 +312,19 @@ class Summary:
 
 
 def check(records, partitions=None, at_least=1, envelopes=True, steps=False, kept=(),
-          every_slot=False):
+          every_slot=False, moved=False):
     """
     Hold a topic against everything that is promised; returns a Summary. `steps`: the clock was set
     back, only seq tells the order. `kept`: ids that are in a spool that was set aside.
-    `every_slot`: nothing happened that excuses missing_slots().
+    `every_slot`: nothing happened that excuses missing_slots(). `moved`: partitions were added, and
+    sites have gone to others.
     """
     firsts = first_copies(records)
     wrong = list(_payloads(records))
     if envelopes:
-        wrong += _envelopes(records, partitions)
-    for promise in (_contents(records), _holes(firsts, kept), _order(firsts, steps), _grid(firsts)):
+        wrong += _envelopes(records, None if moved else partitions)
+    order = () if moved else _order(firsts, steps)
+    for promise in (_contents(records), _holes(firsts, kept), order, _grid(firsts)):
         wrong += promise
     if every_slot:
         wrong += missing_slots(firsts)
