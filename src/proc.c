@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -112,16 +113,40 @@ is_kept(int fd, const int *keep, size_t keep_count)
 	return fd <= STDERR_FILENO;
 }
 
+/* The ranges between those that are kept. False: the kernel (before 5.9) cannot do it. */
+static bool
+close_ranges(const int *keep, size_t keep_count)
+{
+	int from = STDERR_FILENO + 1;
+
+	for (;;) {
+		int next = INT_MAX;
+
+		for (size_t i = 0; i < keep_count; i++)
+			if (keep[i] >= from && keep[i] < next)
+				next = keep[i];
+		if (next > from && close_range((unsigned)from, (unsigned)next - 1, 0) < 0)
+			return false;
+		if (next == INT_MAX)
+			return true;
+		from = next + 1;
+	}
+}
+
 /*
  * O_CLOEXEC does nothing for a fork without exec: a sibling's socket or the PID file's lock would
- * live on in every child.
+ * live on in every child. The supervisor has one for each checker, so closing them one by one would
+ * cost a pool the square of its size.
  */
 static void
 close_all_but(const int *keep, size_t keep_count)
 {
-	DIR *dir = opendir("/proc/self/fd");
 	const struct dirent *entry;
+	DIR *dir;
 
+	if (close_ranges(keep, keep_count))
+		return;
+	dir = opendir("/proc/self/fd");
 	if (dir == NULL) {
 		for (int fd = STDERR_FILENO + 1; fd < sysconf(_SC_OPEN_MAX); fd++)
 			if (!is_kept(fd, keep, keep_count))
@@ -185,7 +210,7 @@ note_start(const char *role, const char *call, int error)
 }
 
 pid_t
-proc_spawn(const char *role, const struct proc_user *user, const int keep[2],
+proc_spawn(const char *role, const struct proc_user *user, const int keep[PROC_KEEP_MAX],
     struct proc_backoff *backoff, int64_t now, int *fd)
 {
 	int ends[2];
@@ -197,7 +222,7 @@ proc_spawn(const char *role, const struct proc_user *user, const int keep[2],
 		proc_backoff_died(backoff, false, now);
 		return -1;
 	}
-	pid = proc_fork(role, (int[]){ ends[1], keep[0], keep[1] }, 3);
+	pid = proc_fork(role, (int[]){ ends[1], keep[0], keep[1], keep[2] }, 4);
 	if (pid == 0) {
 		if (proc_drop(user) < 0)
 			fatal(EXIT_PERMISSION, "cannot become user \"%s\": %s", user->name,

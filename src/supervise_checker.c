@@ -21,6 +21,9 @@
 /* A checker that was told to leave and has nothing to do is gone much sooner. */
 #define LEAVE_US (10 * US_PER_S)
 
+/* Between so many births, half a millisecond each, signals are heard and slots dispatched. */
+#define START_AT_ONCE 8
+
 /* The loop comes round every second: if not, nobody was let run, checkers included. */
 #define OVERSLEPT_US (1500 * US_PER_MS)
 
@@ -68,7 +71,7 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 		return false;
 	}
 	snprintf(role, sizeof(role), "checker %d", worker->index + 1);
-	pid = proc_spawn(role, &s->start->checker_user, (int[]){ s->checkers.write_fd, -1 },
+	pid = proc_spawn(role, &s->start->checker_user, (int[]){ s->checkers.write_fd, -1, -1 },
 	    &c->backoff, now, &fd);
 	if (pid == 0) {
 		struct checker_start start = { g->config, fd, s->checkers.write_fd, claims };
@@ -364,12 +367,20 @@ keep_pool(struct supervisor *s, int64_t now)
 {
 	struct worker *worker = NULL;
 	int64_t again = now + US_PER_S;
+	int started = 0;
 
 	if (s->stage > STAGE_RUNNING)
 		return INT64_MAX;
-	while ((worker = pool_vacant(&s->pool, s->pool.min, worker)) != NULL)
-		if (!start_checker(s, worker, now) && worker->child->backoff.not_before_us < again)
+	while ((worker = pool_vacant(&s->pool, s->pool.min, worker)) != NULL) {
+		if (started == START_AT_ONCE) {
+			again = now;
+			break;
+		}
+		if (start_checker(s, worker, now))
+			started++;
+		else if (worker->child->backoff.not_before_us < again)
 			again = worker->child->backoff.not_before_us;
+	}
 	while ((worker = pool_surplus(&s->pool, now)) != NULL)
 		retire_checker(s, worker, now);
 	for (int i = s->pool.max; i < s->pool.count; i++)

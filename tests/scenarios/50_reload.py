@@ -79,6 +79,22 @@ def test_many_hups(t):
 
 
 @needs("kafka")
+def test_large_pool_is_renewed_while_it_checks(t):
+    """All checkers are replaced, a few at a time: sites go on being checked meanwhile."""
+    nginx, topic = t.nginx(), t.topic()
+    sites = [{**s, "interval": 2} for s in nginx.many(300)]
+    d = t.daemon(t.settings(sites, topic, workers={"min": 400, "max": 400})).start()
+    topic.wait(lambda found: len(found) >= 300, 30, "the first round does not arrive")
+    before = set(d.checkers())
+    d.reload()
+    procs.wait_for(lambda: len(set(d.checkers()) - before) == 400, 60, "not all are replaced")
+    d.stop()
+    summary = topic.check(at_least=300, every_slot=True)
+    t.note(summary)
+    require(not summary.words["missed_overload"], f"slots were missed: {summary}")
+
+
+@needs("kafka")
 def test_running_check_survives_reload(t):
     slow, topic = t.slow(), t.topic()
     sites = [site(f"slow-{n}", slow.url(f"delay/1800/{n}"), 3, 3) for n in range(4)]
