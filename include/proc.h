@@ -71,12 +71,15 @@ struct proc_backoff {
 
 void proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us);
 
+/* So many descriptors of ours a child can have. */
+#define PROC_KEEP_MAX 3
+
 /*
- * Fork a child that holds `keep`, two descriptors (-1: none), and a channel to us (SOCK_SEQPACKET),
- * and has become `user`, or ended. Returns its PID with our end in `*fd`, 0 in the child with its
+ * Fork a child that holds `keep` (-1: none), and a channel to us (SOCK_SEQPACKET), and has become
+ * `user`, or ended. Returns its PID with our end in `*fd`, 0 in the child with its
  * end there, or -1 when something is short; then that is logged, and counts as a death.
  */
-pid_t proc_spawn(const char *role, const struct proc_user *user, const int keep[2],
+pid_t proc_spawn(const char *role, const struct proc_user *user, const int keep[PROC_KEEP_MAX],
     struct proc_backoff *backoff, int64_t now, int *fd);
 
 /*

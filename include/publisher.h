@@ -23,6 +23,7 @@ struct publisher_start {
 	/* see struct spool_options */
 	bool epoch_stored;
 	const char *lost_epoch;
+	int spool_lock_fd;
 	pid_t supervisor;
 	const unsigned char *token_key; /* see wire_token() */
 	/* the read ends of the pipes */

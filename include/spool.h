@@ -40,6 +40,7 @@ struct spool_options {
 	bool epoch_stored;      /* a spool has been opened for it: one without it is another one */
 	pid_t supervisor;       /* an epoch begins only as a child of it; 0: always */
 	const char *lost_epoch; /* the one before, whose spool was lost; "" or NULL: none */
+	int lock_fd;            /* the lock that an earlier spool_open() took, held since; -1: none */
 	const unsigned char *token_key; /* UTIL_KEY_SIZE bytes; only for a lost epoch */
 };
 
@@ -112,6 +113,9 @@ void spool_rollback(struct spool *spool);
  */
 enum spool_status spool_read(struct spool *spool, uint64_t after, int max,
     bool (*take)(void *arg, uint64_t row, const struct frame *frame), void *arg);
+
+/* The lock: of that file it may be the one that was given, or a new one. -1: in memory. */
+int spool_lock_fd(const struct spool *spool);
 
 /* The number of ready rows. Exact, without a scan. */
 uint64_t spool_count(const struct spool *spool);

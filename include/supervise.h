@@ -119,6 +119,7 @@ struct supervisor {
 	char epoch[WIRE_EPOCH_SIZE];
 	bool epoch_stored; /* a spool has been opened for it */
 	char lost_epoch[WIRE_EPOCH_SIZE];
+	int spool_lock_fd; /* -1: no spool has been opened yet */
 	uint64_t next_seq;
 	int64_t clock_offset_us; /* UTC - monotonic */
 

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "result.h"
@@ -136,6 +137,15 @@ struct wire_done {
 enum wire_order {
 	WIRE_HAND_OVER = 1, /* reload: commit, wait briefly for reports, leave */
 	WIRE_NO_FLUSH,      /* second TERM: commit, but do not wait for Kafka */
+};
+
+/*
+ * Room for a descriptor beside a message: with its first report the publisher passes the lock of the
+ * spool, which the supervisor then holds for its life, so that two daemons never share a spool.
+ */
+union wire_descriptor {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
 };
 
 /* Publisher to supervisor, each second: a sign of life; losing one loses nothing. */

@@ -76,6 +76,7 @@ struct publisher {
 	bool no_flush;
 	int64_t leave_us; /* 0: there is more to come; else when to leave at the latest */
 	bool damage_said, refusal_said;
+	bool lock_passed; /* to the supervisor */
 	int64_t next_report_us, next_shrink_us;
 	int exit_code; /* -1: go on */
 };
@@ -300,6 +301,25 @@ tick(struct publisher *p)
 
 /* --- the loop ---------------------------------------------------------------------------- */
 
+/* With the lock of the spool, if the supervisor does not have it yet. */
+static bool
+send_report(const struct publisher *p, struct wire_report *report)
+{
+	int lock_fd = spool_lock_fd(p->spool);
+	union wire_descriptor control = { .header = { .cmsg_len = CMSG_LEN(sizeof(lock_fd)),
+						  .cmsg_level = SOL_SOCKET,
+						  .cmsg_type = SCM_RIGHTS } };
+	struct iovec bytes = { report, sizeof(*report) };
+	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
+
+	if (!p->lock_passed && lock_fd >= 0 && lock_fd != p->start->spool_lock_fd) {
+		memcpy(CMSG_DATA(&control.header), &lock_fd, sizeof(lock_fd));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	return sendmsg(p->start->control_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
 static void
 tell_supervisor(struct publisher *p, int64_t now)
 {
@@ -313,7 +333,9 @@ tell_supervisor(struct publisher *p, int64_t now)
 		return;
 	/* also when there is nothing new: the supervisor sees that we are alive */
 	p->next_report_us = now + REPORT_US;
-	if (send(p->start->control_fd, &report, sizeof(report), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (send_report(p, &report))
+		p->lock_passed = true;
+	else
 		log_debug("the supervisor does not listen: %s", strerror(errno));
 }
 
@@ -484,6 +506,7 @@ open_all(struct publisher *p)
 		.epoch = p->start->epoch,
 		.epoch_stored = p->start->epoch_stored,
 		.lost_epoch = p->start->lost_epoch,
+		.lock_fd = p->start->spool_lock_fd,
 		.token_key = p->start->token_key,
 		.supervisor = p->start->supervisor };
 

@@ -101,6 +101,22 @@ spool_check_place(const char *dir, char *reason, size_t size)
 	return 0;
 }
 
+/* Whether `fd` is the lock file that is there, and not one of a directory that has gone. */
+static bool
+is_locked_by(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fd >= 0 && fstat(fd, &ours) == 0 && lstat(path, &there) == 0 &&
+	       ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+int
+spool_lock_fd(const struct spool *s)
+{
+	return s->lock_fd;
+}
+
 enum spool_status
 spool_take_lock(struct spool *s)
 {
@@ -113,6 +129,11 @@ spool_take_lock(struct spool *s)
 		log_error("spool.dir: %s", why);
 		free(path);
 		return SPOOL_FAILED;
+	}
+	if (is_locked_by(s->options.lock_fd, path)) {
+		s->lock_fd = s->options.lock_fd;
+		free(path);
+		return SPOOL_OK;
 	}
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (s->lock_fd < 0) {
@@ -131,7 +152,8 @@ spool_take_lock(struct spool *s)
 		outcome = SPOOL_IN_USE;
 	}
 	if (outcome == SPOOL_OK) {
-		snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+		snprintf(pid, sizeof(pid), "%d\n",
+		    (int)(s->options.supervisor != 0 ? s->options.supervisor : getpid()));
 		if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0)
 			log_warning("cannot write \"%s\": %s", path, strerror(errno));
 	}

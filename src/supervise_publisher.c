@@ -29,13 +29,14 @@ start_publisher(struct supervisor *s, int64_t now)
 	    now < s->publisher.backoff.not_before_us)
 		return;
 	pid = proc_spawn("publisher", &s->start->publisher_user,
-	    (int[]){ s->own.read_fd, s->checkers.read_fd }, &s->publisher.backoff, now, &fd);
+	    (int[]){ s->own.read_fd, s->checkers.read_fd, s->spool_lock_fd }, &s->publisher.backoff, now, &fd);
 	if (pid == 0) {
 		struct publisher_start start = { .config = s->generation->config,
 			.output = s->start->output,
 			.epoch = s->epoch,
 			.epoch_stored = s->epoch_stored,
 			.lost_epoch = s->lost_epoch,
+			.spool_lock_fd = s->spool_lock_fd,
 			.supervisor = s->self,
 			.token_key = s->token_key,
 			.supervisor_fd = s->own.read_fd,
@@ -62,13 +63,34 @@ order_publisher(struct supervisor *s, enum wire_order order)
 		log_debug("the publisher does not take orders: %s", strerror(errno));
 }
 
+/* One report; with the first one comes the lock of the spool, which is ours from then on. */
+static ssize_t
+receive_report(struct supervisor *s, struct wire_report *report)
+{
+	union wire_descriptor control;
+	struct iovec bytes = { report, sizeof(*report) };
+	struct msghdr message = { .msg_iov = &bytes,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(s->publisher.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+	if (c != NULL && c->cmsg_type == SCM_RIGHTS) {
+		if (s->spool_lock_fd >= 0)
+			close(s->spool_lock_fd); /* that of a directory that has gone */
+		memcpy(&s->spool_lock_fd, CMSG_DATA(c), sizeof(s->spool_lock_fd));
+	}
+	return n;
+}
+
 void
 read_publisher(struct supervisor *s)
 {
 	struct wire_report report;
 	ssize_t n;
 
-	while ((n = recv(s->publisher.fd, &report, sizeof(report), MSG_DONTWAIT)) > 0) {
+	while ((n = receive_report(s, &report)) > 0) {
 		if (n != (ssize_t)sizeof(report))
 			continue;
 		s->publisher.report = report;

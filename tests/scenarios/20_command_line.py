@@ -342,6 +342,17 @@ def test_two_with_one_spool(t):
     expect(t.webmond("-c", other.file, timeout=STOP_S), RUNNING, "spool.*in use")
     require(not os.path.exists(t.path("other.pid")), "a PID file is left behind")
 
+    # nor does it get the spool when the publisher of the first one dies
+    waiting = procs.spawn([binary(), "-f", "-c", other.file], stderr=subprocess.PIPE)
+    procs.wait_for(lambda: "webmond: publisher" in map(procs.cmdline,
+                                                       procs.descendants(waiting.pid)),
+                   10, "no publisher is born")
+    procs.kill(d.roles()["publisher"])
+    said = waiting.communicate(timeout=STOP_S)[1].decode()
+    require(waiting.returncode == RUNNING and f"in use by PID {d.pid}" in said,
+            f"the second one ended with {waiting.returncode}: {said}")
+    require(d.running() and "publisher" in d.roles(), "the first one has lost its spool")
+
     # who is told to stop while it waits for the spool has nothing to store
     waiting = procs.spawn([binary(), "-f", "-c", other.file], stderr=subprocess.DEVNULL)
     procs.wait_for(lambda: "webmond: publisher" in map(procs.cmdline,
