@@ -111,6 +111,20 @@ forget_connection(struct result *r)
 	r->cert_expires_us = RESULT_NONE;
 }
 
+/*
+ * Whether a redirect leads from outside to `ip`, where it has no business. Asked of each request,
+ * since one over a kept connection, which may be another site's, opens no socket.
+ */
+static bool
+leads_inside(struct probe *p, const char *ip)
+{
+	if (p->from_private || probe_redirect_count(p) == 0 || !verdict_is_private(ip))
+		return false;
+	snprintf(p->address, sizeof(p->address), "%.*s", RESULT_IP_MAX, ip);
+	p->to_private = true;
+	return true;
+}
+
 /* Opens the socket; the address is the resolved one, so no name can talk its way around. */
 static curl_socket_t
 on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -129,10 +143,8 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	getnameinfo(&address->addr, address->addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST);
 	ip[strcspn(ip, "%")] = '\0';
 	snprintf(p->address, sizeof(p->address), "%.*s", RESULT_IP_MAX, ip);
-	if (!p->from_private && probe_redirect_count(p) > 0 && verdict_is_private(ip)) {
-		p->to_private = true;
+	if (leads_inside(p, ip))
 		return CURL_SOCKET_BAD;
-	}
 	if (p->phase == PHASE_DNS && p->entered)
 		note_name(p);
 	probe_enter(p, PHASE_CONNECT);
@@ -202,6 +214,8 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	const struct curl_tlssessioninfo *tls = NULL;
 
 	(void)local_ip, (void)remote_port, (void)local_port;
+	if (leads_inside(p, remote_ip))
+		return CURL_PREREQFUNC_ABORT;
 	probe_enter(p, PHASE_WAIT);
 	p->tried = false;
 	p->remote_errno = 0;

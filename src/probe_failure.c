@@ -72,7 +72,9 @@ reason(const struct probe *p, CURLcode code)
 bool
 probe_redirect_failed(const struct probe *p, CURLcode code)
 {
-	return (code == CURLE_COULDNT_CONNECT && p->to_private) ||
+	/* no socket was opened, or nothing was sent over the one that was kept */
+	return ((code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK) &&
+		   p->to_private) ||
 	       ((code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) &&
 		   probe_redirect_count(p) > p->result->redirects);
 }

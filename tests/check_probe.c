@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -156,6 +157,7 @@ start_name_server(void)
 #define RESPONSE_MAX (512 * 1024)
 
 static int port;
+static int *requests; /* how many there have been on all connections */
 
 static bool
 has_body(const char *request)
@@ -198,6 +200,7 @@ serve(int fd, int connections)
 			continue;
 		if (sscanf(request, "%*s %1023s", path) != 1)
 			return;
+		__atomic_add_fetch(requests, 1, __ATOMIC_SEQ_CST);
 		if (sscanf(path, "/body/%ld", &number) == 1) {
 			size = sprintf(
 			    response, "HTTP/1.1 200 OK\r\nContent-Length: %ld\r\n\r\n", number);
@@ -262,6 +265,9 @@ start_server(void)
 	ck_assert_int_eq(listen(listener, 64), 0);
 	ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &size), 0);
 	port = ntohs(address.sin_port);
+	requests = mmap(
+	    NULL, sizeof(*requests), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(requests, MAP_FAILED);
 	if (fork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
@@ -643,6 +649,37 @@ START_TEST(redirects_from_outside_do_not_lead_inside)
 }
 END_TEST
 
+/* Another site, on the inside, keeps a connection that a redirect from outside could ride on. */
+START_TEST(kept_connections_are_no_way_inside)
+{
+	for (int round = 0; round < 3; round++) {
+		int before;
+
+		site.keepalive = true;
+		ck_assert_int_eq(check("body/1"), ERROR_NONE);
+		before = *requests;
+		site.keepalive = round > 0;
+		ck_assert_int_eq(check_at(PUBLIC_IP, "to/http://127.0.0.1:%d/body/1", port),
+		    ERROR_REDIRECT_REFUSED);
+		ck_assert_str_eq(
+		    r.error_message, "redirect refused: to the private address 127.0.0.1");
+		ck_assert_int_eq(r.http_status, 302);
+		ck_assert_int_eq(r.redirects, 0);
+		ck_assert_str_eq(r.final_url, "");
+		ck_assert_str_eq(r.remote_ip, PUBLIC_IP);
+		ck_assert(!r.completed);
+		/* nor at a later hop */
+		ck_assert_int_eq(
+		    check_at(PUBLIC_IP, "to/http://" PUBLIC_IP ":%d/to/http://127.0.0.1:%d/body/1",
+			port, port),
+		    ERROR_REDIRECT_REFUSED);
+		ck_assert_int_eq(r.redirects, 1);
+		/* only those to the outside went out */
+		ck_assert_int_eq(*requests, before + 3);
+	}
+}
+END_TEST
+
 START_TEST(our_own_trouble_is_local)
 {
 	struct rlimit few = { 0, 1024 }, old;
@@ -888,6 +925,7 @@ main(void)
 	tcase_add_test(tcase, redirects_to_names_that_are_not_ascii);
 	tcase_add_test(tcase, a_kept_connection_may_be_gone);
 	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
+	tcase_add_test(tcase, kept_connections_are_no_way_inside);
 	tcase_add_test(tcase, our_own_trouble_is_local);
 	tcase_add_test(tcase, no_way_to_one_address_does_not_excuse_another);
 	tcase_add_test(tcase, a_thread_that_cannot_be_made_is_local);
