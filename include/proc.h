@@ -52,9 +52,11 @@ void proc_init_title(int argc, char **argv);
 void proc_set_title(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * fork(2) for a child of the supervisor, with all that every child does first: default signal
- * dispositions, SIGINT, SIGHUP, SIGUSR1 and SIGPIPE ignored, SIGTERM blocked, only the descriptors 0 to 2
- * and `keep` open, the log tagged with `role` and the title set to it. Returns as fork(2) does.
+ * fork(2) for a child of the supervisor, with all that every child does first: a session without a
+ * terminal, default signal dispositions, SIGINT, SIGHUP, SIGUSR1 and SIGPIPE ignored, SIGTERM
+ * blocked, only standard error and `keep` open, /dev/null for standard input, and for standard
+ * output if that is not in `keep`; the log tagged with `role` and the title set to it. Returns as
+ * fork(2) does.
  */
 pid_t proc_fork(const char *role, const int *keep, size_t keep_count);
 
@@ -72,12 +74,12 @@ struct proc_backoff {
 void proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us);
 
 /* So many descriptors of ours a child can have. */
-#define PROC_KEEP_MAX 3
+#define PROC_KEEP_MAX 4
 
 /*
  * Fork a child that holds `keep` (-1: none), and a channel to us (SOCK_SEQPACKET), and has become
- * `user`, or ended. Returns its PID with our end in `*fd`, 0 in the child with its
- * end there, or -1 when something is short; then that is logged, and counts as a death.
+ * `user`, or ended. Returns its PID with our end in `*fd`, 0 in the child with its end there, or -1
+ * when something is short; then that is logged, and counts as a death.
  */
 pid_t proc_spawn(const char *role, const struct proc_user *user, const int keep[PROC_KEEP_MAX],
     struct proc_backoff *backoff, int64_t now, int *fd);

@@ -110,7 +110,23 @@ is_kept(int fd, const int *keep, size_t keep_count)
 	for (size_t i = 0; i < keep_count; i++)
 		if (keep[i] == fd)
 			return true;
-	return fd <= STDERR_FILENO;
+	return false;
+}
+
+/*
+ * Away from the terminal of who started us: it is root's, and who has it as its controlling
+ * terminal can type into it. Standard input is nobody's, standard output belongs to who prints
+ * records. Standard error stays, for the log.
+ */
+static void
+leave_terminal(bool prints)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (setsid() < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    (!prints && dup2(null, STDOUT_FILENO) < 0))
+		fatal(EXIT_OS, "cannot leave the terminal: %s", strerror(errno));
+	close(null);
 }
 
 /* The ranges between those that are kept. False: the kernel (before 5.9) cannot do it. */
@@ -154,9 +170,9 @@ close_all_but(const int *keep, size_t keep_count)
 		return;
 	}
 	while ((entry = readdir(dir)) != NULL) {
-		int fd = atoi(entry->d_name); /* "." and ".." give 0, which is kept */
+		int fd = atoi(entry->d_name); /* "." and ".." give 0 */
 
-		if (!is_kept(fd, keep, keep_count) && fd != dirfd(dir))
+		if (fd > STDERR_FILENO && !is_kept(fd, keep, keep_count) && fd != dirfd(dir))
 			close(fd);
 	}
 	closedir(dir);
@@ -184,8 +200,9 @@ proc_fork(const char *role, const int *keep, size_t keep_count)
 	for (size_t i = 0; i < ARRAY_LENGTH(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	log_forked();
-	close_all_but(keep, keep_count);
 	log_set_role(role);
+	leave_terminal(is_kept(STDOUT_FILENO, keep, keep_count));
+	close_all_but(keep, keep_count);
 	proc_set_title("webmond: %s", role);
 	/* SIGTERM waits until the child is ready for it */
 	sigemptyset(&child_mask);
@@ -222,7 +239,7 @@ proc_spawn(const char *role, const struct proc_user *user, const int keep[PROC_K
 		proc_backoff_died(backoff, false, now);
 		return -1;
 	}
-	pid = proc_fork(role, (int[]){ ends[1], keep[0], keep[1], keep[2] }, 4);
+	pid = proc_fork(role, (int[]){ ends[1], keep[0], keep[1], keep[2], keep[3] }, 1 + PROC_KEEP_MAX);
 	if (pid == 0) {
 		if (proc_drop(user) < 0)
 			fatal(EXIT_PERMISSION, "cannot become user \"%s\": %s", user->name,

@@ -71,7 +71,7 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 		return false;
 	}
 	snprintf(role, sizeof(role), "checker %d", worker->index + 1);
-	pid = proc_spawn(role, &s->start->checker_user, (int[]){ s->checkers.write_fd, -1, -1 },
+	pid = proc_spawn(role, &s->start->checker_user, (int[]){ s->checkers.write_fd, -1, -1, -1 },
 	    &c->backoff, now, &fd);
 	if (pid == 0) {
 		struct checker_start start = { g->config, fd, s->checkers.write_fd, claims };

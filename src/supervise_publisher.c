@@ -29,7 +29,9 @@ start_publisher(struct supervisor *s, int64_t now)
 	    now < s->publisher.backoff.not_before_us)
 		return;
 	pid = proc_spawn("publisher", &s->start->publisher_user,
-	    (int[]){ s->own.read_fd, s->checkers.read_fd, s->spool_lock_fd }, &s->publisher.backoff, now, &fd);
+	    (int[]){ s->own.read_fd, s->checkers.read_fd, s->spool_lock_fd,
+		s->start->output == PUBLISH_TO_STDOUT ? STDOUT_FILENO : -1 },
+	    &s->publisher.backoff, now, &fd);
 	if (pid == 0) {
 		struct publisher_start start = { .config = s->generation->config,
 			.output = s->start->output,

@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,6 +99,86 @@ START_TEST(only_what_is_given_stays_open)
 	/* the parent has lost nothing */
 	for (size_t i = 0; i < ARRAY_LENGTH(fds); i++)
 		ck_assert_int_ge(fcntl(fds[i], F_GETFD), 0);
+}
+END_TEST
+
+static bool
+is_null(int fd)
+{
+	struct stat st, null;
+
+	return fstat(fd, &st) == 0 && stat("/dev/null", &null) == 0 && st.st_rdev == null.st_rdev;
+}
+
+START_TEST(standard_output_is_given_too)
+{
+	static const int out = STDOUT_FILENO;
+	int ends[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	for (int prints = 0; prints < 2; prints++) {
+		pid = fork();
+		if (pid == 0) {
+			dup2(ends[0], STDIN_FILENO);
+			dup2(ends[1], STDOUT_FILENO);
+			dup2(ends[1], STDERR_FILENO);
+			pid = proc_fork("child", &out, (size_t)prints);
+			if (pid == 0)
+				_exit(is_null(0) && is_null(1) == !prints && !is_null(2) ? 0 : 1);
+			_exit(exit_code_of(pid));
+		}
+		ck_assert_int_eq(exit_code_of(pid), 0);
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+/* Become who sits at a terminal: its session, its descriptors. Returns the terminal's other side. */
+static int
+sit_down(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), fd;
+
+	if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 || setsid() < 0)
+		return -1;
+	fd = open(ptsname(master), O_RDWR);
+	return fd >= 0 && dup2(fd, 0) == 0 && dup2(fd, 1) == 1 && dup2(fd, 2) == 2 ? master : -1;
+}
+
+/* Ways to the terminal, by somebody who has no rights. */
+static int
+count_ways_to_terminal(void)
+{
+	int tty = open("/dev/tty", O_RDWR), ways = tty >= 0;
+
+	for (int fd = 0; fd <= 2; fd++)
+		ways += ioctl(fd, TIOCSTI, "x") == 0;
+	return ways + (ioctl(2, TIOCSCTTY, 0) == 0) +
+	       (ioctl(2, TIOCSPGRP, &(pid_t){ getpid() }) == 0);
+}
+
+START_TEST(no_child_has_a_terminal)
+{
+	struct proc_user user;
+	pid_t pid;
+
+	if (geteuid() != 0 || proc_find_user("nobody", &user) < 0)
+		user = (struct proc_user){ .drop = false };
+	pid = fork();
+	if (pid == 0) {
+		if (sit_down() < 0 || isatty(0) != 1 || open("/dev/tty", O_RDWR) < 0)
+			_exit(1);
+		pid = proc_fork("child", NULL, 0);
+		if (pid == 0) {
+			if (proc_drop(&user) < 0)
+				_exit(2);
+			_exit(10 + count_ways_to_terminal());
+		}
+		_exit(exit_code_of(pid));
+	}
+	ck_assert_int_eq(exit_code_of(pid), 10);
 }
 END_TEST
 
@@ -405,6 +487,8 @@ main(int argc, char **argv)
 
 	proc_init_title(argc, argv);
 	tcase_add_test(tcase, only_what_is_given_stays_open);
+	tcase_add_test(tcase, standard_output_is_given_too);
+	tcase_add_test(tcase, no_child_has_a_terminal);
 	tcase_add_test(tcase, signals_start_anew);
 	tcase_add_test(tcase, the_title_names_the_role);
 	tcase_add_test(tcase, a_title_never_runs_over);
