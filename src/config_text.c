@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FILE_MAX (100 * 1024 * 1024)
 
@@ -342,6 +343,25 @@ cannot_read(struct reader *r, const char *why)
 	}
 }
 
+/* Who writes the main file names users and files, and root does what it says. */
+static void
+check_owner(struct reader *r)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || strcmp(r->file, r->config->file) != 0 || stat(r->file, &st) < 0)
+		return;
+	if (st.st_uid != 0)
+		config_mistake(r, 1,
+		    "started as root, webmond takes only a file of root's; do: chown root %s",
+		    r->file);
+	if ((st.st_mode & S_IWGRP) != 0)
+		config_mistake(r, 1,
+		    "started as root, webmond takes no file that a group can write; do: chmod g-w "
+		    "%s",
+		    r->file);
+}
+
 /* With a byte order mark, or letters of ASCII with a NUL before or behind each. */
 static bool
 is_utf16(const char *text, size_t size)
@@ -392,6 +412,7 @@ config_read_text(struct reader *r, bool *hopeless)
 	}
 	if ((mode & S_IWOTH) != 0)
 		config_mistake(r, 1, "everybody can write this file; do: chmod o-w %s", r->file);
+	check_owner(r);
 	if (!check_encoding(r, text, size)) {
 		free(text);
 		return NULL;

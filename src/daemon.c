@@ -161,6 +161,19 @@ daemon_tell_starter(int exit_code)
 	starter_fd = -1;
 }
 
+/* Whether it is empty or holds a PID, and is ours alone: not what a link or a typo leads to. */
+static bool
+is_pid_file(int fd)
+{
+	char text[17] = "";
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink <= 1 &&
+	       st.st_uid == geteuid() && st.st_size < (off_t)sizeof(text) &&
+	       pread(fd, text, sizeof(text) - 1, 0) == st.st_size &&
+	       strspn(text, "0123456789\n") == (size_t)st.st_size;
+}
+
 /* Open and lock the file that is at `path` now: it may be removed by its owner in between. */
 static int
 open_locked(const char *path)
@@ -172,7 +185,14 @@ open_locked(const char *path)
 
 		if (fd < 0)
 			return -1;
-		fchmod(fd, 0644);
+		if (!is_pid_file(fd)) {
+			log_error("\"%s\" exists and is no PID file of this user's: remove it, or "
+				  "name another file in pid_file",
+			    path);
+			close(fd);
+			errno = EEXIST;
+			return -1;
+		}
 		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 			char pid[16] = "?";
 			ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
@@ -204,9 +224,9 @@ int
 pidfile_acquire(const char *path)
 {
 	pidfile_fd = open_locked(path);
-	if (pidfile_fd < 0 && errno == EWOULDBLOCK)
-		return EXIT_RUNNING;
-	if (pidfile_fd < 0 || ftruncate(pidfile_fd, 0) < 0 ||
+	if (pidfile_fd < 0 && (errno == EWOULDBLOCK || errno == EEXIST))
+		return errno == EWOULDBLOCK ? EXIT_RUNNING : EXIT_CANNOT_CREATE;
+	if (pidfile_fd < 0 || fchmod(pidfile_fd, 0644) < 0 || ftruncate(pidfile_fd, 0) < 0 ||
 	    dprintf(pidfile_fd, "%d\n", (int)getpid()) < 0) {
 		log_error("cannot write the PID file \"%s\": %s (see pid_file in webmond.conf(5))",
 		    path, strerror(errno));

@@ -150,6 +150,30 @@ START_TEST(sites_inherit_and_replace)
 }
 END_TEST
 
+/* Whoever writes it decides whose rights webmond takes, and which files it writes. */
+START_TEST(root_takes_only_a_file_of_roots)
+{
+	struct config *c;
+	char *said;
+
+	if (geteuid() != 0)
+		return; /* others take what they can read */
+	write_bytes("w.conf", SITE, strlen(SITE));
+	ck_assert_int_eq(chmod(path, 0664), 0);
+	ck_assert_int_eq(chown(path, 65534, 0), 0);
+	c = load_file(path, &said);
+	ck_assert_uint_eq(c->mistakes.count, 2);
+	ck_assert_ptr_nonnull(
+	    strstr(said, "w.conf:1: started as root, webmond takes only a file of "
+			 "root's; do: chown root "));
+	ck_assert_ptr_nonnull(
+	    strstr(said, "w.conf:1: started as root, webmond takes no file that a "
+			 "group can write; do: chmod g-w "));
+	free(said);
+	config_free(c);
+}
+END_TEST
+
 START_TEST(mistakes_are_told_in_one_go)
 {
 	char *said;
@@ -584,6 +608,7 @@ main(void)
 
 	tcase_add_test(tcase, defaults_are_as_documented);
 	tcase_add_test(tcase, sites_inherit_and_replace);
+	tcase_add_test(tcase, root_takes_only_a_file_of_roots);
 	tcase_add_test(tcase, mistakes_are_told_in_one_go);
 	tcase_add_test(tcase, the_place_is_shown);
 	tcase_add_test(tcase, warnings_are_no_mistakes);

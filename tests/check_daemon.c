@@ -299,7 +299,7 @@ START_TEST(a_stale_pid_file_is_taken_over)
 {
 	char expected[32];
 
-	write_file("pid", "1\nand more than that\n", 0644);
+	write_file("pid", "4194304\n", 0666);
 	ck_assert_int_eq(pidfile_acquire(path_in_dir("pid")), EXIT_FINE);
 	snprintf(expected, sizeof(expected), "%d\n", (int)getpid());
 	ck_assert_str_eq(read_file("pid"), expected);
@@ -339,6 +339,47 @@ START_TEST(a_pid_file_is_not_followed)
 	ck_assert_int_eq(pidfile_acquire(path_in_dir("no/such/dir")), EXIT_CANNOT_CREATE);
 	ck_assert_int_eq(count_of(captured(), "No such file or directory"), 1);
 	ck_assert_int_eq(pidfile_acquire(dir), EXIT_CANNOT_CREATE);
+}
+END_TEST
+
+/* A typo, a link that somebody made in a directory that others may write: nothing is touched. */
+START_TEST(only_a_pid_file_is_taken_for_one)
+{
+	static const struct {
+		const char *text;
+		mode_t mode;
+		uid_t owner;
+		bool linked;
+	} cases[] = {
+		{ "root:*:20000:0:99999:7:::\n", 0600, 0, false },
+		{ "12345678901234567\n", 0600, 0, false },
+		{ "1\n", 0600, 0, true },
+		{ "1\n", 0600, 65534, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		char other[128];
+		struct stat st;
+
+		write_file("pid", cases[i].text, cases[i].mode);
+		snprintf(other, sizeof(other), "%s", path_in_dir("other"));
+		if (cases[i].linked)
+			ck_assert_int_eq(link(path_in_dir("pid"), other), 0);
+		if (cases[i].owner != 0 &&
+		    chown(path_in_dir("pid"), cases[i].owner, cases[i].owner) < 0)
+			continue; /* only root can */
+		capture_forget();
+		ck_assert_int_eq(pidfile_acquire(path_in_dir("pid")), EXIT_CANNOT_CREATE);
+		ck_assert_int_eq(count_of(captured(), "is no PID file of this user's"), 1);
+		ck_assert_str_eq(read_file("pid"), cases[i].text);
+		ck_assert_int_eq(stat(path_in_dir("pid"), &st), 0);
+		ck_assert_int_eq(st.st_mode & 07777, cases[i].mode);
+		ck_assert_int_eq(unlink(path_in_dir("pid")), 0);
+		unlink(other);
+	}
+	/* nor is a FIFO one */
+	ck_assert_int_eq(mkfifo(path_in_dir("pid"), 0600), 0);
+	ck_assert_int_eq(pidfile_acquire(path_in_dir("pid")), EXIT_CANNOT_CREATE);
 }
 END_TEST
 
@@ -479,6 +520,7 @@ main(void)
 	tcase_add_test(tcase, a_stale_pid_file_is_taken_over);
 	tcase_add_test(tcase, a_removed_pid_file_is_no_lock);
 	tcase_add_test(tcase, a_pid_file_is_not_followed);
+	tcase_add_test(tcase, only_a_pid_file_is_taken_for_one);
 	tcase_add_loop_test(tcase, systemd_is_told, 0, 2);
 	tcase_add_test(tcase, without_systemd_nothing_is_told);
 	tcase_add_test(tcase, the_outcome_lies_beside_the_pid_file);
