@@ -79,8 +79,8 @@ size_t util_utf8_length(const char *text, size_t size);
 
 /*
  * Copy `in` to `out` as one line of valid UTF-8 of at most `size` - 1 bytes: control characters
- * become spaces, invalid bytes U+FFFD; what does not fit is cut at a character and ends in "…".
- * Returns the length. `size` >= 4.
+ * become spaces, those that turn the direction of writing too; invalid bytes U+FFFD; what does not
+ * fit is cut at a character and ends in "…". Returns the length. `size` >= 4.
  */
 size_t util_clean_text(char *out, size_t size, const char *in, size_t in_size);
 
@@ -99,7 +99,10 @@ struct origin {
 	int line;
 };
 
-/* A growing list of mistakes, each a whole line "file:line: message". Start from zeros. */
+/*
+ * A growing list of mistakes, each a whole line "file:line: message" and clean text. Start from
+ * zeros.
+ */
 struct mistakes {
 	char **line;
 	size_t count;
@@ -107,6 +110,9 @@ struct mistakes {
 
 void mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Put clean text behind the last one, with a line break before each of its lines. */
+void mistakes_show(struct mistakes *m, const char *lines);
 void mistakes_release(struct mistakes *m);
 
 #endif

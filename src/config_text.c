@@ -110,7 +110,8 @@ config_mistake_at(
 	va_end(ap);
 	if (r->config->mistakes.count < PLACES_MAX)
 		show_place(shown, sizeof(shown), text, place);
-	config_mistake(r, line, "%s%s", why, shown);
+	config_mistake(r, line, "%s", why);
+	mistakes_show(&r->config->mistakes, shown);
 	free(why);
 }
 

@@ -222,9 +222,12 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 {
 	struct child *c = worker->child;
 	struct check *check = STAILQ_FIRST(&c->checks), *running;
+	char said[sizeof(done->error_message)];
 
 	/* it reads hostile bytes: what it says may be anything */
-	done->error_message[sizeof(done->error_message) - 1] = '\0';
+	memcpy(said, done->error_message, sizeof(said));
+	util_clean_text(
+	    done->error_message, sizeof(done->error_message), said, strnlen(said, sizeof(said)));
 	if ((unsigned)done->error >= ERROR_COUNT)
 		done->error = ERROR_LOCAL;
 	if (done->ended_us > now)

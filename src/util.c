@@ -269,6 +269,23 @@ util_utf8_length(const char *text, size_t size)
 	return 0;
 }
 
+/*
+ * Controls: C0, DEL, C1; and what a terminal lets lines begin anew or run backwards by: U+061C,
+ * U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069.
+ */
+static bool
+is_control(const unsigned char *c, size_t length)
+{
+	if (length == 1)
+		return *c < 0x20 || *c == 0x7f;
+	if (length == 2)
+		return (c[0] == 0xc2 && c[1] < 0xa0) || (c[0] == 0xd8 && c[1] == 0x9c);
+	if (length != 3 || c[0] != 0xe2)
+		return false;
+	return c[1] == 0x80 ? c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae)
+			    : c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9;
+}
+
 size_t
 util_clean_text(char *out, size_t size, const char *in, size_t in_size)
 {
@@ -286,7 +303,7 @@ util_clean_text(char *out, size_t size, const char *in, size_t in_size)
 			piece = replacement;
 			piece_size = sizeof(replacement) - 1;
 			n = 1;
-		} else if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0)) {
+		} else if (is_control(c, n)) {
 			piece = " ";
 			piece_size = 1;
 		}
@@ -349,15 +366,32 @@ void
 mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
 {
 	va_list ap;
-	char *text;
+	char *text, *raw, *line;
+	size_t size;
 
 	va_start(ap, format);
 	text = xvasprintf(format, ap);
 	va_end(ap);
+	raw = at.line > 0 ? xasprintf("%s:%d: %s", at.file, at.line, text)
+			  : xasprintf("%s: %s", at.file, text);
+	/* a file may have any name; what replaces one byte has up to three */
+	size = 3 * strlen(raw) + 4;
+	line = xcalloc(1, size);
+	util_clean_text(line, size, raw, strlen(raw));
 	m->line = xreallocarray(m->line, m->count + 1, sizeof(*m->line));
-	m->line[m->count++] = at.line > 0 ? xasprintf("%s:%d: %s", at.file, at.line, text)
-					  : xasprintf("%s: %s", at.file, text);
+	m->line[m->count++] = line;
 	free(text);
+	free(raw);
+}
+
+void
+mistakes_show(struct mistakes *m, const char *lines)
+{
+	char **last = &m->line[m->count - 1];
+	char *longer = xasprintf("%s%s", *last, lines);
+
+	free(*last);
+	*last = longer;
 }
 
 void

@@ -55,7 +55,7 @@ check_all(const struct config *config, const struct validation *what, struct mis
     int lacking_code, int fd)
 {
 	struct mistakes mistakes = { 0 };
-	char said[KAFKA_REASON_SIZE];
+	char said[KAFKA_REASON_SIZE], clean[KAFKA_REASON_SIZE];
 	int code;
 
 	check_site(&config->defaults, &config->defaults, &mistakes);
@@ -74,7 +74,8 @@ check_all(const struct config *config, const struct validation *what, struct mis
 	if (code == EXIT_FINE && what->network && config->has_kafka) {
 		if (kafka_find_topic(config, FIND_TOPIC_MS, said, sizeof(said)) < 0)
 			code = EXIT_UNAVAILABLE;
-		dprintf(fd, code == EXIT_FINE ? "%s" : "kafka: %s\n", said);
+		util_clean_text(clean, sizeof(clean), said, strlen(said));
+		dprintf(fd, code == EXIT_FINE ? "%s" : "kafka: %s\n", clean);
 	}
 	mistakes_release(&mistakes);
 	return code;

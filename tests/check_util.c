@@ -58,6 +58,12 @@ START_TEST(text_becomes_one_clean_line)
 		{ "\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd", 16 },
 		{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", 16 },
 		{ "\xc2\x85x", " x", 16 },
+		{ "a\xe2\x80\xaex\xe2\x80\xac", "a x ", 16 }, /* from right to left */
+		{ "\xe2\x81\xa6\xe2\x81\xa9x", "  x", 16 },   /* isolates */
+		{ "\xe2\x80\x8e\xe2\x80\x8fx", "  x", 16 },   /* marks */
+		{ "\xe2\x80\xa8\xe2\x80\xa9x", "  x", 16 },   /* line, paragraph */
+		{ "\xd8\x9c\xd8\xa7", " \xd8\xa7", 16 },      /* the Arabic mark, and a letter */
+		{ "\xe2\x80\xa7\xe2\x80\xaf", "\xe2\x80\xa7\xe2\x80\xaf", 16 },
 		{ "12345678", "1234\xe2\x80\xa6", 8 },
 		{ "1234567", "1234567", 8 },
 		{ "123\xc3\xa9\xc3\xa9\xc3\xa9", "123\xe2\x80\xa6", 8 },
@@ -93,6 +99,19 @@ START_TEST(any_bytes_become_clean)
 		if (util_clean_text(again, sizeof(again), out, n) != n || strcmp(again, out) != 0)
 			ck_abort_msg("round %d: \"%s\" is not clean", round, out);
 	}
+}
+END_TEST
+
+START_TEST(mistakes_are_clean_lines)
+{
+	struct mistakes m = { 0 };
+
+	mistakes_add(&m, (struct origin){ "sites.d/a\n/etc/x.conf", 3 }, "%s: bad", "k\x1b[31m");
+	mistakes_add(&m, (struct origin){ "\xff\xfe.conf", 0 }, "cannot \xe2\x80\xae\xe2\x80\xac");
+	ck_assert_uint_eq(m.count, 2);
+	ck_assert_str_eq(m.line[0], "sites.d/a /etc/x.conf:3: k [31m: bad");
+	ck_assert_str_eq(m.line[1], "\xef\xbf\xbd\xef\xbf\xbd.conf: cannot   ");
+	mistakes_release(&m);
 }
 END_TEST
 
@@ -154,6 +173,7 @@ main(void)
 	tcase_add_test(tcase, known_checksums);
 	tcase_add_test(tcase, text_becomes_one_clean_line);
 	tcase_add_test(tcase, any_bytes_become_clean);
+	tcase_add_test(tcase, mistakes_are_clean_lines);
 	tcase_add_test(tcase, the_checksum_is_that_of_a_plain_loop);
 	tcase_add_test(tcase, times_of_a_clock_are_plausible);
 	tcase_add_test(tcase, mistakes_name_their_place);
