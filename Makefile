@@ -160,9 +160,11 @@ $(UNITS): $(B)/tests/%: $(B)/tests/%.o $(TESTED)
 
 $(HELPERS): $(B)/tests/%: $(B)/tests/%.o
 	$(SAY) LINK $@
-	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
+	$(Q)$(LINK) $(WRAP) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
 
 $(B)/tests/fillspool: $(TESTED)
+$(B)/tests/hijacked: $(OBJECTS)
+$(B)/tests/hijacked: WRAP = -Wl,--wrap=probe_run,--wrap=util_clean_text
 
 # What the tests learn from us. Python leaves nothing in the source tree, which may be read-only.
 TEST_ENVIRONMENT = WEBMOND='$(abspath $(WEBMOND))' MOCKBROKER='$(abspath $(B)/tests/mockbroker)' \

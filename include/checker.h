@@ -7,6 +7,8 @@
 #ifndef WEBMOND_CHECKER_H
 #define WEBMOND_CHECKER_H
 
+#include <stdbool.h>
+
 #include "claims.h"
 #include "config.h"
 
@@ -14,6 +16,7 @@ struct checker_start {
 	const struct config *config;
 	int job_fd;            /* SOCK_SEQPACKET: struct wire_job in, struct wire_done out */
 	int pipe_fd;           /* write end of the checkers' pipe */
+	bool alone;            /* nobody else who runs has our user, see sandbox.h */
 	struct claims *claims; /* on what comes over job_fd */
 };
 

@@ -26,6 +26,9 @@ int probe_init(void);
 /* After fork, once a process. NULL: impossible. */
 struct probe *probe_new(void);
 
+/* The file of the CA certificates that are trusted; NULL: none is known. */
+const char *probe_ca_file(const struct probe *probe);
+
 /*
  * All sites that there are, until the end: when the name of one of them does not resolve, those of
  * others tell whether names resolve at all.

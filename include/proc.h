@@ -31,6 +31,8 @@ enum exit_code {
 /* The rights a process takes for good. */
 struct proc_user {
 	bool drop; /* false: stay who we are (not started as root) */
+	/* reads what strangers send: has no groups but its own, and goes first when memory is short */
+	bool exposed;
 	uid_t uid;
 	gid_t gid;
 	char name[33];
@@ -41,7 +43,7 @@ int proc_find_user(const char *name, struct proc_user *user);
 
 /*
  * Become `user` for good: groups, gid, uid, proof that there is no way back, no_new_privs, not
- * dumpable. Returns 0, or -1 with errno; the caller must exit then.
+ * dumpable; an exposed one is preferred by the kernel when it must kill for memory. Returns 0, or -1 with errno; the caller must exit then.
  */
 int proc_drop(const struct proc_user *user);
 

@@ -3,10 +3,12 @@
 
 /*
  * The checker process. It reads hostile bytes, so it holds nothing worth stealing: one socket to
- * the supervisor, the write end of the checkers' pipe, the rights of its own user.
+ * the supervisor, the write end of the checkers' pipe, the rights of its own user, and of those only
+ * what a check needs.
  */
 #include "checker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +20,7 @@
 #include "pipe.h"
 #include "probe.h"
 #include "proc.h"
+#include "sandbox.h"
 #include "wire.h"
 
 static volatile sig_atomic_t terminated;
@@ -54,6 +57,7 @@ checker_main(const struct checker_start *start)
 	struct probe *probe;
 	struct wire_done done = { .type = WIRE_READY };
 	struct wire_job job;
+	const char *readable[] = { NULL, NULL };
 	sigset_t none;
 
 	sigaction(SIGTERM, &action, NULL);
@@ -66,6 +70,11 @@ checker_main(const struct checker_start *start)
 		return EXIT_OS;
 	}
 	probe_know_sites(probe, start->config->sites, start->config->site_count);
+	readable[0] = probe_ca_file(probe);
+	if (sandbox_enter(start->alone, readable) < 0) {
+		log_error("cannot confine itself: %s", strerror(errno));
+		return EXIT_OS;
+	}
 	if (start->config->has_https)
 		probe_load_authorities(probe);
 	if (report(start->job_fd, &done) < 0)
@@ -76,6 +85,12 @@ checker_main(const struct checker_start *start)
 	 * stopping, and the end of the socket follows.
 	 */
 	while (!terminated && recv(start->job_fd, &job, sizeof(job), 0) == (ssize_t)sizeof(job)) {
+		if (sandbox_is_stale()) {
+			/* the job is not claimed: another checker will have it */
+			log_notice("files in /etc by which names are looked up were replaced: "
+				   "another checker reads the new ones");
+			break;
+		}
 		if (!claims_take(start->claims, job.number))
 			continue;
 
@@ -92,6 +107,9 @@ checker_main(const struct checker_start *start)
 		size_t size;
 
 		probe_run(probe, site, &result);
+		if (result_status(result.error) == STATUS_DOWN && sandbox_is_stale())
+			result_fail(&result, ERROR_LOCAL,
+			    "files in /etc by which names are looked up were replaced meanwhile");
 		size = payload_frame(frame, WIRE_CLOSE, start->config, site, &slot, &result, NULL);
 		if (publish(start->pipe_fd, frame, size) < 0)
 			break;

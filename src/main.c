@@ -19,6 +19,7 @@
 #include "match.h"
 #include "probe.h"
 #include "proc.h"
+#include "sandbox.h"
 #include "spool.h"
 #include "supervisor.h"
 #include "validate.h"
@@ -301,8 +302,13 @@ main(int argc, char **argv)
 	    !options.once)
 		log_info("not started as root: user and checker_user are ignored");
 
+	if (sandbox_missing() != NULL && !options.once)
+		log_warning("this kernel has no %s: checkers are confined by the rights of their "
+			    "user alone",
+		    sandbox_missing());
 	if (probe_init() < 0)
 		fatal(EXIT_OS, "cannot initialise libcurl");
+	start.checker_user.exposed = true;
 	start.once = options.once;
 	start.only = argv + optind;
 	code = supervisor_main(&start);

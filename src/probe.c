@@ -263,6 +263,12 @@ perform(struct probe *p)
 	return code;
 }
 
+const char *
+probe_ca_file(const struct probe *p)
+{
+	return p->ca_file;
+}
+
 /* A connection to nobody: its other end is closed already. */
 static curl_socket_t
 open_dead_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)

@@ -26,6 +26,9 @@
 #include "log.h"
 #include "util.h"
 
+/* Of -1000 to 1000: before everybody who has not asked for it too. */
+#define OOM_SCORE_EXPOSED "500"
+
 int
 proc_find_user(const char *name, struct proc_user *user)
 {
@@ -43,12 +46,32 @@ proc_find_user(const char *name, struct proc_user *user)
 	return 0;
 }
 
+/* Each check can be had again; what the publisher holds cannot. Not allowed later: see proc(5). */
+static void
+offer_to_oom_killer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, OOM_SCORE_EXPOSED, strlen(OOM_SCORE_EXPOSED)) < 0)
+		log_debug("oom_score_adj: %s", strerror(errno));
+	close(fd);
+}
+
+static int
+take_groups(const struct proc_user *user)
+{
+	return user->exposed ? setgroups(1, &user->gid) : initgroups(user->name, user->gid);
+}
+
 int
 proc_drop(const struct proc_user *user)
 {
+	if (user->exposed)
+		offer_to_oom_killer();
 	if (user->drop) {
-		if (initgroups(user->name, user->gid) < 0 ||
-		    setresgid(user->gid, user->gid, user->gid) < 0 ||
+		if (take_groups(user) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
 		    setresuid(user->uid, user->uid, user->uid) < 0)
 			return -1;
 		if (user->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {

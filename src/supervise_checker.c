@@ -74,7 +74,12 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	pid = proc_spawn(role, &s->start->checker_user, (int[]){ s->checkers.write_fd, -1, -1, -1 },
 	    &c->backoff, now, &fd);
 	if (pid == 0) {
-		struct checker_start start = { g->config, fd, s->checkers.write_fd, claims };
+		const struct proc_user *user = &s->start->checker_user;
+		struct checker_start start = { .config = g->config,
+			.job_fd = fd,
+			.pipe_fd = s->checkers.write_fd,
+			.alone = user->drop && user->uid != s->start->publisher_user.uid,
+			.claims = claims };
 
 		forget_tokens(s);
 		proc_follow_parent(s->self);

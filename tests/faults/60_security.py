@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 
-from harness import context, fault, needs, procs, require
+from harness import context, fault, mock, needs, procs, require
 from harness.sites import site
 
 CANARIES = {"the Kafka password": "canary-password-81cf", "a header": "canary-header-33ab",
@@ -269,3 +269,62 @@ def test_nothing_listens(t):
         time.sleep(0.05)
     d.stop()
     t.report(topic.check(at_least=100), note=f"{looked} descriptors")
+
+
+def hijacked():
+    """The daemon whose checkers do what sites called evil-… want."""
+    program = os.path.join(os.path.dirname(mock.binary()), "hijacked")
+    require(os.access(program, os.X_OK), f"no {program}")
+    return program
+
+
+EVIL = ("signals", "limits", "fork", "exec", "files", "stdout", "terminal")
+
+
+@fault("60e", "checkers in foreign hands: signals and limits for everybody near, processes, "
+       "programs, the spool, Kafka's file, the terminal; with a user of their own, and without",
+       "nothing of it works; not one check of a healthy site is disturbed, a stop takes no longer")
+@needs("root", "kafka")
+def test_hijacked_checkers(t):
+    nginx, topic = t.nginx(), t.topic()
+    keys = t.write("kafka.properties", f"bootstrap.servers={t.kafka().address()}\n", secret=True)
+    spool = t.own_directory("spool")
+    touched = "\n".join([keys, t.path("webmond.conf"), spool, t.directory,
+                         *(os.path.join(spool, f"spool.{name}") for name in ("db", "db-wal",
+                                                                            "lock"))])
+    evil = [site(f"evil-{name}", nginx.url("ok/evil"), method="POST", body=touched)
+            for name in EVIL]
+    took = []
+    for checker_user in (None, context.CHECKER_USER):
+        settings = t.settings([*nginx.many(16), *evil], topic, checker_user=checker_user,
+                              workers={"min": 4, "max": 4})
+        settings["kafka"] = {"topic": topic.name, "properties_file": keys}
+        d = t.daemon(settings)
+        d.start(program=hijacked())
+        topic.wait(lambda found: sum(r.epoch == d.epoch and r.site.startswith("evil") for r in
+                                     found) >= t.times(300, 40), 120, "too few evil checks")
+        began = time.monotonic()
+        d.stop()
+        took.append(time.monotonic() - began)
+    summary = topic.check(at_least=100, every_slot=True)
+    bad = [f"{r.site}: {r.error_type}: {r.error_message}" for r in summary.firsts
+           if r.status != "up" and r.error_type not in ("missed_overrun", "missed_overload")]
+    require(not bad, f"{len(bad)} records, as {bad[:3]}")
+    require(max(took) < 10, f"a stop took {max(took):.1f} s")
+    require(os.path.exists(os.path.join(spool, "spool.db")), "the spool has gone")
+    t.report(summary, note=f"{len(EVIL)} deeds, a stop took {max(took):.1f} s")
+
+
+@fault("60f", "checkers in foreign hands write to standard output, and escape sequences into "
+       "the table of --once", "the records are the publisher's alone, the table is clean text")
+def test_hijacked_output(t):
+    nginx = t.nginx()
+    evil = [site(f"evil-{name}", nginx.url("ok/evil")) for name in ("stdout", "words")]
+    d = t.daemon(t.settings([*nginx.many(3), *evil]))
+    lines = procs.run([hijacked(), "--once", "--stdout", "-c", d.file]).stdout.splitlines()
+    require(len(lines) == 5 and not [line for line in lines if "forged\":" in line], f"{lines}")
+    table = procs.run([hijacked(), "--once", "-c", d.file]).stdout
+    require("evil-words" in table and "forged" in table, f"the deed was not done: {table!r}")
+    require(len(table.splitlines()) == 6, f"a line was forged: {table!r}")
+    require(not re.search("[\x00-\x09\x0b-\x1f\u202e]", table), f"controls: {table!r}")
+    t.report(note="5 records, 6 lines")

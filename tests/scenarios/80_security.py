@@ -88,6 +88,9 @@ def test_descriptors(t):
                    for link in files[role].values()} & results
     require(len(of_checkers) == 1, f"checkers and publisher share {of_checkers}")
     for role, pid in roles.items():
+        require(role == "supervisor" or files[role][0] == files[role][1] == "/dev/null",
+                f"{role} holds {files[role]}")
+        require(role == "supervisor" or os.getsid(pid) == pid, f"{role} has our session")
         own = {fd: link for fd, link in files[role].items() if fd > 2}
         writes = {_access(pid, fd) == O_WRONLY for fd, link in own.items() if link in results}
         if role.startswith("checker"):
@@ -186,6 +189,13 @@ def test_users_and_rights(t):
         require(procs.status_field(pid, "NoNewPrivs") == "1", f"{role} may gain rights")
         require(int(procs.status_field(pid, "CapEff"), 16) == 0, f"{role} has capabilities")
         require(int(procs.status_field(pid, "CapPrm"), 16) == 0, f"{role} has capabilities")
+        if role.startswith("checker"):
+            require(groups == gids, f"{role} is in the groups {groups}")
+            # the wall; where the kernel has none, the log says so
+            require(procs.status_field(pid, "Seccomp") == "2" or "has no" in d.log(),
+                    f"{role} may make any system call")
+            with open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as f:
+                require(int(f.read()) >= 500, f"{role} goes no sooner than the publisher")
         # not dumpable: then the files in /proc belong to root
         require(os.stat(f"/proc/{pid}/environ").st_uid == 0, f"{role} is dumpable")
     checker = pwd.getpwnam(context.CHECKER_USER)
