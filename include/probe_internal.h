@@ -50,6 +50,9 @@ struct probe {
 	enum phase phase;                  /* how far it has come */
 	bool entered;                      /* a first phase; what was before belongs to it */
 	int64_t begun_us, since_us;        /* monotonic: the check, and the phase it is in */
+	int64_t cpu_us;                    /* what this process had run when it began */
+	int64_t queued_us;                 /* and had been queued, see probe_watch() */
+	bool watched;
 	bool used_tls;
 	bool certificate_wanted; /* from us, by the last server */
 	bool refused_by_date;    /* a certificate, since its time is over or yet to come */
@@ -124,6 +127,13 @@ void probe_fail_write(struct probe *p, const char *why);
  * address, or to what is no URL.
  */
 bool probe_redirect_failed(const struct probe *p, CURLcode code);
+
+/*
+ * To be called whenever libcurl has waited: from an eighth of the timeout on it is known how long
+ * this process was not let run. Most checks are over by then, and pay nothing. Returns how long to
+ * wait next, in milliseconds.
+ */
+int probe_watch(struct probe *p);
 
 /* Give the result its verdict: the redirect, or why there is no complete response. */
 void probe_fail_redirect(struct probe *p, CURLcode code);

@@ -27,6 +27,15 @@ int64_t util_mono_us(void);
 /* CLOCK_REALTIME, for slots and for what a record says; never subtract two of them. */
 int64_t util_utc_us(void);
 
+/* How long this process has run, all threads together. Costs a system call. */
+int64_t util_cpu_us(void);
+
+/*
+ * How long this process could have run and was not let, for want of processors or by a quota. Takes
+ * a few microseconds; 0 where /proc does not tell.
+ */
+int64_t util_queued_us(void);
+
 /* Length of "2026-11-23T10:15:02.123Z" with its NUL. */
 #define UTIL_RFC3339_SIZE 25
 

@@ -214,6 +214,7 @@ begin_times(struct probe *p)
 {
 	memset(p->result->phase_us, 0, sizeof(p->result->phase_us));
 	p->begun_us = p->since_us = util_mono_us();
+	p->cpu_us = util_cpu_us();
 }
 
 /* The phase in which the exchange ended, or failed, takes the rest. */
@@ -253,7 +254,7 @@ perform(struct probe *p)
 
 	curl_multi_add_handle(p->multi, p->curl);
 	while (curl_multi_perform(p->multi, &count) == CURLM_OK && count > 0 && !aborted)
-		curl_multi_poll(p->multi, NULL, 0, 1000, NULL);
+		curl_multi_poll(p->multi, NULL, 0, probe_watch(p), NULL);
 	message = curl_multi_info_read(p->multi, &count);
 	if (message != NULL)
 		code = message->data.result;

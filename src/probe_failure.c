@@ -185,6 +185,54 @@ fail_name_in_time(struct probe *p)
 
 /* --- from libcurl's codes to words ------------------------------------------------------------ */
 
+/* A processor that hostile data keep busy is one that we had. */
+static int64_t
+idle_us(const struct probe *p, int64_t elapsed_us)
+{
+	return elapsed_us - (util_cpu_us() - p->cpu_us);
+}
+
+int
+probe_watch(struct probe *p)
+{
+	int64_t elapsed_us, look_us;
+
+	if (p->watched || p->site == NULL)
+		return 1000;
+	elapsed_us = util_mono_us() - p->begun_us;
+	look_us = p->site->timeout_us / 8;
+	if (elapsed_us < look_us)
+		return (int)((look_us - elapsed_us) / US_PER_MS) + 1;
+	/* who comes late to this look was kept from it */
+	p->queued_us = util_queued_us() - (idle_us(p, elapsed_us) - look_us);
+	p->watched = true;
+	return 1000;
+}
+
+/*
+ * The time was over. Was it the site that took it? Not when we see that a second late, nor when for
+ * most of it this process was not let run: an answer may have waited for us.
+ */
+static bool
+blame_this_host(struct probe *p)
+{
+	double timeout_s = (double)p->site->timeout_us / US_PER_S;
+	int64_t late_us = idle_us(p, p->result->elapsed_us) - p->site->timeout_us;
+	int64_t kept_us;
+
+	probe_watch(p);
+	kept_us = util_queued_us() - p->queued_us;
+	if (late_us > OVERSLEPT_US)
+		result_fail(p->result, ERROR_LOCAL,
+		    "this process was not let run: the timeout of %.3g s was seen %.3g s late",
+		    timeout_s, (double)late_us / US_PER_S);
+	else if (kept_us > p->site->timeout_us / 2)
+		result_fail(p->result, ERROR_LOCAL,
+		    "this process was not let run for %.3g s of the timeout of %.3g s",
+		    (double)kept_us / US_PER_S, timeout_s);
+	return p->result->error == ERROR_LOCAL;
+}
+
 static void
 fail_timeout(struct probe *p, const char *why)
 {
@@ -192,16 +240,13 @@ fail_timeout(struct probe *p, const char *why)
 		[PHASE_TLS] = "in the TLS handshake",
 		[PHASE_WAIT] = "waiting for the response",
 		[PHASE_RECEIVE] = "receiving the response" };
-	int64_t overslept_us = p->result->elapsed_us - p->site->timeout_us;
 
 	(void)why;
 	if (p->phase == PHASE_DNS)
 		p->leaked_threads++;
-	if (overslept_us > OVERSLEPT_US)
-		result_fail(p->result, ERROR_LOCAL,
-		    "this process was not let run: the timeout of %.3g s was seen %.3g s late",
-		    (double)p->site->timeout_us / US_PER_S, (double)overslept_us / US_PER_S);
-	else if (p->phase == PHASE_DNS)
+	if (blame_this_host(p))
+		return;
+	if (p->phase == PHASE_DNS)
 		fail_name_in_time(p);
 	else
 		result_fail(p->result, ERROR_TIMEOUT, "timed out after %.3g s while %s",

@@ -48,6 +48,28 @@ util_plural(unsigned long long n)
 	return n == 1 ? "" : "s";
 }
 
+int64_t
+util_cpu_us(void)
+{
+	return clock_us(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int64_t
+util_queued_us(void)
+{
+	int fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+	char text[64] = "";
+	long long queued_ns = 0;
+
+	if (fd < 0)
+		return 0;
+	/* nanoseconds: it ran, it was queued */
+	if (read(fd, text, sizeof(text) - 1) > 0)
+		sscanf(text, "%*d %lld", &queued_ns);
+	close(fd);
+	return queued_ns / 1000;
+}
+
 void
 util_rfc3339(char out[UTIL_RFC3339_SIZE], int64_t utc_us)
 {

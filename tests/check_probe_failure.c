@@ -35,6 +35,10 @@ word_of(CURLcode code, enum phase phase, const char *why)
 	probe.site = &site;
 	probe.result = &r;
 	probe.phase = phase;
+	probe.begun_us = util_mono_us() - site.timeout_us;
+	probe.cpu_us = util_cpu_us();
+	probe.queued_us = util_queued_us();
+	probe.watched = true;
 	snprintf(probe.error, sizeof(probe.error), "%s", why != NULL ? why : "");
 	probe_fail(&probe, code);
 	ck_assert_int_ne(r.error_message[0], '\0');
