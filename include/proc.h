@@ -47,6 +47,12 @@ int proc_find_user(const char *name, struct proc_user *user);
  */
 int proc_drop(const struct proc_user *user);
 
+/*
+ * Of root's capabilities keep those by which the supervisor makes its children others' processes,
+ * ends them, and reads the configuration. Returns 0, or -1 with errno.
+ */
+int proc_limit_root(void);
+
 /* Remember where argv lies, so that proc_set_title() can write there. Once, first in main(). */
 void proc_init_title(int argc, char **argv);
 

@@ -308,6 +308,8 @@ main(int argc, char **argv)
 		    sandbox_missing());
 	if (probe_init() < 0)
 		fatal(EXIT_OS, "cannot initialise libcurl");
+	if (proc_limit_root() < 0)
+		log_warning("cannot give up capabilities: %s", strerror(errno));
 	start.checker_user.exposed = true;
 	start.once = options.once;
 	start.only = argv + optind;

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +84,27 @@ proc_drop(const struct proc_user *user)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+int
+proc_limit_root(void)
+{
+	static const int needed[] = { CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_DAC_READ_SEARCH };
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	uint32_t mask = 0;
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LENGTH(needed); i++)
+		mask |= CAP_TO_MASK(needed[i]);
+	/* a container may have taken some of them already */
+	data[0].permitted &= mask;
+	data[0].effective = data[0].permitted;
+	data[0].inheritable = 0;
+	for (size_t i = 1; i < ARRAY_LENGTH(data); i++)
+		data[i] = (struct __user_cap_data_struct){ 0 };
+	return (int)syscall(SYS_capset, &header, data);
 }
 
 /* argv and the environment behind it are one block of memory; ps(1) shows its start. */

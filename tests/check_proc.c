@@ -359,6 +359,39 @@ START_TEST(root_becomes_another_for_good)
 }
 END_TEST
 
+START_TEST(root_keeps_what_a_supervisor_needs)
+{
+	struct proc_user user;
+	pid_t pid = fork(), child;
+	int status;
+
+	if (pid == 0) {
+		if (proc_limit_root() < 0)
+			_exit(1);
+		/* who is not root has none, and keeps none */
+		if (geteuid() != 0)
+			_exit(status_says("CapPrm:\t0000000000000000") ? 0 : 2);
+		if (!status_says("CapPrm:\t00000000000000e4") ||
+		    !status_says("CapEff:\t00000000000000e4"))
+			_exit(3);
+		if (proc_find_user("nobody", &user) < 0)
+			_exit(0);
+		child = fork();
+		if (child == 0) {
+			if (proc_drop(&user) < 0)
+				_exit(1);
+			for (;;)
+				pause();
+		}
+		/* it goes by our signal, whoever it has become by then */
+		if (kill(child, SIGKILL) < 0 || waitpid(child, &status, 0) != child)
+			_exit(4);
+		_exit(WIFSIGNALED(status) ? 0 : 5);
+	}
+	ck_assert_int_eq(exit_code_of(pid), 0);
+}
+END_TEST
+
 START_TEST(who_may_not_change_fails)
 {
 	struct proc_user nobody, root = { .drop = true, .name = "root" };
@@ -495,6 +528,7 @@ main(int argc, char **argv)
 	tcase_add_test(tcase, users_are_found);
 	tcase_add_test(tcase, who_is_not_root_stays_and_gets_no_more);
 	tcase_add_test(tcase, root_becomes_another_for_good);
+	tcase_add_test(tcase, root_keeps_what_a_supervisor_needs);
 	tcase_add_test(tcase, who_may_not_change_fails);
 	tcase_add_test(tcase, children_follow_their_parent);
 	tcase_add_test(tcase, a_child_of_the_dead_leaves_at_once);

@@ -182,6 +182,8 @@ def test_users_and_rights(t):
         gids = {int(n) for n in procs.status_field(pid, "Gid").split()}
         require(uids == {user.pw_uid}, f"{role} is {uids}, not {name}")
         if role == "supervisor":
+            # SETUID, SETGID, KILL, DAC_READ_SEARCH
+            require(int(procs.status_field(pid, "CapPrm"), 16) == 0xe4, "it has more rights")
             continue
         require(gids == {user.pw_gid}, f"{role} has the groups {gids}")
         groups = {int(n) for n in procs.status_field(pid, "Groups").split()}
