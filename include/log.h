@@ -5,9 +5,10 @@
  * The log: syslog or standard error, tagged with the role of the process.
  *
  * Lines are lower case, without a full stop, with the subject in quotes or first; errno is
- * preserved by every function. What is beyond LOG_BURST lines a second is held back and counted
- * (see log.c), so that no failure can flood the log. No function waits for who reads the log: what
- * is not taken at once is lost, and the next line that is taken comes behind their number.
+ * preserved by every function. What is beyond LOG_BURST lines a second, or LOG_HOURLY an hour, is
+ * held back and counted (see log.c), so that no failure can flood the log. No function waits for who
+ * reads the log: what is not taken at once is lost, and the next line that is taken comes behind
+ * their number.
  */
 #ifndef WEBMOND_LOG_H
 #define WEBMOND_LOG_H

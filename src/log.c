@@ -28,9 +28,11 @@
 
 /*
  * At most this many lines a second from one process, then a count of what was held back: enough
- * for a hundred sites that go down together to be seen one by one, too little to fill a disk.
+ * for a hundred sites that go down together to be seen one by one. And at most this many an hour,
+ * 30 MB of the longest: too little to fill a disk before somebody looks.
  */
-#define LOG_BURST 200
+#define LOG_BURST  200
+#define LOG_HOURLY 20000
 
 static const struct {
 	const char *name;
@@ -200,36 +202,53 @@ emit(enum log_level level, const char *text)
 		deliver(put_stderr, level, text, &lost_stderr);
 }
 
+struct window {
+	int64_t length_us;
+	unsigned limit;
+	const char *when;
+	int64_t number;
+	unsigned count, held;
+};
+
 /*
  * Whether a line may pass now; reports what was held back when the flood is over. A flood of
  * notices leaves room for errors.
  */
 static bool
-within_burst(enum log_level level)
+within(struct window *w, enum log_level level)
 {
-	static int64_t second;
-	static unsigned count, held;
-	int64_t now = util_mono_us() / US_PER_S;
+	int64_t number = util_mono_us() / w->length_us;
 
-	if (now != second) {
-		unsigned lost = held;
+	if (number != w->number) {
+		unsigned lost = w->held;
 
-		second = now;
-		count = held = 0;
+		w->number = number;
+		w->count = w->held = 0;
 		if (lost > 0) {
 			char text[64];
 
-			snprintf(text, sizeof(text), "%u line%s held back", lost,
-			    lost == 1 ? " was" : "s were");
+			snprintf(text, sizeof(text), "%u line%s held back%s", lost,
+			    lost == 1 ? " was" : "s were", w->when);
 			emit(LOG_LEVEL_WARNING, text);
 		}
 	}
-	if (count >= LOG_BURST * (level == LOG_LEVEL_ERROR ? 2 : 1)) {
-		held++;
+	if (w->count >= w->limit * (level == LOG_LEVEL_ERROR ? 2 : 1)) {
+		w->held++;
 		return false;
 	}
-	count++;
+	w->count++;
 	return true;
+}
+
+static bool
+within_limits(enum log_level level)
+{
+	static struct window second = { .length_us = US_PER_S, .limit = LOG_BURST, .when = "" };
+	static struct window hour = {
+		.length_us = 3600 * US_PER_S, .limit = LOG_HOURLY, .when = " within an hour"
+	};
+
+	return within(&second, level) && within(&hour, level);
 }
 
 static void __attribute__((format(printf, 2, 0)))
@@ -238,7 +257,7 @@ write_line(enum log_level level, const char *format, va_list ap)
 	int saved = errno;
 	char raw[1536], text[1536];
 
-	if (level <= threshold && within_burst(level)) {
+	if (level <= threshold && within_limits(level)) {
 		vsnprintf(raw, sizeof(raw), format, ap);
 		/* what a site or a broker says must not forge lines or drive a terminal */
 		util_clean_text(text, sizeof(text), raw, strlen(raw));

@@ -10,15 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "capture.h"
 #include "scratch.h"
 #include "suite.h"
 #include "util.h"
+
+static time_t ahead_s; /* our clock */
+
+int
+clock_gettime(clockid_t id, struct timespec *now)
+{
+	int outcome = (int)syscall(SYS_clock_gettime, id, now);
+
+	now->tv_sec += ahead_s;
+	return outcome;
+}
 
 static void (*const functions[])(
     const char *, ...) = { log_error, log_warning, log_notice, log_info, log_debug };
@@ -137,6 +150,31 @@ START_TEST(a_flood_leaves_room_for_errors)
 		log_notice("flood");
 	log_error("an alarm");
 	ck_assert_int_eq(count_of(captured(), "an alarm\n"), 1);
+}
+END_TEST
+
+/* For days, at a pace that no second forbids. */
+START_TEST(an_hour_has_its_limit_too)
+{
+	int before = 0;
+
+	ahead_s = 3600 - util_mono_us() / US_PER_S % 3600; /* one begins */
+	for (int i = 0; i < 300; i++) {
+		capture_forget();
+		for (int line = 0; line < 100; line++)
+			log_info("flood");
+		before += count_of(captured(), "flood\n");
+		ahead_s++;
+	}
+	ck_assert_int_eq(before, 20000);
+	log_error("an alarm");
+	ck_assert_int_eq(count_of(captured(), "an alarm\n"), 1);
+	ahead_s += 3600;
+	capture_forget();
+	log_info("calm");
+	ck_assert_int_eq(count_of(captured(), "10000 lines were held back within an hour\n"), 1);
+	ck_assert_int_eq(count_of(captured(), "calm\n"), 1);
+	ahead_s = 0; /* libcheck counts, too */
 }
 END_TEST
 
@@ -338,6 +376,7 @@ main(void)
 	tcase_add_test(tcase, a_closed_log_stops_nobody);
 	tcase_add_test(tcase, a_flood_is_counted);
 	tcase_add_test(tcase, a_flood_leaves_room_for_errors);
+	tcase_add_test(tcase, an_hour_has_its_limit_too);
 	tcase_add_test(tcase, the_journal_gets_priorities_instead_of_times);
 	tcase_add_test(tcase, fatal_ends_with_its_code);
 	tcase_add_test(tcase, syslogd_gets_what_syslog_writes);
