@@ -163,12 +163,45 @@ open_log(const struct config *config)
 	log_warnings(config);
 }
 
+#define CREATE_USER                                                                                \
+	"useradd --system --user-group --home-dir / --no-create-home --shell /usr/sbin/nologin "
+
+/* The checkers' default: that of an installation which has it, so that there is a wall of users. */
+static const char *
+default_checker_user(const char *user)
+{
+	struct proc_user found;
+
+	return proc_find_user("webmond-check", &found) == 0 ? "webmond-check" : user;
+}
+
+/* What checkers can reach then is up to what they confine themselves with, or to nothing. */
+static void
+warn_of_users(
+    struct config *config, const struct proc_user *publisher, const struct proc_user *checker)
+{
+	struct origin at = { config->file,
+		config->checker_user_line > 0 ? config->checker_user_line : 1 };
+
+	if (checker->uid == publisher->uid)
+		mistakes_add(&config->warnings, at,
+		    "warning: checker_user: checkers, which read what strangers send, run as the "
+		    "user that reads the keys of Kafka; give them one of their own: " CREATE_USER
+		    "webmond-check");
+	else if (checker->gid == publisher->gid)
+		mistakes_add(&config->warnings, at,
+		    "warning: checker_user: \"%s\" has the group of \"%s\", by which it may read the "
+		    "keys of Kafka; give it one of its own",
+		    checker->name, publisher->name);
+}
+
 /* Who the publisher and the checkers become. A user that does not exist is one more mistake. */
 static void
 find_users(struct config *config, struct proc_user *publisher, struct proc_user *checker)
 {
 	const char *user = config->user != NULL ? config->user : "webmond";
-	const char *checker_user = config->checker_user != NULL ? config->checker_user : user;
+	const char *checker_user = config->checker_user != NULL ? config->checker_user
+								: default_checker_user(user);
 	const struct {
 		const char *key, *name;
 		int line;
@@ -198,9 +231,8 @@ find_users(struct config *config, struct proc_user *publisher, struct proc_user 
 			    wanted[i].name);
 		else if (i > 0 || !told)
 			mistakes_add(&config->mistakes, at,
-			    "%s: there is no user \"%s\"; name another one, or create it with: "
-			    "useradd --system --user-group --home-dir / --no-create-home --shell "
-			    "/usr/sbin/nologin %s",
+			    "%s: there is no user \"%s\"; name another one, or create it with: " CREATE_USER
+			    "%s",
 			    wanted[i].key, wanted[i].name, wanted[i].name);
 		/* the rest is validated without rights; nobody knows whose files Kafka's are */
 		*wanted[i].user = (struct proc_user){
@@ -209,6 +241,8 @@ find_users(struct config *config, struct proc_user *publisher, struct proc_user 
 		if (i == 0)
 			config->has_kafka = false;
 	}
+	if (config->mistakes.count == 0)
+		warn_of_users(config, publisher, checker);
 }
 
 /*

@@ -364,7 +364,8 @@ def test_two_with_one_spool(t):
 
 
 def test_starter_tells_what_went_wrong(t):
-    settings = simple(t)
+    # with one user for all -t has a warning, too
+    settings = simple(t, checker_user=context.CHECKER_USER)
     broken = t.write("broken.conf", "sites = ( { name = 1; } );\n")
     expect(t.webmond("-c", broken), CONFIG, r"broken\.conf:1: ")
     for what, changed in {

@@ -5,12 +5,14 @@
 
 import os
 import pwd
+import re
 import signal
 import socket
 import sys
 import time
 
 from harness import context, needs, procs, records, require
+from harness.daemon import binary
 from harness.sites import site
 
 CANARIES = ("canary-password-5d1e", "canary-token-77aa", "canary-environment-0c3b")
@@ -206,6 +208,30 @@ def test_users_and_rights(t):
                           "--clear-groups", "cat", path])
         require(done.returncode != 0, f"checker_user may read {path}")
     d.stop()
+
+
+@needs("root")
+def test_users_are_warned_of(t):
+    """Checkers share a user or a group with the publisher: said by -t and at each start."""
+    text = ('user = "games"; pid_file = "%s"; %%s\n'
+            'sites = ( { name = "a"; url = "http://127.0.0.1:1/"; } );\n' % t.path("pid"))
+    with open("/etc/passwd", encoding="utf-8") as f:
+        known = f.read()
+    t.write("passwd", known + "webmond-check:x:64001:64001::/:/bin/false\n"
+            "webmond-group:x:64002:%d::/:/bin/false\n" % pwd.getpwnam("games").pw_gid)
+    mounted = ["unshare", "-m", "sh", "-c", f'mount --bind {t.path("passwd")} /etc/passwd; exec "$@"',
+               "sh", binary()]
+    for users, program, words in (
+            ("", [binary()], "checker_user: .*run as the user .*useradd .*webmond-check"),
+            ('checker_user = "webmond-group";', mounted, 'has the group of "games"'),
+            ('checker_user = "news";', [binary()], None),
+            # the default, where there is that user
+            ("", mounted, None)):
+        file = t.write("users.conf", text % users)
+        said = [procs.run([*program, *options, "-c", file]).stderr
+                for options in (["-t", "--stdout"], ["--once"])]
+        for line in said:
+            require(re.search(words, line) if words else "warning" not in line, f"{users}: {said}")
 
 
 @needs("user", "kafka")
