@@ -126,6 +126,8 @@ struct config {
 
 	/* of config.c only */
 	struct config_chunk *chunks;
+	size_t region_size; /* of the pages in which all of this lies; 0: in chunks */
+	size_t region_used, region_room;
 	const struct site **by_name;
 	size_t named_count;
 };
@@ -139,6 +141,28 @@ struct config {
  */
 struct config *config_load(const char *path);
 void config_free(struct config *config);
+
+/*
+ * A configuration that a child reads: a file that is large or wrong beyond measure costs the parent
+ * nothing.
+ */
+struct config_share {
+	int fd;   /* -1: closed */
+	void *at; /* addresses that both keep free for it */
+};
+
+/* In the parent, before the fork. Returns 0, or -1 with errno. */
+int config_share_open(struct config_share *share);
+void config_share_close(struct config_share *share);
+
+/* In the child: as config_load(). NULL with errno: the memory is not to be had. */
+struct config *config_share_load(const struct config_share *share, const char *path);
+
+/*
+ * In the parent, when the child has ended and found no mistakes: the configuration, to be freed with
+ * config_free(). NULL with errno. Then `share` is to be closed.
+ */
+struct config *config_share_take(struct config_share *share);
 
 /* The index of the enabled site `name`, or -1. O(log n). */
 ssize_t config_find_site(const struct config *config, const char *name);

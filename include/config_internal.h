@@ -17,6 +17,9 @@
 
 #include "config.h"
 
+/* As config_load(), in `size` bytes at `region`, which are zeros; ends the process if too few. */
+struct config *config_load_at(void *region, size_t size, const char *path);
+
 /* What is known while the files are read. */
 struct reader {
 	struct config *config;

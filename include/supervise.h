@@ -136,7 +136,7 @@ struct supervisor {
 	struct {
 		pid_t pid; /* the validation child; 0: none */
 		int fd;
-		struct generation *candidate;
+		struct config_share share; /* where it reads the new configuration to */
 		char line[1024];
 		size_t line_size;
 		int lines;  /* it has said so many */

@@ -34,7 +34,11 @@ struct validation {
 pid_t validate_start(const struct config *config, const struct proc_user *user,
     const struct validation *what, int *fd);
 
-/* The same, waited for, with the lines printed to standard error. Returns the exit code. */
+/* The same of the file `path`, which the child reads itself, into `share`. */
+pid_t validate_start_file(const char *path, struct config_share *share,
+    const struct proc_user *user, const struct validation *what, int *fd);
+
+/* As validate_start(), waited for, with the lines printed to standard error. Returns the exit code. */
 int
 validate_run(const struct config *config, const struct proc_user *user, struct validation *what);
 

@@ -17,10 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define ARENA_CHUNK (64 * 1024)
+
+/* EX_CONFIG; spelled out because proc.h is a higher layer. */
+#define EXIT_TOO_LARGE 78
 
 struct config_chunk {
 	struct config_chunk *next;
@@ -30,6 +34,19 @@ struct config_chunk {
 
 /* --- memory ------------------------------------------------------------------------------ */
 
+static void *
+keep_in_region(struct config *c, size_t size)
+{
+	void *p = (char *)c + c->region_used;
+
+	if (size > c->region_room - c->region_used) {
+		fputs("webmond: the configuration is too large\n", stderr);
+		_exit(EXIT_TOO_LARGE);
+	}
+	c->region_used += size;
+	return p;
+}
+
 void *
 config_keep(struct config *c, size_t size)
 {
@@ -37,6 +54,8 @@ config_keep(struct config *c, size_t size)
 	void *p;
 
 	size = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+	if (c->region_room > 0)
+		return keep_in_region(c, size);
 	if (chunk == NULL || chunk->size - chunk->used < size) {
 		size_t room = size > ARENA_CHUNK ? size : ARENA_CHUNK;
 
@@ -72,6 +91,10 @@ config_free(struct config *config)
 {
 	if (config == NULL)
 		return;
+	if (config->region_size > 0) {
+		munmap(config, config->region_size);
+		return;
+	}
 	for (struct config_chunk *chunk = config->chunks, *next; chunk != NULL; chunk = next) {
 		next = chunk->next;
 		free(chunk);
@@ -216,13 +239,13 @@ finish_workers(struct reader *r)
 		    c->workers_min, c->workers_max);
 }
 
-struct config *
-config_load(const char *path)
+static void
+load(struct config *c, const char *path)
 {
 	static const char *const no_headers[] = { NULL };
 	static const struct status_range success = { 200, 299 };
-	struct config *c = xcalloc(1, sizeof(*c));
 	struct reader r = { .config = c };
+	const size_t room = c->region_room;
 	char host[HOST_NAME_MAX + 1] = "localhost";
 
 	*c = (struct config){ .pid_file = RUNSTATEDIR "/webmond.pid",
@@ -242,7 +265,9 @@ config_load(const char *path)
 		    .follow_redirects = 5,
 		    .verify_tls = true,
 		    .decode = true,
-		    .enabled = true } };
+		    .enabled = true },
+		.region_room = room,
+		.region_used = sizeof(*c) };
 	gethostname(host, sizeof(host) - 1);
 	host[64] = '\0'; /* what the record has room for */
 	c->instance = config_keep_text(c, host);
@@ -255,6 +280,39 @@ config_load(const char *path)
 	arrange_sites(&r);
 	free(r.sites);
 	give_back_memory();
+}
+
+struct config *
+config_load(const char *path)
+{
+	struct config *c = xcalloc(1, sizeof(*c));
+
+	load(c, path);
+	return c;
+}
+
+/* Mistakes stay with who reads the file; of a good one the warnings go along. */
+static void
+keep_warnings(struct config *c)
+{
+	struct mistakes before = c->warnings;
+
+	c->warnings.line = config_keep(c, before.count * sizeof(*before.line));
+	for (size_t i = 0; i < before.count; i++)
+		c->warnings.line[i] = (char *)config_keep_text(c, before.line[i]);
+	mistakes_release(&before);
+}
+
+struct config *
+config_load_at(void *region, size_t size, const char *path)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct config *c = region;
+
+	c->region_room = size;
+	load(c, path);
+	keep_warnings(c);
+	c->region_size = (c->region_used + page - 1) / page * page;
 	return c;
 }
 

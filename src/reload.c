@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * From HUP to the new configuration: parse and validate aside, then everybody moves over. On any
- * mistake the old one stays in force. Nothing is fatal.
+ * From HUP to the new configuration: a child reads and validates it, then everybody moves over. On
+ * any mistake the old one stays in force. Nothing is fatal.
  */
 #include <errno.h>
 #include <signal.h>
@@ -58,8 +58,7 @@ refuse(struct supervisor *s)
 {
 	static const char outcome[] = "reload failed: the old configuration stays in force";
 
-	generation_release(s->reload.candidate);
-	s->reload.candidate = NULL;
+	config_share_close(&s->reload.share);
 	log_error("%s", outcome);
 	tell_outcome(s, outcome);
 	systemd_notify("READY=1\nSTATUS=%s", outcome);
@@ -96,7 +95,6 @@ begin_reload(struct supervisor *s, int64_t now)
 {
 	/* the rest of a start's needs is in our hands already */
 	const struct validation what = { .needed = { .descriptors = true } };
-	struct config *config;
 	pid_t pid;
 
 	s->reload.again = s->reload.pid > 0 || s->publisher.handing_over;
@@ -104,9 +102,8 @@ begin_reload(struct supervisor *s, int64_t now)
 		return;   /* one at a time; those that come meanwhile are one */
 	outcome_forget(); /* before the file is read: who asks from now on asks for another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
-	config = config_load(s->generation->config->file);
-	s->reload.candidate = generation_new(config);
-	pid = validate_start(config, &s->start->publisher_user, &what, &s->reload.fd);
+	pid = validate_start_file(s->generation->config->file, &s->reload.share,
+	    &s->start->publisher_user, &what, &s->reload.fd);
 	if (pid < 0) {
 		complain(s, "cannot start the validation: %s", strerror(errno));
 		refuse(s);
@@ -194,15 +191,13 @@ adopt_sites(struct supervisor *s, const struct config *config, int64_t now, char
 }
 
 static void
-take_over(struct supervisor *s, int64_t now)
+take_over(struct supervisor *s, struct config *config, int64_t now)
 {
 	struct generation *old = s->generation;
-	const struct config *config = s->reload.candidate->config;
 	char outcome[128];
 
 	adopt_sites(s, config, now, outcome, sizeof(outcome));
-	s->generation = s->reload.candidate;
-	s->reload.candidate = NULL;
+	s->generation = generation_new(config);
 	resize_pool(s, config->workers_min, config->workers_max);
 	for (int i = 0; i < s->pool.count; i++)
 		if (s->pool.worker[i].state != WORKER_NONE && !s->pool.worker[i].retiring)
@@ -219,9 +214,30 @@ take_over(struct supervisor *s, int64_t now)
 	s->next_status_us = s->next_care_us = 0;
 }
 
+/* What the child has read and found good, or NULL. */
+static struct config *
+take_config(struct supervisor *s, int status)
+{
+	struct config *config;
+	char how[64];
+
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FINE) {
+		if (s->reload.lines == 0)
+			complain(s, "the validation %s",
+			    proc_describe_exit(status, how, sizeof(how)));
+		return NULL;
+	}
+	config = config_share_take(&s->reload.share);
+	if (config == NULL)
+		complain(s, "no memory for the new configuration: %s", strerror(errno));
+	return config;
+}
+
 void
 finish_validation(struct supervisor *s, int status, int64_t now)
 {
+	struct config *config;
+
 	while (s->reload.fd >= 0)
 		read_validation(s);
 	s->reload.pid = 0;
@@ -229,11 +245,15 @@ finish_validation(struct supervisor *s, int status, int64_t now)
 		complain(s, "%d more lines like these; webmond -t prints them all",
 		    s->reload.lines - LINES_MAX);
 	/* only of a file without mistakes is known what it changes */
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE && s->stage == STAGE_RUNNING &&
-	    !needs_restart(s, s->generation->config, s->reload.candidate->config))
-		take_over(s, now);
-	else
-		refuse(s);
+	config = take_config(s, status);
+	if (config != NULL && s->stage == STAGE_RUNNING &&
+	    !needs_restart(s, s->generation->config, config)) {
+		config_share_close(&s->reload.share);
+		take_over(s, config, now);
+		return;
+	}
+	config_free(config);
+	refuse(s);
 }
 
 void

@@ -408,7 +408,7 @@ supervisor_main(const struct supervisor_start *start)
 	proc_set_title("webmond: supervisor");
 	s.start = start;
 	s.generation = generation_new(start->config);
-	s.publisher.fd = s.spool_lock_fd = -1;
+	s.publisher.fd = s.spool_lock_fd = s.reload.share.fd = -1;
 	s.self = getpid();
 	if (!choose_watches(&s))
 		return EXIT_USAGE;

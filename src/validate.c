@@ -81,37 +81,75 @@ check_all(const struct config *config, const struct validation *what, struct mis
 	return code;
 }
 
-pid_t
-validate_start(const struct config *config, const struct proc_user *user,
-    const struct validation *what, int *fd)
+/* In the child. */
+static _Noreturn void
+validate(const struct config *config, const struct proc_user *user, const struct validation *what,
+    pid_t parent, int fd)
 {
 	struct mistakes lacking = { 0 };
-	pid_t parent = getpid();
 	sigset_t none;
-	int ends[2], code;
+	int code = preflight_as_starter(config, &what->needed, &lacking);
+
+	if (proc_drop(user) < 0) {
+		dprintf(fd, "cannot become user \"%s\": %s\n", user->name, strerror(errno));
+		_exit(EXIT_PERMISSION);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	proc_follow_parent(parent);
+	_exit(check_all(config, what, &lacking, code, fd));
+}
+
+/* As fork(2), with the reading end in `*fd`, the writing end in the child. `keep`: -1, or one more. */
+static pid_t
+fork_validator(int keep, int *fd)
+{
+	int ends[2];
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
-	pid = proc_fork("validator", &ends[1], 1);
-	if (pid == 0) {
-		code = preflight_as_starter(config, &what->needed, &lacking);
-		if (proc_drop(user) < 0) {
-			dprintf(ends[1], "cannot become user \"%s\": %s\n", user->name,
-			    strerror(errno));
-			_exit(EXIT_PERMISSION);
-		}
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		proc_follow_parent(parent);
-		_exit(check_all(config, what, &lacking, code, ends[1]));
-	}
+	pid = proc_fork("validator", (int[]){ ends[1], keep }, 2);
+	*fd = ends[pid == 0];
+	if (pid == 0)
+		return 0;
 	close(ends[1]);
-	if (pid < 0) {
+	if (pid < 0)
 		close(ends[0]);
+	return pid;
+}
+
+pid_t
+validate_start(const struct config *config, const struct proc_user *user,
+    const struct validation *what, int *fd)
+{
+	pid_t parent = getpid(), pid = fork_validator(-1, fd);
+
+	if (pid == 0)
+		validate(config, user, what, parent, *fd);
+	return pid;
+}
+
+pid_t
+validate_start_file(const char *path, struct config_share *share, const struct proc_user *user,
+    const struct validation *what, int *fd)
+{
+	struct config *config;
+	pid_t parent = getpid(), pid;
+
+	if (config_share_open(share) < 0)
 		return -1;
+	pid = fork_validator(share->fd, fd);
+	if (pid == 0) {
+		config = config_share_load(share, path);
+		if (config == NULL) {
+			dprintf(*fd, "no memory to read the configuration: %s\n", strerror(errno));
+			_exit(EXIT_OS);
+		}
+		validate(config, user, what, parent, *fd);
 	}
-	*fd = ends[0];
+	if (pid < 0)
+		config_share_close(share);
 	return pid;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "scratch.h"
@@ -600,6 +601,49 @@ START_TEST(files_that_are_none)
 }
 END_TEST
 
+/* A child reads it where the parent finds it: the same words at the same addresses, and read only. */
+START_TEST(a_child_reads_for_its_parent)
+{
+	struct config_share share;
+	struct config *config;
+	char text[64 * 1024] = "workers = { max = 9; };\nsites = (\n";
+	size_t n = strlen(text);
+	const char *file;
+	int status;
+	pid_t pid;
+
+	for (int i = 0; i < 500; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+		    "{ name = \"s%d\"; url = \"http://h/%d\"; body_regex = \"a|%d\"; },\n", i, i, i);
+	snprintf(text + n - 2, sizeof(text) - n, ");\n");
+	file = write_file("shared.conf", text, 0644);
+	ck_assert_int_eq(config_share_open(&share), 0);
+	pid = fork();
+	if (pid == 0) {
+		config = config_share_load(&share, file);
+		_exit(config != NULL && config->mistakes.count == 0 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	config = config_share_take(&share);
+	ck_assert_ptr_nonnull(config);
+	config_share_close(&share);
+	ck_assert_uint_eq(config->site_count, 500);
+	ck_assert_int_eq(config->workers_max, 9);
+	ck_assert_int_eq(config_find_site(config, "s321"), 321);
+	ck_assert_str_eq(config->sites[321].url, "http://h/321");
+	ck_assert_str_eq(config->sites[321].patterns[0].text, "a|321");
+	pid = fork();
+	if (pid == 0) {
+		config->workers_max = 1;
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	config_free(config);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -621,6 +665,7 @@ main(void)
 	tcase_add_test(tcase, the_sample_holds_the_defaults);
 	tcase_add_test(tcase, every_key_is_documented);
 	tcase_add_test(tcase, ten_thousand_sites);
+	tcase_add_test(tcase, a_child_reads_for_its_parent);
 	tcase_add_checked_fixture(tcase, set_up, remove_dir);
 	tcase_set_timeout(tcase, 120); /* thousands of files */
 	suite_add_tcase(suite, tcase);

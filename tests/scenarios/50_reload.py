@@ -95,6 +95,22 @@ def test_large_pool_is_renewed_while_it_checks(t):
 
 
 @needs("kafka")
+def test_a_file_wrong_beyond_measure_costs_no_check(t):
+    """Unknown keys take libconfig the square of their number: a child reads them."""
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(20), topic)).start()
+    good = d.settings
+    with open(d.file, "a", encoding="ascii") as f:
+        f.writelines(f"k{n} = 1;\n" for n in range(15000))
+    d.reload(good=False)
+    d.reload(good)
+    d.stop()
+    summary = topic.check(at_least=20, every_slot=True)
+    t.note(summary)
+    require(not summary.words["missed_overload"], f"slots were missed: {summary}")
+
+
+@needs("kafka")
 def test_running_check_survives_reload(t):
     slow, topic = t.slow(), t.topic()
     sites = [site(f"slow-{n}", slow.url(f"delay/1800/{n}"), 3, 3) for n in range(4)]
