@@ -16,8 +16,7 @@ struct sender {
 	struct spool *spool;
 	struct kafka *kafka; /* NULL: there is none now */
 
-	struct row
-	    *window; /* `count` of them, in their order: no others of the spool up to the last */
+	struct row *window; /* `count`, in their order: no others of the spool up to the last */
 	uint64_t window_size, count;
 	uint64_t flying, to_delete;
 	uint64_t last_sent;     /* row */
@@ -31,9 +30,9 @@ struct sender {
 	int64_t next_send_us;              /* of few records */
 	int64_t delivered_us;              /* the last confirmation */
 	int64_t overtaken_us;              /* the first one of a row behind the oldest; 0: none */
+	int64_t slow_us;                   /* when a row went that waits too long; 0: none does */
+	int64_t next_look_us;              /* for such a row */
 	bool catching_up;                  /* after an outage: what waited is being sent */
-	int64_t slow_us;      /* when a row went that waits for too long; 0: none does */
-	int64_t next_look_us; /* for such a row */
 	uint64_t delivered;
 	int stdout_errno; /* why it takes no more; EPIPE: its reader has gone */
 
