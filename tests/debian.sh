@@ -75,7 +75,7 @@ work=$(mktemp -d /var/tmp/webmond-debian.XXXXXX) || exit
 root=$work/root # its mode is that of / there
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-make_root || give_up "cannot make a chroot: $(tail -n 3 "$work/log")"
+make_root || give_up "cannot make a chroot: $(grep -m 1 '^E: ' "$work/log" || tail -n 1 "$work/log")"
 
 status=0
 there make demo || {
