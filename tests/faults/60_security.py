@@ -325,6 +325,7 @@ def test_hijacked_output(t):
     require(len(lines) == 5 and not [line for line in lines if "forged\":" in line], f"{lines}")
     table = procs.run([hijacked(), "--once", "-c", d.file]).stdout
     require("evil-words" in table and "forged" in table, f"the deed was not done: {table!r}")
-    require(len(table.splitlines()) == 6, f"a line was forged: {table!r}")
+    # one for each site, the titles, the sum
+    require(len(table.splitlines()) == 7, f"a line was forged: {table!r}")
     require(not re.search("[\x00-\x09\x0b-\x1f\u202e]", table), f"controls: {table!r}")
-    t.report(note="5 records, 6 lines")
+    t.report(note="5 records, 7 lines")
