@@ -40,7 +40,7 @@ struct spool_options {
 	bool epoch_stored;      /* a spool has been opened for it: one without it is another one */
 	pid_t supervisor;       /* an epoch begins only as a child of it; 0: always */
 	const char *lost_epoch; /* the one before, whose spool was lost; "" or NULL: none */
-	int lock_fd;            /* the lock that an earlier spool_open() took, held since; -1: none */
+	int lock_fd; /* the lock that an earlier spool_open() took, held since; -1: none */
 	const unsigned char *token_key; /* UTIL_KEY_SIZE bytes; only for a lost epoch */
 };
 
@@ -77,8 +77,7 @@ spool_begin_slot(struct spool *spool, const struct frame *frame, const void *raw
  * holds no outcome of ours ends the slot as `aborted`. Of the lost epoch, which has no open slots any
  * more, the first end of each slot with a right token counts.
  */
-enum spool_status
-spool_end_slot(struct spool *spool, const struct frame *frame, const void *raw);
+enum spool_status spool_end_slot(struct spool *spool, const struct frame *frame, const void *raw);
 
 /* Whether a slot of this seq of our epoch has not begun yet. */
 bool spool_is_ahead(const struct spool *spool, const struct frame *frame);

@@ -74,8 +74,8 @@ struct spool {
 	struct begun *begun;          /* in the order of seq */
 	size_t begun_count, begun_room;
 	uint64_t buried;
-	uint64_t strangers; /* frames of other epochs */
-	uint64_t refused;   /* of checkers */
+	uint64_t strangers;      /* frames of other epochs */
+	uint64_t refused;        /* of checkers */
 	uint64_t untouchable;    /* rows through this may have been sent; 0: not known now */
 	uint64_t dropped;        /* not logged yet */
 	int64_t dropped_said_us; /* 0: never */

@@ -111,10 +111,10 @@ struct supervisor {
 	struct checks waiting; /* taken back from a checker: they need another one */
 	struct checks owed;    /* their checker is dead, or they will never have one */
 	bool listening;        /* a site waits for a checker: what they say is read at once */
-	struct pipe own;      /* what we tell the publisher; nobody else can write there */
-	struct pipe checkers; /* what the checkers tell it */
+	struct pipe own;       /* what we tell the publisher; nobody else can write there */
+	struct pipe checkers;  /* what the checkers tell it */
 	bool own_full;
-	int64_t pipe_full_us; /* the last time that one of the two was */
+	int64_t pipe_full_us;                   /* the last time that one of the two was */
 	unsigned char token_key[UTIL_KEY_SIZE]; /* see wire_token() */
 	char epoch[WIRE_EPOCH_SIZE];
 	bool epoch_stored; /* a spool has been opened for it */

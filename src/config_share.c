@@ -56,8 +56,8 @@ config_share_take(struct config_share *share)
 	size_t size;
 
 	/* private: nobody can write what the others see, a checker in foreign hands neither */
-	at = mmap(
-	    share->at, SHARE_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, share->fd, 0);
+	at = mmap(share->at, SHARE_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+	    share->fd, 0);
 	if (at == MAP_FAILED)
 		return NULL;
 	config = at;

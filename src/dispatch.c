@@ -116,8 +116,8 @@ open_check(struct supervisor *s, struct watch *w)
 	check->generation->users++;
 	slot = slot_of(check);
 	if (!put_frame(s, frame,
-		payload_frame(frame, WIRE_OPEN, s->generation->config, w->site, &slot, NULL,
-		    s->token_key))) {
+		payload_frame(
+		    frame, WIRE_OPEN, s->generation->config, w->site, &slot, NULL, s->token_key))) {
 		check_free(check);
 		return NULL;
 	}

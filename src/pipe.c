@@ -114,8 +114,8 @@ pipe_peek_read(struct pipe_peek *peek, struct pipe_view *view)
 	view->eof = n == 0;
 	/* bytes left behind in the copy would come again before the next ones: read all of it */
 	while (n > 0 && view->size < (size_t)n) {
-		ssize_t got =
-		    read(peek->copy.read_fd, peek->data + view->size, (size_t)n - view->size);
+		ssize_t got = read(
+		    peek->copy.read_fd, peek->data + view->size, (size_t)n - view->size);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)

@@ -262,8 +262,8 @@ note_response(struct probe *p)
 	curl_easy_getinfo(p->curl, CURLINFO_HTTP_VERSION, &version);
 	p->result->http_status = (int)status;
 	if ((size_t)version < ARRAY_LENGTH(names) && names[version] != NULL)
-		snprintf(p->result->http_version, sizeof(p->result->http_version), "%s",
-		    names[version]);
+		snprintf(
+		    p->result->http_version, sizeof(p->result->http_version), "%s", names[version]);
 	else
 		p->result->http_version[0] = '\0';
 	if (status / 100 == 3) {

@@ -285,7 +285,8 @@ proc_spawn(const char *role, const struct proc_user *user, const int keep[PROC_K
 		proc_backoff_died(backoff, false, now);
 		return -1;
 	}
-	pid = proc_fork(role, (int[]){ ends[1], keep[0], keep[1], keep[2], keep[3] }, 1 + PROC_KEEP_MAX);
+	pid = proc_fork(
+	    role, (int[]){ ends[1], keep[0], keep[1], keep[2], keep[3] }, 1 + PROC_KEEP_MAX);
 	if (pid == 0) {
 		if (proc_drop(user) < 0)
 			fatal(EXIT_PERMISSION, "cannot become user \"%s\": %s", user->name,

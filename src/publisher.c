@@ -307,8 +307,8 @@ send_report(const struct publisher *p, struct wire_report *report)
 {
 	int lock_fd = spool_lock_fd(p->spool);
 	union wire_descriptor control = { .header = { .cmsg_len = CMSG_LEN(sizeof(lock_fd)),
-						  .cmsg_level = SOL_SOCKET,
-						  .cmsg_type = SCM_RIGHTS } };
+					      .cmsg_level = SOL_SOCKET,
+					      .cmsg_type = SCM_RIGHTS } };
 	struct iovec bytes = { report, sizeof(*report) };
 	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
 
@@ -386,7 +386,8 @@ tick_due_us(const struct publisher *p)
 static bool
 is_leaving(const struct publisher *p, int64_t now)
 {
-	if ((p->supervisor.view.eof && p->checkers.view.eof) || p->out.handing_over || p->out.stdout_errno != 0)
+	if ((p->supervisor.view.eof && p->checkers.view.eof) || p->out.handing_over ||
+	    p->out.stdout_errno != 0)
 		return true;
 	/* a checker that is stopped (SIGSTOP) would hold the pipe open for ever */
 	return p->orphaned_us != 0 && now - p->orphaned_us > ORPHAN_WAIT_US;

@@ -223,8 +223,8 @@ take_config(struct supervisor *s, int status)
 
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FINE) {
 		if (s->reload.lines == 0)
-			complain(s, "the validation %s",
-			    proc_describe_exit(status, how, sizeof(how)));
+			complain(
+			    s, "the validation %s", proc_describe_exit(status, how, sizeof(how)));
 		return NULL;
 	}
 	config = config_share_take(&s->reload.share);

@@ -232,8 +232,8 @@ spool_close(struct spool *s)
 		log_warning("spool: %llu frames of other epochs were ignored",
 		    (unsigned long long)s->strangers);
 	if (s->refused > 0)
-		log_error("spool: %llu frames of checkers were refused",
-		    (unsigned long long)s->refused);
+		log_error(
+		    "spool: %llu frames of checkers were refused", (unsigned long long)s->refused);
 	spool_disconnect(s);
 	free(s->begun);
 	free(s);

@@ -32,10 +32,8 @@
 static void
 forget_tokens_of(struct checks *checks)
 {
-	struct check *check;
-
-	STAILQ_FOREACH(check, checks, next)
-	explicit_bzero(&check->job, sizeof(check->job));
+	for (struct check *c = STAILQ_FIRST(checks); c != NULL; c = STAILQ_NEXT(c, next))
+		explicit_bzero(&c->job, sizeof(c->job));
 }
 
 /*

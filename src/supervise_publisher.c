@@ -89,7 +89,7 @@ receive_report(struct supervisor *s, struct wire_report *report)
 void
 read_publisher(struct supervisor *s)
 {
-	struct wire_report report;
+	struct wire_report report = { 0 };
 	ssize_t n;
 
 	while ((n = receive_report(s, &report)) > 0) {

@@ -249,8 +249,8 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 	polls[PUBLISHER] = (struct pollfd){ .fd = s->publisher.fd, .events = POLLIN };
 	polls[VALIDATION] = (struct pollfd){ .fd = s->reload.pid > 0 ? s->reload.fd : -1,
 		.events = POLLIN };
-	polls[PIPE] =
-	    (struct pollfd){ .fd = s->own_full ? s->own.write_fd : -1, .events = POLLOUT };
+	polls[PIPE] = (struct pollfd){ .fd = s->own_full ? s->own.write_fd : -1,
+		.events = POLLOUT };
 	for (int i = 0; i < s->pool.count; i++) {
 		struct worker *worker = &s->pool.worker[i];
 

@@ -614,7 +614,8 @@ START_TEST(a_child_reads_for_its_parent)
 
 	for (int i = 0; i < 500; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n,
-		    "{ name = \"s%d\"; url = \"http://h/%d\"; body_regex = \"a|%d\"; },\n", i, i, i);
+		    "{ name = \"s%d\"; url = \"http://h/%d\"; body_regex = \"a|%d\"; },\n", i, i,
+		    i);
 	snprintf(text + n - 2, sizeof(text) - n, ");\n");
 	file = write_file("shared.conf", text, 0644);
 	ck_assert_int_eq(config_share_open(&share), 0);

@@ -51,10 +51,11 @@ static struct {
 static void
 run_publisher(enum publisher_output output, int go, int control)
 {
-	struct publisher_start start = {
-		.output = output, .epoch = EPOCH, .supervisor_fd = supervisor.read_fd,
-		.checkers_fd = checkers.read_fd, .control_fd = control
-	};
+	struct publisher_start start = { .output = output,
+		.epoch = EPOCH,
+		.supervisor_fd = supervisor.read_fd,
+		.checkers_fd = checkers.read_fd,
+		.control_fd = control };
 	char path[128], text[512];
 	ssize_t n = read(go, text, sizeof(text));
 	FILE *f;

@@ -154,8 +154,10 @@ START_TEST(a_writer_waits_for_room)
 		;
 	pid = fork();
 	if (pid == 0)
-		_exit(pipe_wait_room(ends.write_fd, -1) && write_block(block, sizeof(block), 'x', 2) == 0 ? 0
-											       : 1);
+		_exit(pipe_wait_room(ends.write_fd, -1) &&
+			      write_block(block, sizeof(block), 'x', 2) == 0
+			  ? 0
+			  : 1);
 	size = look_again(&view);
 	ck_assert_int_eq(pipe_peek_consume(peek, size), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);

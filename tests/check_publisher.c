@@ -37,8 +37,8 @@
 static struct pipe supervisor, checkers;
 static const unsigned char key[UTIL_KEY_SIZE] = "a key for tokens";
 static const unsigned char *token_key = key; /* what frames are made with */
-static int control;     /* our end; -1: closed */
-static int stdout_read; /* what the publisher prints; non-blocking */
+static int control;                          /* our end; -1: closed */
+static int stdout_read;                      /* what the publisher prints; non-blocking */
 static pid_t publisher;
 static bool *stop_at_sync; /* shared with the publisher */
 
@@ -200,7 +200,8 @@ read_stdout(int timeout_ms)
 		size_t size = (size_t)(newline - seen.line), length;
 
 		ck_assert_uint_lt(seen.count, ARRAY_LENGTH(seen.seq));
-		seen.code[seen.count] = atoi(json_get(seen.line, size, "http_status_code", &length));
+		seen.code[seen.count] = atoi(
+		    json_get(seen.line, size, "http_status_code", &length));
 		seen.seq[seen.count++] = seq_of(seen.line, size);
 		seen.used -= size + 1;
 		memmove(seen.line, newline + 1, seen.used);
