@@ -25,7 +25,7 @@
 #define FREE_MAX 16777216
 
 #define RESERVE_BYTES    8388608 /* twice what the log has when it is brought into the database */
-#define RESERVE_TRIES    4       /* at the start: each time half of it */
+#define RESERVE_TRIES    3       /* at the start: each time half of it; less would not do */
 #define RESERVE_AGAIN_US (5 * US_PER_S)
 #define LOG_PAGES_MAX    1000 /* SQLite's own default */
 #define LOG_PAGES_MIN    16
