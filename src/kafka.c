@@ -154,7 +154,7 @@ on_error(rd_kafka_t *rk, int error, const char *text, void *arg)
 		/* it goes on without a thread, and would never connect */
 		k->fatal = true;
 		snprintf(line, sizeof(line),
-		    "a limit of threads or memory (TasksMax, ulimit -u); a new producer is made; "
+		    "raise the limit of threads (TasksMax, ulimit -u); a new producer is made; "
 		    "librdkafka: %s",
 		    text);
 		note_trouble(k, "a limit of threads or memory", line);
