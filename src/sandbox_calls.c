@@ -71,10 +71,11 @@ static const unsigned short denied[] = {
 	SYS_sched_setscheduler,
 	SYS_setpriority,
 	SYS_ioprio_set,
-	/* what is in the pipe that is shared */
+	/* what is in the pipe that is shared, or takes a page of it for each byte */
 	SYS_splice,
 	SYS_vmsplice,
 	SYS_tee,
+	SYS_sendfile,
 	/* nobody is served here */
 	SYS_listen,
 	SYS_accept,
@@ -175,8 +176,9 @@ static const struct rule rules[] = {
 	{ SYS_fcntl, F_SETOWN_EX, 0, 0, 0 },
 	{ SYS_ioctl, FIOSETOWN, 0, 0, 0 },
 	{ SYS_ioctl, SIOCSPGRP, 0, 0, 0 },
-	/* the pipe that is shared stays as large as it is, and nobody has to wait in it */
-	{ SYS_fcntl, F_SETFL, 2, O_NONBLOCK, O_NONBLOCK },
+	/* the pipe that is shared stays as large as it is, nobody has to wait in it, and what is
+	 * written does not take a page for each byte (packets) */
+	{ SYS_fcntl, F_SETFL, 2, O_NONBLOCK | O_DIRECT, O_NONBLOCK },
 	{ SYS_fcntl, F_SETPIPE_SZ, 0, 0, 0 },
 	{ SYS_ioctl, FIONBIO, 0, 0, 0 },
 	/* terminals */

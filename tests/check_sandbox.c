@@ -26,6 +26,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -272,6 +273,18 @@ try_blocking_pipe_by_ioctl(void)
 }
 
 static int
+try_packets(void)
+{
+	return fcntl(ends[1], F_SETFL, O_NONBLOCK | O_DIRECT);
+}
+
+static int
+try_sendfile(void)
+{
+	return (int)sendfile(ends[1], open("/etc/hosts", O_RDONLY), NULL, 1);
+}
+
+static int
 try_pipe_size(void)
 {
 	return fcntl(ends[1], F_SETPIPE_SZ, 4096);
@@ -338,6 +351,8 @@ static const struct attempt {
 	{ "opens the terminal", try_terminal, false },
 	{ "has a pipe wait", try_blocking_pipe, false },
 	{ "has a pipe wait, by ioctl", try_blocking_pipe_by_ioctl, false },
+	{ "makes packets of what is in a pipe", try_packets, false },
+	{ "sends a byte that takes a page", try_sendfile, false },
 	{ "makes a pipe smaller", try_pipe_size, false }, { "looks into a pipe", try_tee, false },
 	{ "listens", try_listen, false }, { "makes a namespace", try_namespace, true },
 	{ "makes a ring", try_rings, true },
