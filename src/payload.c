@@ -190,6 +190,22 @@ payload_identity(
 /* A lateness that is larger, or a start that is so much too early, is of no check. */
 #define LATENESS_MAX_US (10 * 86400 * US_PER_S)
 
+/* Whether it began fits what came of it. */
+static bool
+is_coherent(const struct wire_outcome *outcome)
+{
+	bool began = outcome->lateness_us != RESULT_NONE;
+
+	switch (outcome->result.error) {
+	case ERROR_MISSED_OVERLOAD:
+	case ERROR_MISSED_OVERRUN:
+	case ERROR_QUARANTINED:
+		return !began && outcome->result.elapsed_us == RESULT_NONE;
+	default:
+		return began || result_status(outcome->result.error) == STATUS_UNKNOWN;
+	}
+}
+
 bool
 payload_outcome(const struct frame *frame, struct wire_outcome *outcome)
 {
@@ -201,7 +217,8 @@ payload_outcome(const struct frame *frame, struct wire_outcome *outcome)
 	    sizeof(outcome->lateness_us));
 	return outcome->lateness_us >= -LATENESS_MAX_US &&
 	       outcome->lateness_us <= LATENESS_MAX_US &&
-	       result_copy(&outcome->result, bytes + offsetof(struct wire_outcome, result));
+	       result_copy(&outcome->result, bytes + offsetof(struct wire_outcome, result)) &&
+	       is_coherent(outcome);
 }
 
 size_t

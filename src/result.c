@@ -58,6 +58,10 @@ result_init(struct result *r)
 	r->cert_expires_us = RESULT_NONE;
 }
 
+/* The most that a configuration can ask for. */
+#define BODY_MAX      (64 * 1024 * 1024)
+#define REDIRECTS_MAX 20
+
 /* Longer than any check: timeouts are up to a day. */
 #define TIME_MAX_US (10 * 86400 * US_PER_S)
 
@@ -81,6 +85,30 @@ is_known(int64_t value, int64_t min, int64_t max)
 	return value == RESULT_NONE || (value >= min && value <= max);
 }
 
+static bool
+is_one_of(const char *text, const char *const words[])
+{
+	while (*words != NULL && strcmp(text, *words) != 0)
+		words++;
+	return *words != NULL;
+}
+
+/* What a reader of records may rely on, see the schema: the fields fit the verdict. */
+static bool
+is_coherent(const struct result *r)
+{
+	static const char *const http[] = { "", "1.0", "1.1", "2", "3", NULL };
+	static const char *const tls[] = { "", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", NULL };
+
+	if (!is_one_of(r->http_version, http) || !is_one_of(r->tls_version, tls) ||
+	    (r->final_url[0] != '\0' && r->redirects <= 0))
+		return false;
+	if (r->error != ERROR_NONE)
+		return r->error_message[0] != '\0';
+	return r->completed && r->elapsed_us != RESULT_NONE && r->http_status != RESULT_NONE &&
+	       r->body_matched != TRISTATE_FALSE && r->failed_regex[0] == '\0';
+}
+
 bool
 result_copy(struct result *r, const void *bytes)
 {
@@ -94,19 +122,18 @@ result_copy(struct result *r, const void *bytes)
 		return false;
 	good = (unsigned)r->error < ERROR_COUNT && r->error != ERROR_DROPPED &&
 	       is_known(r->http_status, 100, 999) && is_known(r->elapsed_us, 0, TIME_MAX_US) &&
-	       is_known(r->redirect_us, 0, TIME_MAX_US) && is_known(r->redirects, 0, 1000) &&
-	       is_known(r->body_bytes, 0, INT32_MAX) &&
-	       (unsigned)r->body_truncated <= TRISTATE_TRUE &&
+	       is_known(r->redirect_us, 0, TIME_MAX_US) && is_known(r->redirects, 0, REDIRECTS_MAX) &&
+	       is_known(r->body_bytes, 0, BODY_MAX) && (unsigned)r->body_truncated <= TRISTATE_TRUE &&
 	       (unsigned)r->body_matched <= TRISTATE_TRUE &&
 	       is_known(r->cert_expires_us, DATE_MIN_US, DATE_MAX_US);
 	for (int i = 0; i < PHASE_COUNT; i++)
 		good = good && is_known(r->phase_us[i], 0, TIME_MAX_US);
 	return good && is_clean(r->error_message, sizeof(r->error_message)) &&
-	       is_clean(r->http_version, sizeof(r->http_version)) &&
 	       is_clean(r->final_url, sizeof(r->final_url)) &&
 	       is_clean(r->remote_ip, sizeof(r->remote_ip)) &&
 	       is_clean(r->failed_regex, sizeof(r->failed_regex)) &&
-	       is_clean(r->tls_version, sizeof(r->tls_version));
+	       is_clean(r->http_version, sizeof(r->http_version)) &&
+	       is_clean(r->tls_version, sizeof(r->tls_version)) && is_coherent(r);
 }
 
 void

@@ -158,6 +158,9 @@ put(int timeout_ms)
 		url[i] = (char)('a' + rand() % 26);
 	url[url_length] = '\0';
 	result_init(&result);
+	result.http_status = 200;
+	result.completed = true;
+	result.elapsed_us = 1;
 	size = payload_frame(frame, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
 	while (pipe_write(supervisor.write_fd, frame, size) != 0)
 		if (!pipe_wait_room(supervisor.write_fd, timeout_ms))

@@ -265,8 +265,15 @@ START_TEST(any_result_is_a_valid_record)
 				ck_assert_uint_le(length - 2, texts[i].cap);
 		}
 		/* and what travels is what arrives */
-		if (r.error == ERROR_DROPPED || (r.http_status >= 0 && r.http_status < 100))
+		if (r.error == ERROR_DROPPED || (r.http_status >= 0 && r.http_status < 100) ||
+		    r.error_message[0] == '\0')
 			continue;
+		r.redirects = 1;
+		if (r.error == ERROR_MISSED_OVERLOAD || r.error == ERROR_MISSED_OVERRUN ||
+		    r.error == ERROR_QUARANTINED)
+			any.lateness_us = r.elapsed_us = RESULT_NONE;
+		else if (any.lateness_us == RESULT_NONE)
+			any.lateness_us = 0;
 		size = payload_frame(raw, WIRE_WHOLE, &config, &site, &any, &r, NULL);
 		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
 		ck_assert(payload_outcome(&frame, &outcome));
@@ -274,6 +281,47 @@ START_TEST(any_result_is_a_valid_record)
 		ck_assert_str_eq(outcome.result.error_message, r.error_message);
 		ck_assert_str_eq(outcome.result.final_url, r.final_url);
 		ck_assert_int_eq(outcome.result.elapsed_us, r.elapsed_us);
+	}
+}
+END_TEST
+
+/* As a checker in foreign hands may write it: all fields are what they may be. */
+START_TEST(an_outcome_fits_its_beginning)
+{
+	static const struct {
+		enum error_type error;
+		int64_t lateness_us, elapsed_us;
+		bool good;
+	} cases[] = {
+		{ ERROR_ABORTED, RESULT_NONE, RESULT_NONE, true },
+		{ ERROR_ABORTED, 0, 5, true },
+		{ ERROR_TLS, 0, 5, true },
+		{ ERROR_TLS, RESULT_NONE, 5, false },
+		{ ERROR_NONE, RESULT_NONE, 5, false },
+		{ ERROR_MISSED_OVERRUN, RESULT_NONE, RESULT_NONE, true },
+		{ ERROR_MISSED_OVERRUN, 0, RESULT_NONE, false },
+		{ ERROR_QUARANTINED, RESULT_NONE, 5, false },
+		{ ERROR_TLS, INT64_MAX, 5, false },
+	};
+	struct config config = { .instance = "probe-1" };
+	struct site site = { .name = "a", .url = "http://a/", .method = "GET" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct slot began = slot;
+		unsigned char raw[WIRE_FRAME_MAX];
+		struct wire_outcome outcome;
+		struct frame frame;
+		struct result r;
+
+		result_init(&r);
+		result_fail(&r, cases[i].error, "why");
+		r.completed = true;
+		r.http_status = 200;
+		r.elapsed_us = cases[i].elapsed_us;
+		began.lateness_us = cases[i].lateness_us;
+		wire_decode(raw, payload_frame(raw, WIRE_CLOSE, &config, &site, &began, &r, NULL),
+		    &frame);
+		ck_assert_msg(payload_outcome(&frame, &outcome) == cases[i].good, "case %zu", i);
 	}
 }
 END_TEST
@@ -290,6 +338,7 @@ main(void)
 	tcase_add_test(tcase, long_texts_are_cut_at_a_character);
 	tcase_add_test(tcase, control_characters_are_escaped);
 	tcase_add_test(tcase, any_result_is_a_valid_record);
+	tcase_add_test(tcase, an_outcome_fits_its_beginning);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

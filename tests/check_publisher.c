@@ -156,8 +156,12 @@ make_frame(unsigned char *out, enum wire_type type, uint64_t seq, int code)
 	struct result result;
 
 	result_init(&result);
+	result.completed = true;
+	result.elapsed_us = 1;
 	if (code != 0)
 		result.http_status = code;
+	else
+		result_fail(&result, ERROR_ABORTED, "over");
 	return payload_frame(
 	    out, type, &config, &site, &slot, type == WIRE_OPEN ? NULL : &result, token_key);
 }

@@ -107,8 +107,8 @@ START_TEST(only_a_result_of_ours_is_taken_over)
 	REFUSED(bad.elapsed_us = INT64_MAX);
 	REFUSED(bad.phase_us[PHASE_COUNT - 1] = INT64_MIN);
 	REFUSED(bad.redirect_us = INT64_MAX);
-	REFUSED(bad.redirects = 1001);
-	REFUSED(bad.body_bytes = INT64_MAX);
+	REFUSED(bad.redirects = 21);
+	REFUSED(bad.body_bytes = 64 * 1024 * 1024 + 1);
 	REFUSED(bad.body_truncated = TRISTATE_TRUE + 1);
 	REFUSED(bad.body_matched = TRISTATE_TRUE + 1);
 	REFUSED(bad.cert_expires_us = INT64_MAX);
@@ -119,6 +119,21 @@ START_TEST(only_a_result_of_ours_is_taken_over)
 	REFUSED(strcpy(bad.remote_ip, "\033[31m"));
 	REFUSED(strcpy(bad.http_version, "\n"));
 	REFUSED(strcpy(bad.tls_version, "\x7f"));
+	/* each is what it may be, but they do not fit each other */
+	REFUSED(bad.error_message[0] = '\0');
+	REFUSED(strcpy(bad.final_url, "http://b/"));
+	REFUSED(strcpy(bad.http_version, "1.2"));
+	REFUSED(strcpy(bad.tls_version, "SSLv3"));
+	REFUSED(bad.error = ERROR_NONE);
+	good.error = ERROR_NONE;
+	good.completed = true;
+	good.elapsed_us = 1;
+	ck_assert(result_copy(&r, &good));
+	REFUSED(bad.completed = false);
+	REFUSED(bad.elapsed_us = RESULT_NONE);
+	REFUSED(bad.http_status = RESULT_NONE);
+	REFUSED(bad.body_matched = TRISTATE_FALSE);
+	REFUSED(strcpy(bad.failed_regex, "x"));
 	memcpy(bytes, &good, sizeof(bytes));
 	bytes[offsetof(struct result, completed)] = 2;
 	ck_assert(!result_copy(&r, bytes));

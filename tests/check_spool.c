@@ -118,13 +118,14 @@ make_frame(unsigned char *out, enum wire_type type, const char *epoch, uint64_t 
 	struct slot slot = { .epoch = epoch,
 		.seq = seq,
 		.slot_us = INT64_C(1767225600) * US_PER_S + (int64_t)seq,
-		.interval_us = US_PER_S,
-		.lateness_us = RESULT_NONE };
+		.interval_us = US_PER_S };
 	struct result result;
 
 	memset(url, 'u', sizeof(url));
 	url[padding] = '\0';
 	result_init(&result);
+	result.completed = true;
+	result.elapsed_us = 1;
 	result.http_status = type == WIRE_CLOSE ? 200 : 599;
 	return payload_frame(
 	    out, type, &config, &site, &slot, type != WIRE_OPEN ? &result : NULL, token_key);
@@ -483,6 +484,7 @@ START_TEST(test_forged_frames)
 		site.name = i % 4 == 1 ? "shoq" : "shop";
 		site.url = i % 4 == 2 ? "http://elsewhere.example/" : "uuuuuuuuuuuuuuuuuuuu";
 		result_init(&result);
+		result_fail(&result, ERROR_ABORTED, "over");
 		size = payload_frame(raw, WIRE_CLOSE, &config, &site, &slot, &result, NULL);
 		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
 		ck_assert_int_eq(apply_frame(s, &frame, raw, size), SPOOL_OK);

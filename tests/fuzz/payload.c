@@ -75,7 +75,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	result_init(&result);
 	text(&in, message, sizeof(message));
-	result_fail(&result, (enum error_type)(number(&in, ERROR_COUNT - 3) + 2), "%s", message);
+	result_fail(&result, (enum error_type)(number(&in, ERROR_COUNT - 3) + 2), "why: %s", message);
+	result.redirects = 1;
 	text(&in, result.final_url, sizeof(result.final_url));
 	text(&in, result.failed_regex, sizeof(result.failed_regex));
 	text(&in, result.remote_ip, sizeof(result.remote_ip));
@@ -86,6 +87,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	result.http_status = 100 + (int)number(&in, 899);
 	result.body_bytes = number(&in, 65536 * 1024);
 	result.cert_expires_us = number(&in, 253402300799000000);
+	if (result.error == ERROR_MISSED_OVERLOAD || result.error == ERROR_MISSED_OVERRUN ||
+	    result.error == ERROR_QUARANTINED)
+		slot.lateness_us = result.elapsed_us = RESULT_NONE;
+	else if (slot.lateness_us == RESULT_NONE)
+		slot.lateness_us = 0;
 
 	frame_size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, frame_size, &frame) == (ssize_t)frame_size);

@@ -91,6 +91,9 @@ put(struct spool *spool, uint64_t seq)
 	size_t size;
 
 	result_init(&result);
+	result.http_status = 200;
+	result.completed = true;
+	result.elapsed_us = 1;
 	size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, size, &frame) == (ssize_t)size);
 	status = spool_begin_slot(spool, &frame, raw, size);
