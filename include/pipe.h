@@ -59,7 +59,8 @@ void pipe_peek_free(struct pipe_peek *peek);
 struct pipe_view {
 	const unsigned char *data;
 	size_t size;
-	bool eof; /* all writers have gone, and nothing is left */
+	bool eof;   /* all writers have gone, and nothing is left */
+	bool whole; /* all that was written before is here: the copy has room for all of it */
 };
 
 /*

@@ -79,6 +79,12 @@ spool_begin_slot(struct spool *spool, const struct frame *frame, const void *raw
  */
 enum spool_status spool_end_slot(struct spool *spool, const struct frame *frame, const void *raw);
 
+/*
+ * All checks of slots of our epoch below `seq` are over, and what checkers wrote of them was given to
+ * spool_end_slot(). What is open there ends as `aborted`.
+ */
+enum spool_status spool_settle(struct spool *spool, uint64_t seq);
+
 /* Whether a slot of this seq of our epoch has not begun yet. */
 bool spool_is_ahead(const struct spool *spool, const struct frame *frame);
 

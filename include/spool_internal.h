@@ -5,7 +5,8 @@
  * What the parts of the spool share; see spool.h for the spool as others see it.
  *
  *   spool_db.c    the database: its place, its lock, its statements, its errors
- *   spool.c       the queue: what is accepted, adopted, committed, read
+ *   spool.c       the queue: what is accepted, committed, read
+ *   spool_adopt.c open slots that nobody will end
  *   spool_drop.c  records that give way: dead letters, and the oldest at the cap
  *   spool_room.c  what is kept free, so that a full disk can be emptied again
  */
@@ -76,6 +77,7 @@ struct spool {
 	uint64_t buried;
 	uint64_t strangers;      /* frames of other epochs */
 	uint64_t refused;        /* of checkers */
+	uint64_t unsaid;         /* times that slots were found whose checker had sent nothing */
 	uint64_t untouchable;    /* rows through this may have been sent; 0: not known now */
 	uint64_t dropped;        /* not logged yet */
 	int64_t dropped_said_us; /* 0: never */
@@ -130,6 +132,23 @@ int64_t spool_query(struct spool *s, const char *sql);
  * string. Returns SQLite's code.
  */
 int spool_run(struct spool *s, const char *format, ...);
+
+/* --- spool.c ----------------------------------------------------------------------------- */
+
+/* Store a record behind all others. */
+enum spool_status
+spool_insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size_t size);
+
+/* Slots that begin in this transaction, and do not end in it. */
+enum spool_status spool_store_begun(struct spool *s);
+
+/* --- spool_adopt.c ----------------------------------------------------------------------- */
+
+/*
+ * Slots that another epoch left open get their record: nobody else will close them. In portions:
+ * each row that goes makes room for the one that comes, so this works in a spool that is full too.
+ */
+enum spool_status spool_adopt_open(struct spool *s, int64_t epoch);
 
 /* --- spool_drop.c ------------------------------------------------------------------------ */
 

@@ -121,6 +121,8 @@ struct supervisor {
 	char lost_epoch[WIRE_EPOCH_SIZE];
 	int spool_lock_fd; /* -1: no spool has been opened yet */
 	uint64_t next_seq;
+	uint64_t settled_seq;   /* said to be over: all below */
+	int64_t next_settle_us; /* when to say that of more */
 	int64_t clock_offset_us; /* UTC - monotonic */
 
 	struct {
@@ -212,6 +214,12 @@ int64_t dispatch(struct supervisor *s, int64_t now);
 
 /* Write the records that are owed. */
 bool pay_debts(struct supervisor *s);
+
+/*
+ * Tell the publisher up to where all checks are over, so that a slot whose checker said so and
+ * wrote nothing gets its record.
+ */
+bool settle(struct supervisor *s);
 
 /* At a stop: those that wait for a checker get none. */
 void owe_waiting(struct supervisor *s);

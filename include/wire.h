@@ -6,7 +6,7 @@
  * socketpairs. Both sides are the same program after a fork, so structs travel as they are;
  * lengths are checked all the same.
  *
- * The supervisor alone writes to its pipe: OPEN, WHOLE, and CLOSE for checkers that are dead. All
+ * The supervisor alone writes to its pipe: OPEN, WHOLE, SETTLED, and CLOSE for the dead. All
  * checkers share the other one, and from there only CLOSE is taken. A checker may be in foreign
  * hands, so a CLOSE counts only with the token of its slot, which the checker got with the job.
  */
@@ -39,6 +39,8 @@
  * CLOSE  ends an open slot: the identity, then a struct wire_outcome.
  * WHOLE  is both in one: a slot that never runs.
  * RECORD is what the publisher makes of the last two, and keeps in the spool: the whole record.
+ * SETTLED says that all checks of slots below its seq are over: what is still open there has an end
+ *        that nobody wrote. It has no texts.
  *
  * The numbers stand in spools: earlier versions kept records as 2 and 3.
  */
@@ -48,6 +50,7 @@ enum wire_type {
 	WIRE_RECORD_OLD = 3, /* read as WIRE_RECORD */
 	WIRE_CLOSE = 4,
 	WIRE_WHOLE = 5,
+	WIRE_SETTLED = 6,
 };
 
 /* What came of a slot. */

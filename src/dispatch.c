@@ -17,6 +17,12 @@
 /* Checkers started at once when the pool grows: forks must not delay the slots of others. */
 #define GROW_AT_ONCE 4
 
+/*
+ * A checker that is honest writes its CLOSE before it says that it is done. What another one leaves
+ * out is found so soon.
+ */
+#define SETTLE_US US_PER_S
+
 /* --- frames ------------------------------------------------------------------------------ */
 
 /* Look again when it has room. */
@@ -177,6 +183,36 @@ pay_debts(struct supervisor *s)
 		watch_finished(s, check->watch, &done);
 		check_free(check);
 	}
+	return true;
+}
+
+static void
+find_oldest(const struct supervisor *s, const struct checks *checks, uint64_t *seq)
+{
+	const struct check *check;
+
+	STAILQ_FOREACH(check, checks, next)
+	if (check->job.seq < *seq && strcmp(check->job.epoch, s->epoch) == 0)
+		*seq = check->job.seq;
+}
+
+bool
+settle(struct supervisor *s)
+{
+	struct frame settled = { .type = WIRE_SETTLED, .seq = s->next_seq, .site = "",
+		.instance = "", .payload = "" };
+	unsigned char frame[WIRE_FRAME_MAX];
+
+	find_oldest(s, &s->waiting, &settled.seq);
+	find_oldest(s, &s->owed, &settled.seq);
+	for (int i = 0; i < s->pool.count; i++)
+		find_oldest(s, &s->pool.worker[i].child->checks, &settled.seq);
+	if (settled.seq == s->settled_seq)
+		return true;
+	memcpy(settled.epoch, s->epoch, sizeof(settled.epoch));
+	if (!put_frame(s, frame, wire_encode(frame, &settled)))
+		return false;
+	s->settled_seq = settled.seq;
 	return true;
 }
 
@@ -341,6 +377,8 @@ dispatch(struct supervisor *s, int64_t now)
 	wake = dispatch_waiting(s, now);
 	if (!pay_debts(s))
 		return INT64_MAX;
+	if (now >= s->next_settle_us && settle(s))
+		s->next_settle_us = now + SETTLE_US;
 	if (!STAILQ_EMPTY(&s->waiting))
 		return wake;
 	while ((w = first_due(s, without_slow, now)) != NULL) {

@@ -105,7 +105,8 @@ pipe_peek_read(struct pipe_peek *peek, struct pipe_view *view)
 {
 	ssize_t n;
 
-	*view = (struct pipe_view){ .data = peek->data };
+	*view = (struct pipe_view){ .data = peek->data,
+		.whole = (size_t)fcntl(peek->source, F_GETPIPE_SZ) <= peek->size };
 	do
 		n = tee(peek->source, peek->copy.write_fd, peek->size, SPLICE_F_NONBLOCK);
 	while (n < 0 && errno == EINTR);

@@ -75,6 +75,8 @@ struct publisher {
 	int64_t orphaned_us; /* since when the supervisor is gone; 0: it is there */
 	bool no_flush;
 	int64_t leave_us; /* 0: there is more to come; else when to leave at the latest */
+	uint64_t settled;     /* all checks below are over; 0: nobody said so since that was applied */
+	size_t deferred_size; /* what to look at next in the checkers' pipe; 0: all */
 	bool damage_said, refusal_said;
 	bool lock_passed; /* to the supervisor */
 	int64_t next_report_us, next_shrink_us;
@@ -104,12 +106,12 @@ say_damage(struct publisher *p, const struct input *in)
 }
 
 static void
-say_refusal(struct publisher *p)
+say_refusal(struct publisher *p, const char *what)
 {
 	if (p->refusal_said)
 		return;
 	p->refusal_said = true;
-	log_error("a checker wrote what only the supervisor may: refused, like all that follow");
+	log_error("a checker %s: refused, like all that follow; it may be in foreign hands", what);
 }
 
 /* Decode the next frame of `in`, past what is none. False: there is no other. */
@@ -153,6 +155,11 @@ begin_slots(struct publisher *p)
 	size_t size;
 
 	while (status == SPOOL_OK && next_frame(p, &p->supervisor, &frame, &raw, &size)) {
+		if (frame.type == WIRE_SETTLED) {
+			if (strcmp(frame.epoch, p->start->epoch) == 0)
+				p->settled = frame.seq;
+			continue;
+		}
 		if (frame.type != WIRE_CLOSE)
 			status = spool_begin_slot(p->spool, &frame, raw, size);
 		if (frame.type != WIRE_OPEN)
@@ -162,10 +169,11 @@ begin_slots(struct publisher *p)
 }
 
 /*
- * Gather what checkers say. If a slot began after the look into the supervisor's pipe, its turn, and
- * that of what stands behind it for the same site, is the next tick: then nothing of the checkers is
- * consumed, as what was applied can come again without harm. Who knows the token of a slot that has
- * not begun for us is no forger.
+ * Gather what checkers say, if they know the token: nothing else gets as far as the spool, so that a
+ * flood costs little. If a slot began after the look into the supervisor's pipe, its turn, and that
+ * of what stands behind it for the same site, is the next tick: then nothing of the checkers is
+ * consumed, as what was applied can come again without harm. The next look goes no further than this
+ * one: all slots in it will have begun, so nobody can defer the others for ever.
  */
 static void
 gather_ends(struct publisher *p)
@@ -177,12 +185,15 @@ gather_ends(struct publisher *p)
 
 	while (next_frame(p, &p->checkers, &frame, &raw, &size)) {
 		if (frame.type != WIRE_CLOSE)
-			say_refusal(p);
+			say_refusal(p, "wrote what only the supervisor may");
+		else if (frame.token != wire_token(p->start->token_key, &frame))
+			say_refusal(p, "wants to end a slot that is not its own");
 		else if (spool_is_ahead(p->spool, &frame))
-			early |= frame.token == wire_token(p->start->token_key, &frame);
+			early = true;
 		else
 			add_end(p, &frame, raw, true);
 	}
+	p->deferred_size = early ? p->checkers.view.size : 0;
 	if (early)
 		p->checkers.used = 0;
 }
@@ -209,6 +220,7 @@ compare_ends(const void *a, const void *b)
 static enum spool_status
 apply_all(struct publisher *p)
 {
+	bool whole = p->deferred_size == 0 && p->checkers.view.whole;
 	enum spool_status status;
 
 	p->end_count = 0;
@@ -219,6 +231,10 @@ apply_all(struct publisher *p)
 	qsort(p->ends, p->end_count, sizeof(*p->ends), compare_ends);
 	for (size_t i = 0; i < p->end_count && status == SPOOL_OK; i++)
 		status = spool_end_slot(p->spool, &p->ends[i].frame, p->ends[i].raw);
+	if (status == SPOOL_OK && p->settled > 0 && whole && p->deferred_size == 0) {
+		status = spool_settle(p->spool, p->settled);
+		p->settled = 0;
+	}
 	return status;
 }
 
@@ -245,8 +261,11 @@ peek_all(struct publisher *p)
 	p->supervisor.ready = p->checkers.ready = false;
 	/* in this order, see apply_all() */
 	if (pipe_peek_read(p->supervisor.peek, &p->supervisor.view) == 0 &&
-	    pipe_peek_read(p->checkers.peek, &p->checkers.view) == 0)
+	    pipe_peek_read(p->checkers.peek, &p->checkers.view) == 0) {
+		if (p->deferred_size > 0 && p->checkers.view.size > p->deferred_size)
+			p->checkers.view.size = p->deferred_size;
 		return true;
+	}
 	log_error("cannot read what supervisor and checkers write: %s", strerror(errno));
 	p->exit_code = EXIT_OS;
 	return false;

@@ -15,7 +15,6 @@
 #include "payload.h"
 #include "util.h"
 
-#define ADOPT_BATCH  256 /* open slots that one transaction adopts */
 #define DROP_SAY_US  (60 * US_PER_S)
 #define SHRINK_BELOW 1000 /* rows; with more, free pages will be needed again */
 
@@ -32,100 +31,6 @@ spool_buried(const struct spool *s)
 }
 
 /* --- opening ----------------------------------------------------------------------------- */
-
-static enum spool_status
-insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size_t size)
-{
-	enum spool_status status;
-
-	spool_bind(s, INSERT_READY, 1, (uint64_t)epoch);
-	spool_bind(s, INSERT_READY, 2, seq);
-	spool_bind_blob(s, INSERT_READY, 3, raw, size);
-	spool_bind(s, INSERT_READY, 4, ++s->last_row);
-	status = spool_step(s, INSERT_READY, "store a record");
-	if (status == SPOOL_OK)
-		s->count++;
-	return status;
-}
-
-/* An open slot that nobody can read gets no record. */
-static enum spool_status
-bury_open(struct spool *s, int64_t seq)
-{
-	log_error("spool: the open slot %lld is damaged and gets no record; it was moved to the "
-		  "dead letters",
-	    (long long)seq);
-	s->buried++;
-	return spool_run(s,
-		   "INSERT INTO dead(frame, reason, at) SELECT frame, 'damaged on disk', "
-		   "datetime('now') FROM open WHERE seq = %lld",
-		   (long long)seq) == SQLITE_OK
-		   ? SPOOL_OK
-		   : spool_failed(s, "move an open slot to the dead letters");
-}
-
-/*
- * Finish the first open slots, in one transaction. Each row that goes makes room for the one that
- * comes, so this works in a spool that is full as well.
- */
-static enum spool_status
-adopt_batch(struct spool *s, int64_t epoch, uint64_t *adopted, bool *more)
-{
-	unsigned char out[WIRE_FRAME_MAX];
-	enum spool_status status = spool_begin(s);
-	int code = SQLITE_DONE;
-
-	*more = false;
-	for (int i = 0; i < ADOPT_BATCH && status == SPOOL_OK; i++) {
-		sqlite3_stmt *st = s->statement[FIRST_OPEN];
-		struct frame frame;
-		size_t size = 0;
-		int64_t seq;
-
-		if ((code = sqlite3_step(st)) != SQLITE_ROW)
-			break;
-		seq = sqlite3_column_int64(st, 0);
-		/* below 0: a note about a lost epoch */
-		if (seq >= 0 && wire_decode(sqlite3_column_blob(st, 1),
-				    (size_t)sqlite3_column_bytes(st, 1), &frame) > 0)
-			size = spool_finish_frame(out, &frame, ERROR_ABORTED, RESULT_NONE,
-			    "webmond ended while this check was running");
-		sqlite3_reset(st);
-		if (size > 0) {
-			status = insert_ready(s, epoch, (uint64_t)seq, out, size);
-			++*adopted;
-		} else if (seq >= 0) {
-			status = bury_open(s, seq);
-		}
-		if (status == SPOOL_OK &&
-		    spool_run(s, "DELETE FROM open WHERE seq = %lld", (long long)seq) != SQLITE_OK)
-			status = spool_failed(s, "delete an open slot");
-		else if (status == SPOOL_OK && sqlite3_changes(s->db) == 0)
-			status = spool_give_up(s, "is damaged"); /* it would come for ever */
-		*more = true;
-	}
-	sqlite3_reset(s->statement[FIRST_OPEN]); /* NULL, if it was given up */
-	if (status == SPOOL_OK && code != SQLITE_ROW && code != SQLITE_DONE)
-		status = spool_failed(s, "read open slots");
-	return status == SPOOL_OK ? spool_commit(s) : status;
-}
-
-/* Slots that another epoch left open get their record: nobody else will close them. */
-static enum spool_status
-adopt_open(struct spool *s, int64_t epoch)
-{
-	enum spool_status status;
-	uint64_t adopted = 0;
-	bool more;
-
-	do
-		status = adopt_batch(s, epoch, &adopted, &more);
-	while (status == SPOOL_OK && more);
-	if (status == SPOOL_OK && adopted > 0)
-		log_notice("%llu checks of the last run never ended; their records say aborted",
-		    (unsigned long long)adopted);
-	return status;
-}
 
 /* Go on with our epoch, or begin it and finish what the one before left. */
 static enum spool_status
@@ -179,7 +84,7 @@ enter_epoch(struct spool *s)
 		log_error("spool: the one with epoch %s has gone", s->options.epoch);
 		return SPOOL_LOST;
 	}
-	if ((status = adopt_open(s, last)) != SPOOL_OK || (status = spool_begin(s)) != SPOOL_OK)
+	if ((status = spool_adopt_open(s, last)) != SPOOL_OK || (status = spool_begin(s)) != SPOOL_OK)
 		return status;
 	/* epochs older than the oldest row have nothing left; of a lost one frames may come */
 	code = spool_run(s,
@@ -276,6 +181,21 @@ spool_rollback(struct spool *s)
 	s->untouchable = 0;
 }
 
+enum spool_status
+spool_insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size_t size)
+{
+	enum spool_status status;
+
+	spool_bind(s, INSERT_READY, 1, (uint64_t)epoch);
+	spool_bind(s, INSERT_READY, 2, seq);
+	spool_bind_blob(s, INSERT_READY, 3, raw, size);
+	spool_bind(s, INSERT_READY, 4, ++s->last_row);
+	status = spool_step(s, INSERT_READY, "store a record");
+	if (status == SPOOL_OK)
+		s->count++;
+	return status;
+}
+
 /* A checker may be in foreign hands: it can end its own slots, and nothing else. */
 static void
 refuse(struct spool *s, const struct frame *frame, const char *why)
@@ -300,7 +220,7 @@ store_record(struct spool *s, int64_t epoch, const struct frame *frame)
 		size = spool_finish_frame(out, frame, ERROR_ABORTED, RESULT_NONE,
 		    "the checker sent what no check ends with");
 	}
-	return insert_ready(s, epoch, frame->seq, out, size);
+	return spool_insert_ready(s, epoch, frame->seq, out, size);
 }
 
 static void
@@ -329,9 +249,8 @@ find_begun(const struct spool *s, uint64_t seq)
 	return low < s->begun_count && s->begun[low].seq == seq ? &s->begun[low] : NULL;
 }
 
-/* Slots that go on after this transaction. */
-static enum spool_status
-store_begun(struct spool *s)
+enum spool_status
+spool_store_begun(struct spool *s)
 {
 	enum spool_status status = SPOOL_OK;
 
@@ -508,7 +427,7 @@ spool_commit(struct spool *s)
 {
 	bool stored;
 	uint64_t dropped;
-	enum spool_status status = store_begun(s);
+	enum spool_status status = spool_store_begun(s);
 
 	if (status == SPOOL_OK)
 		status = spool_keep_size(s, &dropped);

@@ -31,7 +31,8 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 	/* the bytes that say which slot it is; substr() counts from 1 */
 	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1 AND substr(frame, 1 + ?2, ?3) = ?4",
 	[IS_OPEN] = "SELECT EXISTS(SELECT 1 FROM open WHERE seq = ?1)",
-	[FIRST_OPEN] = "SELECT seq, frame FROM open ORDER BY seq LIMIT 1",
+	[FIRST_OPEN] = "SELECT seq, frame FROM open WHERE seq >= ?1 AND seq < ?2 "
+		       "ORDER BY seq LIMIT 1",
 	[INSERT_READY] =
 	    "INSERT INTO ready(n, epoch, seq, through, frame) VALUES(?4, ?1, ?2, ?2, ?3)",
 	[SET_EPOCH] = "UPDATE epoch SET next_seq = ?1, ready = ?2 WHERE n = ?3",

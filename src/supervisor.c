@@ -82,7 +82,7 @@ begin_epoch(struct supervisor *s)
 	gmtime_r(&now, &tm);
 	n = strftime(s->epoch, sizeof(s->epoch), "%Y%m%dT%H%M%SZ", &tm);
 	snprintf(s->epoch + n, sizeof(s->epoch) - n, "-%016llx", (unsigned long long)random);
-	s->next_seq = 0;
+	s->next_seq = s->settled_seq = 0;
 	s->epoch_stored = false;
 }
 
@@ -154,7 +154,7 @@ continue_stop(struct supervisor *s, int64_t now)
 			kill(worker->child->pid, SIGTERM);
 	}
 	owe_waiting(s);
-	if (!pay_debts(s) || !record_remaining(s) || alive > 0)
+	if (!pay_debts(s) || !record_remaining(s) || alive > 0 || !settle(s))
 		return now + 200 * US_PER_MS;
 	close(s->own.write_fd);
 	close(s->checkers.write_fd);

@@ -94,7 +94,7 @@ wire_decode(const void *data, size_t size, struct frame *frame)
 	memcpy(&h, p, sizeof(h));
 	texts = sizeof(h) + h.site_size + h.instance_size;
 	if (h.magic != WIRE_MAGIC || h.version != WIRE_VERSION || h.size > WIRE_FRAME_MAX ||
-	    h.size > size || h.type < WIRE_OPEN || h.type > WIRE_WHOLE ||
+	    h.size > size || h.type < WIRE_OPEN || h.type > WIRE_SETTLED ||
 	    h.size < texts + h.identity_size)
 		return -1;
 	/* readers copy it into buffers of this size, and a checker may be in foreign hands */

@@ -340,6 +340,87 @@ START_TEST(checkers_may_only_close)
 }
 END_TEST
 
+/* The supervisor's word that all checks below `seq` are over. */
+static void
+put_settled(uint64_t seq)
+{
+	struct frame settled = { .type = WIRE_SETTLED,
+		.seq = seq,
+		.epoch = EPOCH,
+		.site = "",
+		.instance = "",
+		.payload = "" };
+	unsigned char frame[WIRE_FRAME_MAX];
+
+	put_into(&supervisor, frame, wire_encode(frame, &settled));
+}
+
+/* A checker that says it is done, and wrote nothing, leaves no slot without a record. */
+START_TEST(what_nobody_ends_is_settled)
+{
+	unsigned char frame[WIRE_FRAME_MAX];
+
+	start(PUBLISH_TO_STDOUT, NULL);
+	put(WIRE_OPEN, 0);
+	put(WIRE_OPEN, 1);
+	put(WIRE_CLOSE, 1);
+	while (seen.count == 0)
+		read_stdout(1000);
+	put_into(&checkers, frame, make_frame(frame, WIRE_SETTLED, 9, 0)); /* says who may not */
+	put(WIRE_OPEN, 2);
+	put(WIRE_CLOSE, 2);
+	put(WIRE_OPEN, 3);
+	put_settled(4);
+	put(WIRE_OPEN, 4);
+	put(WIRE_OPEN, 5);
+	while (seen.count < 4)
+		read_stdout(1000);
+	put(WIRE_CLOSE, 3); /* too late */
+	put(WIRE_CLOSE, 5);
+	while (seen.count < 5)
+		read_stdout(1000);
+	put(WIRE_CLOSE, 4);
+	put_settled(6);
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	ck_assert_uint_eq(seen.count, 6);
+	for (size_t i = 0; i < seen.count; i++)
+		ck_assert_int_eq(
+		    seen.code[i], seen.seq[i] == 0 || seen.seq[i] == 3 ? 0 : 200);
+	ck_assert_int_eq(count_of(captured(), "sent no result for a check that it said"), 1);
+	ck_assert_int_eq(count_of(captured(), "wrote what only the supervisor may"), 1);
+}
+END_TEST
+
+/*
+ * Verdicts come before their slots, in each look: the publisher's copy of the supervisor's pipe has
+ * room for four frames. None is lost, and none is taken for one that nobody ended.
+ */
+START_TEST(nothing_is_settled_that_waits)
+{
+	ck_assert_int_ge(fcntl(supervisor.write_fd, F_SETPIPE_SZ, 4096), 0);
+	start(PUBLISH_TO_STDOUT, NULL);
+	put(WIRE_WHOLE, 0);
+	while (seen.count == 0)
+		read_stdout(1000);
+	kill(publisher, SIGSTOP);
+	ck_assert_int_ge(fcntl(supervisor.write_fd, F_SETPIPE_SZ, PIPE_SIZE_OPEN), 0);
+	for (uint64_t seq = 1; seq < 100; seq++) {
+		put(WIRE_OPEN, seq);
+		put(WIRE_CLOSE, seq);
+		put_settled(seq + 1);
+	}
+	kill(publisher, SIGCONT);
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	expect_seqs(0, 100);
+	for (uint64_t seq = 1; seq < 100; seq++)
+		ck_assert_int_eq(seen.code[seq], 200);
+}
+END_TEST
+
 /* The supervisor ends a slot when its checker is dead: what that had written comes first. */
 START_TEST(a_verdict_that_was_written_counts)
 {
@@ -792,6 +873,8 @@ main(void)
 	tcase_add_test(tcase, checkers_may_only_close);
 	tcase_add_test(tcase, a_verdict_that_was_written_counts);
 	tcase_add_test(tcase, a_verdict_waits_for_its_slot);
+	tcase_add_test(tcase, what_nobody_ends_is_settled);
+	tcase_add_test(tcase, nothing_is_settled_that_waits);
 	tcase_add_test(tcase, half_a_frame_does_not_hold_up_the_end);
 	tcase_add_test(tcase, a_slow_reader_is_back_pressure);
 	tcase_add_test(tcase, a_reader_that_leaves_ends_it);

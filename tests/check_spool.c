@@ -732,6 +732,111 @@ START_TEST(test_adoption)
 }
 END_TEST
 
+/* The 64 bytes before the texts of a frame as earlier versions wrote it. */
+static size_t
+make_old_frame(unsigned char *out, unsigned char type, uint64_t seq, const char *rest)
+{
+	size_t size = make_frame(out, WIRE_OPEN, EPOCH_A, seq, 1);
+	uint32_t crc;
+
+	memcpy(out + size, rest, strlen(rest)); /* the outcome was JSON, written by the checker */
+	size += strlen(rest);
+	out[8] = (unsigned char)size;
+	out[9] = (unsigned char)(size >> 8);
+	out[11] = type;
+	crc = util_crc32(out + 8, size - 8);
+	memcpy(out + 4, &crc, sizeof(crc));
+	return size;
+}
+
+static void
+insert_old(sqlite3 *db, const char *sql, unsigned char type, uint64_t seq, const char *rest)
+{
+	unsigned char frame[WIRE_FRAME_MAX];
+	size_t size = make_old_frame(frame, type, seq, rest);
+	sqlite3_stmt *st;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	sqlite3_bind_int64(st, 1, (sqlite3_int64)seq);
+	sqlite3_bind_blob(st, 2, frame, (int)size, SQLITE_TRANSIENT);
+	ck_assert_int_eq(sqlite3_step(st), SQLITE_DONE);
+	sqlite3_finalize(st);
+}
+
+/* What a version without tokens left: records of type 2 and 3, and an open slot. */
+START_TEST(test_spool_of_an_earlier_version)
+{
+	static const char ready[] = "INSERT INTO ready(n, epoch, seq, through, frame) "
+				    "VALUES(?1 + 1, 1, ?1, ?1, ?2)";
+	static const char outcome[] = ",\"error_type\":\"dns\",\"error_message\":\"old\",\"http_status_code\":null,"
+				      "\"dropped_through\":null}";
+	struct listing l;
+	struct spool *s;
+	sqlite3 *db;
+
+	spool_close(open_spool(EPOCH_A));
+	ck_assert_int_eq(sqlite3_open(path_in_dir("spool.db"), &db), SQLITE_OK);
+	insert_old(db, ready, 2, 0, outcome);
+	insert_old(db, ready, 3, 1, outcome);
+	insert_old(db, "INSERT INTO open(seq, frame) VALUES(?1, ?2)", 1, 2, "");
+	ck_assert_int_eq(
+	    sqlite3_exec(db, "UPDATE epoch SET next_seq = 3, ready = 2", NULL, NULL, NULL),
+	    SQLITE_OK);
+	sqlite3_close(db);
+
+	token_key = secret;
+	s = open_spool(EPOCH_B);
+	put(s, WIRE_WHOLE, EPOCH_B, 0);
+	l = list(s);
+	ck_assert_uint_eq(l.count, 4);
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_str_eq(l.seen[i].epoch, EPOCH_A);
+		ck_assert_uint_eq(l.seen[i].seq, i);
+		ck_assert_str_eq(l.seen[i].error, i < 2 ? "dns" : "aborted");
+	}
+	ck_assert_str_eq(l.seen[1].message, "old");
+	free(l.seen);
+	spool_close(s);
+	ck_assert_int_eq(count_files("corrupt"), 0);
+}
+END_TEST
+
+/* Some were closed, some begin in the same transaction, some are not over yet. */
+START_TEST(test_settle)
+{
+	struct spool *s = open_spool(EPOCH_A);
+	struct listing l;
+
+	for (uint64_t i = 0; i < 4; i++)
+		put(s, WIRE_OPEN, EPOCH_A, i);
+	put(s, WIRE_CLOSE, EPOCH_A, 1);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, 4, 20), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, 5, 20), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, 6, 20), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_CLOSE, EPOCH_A, 2, 0), SPOOL_OK); /* another identity */
+	ck_assert_int_eq(spool_settle(s, 3), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	ck_assert_str_eq(seqs(s), "1 0 2");
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_settle(s, 6), SPOOL_OK);
+	spool_rollback(s);
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_settle(s, 6), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	put(s, WIRE_CLOSE, EPOCH_A, 0); /* too late */
+	put(s, WIRE_CLOSE, EPOCH_A, 6);
+	l = list(s);
+	ck_assert_str_eq(seqs(s), "1 0 2 3 4 5 6");
+	ck_assert_str_eq(l.seen[1].error, "aborted");
+	ck_assert_str_eq(
+	    l.seen[1].message, "the checker said that this check is over, and sent no result");
+	ck_assert_str_eq(l.seen[6].error, "");
+	free(l.seen);
+	spool_close(s);
+}
+END_TEST
+
 /* Killed without a word: everything that was committed is there. */
 START_TEST(test_kill)
 {
@@ -1678,6 +1783,8 @@ main(void)
 	tcase_add_test(tcase, test_same_epoch_goes_on);
 	tcase_add_test(tcase, test_adoption);
 	tcase_add_test(tcase, test_adoption_without_room);
+	tcase_add_test(tcase, test_spool_of_an_earlier_version);
+	tcase_add_test(tcase, test_settle);
 	tcase_add_test(tcase, test_kill);
 	tcase_add_test(tcase, test_lock);
 	tcase_add_loop_test(tcase, test_set_aside, 0, 10);

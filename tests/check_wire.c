@@ -177,7 +177,7 @@ START_TEST(a_forged_frame_is_refused_by_its_fields)
 		{ 10, 0, "version 0" },
 		{ 10, 2, "version 2" },
 		{ 11, 0, "type 0" },
-		{ 11, 6, "type 6" },
+		{ 11, 7, "type 7" },
 		{ 12, 255, "a site longer than the frame" },
 		{ 13, 255, "an instance longer than the frame" },
 		{ 15, 1, "an identity longer than the payload" },
