@@ -157,6 +157,7 @@ struct wire_report {
 	bool delivering;    /* Kafka takes records */
 	uint64_t queued;    /* records in the spool */
 	uint64_t delivered; /* since this publisher started */
+	uint64_t taken;     /* bytes out of the checkers' pipe, likewise */
 	uint64_t dead;      /* refused for good, kept in the spool */
 };
 

@@ -77,6 +77,7 @@ struct publisher {
 	int64_t leave_us; /* 0: there is more to come; else when to leave at the latest */
 	uint64_t settled;     /* all checks below are over; 0: nobody said so since that was applied */
 	size_t deferred_size; /* what to look at next in the checkers' pipe; 0: all */
+	uint64_t taken;       /* bytes out of that */
 	bool damage_said, refusal_said;
 	bool lock_passed; /* to the supervisor */
 	int64_t next_report_us, next_shrink_us;
@@ -274,6 +275,7 @@ peek_all(struct publisher *p)
 static bool
 consume_all(struct publisher *p)
 {
+	p->taken += p->checkers.used;
 	if (pipe_peek_consume(p->checkers.peek, p->checkers.used) == 0 &&
 	    pipe_peek_consume(p->supervisor.peek, p->supervisor.used) == 0)
 		return true;
@@ -346,6 +348,7 @@ tell_supervisor(struct publisher *p, int64_t now)
 		.delivering = sender_is_delivering(&p->out),
 		.queued = spool_count(p->spool),
 		.delivered = p->out.delivered,
+		.taken = p->taken,
 		.dead = spool_buried(p->spool) };
 
 	if (p->orphaned_us != 0 || now < p->next_report_us)
