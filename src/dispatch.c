@@ -60,8 +60,7 @@ slot_of(const struct check *check)
 		.seq = check->job.seq,
 		.slot_us = check->job.slot_us,
 		.interval_us = check->job.interval_us,
-		.lateness_us = begun ? lateness_us : RESULT_NONE,
-		.token = check->job.token };
+		.lateness_us = begun ? lateness_us : RESULT_NONE };
 }
 
 /* The slot that comes next for `w` never runs: one frame. */
@@ -97,6 +96,7 @@ void
 check_free(struct check *check)
 {
 	generation_release(check->generation);
+	explicit_bzero(&check->job, sizeof(check->job)); /* see forget_tokens() */
 	free(check);
 }
 
@@ -128,6 +128,7 @@ open_check(struct supervisor *s, struct watch *w)
 		return NULL;
 	}
 	check->job.token = slot.token;
+	explicit_bzero(&slot, sizeof(slot)); /* see put_frame() */
 	s->next_seq++;
 	watch_dequeue(s, w);
 	watch_advance(s, w);
@@ -172,11 +173,16 @@ pay_debts(struct supervisor *s)
 		unsigned char frame[WIRE_FRAME_MAX];
 		struct result result;
 
+		bool written;
+
 		result_init(&result);
 		result_fail(&result, ERROR_ABORTED, "%s", check->why);
-		if (!put_frame(s, frame,
-			payload_frame(frame, WIRE_CLOSE, check->generation->config, check->site,
-			    &slot, &result, NULL)))
+		slot.token = check->job.token;
+		written = put_frame(s, frame,
+		    payload_frame(frame, WIRE_CLOSE, check->generation->config, check->site, &slot,
+			&result, NULL));
+		explicit_bzero(&slot, sizeof(slot));
+		if (!written)
 			return false;
 		STAILQ_REMOVE_HEAD(&s->owed, next);
 		snprintf(done.error_message, sizeof(done.error_message), "%s", check->why);

@@ -39,6 +39,15 @@ forget_tokens_of(struct checks *checks)
 		explicit_bzero(&c->job, sizeof(c->job));
 }
 
+/* What functions that have returned left below us; those that make frames need 16 KB. */
+__attribute__((noinline)) static void
+wipe_stack(void)
+{
+	unsigned char below[64 * 1024];
+
+	explicit_bzero(below, sizeof(below));
+}
+
 /*
  * In a new checker: it is a copy of us, and may come into foreign hands. Of the slots that are open
  * it must not know the tokens, nor how to make them.
@@ -46,6 +55,7 @@ forget_tokens_of(struct checks *checks)
 static void
 forget_tokens(struct supervisor *s)
 {
+	wipe_stack();
 	explicit_bzero(s->token_key, sizeof(s->token_key));
 	forget_tokens_of(&s->waiting);
 	forget_tokens_of(&s->owed);
