@@ -123,8 +123,8 @@ struct supervisor {
 	char lost_epoch[WIRE_EPOCH_SIZE];
 	int spool_lock_fd; /* -1: no spool has been opened yet */
 	uint64_t next_seq;
-	uint64_t settled_seq;   /* said to be over: all below */
-	int64_t next_settle_us; /* when to say that of more */
+	uint64_t settled_seq;    /* said to be over: all below */
+	int64_t next_settle_us;  /* when to say that of more */
 	int64_t clock_offset_us; /* UTC - monotonic */
 
 	struct {

@@ -205,8 +205,9 @@ find_oldest(const struct supervisor *s, const struct checks *checks, uint64_t *s
 bool
 settle(struct supervisor *s)
 {
-	struct frame settled = { .type = WIRE_SETTLED, .seq = s->next_seq, .site = "",
-		.instance = "", .payload = "" };
+	struct frame settled = {
+		.type = WIRE_SETTLED, .seq = s->next_seq, .site = "", .instance = "", .payload = ""
+	};
 	unsigned char frame[WIRE_FRAME_MAX];
 
 	find_oldest(s, &s->waiting, &settled.seq);

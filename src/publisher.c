@@ -75,7 +75,7 @@ struct publisher {
 	int64_t orphaned_us; /* since when the supervisor is gone; 0: it is there */
 	bool no_flush;
 	int64_t leave_us; /* 0: there is more to come; else when to leave at the latest */
-	uint64_t settled;     /* all checks below are over; 0: nobody said so since that was applied */
+	uint64_t settled; /* all checks below are over; 0: nobody said so since that was applied */
 	size_t deferred_size; /* what to look at next in the checkers' pipe; 0: all */
 	uint64_t taken;       /* bytes out of that */
 	bool damage_said, refusal_said;

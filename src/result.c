@@ -122,8 +122,9 @@ result_copy(struct result *r, const void *bytes)
 		return false;
 	good = (unsigned)r->error < ERROR_COUNT && r->error != ERROR_DROPPED &&
 	       is_known(r->http_status, 100, 999) && is_known(r->elapsed_us, 0, TIME_MAX_US) &&
-	       is_known(r->redirect_us, 0, TIME_MAX_US) && is_known(r->redirects, 0, REDIRECTS_MAX) &&
-	       is_known(r->body_bytes, 0, BODY_MAX) && (unsigned)r->body_truncated <= TRISTATE_TRUE &&
+	       is_known(r->redirect_us, 0, TIME_MAX_US) &&
+	       is_known(r->redirects, 0, REDIRECTS_MAX) && is_known(r->body_bytes, 0, BODY_MAX) &&
+	       (unsigned)r->body_truncated <= TRISTATE_TRUE &&
 	       (unsigned)r->body_matched <= TRISTATE_TRUE &&
 	       is_known(r->cert_expires_us, DATE_MIN_US, DATE_MAX_US);
 	for (int i = 0; i < PHASE_COUNT; i++)

@@ -84,7 +84,8 @@ enter_epoch(struct spool *s)
 		log_error("spool: the one with epoch %s has gone", s->options.epoch);
 		return SPOOL_LOST;
 	}
-	if ((status = spool_adopt_open(s, last)) != SPOOL_OK || (status = spool_begin(s)) != SPOOL_OK)
+	if ((status = spool_adopt_open(s, last)) != SPOOL_OK ||
+	    (status = spool_begin(s)) != SPOOL_OK)
 		return status;
 	/* epochs older than the oldest row have nothing left; of a lost one frames may come */
 	code = spool_run(s,

@@ -29,8 +29,9 @@ bury_open(struct spool *s, int64_t seq)
 
 /* Which open slots are to be finished, and how. */
 struct finish {
-	int64_t from, below; /* their seqs; below 0 there are notes about a lost epoch, which just go */
-	int64_t epoch;       /* of their records */
+	int64_t from,
+	    below;     /* their seqs; below 0 there are notes about a lost epoch, which just go */
+	int64_t epoch; /* of their records */
 	const char *message; /* of those */
 	bool more;           /* out: there was one */
 	uint64_t finished;   /* out: this many have got a record */
@@ -52,8 +53,8 @@ finish_first(struct spool *s, struct finish *f)
 	code = sqlite3_step(st);
 	f->more = code == SQLITE_ROW;
 	seq = f->more ? sqlite3_column_int64(st, 0) : -1;
-	if (seq >= 0 && wire_decode(sqlite3_column_blob(st, 1),
-			    (size_t)sqlite3_column_bytes(st, 1), &frame) > 0)
+	if (seq >= 0 && wire_decode(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1),
+			    &frame) > 0)
 		size = spool_finish_frame(out, &frame, ERROR_ABORTED, RESULT_NONE, f->message);
 	sqlite3_reset(st);
 	if (!f->more)
@@ -68,8 +69,9 @@ finish_first(struct spool *s, struct finish *f)
 		return status;
 	if (spool_run(s, "DELETE FROM open WHERE seq = %lld", (long long)seq) != SQLITE_OK)
 		return spool_failed(s, "delete an open slot");
-	return sqlite3_changes(s->db) > 0 ? SPOOL_OK
-					  : spool_give_up(s, "is damaged"); /* it would come for ever */
+	return sqlite3_changes(s->db) > 0
+		   ? SPOOL_OK
+		   : spool_give_up(s, "is damaged"); /* it would come for ever */
 }
 
 enum spool_status

@@ -319,8 +319,8 @@ START_TEST(an_outcome_fits_its_beginning)
 		r.http_status = 200;
 		r.elapsed_us = cases[i].elapsed_us;
 		began.lateness_us = cases[i].lateness_us;
-		wire_decode(raw, payload_frame(raw, WIRE_CLOSE, &config, &site, &began, &r, NULL),
-		    &frame);
+		wire_decode(
+		    raw, payload_frame(raw, WIRE_CLOSE, &config, &site, &began, &r, NULL), &frame);
 		ck_assert_msg(payload_outcome(&frame, &outcome) == cases[i].good, "case %zu", i);
 	}
 }

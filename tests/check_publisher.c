@@ -386,8 +386,7 @@ START_TEST(what_nobody_ends_is_settled)
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
 	ck_assert_uint_eq(seen.count, 6);
 	for (size_t i = 0; i < seen.count; i++)
-		ck_assert_int_eq(
-		    seen.code[i], seen.seq[i] == 0 || seen.seq[i] == 3 ? 0 : 200);
+		ck_assert_int_eq(seen.code[i], seen.seq[i] == 0 || seen.seq[i] == 3 ? 0 : 200);
 	ck_assert_int_eq(count_of(captured(), "sent no result for a check that it said"), 1);
 	ck_assert_int_eq(count_of(captured(), "wrote what only the supervisor may"), 1);
 }

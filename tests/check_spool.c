@@ -768,8 +768,9 @@ START_TEST(test_spool_of_an_earlier_version)
 {
 	static const char ready[] = "INSERT INTO ready(n, epoch, seq, through, frame) "
 				    "VALUES(?1 + 1, 1, ?1, ?1, ?2)";
-	static const char outcome[] = ",\"error_type\":\"dns\",\"error_message\":\"old\",\"http_status_code\":null,"
-				      "\"dropped_through\":null}";
+	static const char outcome[] =
+	    ",\"error_type\":\"dns\",\"error_message\":\"old\",\"http_status_code\":null,"
+	    "\"dropped_through\":null}";
 	struct listing l;
 	struct spool *s;
 	sqlite3 *db;

@@ -75,7 +75,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	result_init(&result);
 	text(&in, message, sizeof(message));
-	result_fail(&result, (enum error_type)(number(&in, ERROR_COUNT - 3) + 2), "why: %s", message);
+	result_fail(
+	    &result, (enum error_type)(number(&in, ERROR_COUNT - 3) + 2), "why: %s", message);
 	result.redirects = 1;
 	text(&in, result.final_url, sizeof(result.final_url));
 	text(&in, result.failed_regex, sizeof(result.failed_regex));
