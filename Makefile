@@ -164,7 +164,8 @@ $(HELPERS): $(B)/tests/%: $(B)/tests/%.o
 
 $(B)/tests/fillspool: $(TESTED)
 $(B)/tests/hijacked: $(OBJECTS)
-$(B)/tests/hijacked: WRAP = -Wl,--wrap=probe_run,--wrap=util_clean_text
+$(B)/tests/hijacked: WRAP = -Wl,--wrap=probe_run,--wrap=util_clean_text \
+	-Wl,--wrap=checker_main,--wrap=recv,--wrap=wire_token
 
 # What the tests learn from us. Python leaves nothing in the source tree, which may be read-only.
 TEST_ENVIRONMENT = WEBMOND='$(abspath $(WEBMOND))' MOCKBROKER='$(abspath $(B)/tests/mockbroker)' \

@@ -13,6 +13,7 @@ import socket
 import time
 
 from harness import context, fault, mock, needs, procs, require
+from harness.records import cut_off, not_busy
 from harness.sites import site
 
 CANARIES = {"the Kafka password": "canary-password-81cf", "a header": "canary-header-33ab",
@@ -325,7 +326,59 @@ def test_hijacked_output(t):
     require(len(lines) == 5 and not [line for line in lines if "forged\":" in line], f"{lines}")
     table = procs.run([hijacked(), "--once", "-c", d.file]).stdout
     require("evil-words" in table and "forged" in table, f"the deed was not done: {table!r}")
-    # one for each site, the titles, the sum
     require(len(table.splitlines()) == 7, f"a line was forged: {table!r}")
     require(not re.search("[\x00-\x09\x0b-\x1f\u202e]", table), f"controls: {table!r}")
     t.report(note="5 records, 7 lines")
+
+
+# What each is told to do is in hijacked.c; and how its record may look, besides up and missed.
+PIPE_DEEDS = {"ahead": (), "flood": (), "others": (), "twice": (), "bytes": ("aborted",),
+              "texts": ("tls", "aborted"), "garbage": (), "change": (), "read": (), "tokens": (),
+              "full": ("aborted", "quarantined"), "silent": ("aborted",), "stay": ("aborted",),
+              "late": ("aborted",), "nonsense": ("aborted", "quarantined")}
+# they say that they are done before there is a record: it comes, but later
+LATE_DEEDS = tuple(f"evil-{name}" for name in ("silent", "stay", "late"))
+FORGED = 418  # the status code of what is forged
+
+
+@fault("60g", "checkers in foreign hands use the pipe: slots ahead, floods, ends of other slots, two "
+       "ends, bytes and texts, garbage, a pipe that is full, slow or small, done without a record, "
+       "tokens in memory; beside healthy sites, with two starts on one spool",
+       "the healthy have one record a slot, in order, and it is up; so have the others, of their own "
+       "slots and with what they like; a stop takes no longer")
+@needs("kafka")
+def test_hijacked_pipe(t):
+    nginx, topic = t.nginx(), t.topic()
+    evil = [site(f"evil-{name}", nginx.url("ok/evil"), timeout=1) for name in PIPE_DEEDS]
+    settings = t.settings([*nginx.many(32), *evil], topic, workers={"min": 8, "max": 32})
+    took = []
+    for _ in range(2):
+        d = t.daemon(settings)
+        size = d.log_size()
+        d.start(program=hijacked())
+        topic.wait(lambda found: sum(r.epoch == d.epoch and r.site.startswith("evil") for r in
+                                     found) >= t.times(900, 120), 120, "too few evil checks")
+        # that the pipe is full excuses nobody for long, as the publisher goes on
+        d.wait_log('"evil-full": the checker did not end within', 10, size)
+        began = time.monotonic()
+        d.stop()
+        took.append(time.monotonic() - began)
+        require("please report" not in d.log().replace(
+            "damaged bytes in the pipe of the checkers: skipped; please report this", ""), "a bug")
+    summary = topic.check(at_least=300, every_slot=True, late=LATE_DEEDS)
+    whole = [r for r in summary.firsts if not cut_off(r)]
+    healthy = [r for r in whole if not r.site.startswith("evil")]
+    odd = not_busy([r for r in healthy if r.status != "up"], healthy)
+    require(not odd, f"{len(odd)} records of healthy sites, as {odd[:3]}: {odd[0].error_message}"
+            if odd else "")
+    require(not [r for r in healthy if r.data["http_status_code"] == FORGED], "forged")
+    for name, words in PIPE_DEEDS.items():
+        mine = [r for r in whole if r.site == f"evil-{name}"]
+        expected = (None, "missed_overrun", *words)  # some take longer than a slot
+        odd = not_busy([r for r in mine if r.error_type not in expected], mine)
+        require(not odd, f"{name}: {len(odd)} records, as {odd[:3]}: {odd[0].error_message}"
+                if odd else "")
+        require(not words or any(r.error_type in words for r in mine), f"{name} did nothing")
+    require(any(r.data["http_status_code"] == FORGED for r in summary.firsts), "nothing was forged")
+    require(max(took) < 10, f"a stop took {max(took):.1f} s")
+    t.report(summary, note=f"{len(evil)} deeds, a stop took {max(took):.1f} s")
