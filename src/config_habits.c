@@ -7,6 +7,7 @@
  */
 #include "config_syntax.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define AT(place) (1u << AT_##place)
@@ -27,6 +28,9 @@ static const struct habit {
 	enum cure cure;
 } habits[] = {
 	{ AT(KEY), true, "[", "this is JSON, INI or TOML; write kafka = { … };" SYNTAX_SEE, STOP },
+	{ ANYWHERE, true, "<<<<<<<",
+	    "a conflict that git has left; keep one of the two versions, and take out its marks",
+	    STOP },
 	{ AT(KEY), true, "<", "this is XML or HTML; write name = value;" SYNTAX_SEE, STOP },
 	{ ANYWHERE, true, "---", "this is YAML; write name = value;" SYNTAX_SEE, STOP },
 	{ ANYWHERE, true, "- ",
@@ -40,6 +44,7 @@ static const struct habit {
 	{ ANYWHERE, false, "\xe2\x80\x8b", "a character of no width; take it out", SKIP },
 	{ ANYWHERE, false, "\xef\xbb\xbf", "a byte order mark; take it out", SKIP },
 	{ AT(KEY), false, ";", "a ; too many; take it out", SKIP },
+	{ AT(EQUALS), false, "+", "a + too many; write name = value;", SKIP },
 	{ AT(VALUE), false, "=", "one = is enough; write name = value;", SKIP },
 	{ AT(VALUE), false, ":", "one = is enough; write name = value;", SKIP },
 	{ AT(VALUE), false, ">", "a > too many; write name = value;", SKIP },
@@ -100,11 +105,21 @@ doctor_find_block(struct doctor *d)
 	return true;
 }
 
+/* Whether it could be one of librdkafka's. */
+static bool
+is_property(const char *name, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL)
+			return false;
+	return true;
+}
+
 /* Names with quotes round them or dots in them: properties of Kafka, or ours. */
 void
 doctor_take_odd_name(struct doctor *d, const char *name, size_t size, const char *end)
 {
-	const char *dot = memchr(name, '.', size);
+	const char *dot = is_property(name, size) ? memchr(name, '.', size) : NULL;
 	size_t group = dot != NULL ? (size_t)(dot - name) : 0;
 	bool ours = dot != NULL && doctor_is_group(name, group) &&
 		    memchr(dot + 1, '.', size - group - 1) == NULL;

@@ -106,12 +106,13 @@ wrong_bracket(struct doctor *d)
 	doctor_value_ended(d);
 }
 
-/* The bracket that is open ends before this. */
+/* The bracket that is open ends before this; with `ended` a ; stands behind it. */
 static void
-bracket_missing(struct doctor *d)
+bracket_missing(struct doctor *d, bool ended)
 {
 	const struct open_bracket *l = &d->levels[d->depth];
-	const char missing[] = { closing(l), l->bracket == '{' ? ',' : ';', '\0' };
+	const char separator = l->bracket == '{' ? ',' : ';';
+	const char missing[] = { closing(l), ended ? '\0' : separator, '\0' };
 
 	if (!doctor_still_sure(d))
 		return;
@@ -120,6 +121,8 @@ bracket_missing(struct doctor *d)
 	doctor_replace(d, d->c, missing);
 	d->depth--;
 	doctor_value_ended(d);
+	if (ended)
+		return;
 	if (d->at == AT_COMMA)
 		d->at = AT_VALUE;
 	d->fresh = false;
@@ -137,7 +140,14 @@ unexpected(struct doctor *d)
 		[AT_COMMA] = "here a comma or the end of the list should stand",
 	};
 
-	if (doctor_still_sure(d))
+	const struct named *key = &d->levels[d->depth].key;
+
+	if (!doctor_still_sure(d))
+		; /* it may follow from another one */
+	else if (d->at == AT_EQUALS && d->line > key->line)
+		doctor_tell(d, key->name, key->line,
+		    "this has no value; write name = value; or, if it is a comment, # before it");
+	else
 		doctor_tell(d, d->c, d->line, "%s", sentences[d->at]);
 	d->stopped = true;
 }
@@ -169,7 +179,7 @@ at_key(struct doctor *d)
 		    "this is JSON; write name = value; without braces round the whole" SYNTAX_SEE);
 		d->stopped = true;
 	} else if (*d->c == '{' && l->bracket == '{' && l[-1].bracket == '(') {
-		bracket_missing(d);
+		bracket_missing(d, false);
 	} else if (*d->c == ',') {
 		if (*doctor_skip_blanks(d->c + 1, &(int){ 0 }) != '{' || d->depth == 0)
 			doctor_tell(d, d->c, d->line, "a comma too many; take it out");
@@ -210,8 +220,9 @@ not_a_value(struct doctor *d)
 	const struct open_bracket *l = &d->levels[d->depth];
 	bool in_list = l->bracket == '(' || l->bracket == '[';
 	bool other_line = d->line > l->key.line;
+	bool in_sites = in_list && l->key.size == 5 && doctor_begins(l->key.name, "sites");
 
-	if (in_list && doctor_is_setting(d->c)) {
+	if (in_list && (doctor_is_setting(d->c) || (in_sites && strchr(",;", *d->c) == NULL))) {
 		doctor_tell(d, d->c, d->line,
 		    "settings in a list stand in braces; write sites = ( { name = \"…\"; url = \"…\"; "
 		    "}, { … } );");
@@ -249,7 +260,7 @@ at_value(struct doctor *d)
 static void
 at_comma(struct doctor *d)
 {
-	int line = d->line;
+	const char *behind = *d->c != '\0' ? doctor_skip_blanks(d->c + 1, &(int){ 0 }) : d->c;
 
 	if (*d->c == ',') {
 		d->c++;
@@ -257,15 +268,16 @@ at_comma(struct doctor *d)
 		d->fresh = false;
 	} else if (*d->c == '"' && d->string != NULL) {
 		doctor_take_string(d);
+	} else if (*d->c == ';' && doctor_is_setting(behind)) {
+		bracket_missing(d, true);
 	} else if (*d->c == ';') {
 		doctor_tell(d, d->c, d->line,
 		    "in a list a comma stands between two values, and nothing behind the last; no ;");
-		doctor_replace(d, d->c + 1,
-		    strchr(")]", *doctor_skip_blanks(d->c + 1, &line)) != NULL ? " " : ",");
+		doctor_replace(d, d->c + 1, strchr(")]", *behind) != NULL ? " " : ",");
 		d->at = d->out[d->out_size - 1] == ',' ? AT_VALUE : AT_COMMA;
 		d->fresh = false;
 	} else if (doctor_is_setting(d->c)) {
-		bracket_missing(d);
+		bracket_missing(d, false);
 	} else if (doctor_still_sure(d)) {
 		doctor_tell(d, d->c, d->line, "a comma is missing before this");
 		doctor_replace(d, d->c, ",");

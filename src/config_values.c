@@ -305,35 +305,67 @@ is_name(const char *c, size_t size, const char *name)
 	return strlen(name) == size && strncasecmp(c, name, size) == 0;
 }
 
+/* Whether a key of that name, wherever it belongs, takes a string. */
+static bool
+takes_text(const struct named *name, const struct key *keys)
+{
+	for (; keys->name != NULL; keys++) {
+		if (keys->kind == KEY_GROUP && !takes_text(name, keys->keys))
+			return false;
+		if (keys->kind >= KEY_INTEGER && keys->kind <= KEY_BOOL &&
+		    is_name(name->name, name->size, keys->name))
+			return false;
+	}
+	return true;
+}
+
+static bool
+ends_with(const struct named *name, const char *end)
+{
+	size_t n = strlen(end);
+
+	return name->size > n && memcmp(name->name + name->size - n, end, n) == 0;
+}
+
+/* What a number with this unit is in the unit of the key; 0: nobody knows. */
+static double
+factor_of(const char *unit, size_t unit_size, const struct named *key)
+{
+	static const struct {
+		const char *unit;
+		double seconds, kilobytes;
+	} units[] = { { "ms", 0.001, 0 }, { "s", 1, 0 }, { "sec", 1, 0 }, { "seconds", 1, 0 },
+		{ "m", 60, 1024 }, { "min", 60, 0 }, { "minutes", 60, 0 }, { "h", 3600, 0 },
+		{ "hours", 3600, 0 }, { "d", 86400, 0 }, { "k", 0, 1 }, { "kb", 0, 1 },
+		{ "kib", 0, 1 }, { "mb", 0, 1024 }, { "mib", 0, 1024 }, { "g", 0, 1048576 },
+		{ "gb", 0, 1048576 }, { "gib", 0, 1048576 }, { "%", 1, 0 } };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(units); i++)
+		if (is_name(unit, unit_size, units[i].unit))
+			return ends_with(key, "_kb")   ? units[i].kilobytes
+			       : ends_with(key, "_mb") ? units[i].kilobytes / 1024
+						       : units[i].seconds;
+	return 0;
+}
+
 /* 30s, 500 ms, 10 MB, 90%. */
 static bool
 take_unit(struct doctor *d, const char *number)
 {
-	static const struct {
-		const char *unit;
-		double seconds;
-	} units[] = { { "ms", 0.001 }, { "s", 1 }, { "sec", 1 }, { "seconds", 1 }, { "m", 60 },
-		{ "min", 60 }, { "minutes", 60 }, { "h", 3600 }, { "hours", 3600 }, { "d", 86400 },
-		{ "kb", 1 }, { "mb", 1 } };
 	const struct named *key = &d->levels[d->depth].key;
 	const char *unit = number + strspn(number, " \t"), *end = unit;
-	bool size = key->size > 3 && key->name[key->size - 3] == '_'; /* max_mb */
-	bool known = false;
-	double factor = 1;
+	double value = strtod(d->c, NULL), factor;
 	char mended[32];
 
 	while (isalpha((unsigned char)*end) || *end == '%')
 		end++;
-	for (size_t i = 0; i < ARRAY_LENGTH(units) && !known; i++) {
-		known = is_name(unit, (size_t)(end - unit), units[i].unit);
-		if (known && !size)
-			factor = units[i].seconds;
-	}
-	if (end == unit || end - unit > 8 || !value_ends(end) || (unit > number && !known))
+	factor = factor_of(unit, (size_t)(end - unit), key);
+	if (end == unit || end - unit > 8 || !value_ends(end) ||
+	    (factor == 0 && (unit > number || takes_text(key, config_main_keys))))
 		return false;
-	snprintf(mended, sizeof(mended), "%.10g", strtod(d->c, NULL) * factor);
-	doctor_tell(d, unit, d->line, "%.*s: a number stands without a unit; write %s",
-	    (int)key->size, key->name, mended);
+	snprintf(mended, sizeof(mended), "%.10g", value * (factor > 0 ? factor : 1));
+	doctor_tell(d, unit, d->line, "%.*s: a number stands without a unit%s%s", (int)key->size,
+	    key->name, factor > 0 ? "; write " : "", factor > 0 ? mended : "");
 	doctor_replace(d, end, mended); /* d->c stands at the number */
 	doctor_value_ended(d);
 	return true;
@@ -348,6 +380,9 @@ doctor_take_number(struct doctor *d)
 		return end != d->c;
 	if (!value_ends(end) && !doctor_is_setting(end))
 		return false;
+	if (*end == ',' && isdigit((unsigned char)end[1]) &&
+	    takes_text(&d->levels[d->depth].key, config_main_keys))
+		return false; /* 200,404 */
 	d->c = end;
 	doctor_value_ended(d);
 	return true;
@@ -365,20 +400,6 @@ doctor_take_boolean(struct doctor *d)
 	return true;
 }
 
-/* Whether a key of that name, wherever it belongs, takes a string. */
-static bool
-takes_text(const struct named *name, const struct key *keys)
-{
-	for (; keys->name != NULL; keys++) {
-		if (keys->kind == KEY_GROUP && !takes_text(name, keys->keys))
-			return false;
-		if (keys->kind >= KEY_INTEGER && keys->kind <= KEY_BOOL &&
-		    is_name(name->name, name->size, keys->name))
-			return false;
-	}
-	return true;
-}
-
 void
 doctor_take_bare(struct doctor *d)
 {
@@ -389,7 +410,7 @@ doctor_take_bare(struct doctor *d)
 	const char *start = d->c, *end = bare_end(start);
 	int size = (int)l->key.size;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(truth); i++)
+	for (size_t i = 0; i < ARRAY_LENGTH(truth) && !l->drop; i++)
 		if (is_name(start, (size_t)(end - start), truth[i][0])) {
 			doctor_tell(d, start, d->line, "%.*s: write true or false, here: %s", size,
 			    l->key.name, truth[i][1]);
@@ -397,7 +418,9 @@ doctor_take_bare(struct doctor *d)
 			doctor_value_ended(d);
 			return;
 		}
-	if (takes_text(&l->key, config_main_keys)) {
+	if (l->drop) {
+		; /* its name is told, and what stands here goes with it */
+	} else if (takes_text(&l->key, config_main_keys)) {
 		doctor_tell(d, start, d->line,
 		    "%.*s: text stands in double quotes%s: write %.*s = \"…\";", size, l->key.name,
 		    l->colon ? ", not as in YAML" : "", size, l->key.name);
