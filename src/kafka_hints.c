@@ -11,6 +11,9 @@
 #include "kafka_internal.h"
 
 static const char closed[] = "the broker closed the connection";
+static const char no_tls[] =
+    "this port does not speak TLS, or something closed the connection: check port and "
+    "security.protocol";
 
 static void
 describe_scram(char *out, size_t size)
@@ -44,14 +47,21 @@ static const struct {
 	{ { "Invalid username or password" }, .hint = "check sasl.username and sasl.password" },
 	{ { "SCRAM" }, .describe = describe_scram },
 	{ { "connecting to a SSL listener" },
-	    .hint = "this port speaks TLS: set security.protocol to ssl or sasl_ssl",
+	    .hint =
+		"this port speaks TLS, or something closed the connection: set security.protocol "
+		"to ssl or sasl_ssl, or check the port",
 	    .later = closed },
 	/* behind the handshake it is an end like any other */
-	{ { "unexpected eof", "wrong version number" }, .also = "handshake failed",
-	    .hint =
-		"this port does not speak TLS, or something closed the connection: check port and "
-		"security.protocol",
+	{ { "unexpected eof", "wrong version number" }, .also = "handshake failed", .hint = no_tls,
 	    .later = closed },
+	{ { "unexpected eof", "Disconnected", "Connection reset" },
+	    .also = "in state SSL_HANDSHAKE", .hint = no_tls, .later = closed },
+	/* the first four bytes of the answer, taken for its size */
+	{ { "Invalid response size" },
+	    .hint = "what answers at this port does not speak Kafka: check bootstrap.servers" },
+	{ { "ApiVersionRequest failed: Local: Timed out" },
+	    .hint = "what listens at this port does not answer: check port and security.protocol",
+	    .later = "the broker does not answer" },
 	{ { "might require SASL" },
 	    .hint = "the broker wants user and password: set security.protocol to sasl_ssl",
 	    .later = closed },

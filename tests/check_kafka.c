@@ -849,11 +849,21 @@ START_TEST(what_librdkafka_says_has_a_meaning)
 		{ "ssl://h:1/1: Receive failed: error:0A000126:SSL routines::unexpected eof while "
 		  "reading (after 921074ms in state UP)",
 		    "the broker closed the connection", "the broker closed the connection" },
+		{ "ssl://h:1/bootstrap: error:0A000126:SSL routines::unexpected eof while reading "
+		  "(after 0ms in state SSL_HANDSHAKE)",
+		    "this port does not speak TLS", "the broker closed the connection" },
+		{ "h:1/bootstrap: Receive failed: Invalid response size 1213486160 (0..100000000): "
+		  "increase receive.message.max.bytes (after 2ms in state APIVERSION_QUERY)",
+		    "what answers at this port does not speak Kafka",
+		    "what answers at this port does not speak Kafka" },
+		{ "h:1/bootstrap: ApiVersionRequest failed: Local: Timed out: probably due to broker "
+		  "version < 0.10 (after 10010ms in state APIVERSION_QUERY)",
+		    "what listens at this port does not answer", "the broker does not answer" },
 		{ "h:1/1: Disconnected (after 921074ms in state UP)",
 		    "the broker closed the connection", "the broker closed the connection" },
 		{ "h:1/bootstrap: Disconnected while requesting ApiVersion: might be caused by "
 		  "incorrect security.protocol configuration (connecting to a SSL listener?)",
-		    "this port speaks TLS", "the broker closed the connection" },
+		    "this port speaks TLS, or", "the broker closed the connection" },
 		{ "ssl://h:1/1: Disconnected: verify that security.protocol is correctly configured, "
 		  "broker might require SASL authentication (after 301ms in state UP)",
 		    "the broker wants user and password", "the broker closed the connection" },
