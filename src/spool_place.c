@@ -91,8 +91,9 @@ spool_check_place(const char *dir, char *reason, size_t size)
 			return -1;
 		}
 		snprintf(reason, size,
-		    "\"%s\": %s; user \"%s\" must be able to write there: chown %s \"%s\"", dir,
-		    strerror(errno), user(), user(), dir);
+		    "\"%s\": %s; user \"%s\" must be able to write there: %s %s \"%s\"", dir,
+		    strerror(errno), user(), there && st.st_uid == geteuid() ? "chmod" : "chown",
+		    there && st.st_uid == geteuid() ? "u+rwx" : user(), dir);
 		return -1;
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)

@@ -246,6 +246,15 @@ START_TEST(a_spool_must_be_a_directory_and_ours)
 	ck_assert_int_eq(count_of(captured(), "user \"nobody\" must be able to write there"), 1);
 	capture_forget();
 
+	/* the directory is his, but he has no rights there */
+	ck_assert_int_eq(chown(path_in_dir("spool"), nobody.uid, nobody.gid), 0);
+	ck_assert_int_eq(chmod(path_in_dir("spool"), 0500), 0);
+	ck_assert_int_eq(
+	    validate_for(text_with("spool", "w.pid"), &nobody, daemon_needs), EXIT_CANNOT_CREATE);
+	ck_assert_int_eq(count_of(captured(), "must be able to write there: chmod u+rwx"), 1);
+	capture_forget();
+	ck_assert_int_eq(chmod(path_in_dir("spool"), 0755), 0);
+
 	/* the directory is his, but root has left something in it */
 	ck_assert_int_eq(chown(path_in_dir("spool"), nobody.uid, nobody.gid), 0);
 	write_file("spool/spool.db", "", 0644);
