@@ -58,7 +58,7 @@ struct probe {
 	bool refused_by_date;    /* a certificate, since its time is over or yet to come */
 	char refused[RESULT_MESSAGE_MAX + 1]; /* which, and why; "": none */
 	size_t body_size, headers_size;
-	bool body_cut;
+	bool body_cut;     /* by us: nothing more is waited for */
 	bool rest_skipped; /* behind the first part of a body that is compressed in several */
 	bool headers_flood;
 	int local_errno;  /* no socket for the address that is being connected to */

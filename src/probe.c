@@ -312,11 +312,10 @@ probe_load_authorities(struct probe *p)
 static void
 judge_response(struct probe *p)
 {
-	const char *location = NULL;
+	bool redirects = p->site->follow_redirects == 0 && p->location[0] != '\0';
 
-	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_URL, &location); /* one that is not followed */
-	verdict_response(p->result, p->match, p->site, p->body != NULL ? p->body : "", p->body_size,
-	    location != NULL);
+	verdict_response(
+	    p->result, p->match, p->site, p->body != NULL ? p->body : "", p->body_size, redirects);
 	if (p->rest_skipped && p->result->error == ERROR_REGEX_MISMATCH) {
 		char sentence[RESULT_MESSAGE_MAX + 1];
 

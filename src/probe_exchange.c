@@ -242,12 +242,16 @@ note_location(struct probe *p)
 {
 	struct curl_header *header;
 
+	p->location[0] = '\0';
 	if (curl_easy_header(p->curl, "Location", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
 		probe_write_url(p->location, sizeof(p->location), header->value);
 }
 
-/* Takes the status over: the headers of a response are complete. */
-static void
+/*
+ * Takes the status over: the headers of a response are complete. Returns whether it is the last one,
+ * no interim one and no redirect that is followed.
+ */
+static bool
 note_response(struct probe *p)
 {
 	static const char *const names[] = { [CURL_HTTP_VERSION_1_0] = "1.0",
@@ -258,7 +262,7 @@ note_response(struct probe *p)
 
 	curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status < 200 || status > 999)
-		return; /* an interim one, or nonsense */
+		return false; /* an interim one, or nonsense */
 	curl_easy_getinfo(p->curl, CURLINFO_HTTP_VERSION, &version);
 	p->result->http_status = (int)status;
 	if ((size_t)version < ARRAY_LENGTH(names) && names[version] != NULL)
@@ -266,10 +270,11 @@ note_response(struct probe *p)
 		    p->result->http_version, sizeof(p->result->http_version), "%s", names[version]);
 	else
 		p->result->http_version[0] = '\0';
-	if (status / 100 == 3) {
-		note_location(p);
-		probe_request_redirected(p, status);
-	}
+	if (status / 100 != 3)
+		return true;
+	note_location(p);
+	probe_request_redirected(p, status);
+	return p->site->follow_redirects == 0 || p->location[0] == '\0';
 }
 
 static size_t
@@ -284,8 +289,10 @@ on_header(char *line, size_t one, size_t size, void *arg)
 		p->headers_flood = true;
 		return 0;
 	}
-	if (line[0] == '\r' || line[0] == '\n')
-		note_response(p);
+	if ((line[0] == '\r' || line[0] == '\n') && note_response(p) && p->site->body_limit == 0) {
+		p->body_cut = true;
+		return 0; /* as below */
+	}
 	return size;
 }
 

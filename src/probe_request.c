@@ -93,9 +93,13 @@ set_method(CURL *curl, const struct site *site)
 	const char *body = site->body != NULL ? site->body : "";
 	bool is_post = strcmp(site->method, "POST") == 0;
 	bool posts = site->body != NULL || is_post;
+	bool headers_only = site->body_limit == 0 && !posts;
 
-	/* no body is waited for; with another word than HEAD the server does not know that */
-	if (site->body_limit == 0 || strcmp(site->method, "HEAD") == 0)
+	/*
+	 * No body is waited for; with another word than HEAD the server does not know that. A body
+	 * of the request would not be sent either: with one, on_header() ends the exchange.
+	 */
+	if (headers_only || strcmp(site->method, "HEAD") == 0)
 		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
 	if (strcmp(site->method, "HEAD") == 0)
 		return;
@@ -107,7 +111,7 @@ set_method(CURL *curl, const struct site *site)
 	if (posts && !is_post)
 		curl_easy_setopt(
 		    curl, CURLOPT_POSTREDIR, (long)(CURL_REDIR_POST_301 | CURL_REDIR_POST_302));
-	if (site->body_limit == 0 || strcmp(site->method, posts ? "POST" : "GET") != 0)
+	if (headers_only || strcmp(site->method, posts ? "POST" : "GET") != 0)
 		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, site->method);
 }
 

@@ -167,6 +167,16 @@ def echo_request(client):
     client.send(response(client.request))
 
 
+def if_asked(wanted):
+    """An endless response to a request that matches `wanted`, else 400."""
+    def answer(client):
+        if re.match(wanted.encode(), client.request):
+            then_hold(response(b"data:", length=None))(client)
+        else:
+            client.send(response(status="400 X"))
+    return answer
+
+
 def cookie_wall(client):
     """As consent pages do: a cookie, and once more."""
     client.send(response(b"welcome") if b"sid=1" in client.request
@@ -478,11 +488,24 @@ case("stream-behind-redirects", then_hold(redirect("/stream-redirect-2", length=
      up(redirects=2, final_url=re.compile("/stream-get$"), **NOT_READ), body_limit_kb=0)
 case("stream-redirect-2", then_hold(redirect("/stream-get", length=100)), up(**NOT_READ),
      body_limit_kb=0)
-case("stream-post-redirect", then_hold(redirect("/stream-echo", length=100)),
+# what has a body is sent whole, and its redirects are read to their end
+case("stream-post-redirect", redirect("/stream-echo"),
      up(method="POST", redirects=1, **NOT_READ), method="POST", body="a=1", body_limit_kb=0)
 case("stream-echo", lambda client: client.send(
     response(status="200 OK" if re.match(b"GET /[^ ]* HTTP/1.1\r\n(?s:.*)\r\n\r\n$", client.request)
              else "400 X")), up(**NOT_READ), body_limit_kb=0)
+for method, body in (("POST", "a=1"), ("PUT", "a=1"), ("DELETE", "a=1"), ("POST", None)):
+    wanted = rf"{method} /[^ ]* HTTP/1.1\r\n(?s:.*)Content-Length: {len(body or '')}\r\n(?s:.*)" \
+             rf"\r\n\r\n{body or ''}$"
+    case(f"stream-sent-{method}-{len(body or '')}", if_asked(wanted), up(method=method, **NOT_READ),
+         method=method, body_limit_kb=0, **({"body": body} if body else {}))
+    case(f"stream-sent-again-{method}-{len(body or '')}",
+         redirect(f"/stream-sent-{method}-{len(body or '')}", status="307 X"),
+         up(method=method, redirects=1, **NOT_READ), method=method, body_limit_kb=0,
+         **({"body": body} if body else {}))
+case("stream-interim", lambda client: client.send(
+    b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + response(status="404 X")),
+     judged("http_status", code=404, **NOT_READ), method="POST", body="a=1", body_limit_kb=0)
 case("stream-silence", then_hold(b"HTTP/1.1 200 OK\r\nX: y\r\n"),
      down("timeout", "receiving"), timeout=SHORT_S, body_limit_kb=0)
 case("stream-not-followed", then_hold(redirect("/ok", length=100)), up(302, **NOT_READ),
