@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "util.h"
 
@@ -33,23 +34,29 @@ read_label(struct probe *p, char label[LABEL_MAX + 1])
 
 /*
  * libcurl reads one member of a gzip, and stops with CURLE_WRITE_ERROR when there is more behind
- * it, but only once its checksum was right. With several codings it may have been another one's end.
+ * it, but only once its checksum was right. With several codings it may have been another one's end,
+ * and of brotli libcurl says the same for much that is broken.
  */
 bool
 probe_decode_is_whole(struct probe *p)
 {
+	static const char *const zlib[] = { "gzip", "x-gzip", "deflate" };
 	char label[LABEL_MAX + 1];
 
 	if (p->headers_flood || p->result->http_status == RESULT_NONE)
 		return false;
 	read_label(p, label);
-	return label[0] != '\0' && strchr(label, ',') == NULL;
+	for (size_t i = 0; i < ARRAY_LENGTH(zlib); i++)
+		if (strcasecmp(label, zlib[i]) == 0)
+			return true;
+	return false;
 }
 
 void
 probe_fail_decode(struct probe *p, const char *why)
 {
-	static const char unknown[] = "Unrecognized content encoding", general[] = "unencoding: ";
+	static const char unknown[] = "Unrecognized content encoding", general[] = "unencoding: ",
+			  chunks[] = "Failed reading the chunked-encoded stream";
 	struct result *r = p->result;
 	const char *detail = strstr(why, general);
 	char label[LABEL_MAX + 1];
@@ -58,7 +65,7 @@ probe_fail_decode(struct probe *p, const char *why)
 	if (detail != NULL)
 		result_fail(r, ERROR_PROTOCOL, "the compressed body is broken (%s): %s", label,
 		    detail + strlen(general));
-	else if (p->error[0] == '\0') /* as of brotli and zstd */
+	else if (p->error[0] == '\0' || strstr(why, chunks) != NULL) /* of brotli and zstd */
 		result_fail(r, ERROR_PROTOCOL, "the compressed body is broken (%s)", label);
 	else if (strncmp(why, unknown, strlen(unknown)) == 0 && label[0] != '\0')
 		result_fail(r, ERROR_PROTOCOL,

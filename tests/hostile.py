@@ -428,8 +428,14 @@ case("not-decoded-echo", echo_request, up(), decode=False, body_regex_not="(?i)a
 case("wrong-encoding", encoded("gzip", b"this was never compressed"),
      down("protocol", r"^the compressed body is broken \(gzip\): ", code=200))
 for name in ("br", "zstd"):
-    case("wrong-" + name, encoded(name, b"this was never compressed"),
-         down("protocol", rf"^the compressed body is broken \({name}\)$", code=200))
+    for what, plain in (("", b"this was never compressed"), ("-html", b"<!doctype html><p>x</p>"),
+                        ("-json", b'{"ok": true}')):
+        case("wrong-" + name + what, encoded(name, plain),
+             down("protocol", rf"^the compressed body is broken \({name}\)$", code=200))
+        case("wrong-chunked-" + name + what,
+             response(b"%x\r\n%s\r\n0\r\n\r\n" % (len(plain), plain), "Content-Encoding: " + name,
+                      "Transfer-Encoding: chunked", length=None),
+             down("protocol", rf"^the compressed body is broken \({name}\)$", code=200))
 case("gzip", encoded("gzip", gzip.compress(b"all is well")),
      up(body_bytes=11, body_regex_matched=True), body_regex="^all is well$")
 case("deflate", encoded("deflate", zlib.compress(b"all is well")), up(body_bytes=11))
