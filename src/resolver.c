@@ -422,7 +422,8 @@ resolver_describe(const struct resolver *resolver, enum resolver_finding finding
 		snprintf(out, size, "our resolver (%s) fails for every name: SERVFAIL", servers);
 		break;
 	case RESOLVER_REFUSES:
-		snprintf(out, size, "our resolver (%s) refuses to look up names for us", servers);
+		snprintf(out, size, "our resolver (%s) refuses to look up %s", servers,
+		    resolver->seen == RESOLVER_REFUSES ? "names for us" : host);
 		break;
 	case RESOLVER_SILENT:
 		snprintf(out, size, "our resolver (%s) does not answer", servers);

@@ -304,6 +304,7 @@ START_TEST(another_name_is_a_witness)
 	/* who is refused is refused by our resolver, whatever it answers for others */
 	servers[0].rule = knows_one_name;
 	ck_assert_int_eq(look("site.test"), RESOLVER_REFUSES);
+	ck_assert_ptr_nonnull(strstr(sentence(RESOLVER_REFUSES), "refuses to look up site.test"));
 }
 END_TEST
 
