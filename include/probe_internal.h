@@ -28,6 +28,9 @@
 /* How much of a Location that cannot be read a sentence names. */
 #define PROBE_LOCATION_MAX 128
 
+/* How much of a certificate a sentence names: whose it is, its subject, its date. */
+#define PROBE_CERTIFICATE_MAX 224
+
 struct probe {
 	CURLM *multi;
 	struct match *match;
@@ -57,6 +60,7 @@ struct probe {
 	bool certificate_wanted; /* from us, by the last server */
 	bool refused_by_date;    /* a certificate, since its time is over or yet to come */
 	char refused[RESULT_MESSAGE_MAX + 1]; /* which, and why; "": none */
+	char leaf[PROBE_CERTIFICATE_MAX + 1]; /* the last one in a good chain, for whatever host */
 	size_t body_size, headers_size;
 	bool body_cut;     /* by us: nothing more is waited for */
 	bool rest_skipped; /* behind the first part of a body that is compressed in several */

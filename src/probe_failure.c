@@ -320,16 +320,20 @@ fail_certificate(struct probe *p, const char *why)
 {
 	int64_t now_us = util_utc_us();
 	char now[UTIL_RFC3339_SIZE];
+	const char *whose = "";
 
 	if (p->refused[0] != '\0')
 		why = p->refused;
+	else
+		whose = p->leaf;
 	util_rfc3339(now, now_us);
 	if (p->refused_by_date && verdict_clock_is_wrong(now_us))
 		result_fail(p->result, ERROR_LOCAL,
 		    "the clock of this host is wrong: it says %.10s, but webmond is of %s: %s", now,
 		    RELEASE_DATE, why);
 	else
-		result_fail(p->result, ERROR_TLS, "%s", why);
+		result_fail(
+		    p->result, ERROR_TLS, "%s%s%s", why, whose[0] != '\0' ? ": " : "", whose);
 }
 
 static void

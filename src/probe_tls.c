@@ -16,7 +16,7 @@
 #include "util.h"
 
 /* The site chooses how long the name of a certificate is; a record has room for this. */
-#define SUBJECT_MAX 160
+#define SUBJECT_MAX (PROBE_CERTIFICATE_MAX - 64)
 
 static int64_t
 asn1_time_us(const ASN1_TIME *t)
@@ -100,6 +100,22 @@ print_date(char *out, size_t size, const ASN1_TIME *t)
 		snprintf(out, size, "no date");
 }
 
+/* "an intermediate, CN=Authority, on 2026-11-25": `context` tells where in the chain it stands. */
+static void
+print_certificate(char *out, size_t size, const X509_STORE_CTX *context, X509 *certificate,
+    const char *when, const ASN1_TIME *t)
+{
+	const char *whose = "the site's certificate";
+	char subject[SUBJECT_MAX + 1], date[32];
+
+	if (X509_STORE_CTX_get_error_depth(context) > 0)
+		whose = X509_get_extension_flags(certificate) & EXFLAG_SI ? "the root"
+									  : "an intermediate";
+	print_subject(subject, sizeof(subject), certificate);
+	print_date(date, sizeof(date), t);
+	snprintf(out, size, "%s, %s, %s %s", whose, subject, when, date);
+}
+
 /* "certificate has expired: an intermediate, CN=Authority, on 2026-11-25" */
 static void
 describe(struct probe *p, X509_STORE_CTX *context)
@@ -107,8 +123,8 @@ describe(struct probe *p, X509_STORE_CTX *context)
 	int error = X509_STORE_CTX_get_error(context);
 	X509 *certificate = X509_STORE_CTX_get_current_cert(context);
 	bool begins = error == X509_V_ERR_CERT_NOT_YET_VALID;
-	const char *whose = "the site's certificate", *when = "valid until";
-	char subject[SUBJECT_MAX + 1], date[32];
+	const char *when = "valid until";
+	char which[PROBE_CERTIFICATE_MAX + 1];
 
 	p->refused_by_date = begins || error == X509_V_ERR_CERT_HAS_EXPIRED;
 	if (certificate == NULL) {
@@ -116,16 +132,26 @@ describe(struct probe *p, X509_STORE_CTX *context)
 		    p->refused, sizeof(p->refused), "%s", X509_verify_cert_error_string(error));
 		return;
 	}
-	if (X509_STORE_CTX_get_error_depth(context) > 0)
-		whose = X509_get_extension_flags(certificate) & EXFLAG_SI ? "the root"
-									  : "an intermediate";
 	if (p->refused_by_date)
 		when = begins ? "from" : "on";
-	print_subject(subject, sizeof(subject), certificate);
-	print_date(date, sizeof(date),
+	print_certificate(which, sizeof(which), context, certificate, when,
 	    begins ? X509_get0_notBefore(certificate) : X509_get0_notAfter(certificate));
-	snprintf(p->refused, sizeof(p->refused), "%s: %s, %s, %s %s",
-	    X509_verify_cert_error_string(error), whose, subject, when, date);
+	snprintf(
+	    p->refused, sizeof(p->refused), "%s: %s", X509_verify_cert_error_string(error), which);
+}
+
+/* The chain is good; libcurl looks later whether the leaf is for this host. */
+static int
+accept_leaf(struct probe *p, X509_STORE_CTX *context, X509 *leaf)
+{
+	print_certificate(
+	    p->leaf, sizeof(p->leaf), context, leaf, "valid until", X509_get0_notAfter(leaf));
+	if (names_hosts(leaf))
+		return 1;
+	snprintf(p->refused, sizeof(p->refused),
+	    "no host in subjectAltName, without which browsers refuse a certificate: %s", p->leaf);
+	X509_STORE_CTX_set_error(context, X509_V_ERR_HOSTNAME_MISMATCH);
+	return 0;
 }
 
 /* For each certificate of a chain, from its end to the site's, or once for the one that is bad. */
@@ -140,22 +166,17 @@ on_verify(int good, X509_STORE_CTX *context)
 		note(p->result, ssl, leaf);
 	if (!p->site->verify_tls)
 		return good;
-	if (!good) {
+	if (!good)
 		describe(p, context);
-	} else if (X509_STORE_CTX_get_error_depth(context) == 0 && !names_hosts(leaf)) {
-		snprintf(p->refused, sizeof(p->refused),
-		    "the site's certificate names no host in subjectAltName, "
-		    "without which browsers refuse it");
-		X509_STORE_CTX_set_error(context, X509_V_ERR_HOSTNAME_MISMATCH);
-		return 0;
-	}
+	else if (X509_STORE_CTX_get_error_depth(context) == 0)
+		return accept_leaf(p, context, leaf);
 	return good;
 }
 
 void
 probe_tls_listen(struct probe *p, void *context)
 {
-	p->refused[0] = '\0';
+	p->refused[0] = p->leaf[0] = '\0';
 	SSL_CTX_set_app_data(context, p);
 	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
 	/* libcurl's own mode: new versions let the handshake end, and look at the outcome then */

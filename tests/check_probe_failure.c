@@ -140,6 +140,10 @@ START_TEST(a_refused_certificate_is_described)
 {
 	word_of(CURLE_PEER_FAILED_VERIFICATION, PHASE_TLS, "no alternative name matches");
 	ck_assert_str_eq(r.error_message, "no alternative name matches");
+	snprintf(probe.leaf, sizeof(probe.leaf), "the site's certificate, CN=x");
+	word_of(CURLE_PEER_FAILED_VERIFICATION, PHASE_TLS, "no alternative name matches");
+	ck_assert_str_eq(
+	    r.error_message, "no alternative name matches: the site's certificate, CN=x");
 	snprintf(probe.refused, sizeof(probe.refused), "certificate has expired: …");
 	probe.refused_by_date = true;
 	ck_assert_int_eq(
