@@ -98,6 +98,9 @@ probe_fail_redirect(struct probe *p, CURLcode code)
 		why = p->address;
 	} else if (p->used_tls && strncasecmp(to, "http:", 5) == 0) {
 		why = "from https to http";
+	} else {
+		prefix = "only http and https are followed, not ";
+		why = p->location;
 	}
 	result_fail(p->result, ERROR_REDIRECT_REFUSED, "redirect refused: %s%s", prefix, why);
 }

@@ -609,9 +609,11 @@ case("redirects-3-of-2", redirect("/redirect-two"),
      down("too_many_redirects", "2", code=302, redirects=2), follow_redirects=2)
 case("redirects-3-of-3", redirect("/redirect-two"), up(redirects=3), follow_redirects=3)
 for name, target, says in (
-        ("file", "file:///etc/passwd", "file"), ("ftp", "ftp://127.0.0.1/x", "ftp"),
-        ("gopher", "gopher://127.0.0.1/x", "gopher"), ("scheme", "nonsense:x", "scheme"),
-        ("javascript", "javascript:alert(1)", "scheme")):
+        ("file", "file:///etc/passwd", "followed, not file:///etc/passwd$"),
+        ("ftp", "ftp://127.0.0.1/x", "followed, not ftp://127.0.0.1/x$"),
+        ("gopher", "gopher://127.0.0.1/x", "followed, not gopher:"),
+        ("scheme", "nonsense:x", "followed, not nonsense:x$"),
+        ("javascript", "javascript:alert(1)", "followed, not javascript:")):
     case("redirect-to-" + name, redirect(target),
          down("redirect_refused", says, code=302, redirects=0, final_url=None))
 for name, target, says in (
