@@ -236,6 +236,12 @@ pidfile_acquire(const char *path)
 	return EXIT_FINE;
 }
 
+static const char *
+advice(void)
+{
+	return geteuid() == 0 ? "name another file" : "start as root, or name another file";
+}
+
 int
 pidfile_check(const char *path, char *reason, size_t size)
 {
@@ -248,9 +254,8 @@ pidfile_check(const char *path, char *reason, size_t size)
 		return 0;
 	}
 	if (errno != ENOENT) {
-		snprintf(reason, size,
-		    "cannot write \"%s\": %s; start as root, or name another file", path,
-		    strerror(errno));
+		snprintf(
+		    reason, size, "cannot write \"%s\": %s; %s", path, strerror(errno), advice());
 		return -1;
 	}
 	directory = util_directory_of(path);
@@ -264,9 +269,8 @@ pidfile_check(const char *path, char *reason, size_t size)
 		snprintf(reason, size, "there is no directory \"%s\"; make it: mkdir -p \"%s\"",
 		    directory, directory);
 	else
-		snprintf(reason, size,
-		    "cannot create \"%s\": %s; start as root, or name another file", path,
-		    strerror(errno));
+		snprintf(
+		    reason, size, "cannot create \"%s\": %s; %s", path, strerror(errno), advice());
 	free(directory);
 	return result;
 }

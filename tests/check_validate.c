@@ -227,6 +227,18 @@ START_TEST(all_that_a_start_lacks_is_told_in_one_go)
 }
 END_TEST
 
+START_TEST(root_is_not_told_to_start_as_root)
+{
+	ck_assert_int_eq(mkdir(path_in_dir("spool"), 0755), 0);
+	ck_assert_int_eq(mkdir(path_in_dir("taken"), 0755), 0);
+	ck_assert_int_eq(validate_for(text_with("spool", "taken"), &ourselves, daemon_needs),
+	    EXIT_CANNOT_CREATE);
+	ck_assert_int_eq(count_of(captured(), "Is a directory"), 1);
+	ck_assert_int_eq(count_of(captured(), "name another file"), 1);
+	ck_assert_int_eq(count_of(captured(), "start as root"), geteuid() != 0);
+}
+END_TEST
+
 START_TEST(a_spool_must_be_a_directory_and_ours)
 {
 	struct proc_user nobody;
@@ -296,6 +308,7 @@ main(void)
 	tcase_add_test(tcase, who_cannot_become_the_user_says_so);
 	tcase_add_test(tcase, a_start_that_has_all_leaves_no_trace);
 	tcase_add_test(tcase, all_that_a_start_lacks_is_told_in_one_go);
+	tcase_add_test(tcase, root_is_not_told_to_start_as_root);
 	tcase_add_test(tcase, a_spool_must_be_a_directory_and_ours);
 	tcase_add_test(tcase, mistakes_come_first);
 	suite_add_tcase(suite, tcase);
