@@ -289,19 +289,19 @@ END_TEST
 START_TEST(an_outcome_fits_its_beginning)
 {
 	static const struct {
-		enum error_type error;
 		int64_t lateness_us, elapsed_us;
+		enum error_type error;
 		bool good;
 	} cases[] = {
-		{ ERROR_ABORTED, RESULT_NONE, RESULT_NONE, true },
-		{ ERROR_ABORTED, 0, 5, true },
-		{ ERROR_TLS, 0, 5, true },
-		{ ERROR_TLS, RESULT_NONE, 5, false },
-		{ ERROR_NONE, RESULT_NONE, 5, false },
-		{ ERROR_MISSED_OVERRUN, RESULT_NONE, RESULT_NONE, true },
-		{ ERROR_MISSED_OVERRUN, 0, RESULT_NONE, false },
-		{ ERROR_QUARANTINED, RESULT_NONE, 5, false },
-		{ ERROR_TLS, INT64_MAX, 5, false },
+		{ RESULT_NONE, RESULT_NONE, ERROR_ABORTED, true },
+		{ 0, 5, ERROR_ABORTED, true },
+		{ 0, 5, ERROR_TLS, true },
+		{ RESULT_NONE, 5, ERROR_TLS, false },
+		{ RESULT_NONE, 5, ERROR_NONE, false },
+		{ RESULT_NONE, RESULT_NONE, ERROR_MISSED_OVERRUN, true },
+		{ 0, RESULT_NONE, ERROR_MISSED_OVERRUN, false },
+		{ RESULT_NONE, 5, ERROR_QUARANTINED, false },
+		{ INT64_MAX, 5, ERROR_TLS, false },
 	};
 	struct config config = { .instance = "probe-1" };
 	struct site site = { .name = "a", .url = "http://a/", .method = "GET" };

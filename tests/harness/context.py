@@ -5,6 +5,7 @@
 # when it ends, however it ends.
 
 import grp
+import itertools
 import os
 import pwd
 import random
@@ -18,6 +19,9 @@ ROOT = os.geteuid() == 0
 # existing users without rights; nothing is created as root
 USER = "nobody"
 CHECKER_USER = "daemon"
+
+# a second try of a scenario finds the topics of the first one
+_topics = itertools.count(1)
 
 
 class Shared:
@@ -138,7 +142,6 @@ class Context:
         self.daemons = []
         self._kafka = None  # of another version than that of the others
         self._close = []
-        self._topics = 0
         self._notes = []
         self.figures = {}
         procs.pauses.start()
@@ -251,8 +254,7 @@ class Context:
     def topic(self, partitions=3, create=True, config=None):
         """A new topic of the real broker."""
         kafka = self.kafka()
-        self._topics += 1
-        name = f"{self.name}.{self._topics}"
+        name = f"{self.name}.{next(_topics)}"
         if create:
             code = kafka.create_topic(name, partitions, config)
             if code != 0:
@@ -265,8 +267,7 @@ class Context:
     def cluster_topic(self, partitions=6):
         """A new topic of the cluster, on all its brokers."""
         brokers = self.cluster()
-        self._topics += 1
-        name = f"{self.name}.{self._topics}"
+        name = f"{self.name}.{next(_topics)}"
         brokers.create_topic(name, partitions)
         return Topic(name, ["-b", brokers.bootstrap()], partitions)
 
