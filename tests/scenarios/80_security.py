@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 
-from harness import context, needs, procs, records, require
+from harness import Skip, context, needs, procs, records, require
 from harness.daemon import binary
 from harness.sites import site
 
@@ -214,6 +214,8 @@ def test_users_and_rights(t):
 @needs("root")
 def test_users_are_warned_of(t):
     """Checkers share a user or a group with the publisher: said by -t and at each start."""
+    if procs.run(["unshare", "-m", "true"]).returncode != 0:
+        raise Skip("mount namespaces are not allowed")
     text = ('user = "games"; pid_file = "%s"; %%s\n'
             'sites = ( { name = "a"; url = "http://127.0.0.1:1/"; } );\n' % t.path("pid"))
     with open("/etc/passwd", encoding="utf-8") as f:
