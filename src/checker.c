@@ -50,13 +50,12 @@ report(int fd, const struct wire_done *done)
 	return send(fd, done, sizeof(*done), MSG_NOSIGNAL) == (ssize_t)sizeof(*done) ? 0 : -1;
 }
 
-int
-checker_main(const struct checker_start *start)
+/* Get ready for jobs, behind the wall. Returns NULL, logged, when that is impossible. */
+static struct probe *
+get_ready(const struct checker_start *start)
 {
 	struct sigaction action = { .sa_handler = on_sigterm }; /* no SA_RESTART: waits must end */
 	struct probe *probe;
-	struct wire_done done = { .type = WIRE_READY };
-	struct wire_job job;
 	const char *readable[] = { NULL, NULL };
 	sigset_t none;
 
@@ -67,16 +66,64 @@ checker_main(const struct checker_start *start)
 	probe = probe_new();
 	if (probe == NULL) {
 		log_error("cannot initialise libcurl");
-		return EXIT_OS;
+		return NULL;
 	}
 	probe_know_sites(probe, start->config->sites, start->config->site_count);
 	readable[0] = probe_ca_file(probe);
 	if (sandbox_enter(start->alone, readable) < 0) {
 		log_error("cannot confine itself: %s", strerror(errno));
-		return EXIT_OS;
+		probe_free(probe);
+		return NULL;
 	}
 	if (start->config->has_https)
 		probe_load_authorities(probe);
+	return probe;
+}
+
+/* Run a job and say what came of it, first to the publisher. Returns -1 when nobody listens. */
+static int
+run_job(const struct checker_start *start, struct probe *probe, const struct wire_job *job,
+    struct wire_done *done)
+{
+	const struct site *site = &start->config->sites[job->site];
+	struct slot slot = { .epoch = job->epoch,
+		.seq = job->seq,
+		.slot_us = job->slot_us,
+		.interval_us = job->interval_us,
+		.lateness_us = util_mono_us() - job->due_us,
+		.token = job->token };
+	struct result result;
+	unsigned char frame[WIRE_FRAME_MAX];
+	size_t size;
+
+	probe_run(probe, site, &result);
+	if (result_status(result.error) == STATUS_DOWN && sandbox_is_stale())
+		result_fail(&result, ERROR_LOCAL,
+		    "files in /etc by which names are looked up were replaced meanwhile");
+	size = payload_frame(frame, WIRE_CLOSE, start->config, site, &slot, &result, NULL);
+	if (publish(start->pipe_fd, frame, size) < 0)
+		return -1;
+	*done = (struct wire_done){ .type = WIRE_DONE,
+		.leaving = terminated || probe_is_worn(probe),
+		.seq = job->seq,
+		.error = result.error,
+		.http_status = result.http_status,
+		.elapsed_us = result.elapsed_us,
+		.ended_us = util_mono_us() };
+	util_clean_text(done->error_message, sizeof(done->error_message), result.error_message,
+	    strlen(result.error_message));
+	return report(start->job_fd, done);
+}
+
+int
+checker_main(const struct checker_start *start)
+{
+	struct wire_done done = { .type = WIRE_READY };
+	struct probe *probe = get_ready(start);
+	struct wire_job job;
+
+	if (probe == NULL)
+		return EXIT_OS;
 	if (report(start->job_fd, &done) < 0)
 		return EXIT_FINE;
 
@@ -91,38 +138,8 @@ checker_main(const struct checker_start *start)
 				   "another checker reads the new ones");
 			break;
 		}
-		if (!claims_take(start->claims, job.number))
-			continue;
-
-		const struct site *site = &start->config->sites[job.site];
-		int64_t lateness_us = util_mono_us() - job.due_us;
-		struct slot slot = { .epoch = job.epoch,
-			.seq = job.seq,
-			.slot_us = job.slot_us,
-			.interval_us = job.interval_us,
-			.lateness_us = lateness_us,
-			.token = job.token };
-		struct result result;
-		unsigned char frame[WIRE_FRAME_MAX];
-		size_t size;
-
-		probe_run(probe, site, &result);
-		if (result_status(result.error) == STATUS_DOWN && sandbox_is_stale())
-			result_fail(&result, ERROR_LOCAL,
-			    "files in /etc by which names are looked up were replaced meanwhile");
-		size = payload_frame(frame, WIRE_CLOSE, start->config, site, &slot, &result, NULL);
-		if (publish(start->pipe_fd, frame, size) < 0)
-			break;
-		done = (struct wire_done){ .type = WIRE_DONE,
-			.leaving = terminated || probe_is_worn(probe),
-			.seq = job.seq,
-			.error = result.error,
-			.http_status = result.http_status,
-			.elapsed_us = result.elapsed_us,
-			.ended_us = util_mono_us() };
-		util_clean_text(done.error_message, sizeof(done.error_message),
-		    result.error_message, strlen(result.error_message));
-		if (report(start->job_fd, &done) < 0 || done.leaving)
+		if (claims_take(start->claims, job.number) &&
+		    (run_job(start, probe, &job, &done) < 0 || done.leaving))
 			break;
 	}
 	probe_free(probe);
