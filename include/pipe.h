@@ -60,7 +60,7 @@ struct pipe_view {
 	const unsigned char *data;
 	size_t size;
 	bool eof;   /* all writers have gone, and nothing is left */
-	bool whole; /* all that was written before is here: the copy has room for all of it */
+	bool whole; /* it is all that had been written when the look began */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -103,16 +104,20 @@ pipe_peek_free(struct pipe_peek *peek)
 int
 pipe_peek_read(struct pipe_peek *peek, struct pipe_view *view)
 {
+	int waiting = 0;
 	ssize_t n;
 
-	*view = (struct pipe_view){ .data = peek->data,
-		.whole = (size_t)fcntl(peek->source, F_GETPIPE_SZ) <= peek->size };
+	*view = (struct pipe_view){ .data = peek->data };
+	if (ioctl(peek->source, FIONREAD, &waiting) < 0)
+		return -1;
 	do
 		n = tee(peek->source, peek->copy.write_fd, peek->size, SPLICE_F_NONBLOCK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN)
 		return -1;
 	view->eof = n == 0;
+	/* the copy may be smaller than the pipe: its room is counted in pages, see grow() */
+	view->whole = waiting == 0 || n >= waiting;
 	/* bytes left behind in the copy would come again before the next ones: read all of it */
 	while (n > 0 && view->size < (size_t)n) {
 		ssize_t got = read(

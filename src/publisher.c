@@ -76,8 +76,7 @@ struct publisher {
 	bool no_flush;
 	int64_t leave_us; /* 0: there is more to come; else when to leave at the latest */
 	uint64_t settled; /* all checks below are over; 0: nobody said so since that was applied */
-	size_t deferred_size; /* what to look at next in the checkers' pipe; 0: all */
-	uint64_t taken;       /* bytes out of that */
+	uint64_t taken;   /* bytes out of that */
 	bool damage_said, refusal_said;
 	bool lock_passed; /* to the supervisor */
 	int64_t next_report_us, next_shrink_us;
@@ -171,12 +170,12 @@ begin_slots(struct publisher *p)
 
 /*
  * Gather what checkers say, if they know the token: nothing else gets as far as the spool, so that a
- * flood costs little. If a slot began after the look into the supervisor's pipe, its turn, and that
- * of what stands behind it for the same site, is the next tick: then nothing of the checkers is
- * consumed, as what was applied can come again without harm. The next look goes no further than this
- * one: all slots in it will have begun, so nobody can defer the others for ever.
+ * flood costs little. If a slot began after the look into the supervisor's pipe, its turn is the next
+ * tick: then nothing of the checkers is consumed, as what was applied can come again without harm.
+ * Nobody can have that go on for ever: it takes a job that was sent between two looks, each time.
+ * Returns whether it is so.
  */
-static void
+static bool
 gather_ends(struct publisher *p)
 {
 	struct frame frame;
@@ -194,9 +193,9 @@ gather_ends(struct publisher *p)
 		else
 			add_end(p, &frame, raw, true);
 	}
-	p->deferred_size = early ? p->checkers.view.size : 0;
 	if (early)
 		p->checkers.used = 0;
+	return early;
 }
 
 /* The records of a site are in the order of its slots, and of its seqs; a verdict comes first. */
@@ -213,26 +212,40 @@ compare_ends(const void *a, const void *b)
 	return y->by_checker - x->by_checker;
 }
 
+/* The first `count` ends, which are those of the supervisor, come again in the next tick. */
+static void
+put_off_ends(struct publisher *p, size_t count)
+{
+	p->end_count -= count;
+	memmove(p->ends, p->ends + count, p->end_count * sizeof(*p->ends));
+	p->supervisor.used = 0;
+}
+
 /*
  * What the supervisor wrote was looked at first. So whatever it wrote when it knew how a check had
  * ended, the next slots of its site or the end of a check whose checker died, what the checker had
- * written is here too, or was before.
+ * written is here too, or was before. Where not all of that could be seen, it is taken alone.
  */
 static enum spool_status
 apply_all(struct publisher *p)
 {
-	bool whole = p->deferred_size == 0 && p->checkers.view.whole;
+	const bool whole = p->checkers.view.whole;
 	enum spool_status status;
+	size_t count;
+	bool early;
 
 	p->end_count = 0;
 	status = begin_slots(p);
 	if (status != SPOOL_OK)
 		return status;
-	gather_ends(p);
+	count = p->end_count;
+	early = gather_ends(p);
+	if (!whole && !early) /* one of the two pipes must move on */
+		put_off_ends(p, count);
 	qsort(p->ends, p->end_count, sizeof(*p->ends), compare_ends);
 	for (size_t i = 0; i < p->end_count && status == SPOOL_OK; i++)
 		status = spool_end_slot(p->spool, &p->ends[i].frame, p->ends[i].raw);
-	if (status == SPOOL_OK && p->settled > 0 && whole && p->deferred_size == 0) {
+	if (status == SPOOL_OK && p->settled > 0 && !early && whole) {
 		status = spool_settle(p->spool, p->settled);
 		p->settled = 0;
 	}
@@ -262,11 +275,8 @@ peek_all(struct publisher *p)
 	p->supervisor.ready = p->checkers.ready = false;
 	/* in this order, see apply_all() */
 	if (pipe_peek_read(p->supervisor.peek, &p->supervisor.view) == 0 &&
-	    pipe_peek_read(p->checkers.peek, &p->checkers.view) == 0) {
-		if (p->deferred_size > 0 && p->checkers.view.size > p->deferred_size)
-			p->checkers.view.size = p->deferred_size;
+	    pipe_peek_read(p->checkers.peek, &p->checkers.view) == 0)
 		return true;
-	}
 	log_error("cannot read what supervisor and checkers write: %s", strerror(errno));
 	p->exit_code = EXIT_OS;
 	return false;
