@@ -20,8 +20,8 @@
 #define PIPE_SIZE (1024 * 1024)
 
 /*
- * The supervisor's: it is full when the other one is, as an OPEN is a quarter of its CLOSE. If it
- * had more room, in a standstill of the publisher each check would hold a checker with its verdict.
+ * The supervisor's: it is full before the other one, as a CLOSE is not much larger than its OPEN. If
+ * it had more room, in a standstill of the publisher each check would hold a checker with its verdict.
  */
 #define PIPE_SIZE_OPEN (PIPE_SIZE / 4)
 

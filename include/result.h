@@ -73,37 +73,40 @@ enum phase {
 
 /*
  * Start from result_init(); texts are empty and numbers RESULT_NONE when not known. It travels as it
- * is from process to process, so it holds no pointers.
+ * is from process to process, so it holds no pointers; what is long and mostly empty stands last.
  */
 struct result {
 	enum error_type error;
-	char error_message[RESULT_MESSAGE_MAX + 1]; /* one line of valid UTF-8 */
-	int http_status;                            /* 100 … 999 */
-	char http_version[4];                       /* "1.1" */
-	int64_t elapsed_us;                         /* from the start to the end or the failure */
+	int http_status;               /* 100 … 999 */
+	char http_version[4];          /* "1.1" */
+	int64_t elapsed_us;            /* from the start to the end or the failure */
 	bool completed;                /* a final response came whole (or to the limit) */
 	int64_t phase_us[PHASE_COUNT]; /* add up to elapsed_us; RESULT_NONE: no such phase */
 	int64_t redirect_us;           /* of which before the last request */
 	int redirects;
-	char final_url[RESULT_FINAL_URL_MAX + 1]; /* only after redirects */
 	char remote_ip[RESULT_IP_MAX + 1];
 	int64_t body_bytes; /* decompressed, at most the limit */
 	enum tristate body_truncated;
 	enum tristate body_matched;
-	char failed_regex[RESULT_REGEX_MAX + 1];
 	char tls_version[12];    /* "TLSv1.3" */
 	int64_t cert_expires_us; /* UTC, of the leaf */
+	char failed_regex[RESULT_REGEX_MAX + 1];
+	char error_message[RESULT_MESSAGE_MAX + 1]; /* one line of valid UTF-8 */
+	char final_url[RESULT_FINAL_URL_MAX + 1];   /* only after redirects */
 };
+
+/* How many bytes of it are in use: what follows are texts that are empty. */
+size_t result_size(const struct result *r);
 
 /* Everything unknown, no error. */
 void result_init(struct result *r);
 
 /*
- * Copy to `r` the result that stands at `bytes`, written by another process, which may be in foreign
- * hands. Returns false if it is not one that this program writes: words and numbers within their
- * ranges, texts that end and are clean. Then `*r` is not to be used.
+ * Copy to `r` the result that stands at `bytes`, result_size() of them, written by another process,
+ * which may be in foreign hands. Returns false if it is not one that this program writes: words and
+ * numbers within their ranges, texts that end and are clean. Then `*r` is not to be used.
  */
-bool result_copy(struct result *r, const void *bytes);
+bool result_copy(struct result *r, const void *bytes, size_t size);
 
 /*
  * Give the result its verdict; the message is cleaned and cut to fit. `format` is one sentence

@@ -53,7 +53,7 @@ enum wire_type {
 	WIRE_SETTLED = 6,
 };
 
-/* What came of a slot. */
+/* What came of a slot; in a frame it ends with what is in use of the result, see result_size(). */
 struct wire_outcome {
 	int64_t lateness_us; /* RESULT_NONE: it never started */
 	struct result result;

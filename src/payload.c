@@ -210,15 +210,15 @@ bool
 payload_outcome(const struct frame *frame, struct wire_outcome *outcome)
 {
 	const char *bytes = frame->payload + frame->identity_size;
+	const size_t size = frame->payload_size - frame->identity_size;
+	const size_t before = offsetof(struct wire_outcome, result);
 
-	if (frame->payload_size - frame->identity_size != sizeof(*outcome))
+	if (size < before)
 		return false;
-	memcpy(&outcome->lateness_us, bytes + offsetof(struct wire_outcome, lateness_us),
-	    sizeof(outcome->lateness_us));
+	memcpy(&outcome->lateness_us, bytes, sizeof(outcome->lateness_us));
 	return outcome->lateness_us >= -LATENESS_MAX_US &&
 	       outcome->lateness_us <= LATENESS_MAX_US &&
-	       result_copy(&outcome->result, bytes + offsetof(struct wire_outcome, result)) &&
-	       is_coherent(outcome);
+	       result_copy(&outcome->result, bytes + before, size - before) && is_coherent(outcome);
 }
 
 size_t
@@ -281,7 +281,8 @@ payload_frame(unsigned char *out, enum wire_type type, const struct config *conf
 		.instance = config->instance,
 		.instance_size = strlen(config->instance),
 		.payload = payload };
-	struct wire_outcome outcome = { 0 };
+	const size_t before = offsetof(struct wire_outcome, result);
+	char *outcome;
 
 	snprintf(frame.epoch, sizeof(frame.epoch), "%s", slot->epoch);
 	frame.identity_size = frame.payload_size = payload_identity(payload, config, site, slot);
@@ -289,10 +290,10 @@ payload_frame(unsigned char *out, enum wire_type type, const struct config *conf
 		slot->token = wire_token(key, &frame);
 	frame.token = slot->token;
 	if (result != NULL) {
-		outcome.lateness_us = slot->lateness_us;
-		outcome.result = *result;
-		memcpy(payload + frame.identity_size, &outcome, sizeof(outcome));
-		frame.payload_size += sizeof(outcome);
+		outcome = payload + frame.identity_size;
+		memcpy(outcome, &slot->lateness_us, sizeof(slot->lateness_us));
+		memcpy(outcome + before, result, result_size(result));
+		frame.payload_size += before + result_size(result);
 	}
 	return wire_encode(out, &frame);
 }

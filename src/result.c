@@ -109,13 +109,27 @@ is_coherent(const struct result *r)
 	       r->body_matched != TRISTATE_FALSE && r->failed_regex[0] == '\0';
 }
 
+size_t
+result_size(const struct result *r)
+{
+	if (r->final_url[0] != '\0')
+		return offsetof(struct result, final_url) + strlen(r->final_url) + 1;
+	if (r->error_message[0] != '\0')
+		return offsetof(struct result, error_message) + strlen(r->error_message) + 1;
+	return offsetof(struct result, failed_regex) + strlen(r->failed_regex) + 1;
+}
+
 bool
-result_copy(struct result *r, const void *bytes)
+result_copy(struct result *r, const void *bytes, size_t size)
 {
 	unsigned char completed;
 	bool good;
 
-	memcpy(r, bytes, sizeof(*r));
+	if (size <= offsetof(struct result, failed_regex) || size > sizeof(*r) ||
+	    ((const char *)bytes)[size - 1] != '\0')
+		return false;
+	result_init(r);
+	memcpy(r, bytes, size);
 	/* any other byte is no bool */
 	memcpy(&completed, &r->completed, 1);
 	if (completed > 1)

@@ -84,20 +84,21 @@ END_TEST
 /* As a checker in foreign hands may write it. */
 START_TEST(only_a_result_of_ours_is_taken_over)
 {
-	struct result good, r;
+	struct result good = { 0 }, r;
 	unsigned char bytes[sizeof(good)];
+	size_t size;
 
 	result_init(&good);
 	result_fail(&good, ERROR_TIMEOUT, "timed out after 1 s");
 	good.http_status = 200;
-	ck_assert(result_copy(&r, &good));
+	ck_assert(result_copy(&r, &good, result_size(&good)));
 	ck_assert_str_eq(r.error_message, "timed out after 1 s");
 	ck_assert_int_eq(r.http_status, 200);
 #define REFUSED(change)                                                                            \
 	do {                                                                                       \
 		struct result bad = good;                                                          \
 		change;                                                                            \
-		ck_assert_msg(!result_copy(&r, &bad), "%s", #change);                              \
+		ck_assert_msg(!result_copy(&r, &bad, sizeof(bad)), "%s", #change);                 \
 	} while (0)
 	REFUSED(bad.error = ERROR_COUNT);
 	REFUSED(bad.error = ERROR_DROPPED); /* it speaks of records of others */
@@ -128,7 +129,7 @@ START_TEST(only_a_result_of_ours_is_taken_over)
 	good.error = ERROR_NONE;
 	good.completed = true;
 	good.elapsed_us = 1;
-	ck_assert(result_copy(&r, &good));
+	ck_assert(result_copy(&r, &good, result_size(&good)));
 	REFUSED(bad.completed = false);
 	REFUSED(bad.elapsed_us = RESULT_NONE);
 	REFUSED(bad.http_status = RESULT_NONE);
@@ -136,7 +137,14 @@ START_TEST(only_a_result_of_ours_is_taken_over)
 	REFUSED(strcpy(bad.failed_regex, "x"));
 	memcpy(bytes, &good, sizeof(bytes));
 	bytes[offsetof(struct result, completed)] = 2;
-	ck_assert(!result_copy(&r, bytes));
+	ck_assert(!result_copy(&r, bytes, sizeof(bytes)));
+	/* of its size: not without the numbers, in the middle of a text, or longer than there is */
+	size = result_size(&good);
+	ck_assert_uint_lt(size, sizeof(good) / 2);
+	ck_assert(!result_copy(&r, &good, 0));
+	ck_assert(!result_copy(&r, &good, offsetof(struct result, failed_regex)));
+	ck_assert(!result_copy(&r, &good, size - 1));
+	ck_assert(!result_copy(&r, &good, sizeof(good) + 1));
 }
 END_TEST
 
