@@ -76,7 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	result_init(&result);
 	text(&in, message, sizeof(message));
 	result_fail(
-	    &result, (enum error_type)(number(&in, ERROR_COUNT - 3) + 2), "why: %s", message);
+	    &result, (enum error_type)(number(&in, ERROR_COUNT - 4) + 2), "why: %s", message);
 	result.redirects = 1;
 	text(&in, result.final_url, sizeof(result.final_url));
 	text(&in, result.failed_regex, sizeof(result.failed_regex));
@@ -85,7 +85,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	result.elapsed_us = number(&in, 86400000000);
 	for (int i = 0; i < PHASE_COUNT; i++)
 		result.phase_us[i] = number(&in, 86400000000);
-	result.http_status = 100 + (int)number(&in, 899);
+	result.http_status = 101 + (int)number(&in, 898);
 	result.body_bytes = number(&in, 65536 * 1024);
 	result.cert_expires_us = number(&in, 253402300799000000);
 	if (result.error == ERROR_MISSED_OVERLOAD || result.error == ERROR_MISSED_OVERRUN ||
