@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The publisher as the supervisor sees it: a process between the results pipe and standard output
+ * The publisher as the supervisor sees it: a process between the pipes and standard output
  * or Kafka (librdkafka's mock cluster, in a process of its own: its threads survive no fork).
  */
 #include "publisher.h"

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The results pipe as the publisher reads it: frames, garbage between them, and frames that a
+ * The pipes as the publisher reads them: frames, garbage between them, and frames that a
  * checker in foreign hands has forged, all the way into a spool in memory and out again.
  */
 #include "fuzz.h"

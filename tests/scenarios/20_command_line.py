@@ -214,7 +214,7 @@ def test_reader_of_stdout_is_slow_or_leaves(t):
     process = procs.spawn([binary(), "-c", d.file, "--stdout"], stdout=write_end,
                           stderr=subprocess.DEVNULL)
     os.close(write_end)
-    procs.time.sleep(6)  # 64 KiB of pipe and the results pipe fill up
+    procs.time.sleep(6)  # the pipe of standard output and those to the publisher fill up
     text = b""
     with open(read_end, "rb", buffering=0) as reader:
         while text.count(b"\n") < 1500:
