@@ -778,14 +778,15 @@ START_TEST(who_burns_the_processor_was_let_run)
 END_TEST
 
 /*
- * Behind somebody who takes a processor for himself. What comes of a check depends on the machine,
- * but a site that answers at once is never blamed.
+ * Behind a process that takes a whole processor. What comes of a check depends on the machine, and
+ * so does how long one takes; but a site that answers at once is never blamed. Two seconds of it
+ * are enough, however few checks that is.
  */
 START_TEST(who_is_starved_does_not_blame_the_site)
 {
+	int64_t end_us = util_mono_us() + 2 * US_PER_S;
 	pid_t glutton;
 	cpu_set_t first;
-	int locals = 0;
 
 	CPU_ZERO(&first);
 	CPU_SET(0, &first);
@@ -797,13 +798,12 @@ START_TEST(who_is_starved_does_not_blame_the_site)
 		for (;;)
 			;
 	}
-	ck_assert_int_eq(sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 }), 0);
+	ck_assert_int_eq(setpriority(PRIO_PROCESS, 0, 19), 0);
 	site.timeout_us = 100 * US_PER_MS;
-	for (int round = 0; round < 200 && locals < 10; round++) {
+	while (util_mono_us() < end_us) {
 		check("body/1");
-		ck_assert_msg(r.error == ERROR_NONE || r.error == ERROR_LOCAL,
-		    "round %d: error %d: %s", round, r.error, r.error_message);
-		locals += r.error == ERROR_LOCAL;
+		ck_assert_msg(r.error == ERROR_NONE || r.error == ERROR_LOCAL, "error %d: %s",
+		    r.error, r.error_message);
 	}
 	kill(glutton, SIGKILL);
 }
