@@ -44,7 +44,7 @@ deps:
 
 # GOAL make format          clang-format
 format:
-	clang-format -i $(addprefix $(srcdir)/,include/*.h src/*.c tests/*.[ch] tests/fuzz/*.[ch] \
+	clang-format -i $(addprefix $(srcdir)/,include/*.h src/*.c src/*/*.[ch] tests/*.[ch] tests/fuzz/*.[ch] \
 		tests/bench/*.[ch])
 
 # --- configuration -------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ WEBMOND = $(if $(SANITIZE),$(B)/)webmond
 Q = $(if $(V),,@)
 SAY = @$(if $(V),:,printf '  %-6s %s\n')
 
-SOURCES := $(wildcard $(srcdir)/src/*.c)
+SOURCES := $(wildcard $(srcdir)/src/*.c $(srcdir)/src/*/*.c)
 OBJECTS = $(SOURCES:$(srcdir)/%.c=$(B)/%.o)
 
 all: $(WEBMOND)
@@ -116,7 +116,7 @@ $(B)/flags: FORCE
 	@printf '%s\n' '$(COMMANDS)' | cmp -s - $@ || printf '%s\n' '$(COMMANDS)' >$@
 
 # Which headers an object was made from, noted by the compiler.
--include $(wildcard $(B)/src/*.d $(B)/tests/*.d $(B)/tests/fuzz/*.d $(B)/tests/bench/*.d)
+-include $(wildcard $(B)/src/*.d $(B)/src/*/*.d $(B)/tests/*.d $(B)/tests/fuzz/*.d $(B)/tests/bench/*.d)
 
 # Manual pages, configuration and service files with the directories of this build.
 EDIT = $(foreach v,VERSION sbindir libexecdir sysconfdir localstatedir runstatedir datadir,-e 's|@$v@|$($v)|g')
@@ -150,9 +150,13 @@ UNITS = $(patsubst $(srcdir)/%.c,$(B)/%,$(wildcard $(srcdir)/tests/check_*.c))
 HELPERS = $(filter-out $(UNITS),$(patsubst $(srcdir)/%.c,$(B)/%,$(wildcard $(srcdir)/tests/*.c)))
 TESTED = $(filter-out $(B)/src/main.o,$(OBJECTS))
 
+# A test may look into a room: #include "spool/internal.h".
+PRIVATE = -I$(srcdir)/src
+
 # libcheck is asked for here and not by configure, because only tests need it.
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs 'check >= 0.15')
-$(B)/tests/check_%.o: TEST_CFLAGS = $(shell $(PKG_CONFIG) --cflags 'check >= 0.15')
+$(B)/tests/%.o: TEST_CFLAGS = $(PRIVATE)
+$(B)/tests/check_%.o: TEST_CFLAGS = $(PRIVATE) $(shell $(PKG_CONFIG) --cflags 'check >= 0.15')
 
 $(UNITS): $(B)/tests/%: $(B)/tests/%.o $(TESTED)
 	$(SAY) LINK $@
@@ -214,7 +218,7 @@ LOOP = $(B)/tests/bench/loop
 LOOP_OBJECTS = $(filter-out %/phases.o,\
 	$(patsubst $(srcdir)/%.c,$(B)/%.o,$(wildcard $(srcdir)/tests/bench/*.c)))
 
-$(LOOP): $(LOOP_OBJECTS) $(addprefix $(B)/src/,log.o schedule.o util.o)
+$(LOOP): $(LOOP_OBJECTS) $(addprefix $(B)/src/,base/log.o base/util.o supervisor/schedule.o)
 	$(SAY) LINK $@
 	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
 
@@ -226,13 +230,13 @@ INSTRUMENT = $(if $(findstring clang,$(CC)),-finstrument-functions-after-inlinin
 	-finstrument-functions -finstrument-functions-exclude-function-list=$\
 	row_at$(comma)settle$(comma)find_row$(comma)window_limit$(comma)unsent)
 
-$(TIMED_OBJECTS): $(B)/tests/bench/%.o: $(srcdir)/src/%.c $(B)/flags config.mk
+$(TIMED_OBJECTS): $(B)/tests/bench/%.o: $(srcdir)/src/publisher/%.c $(B)/flags config.mk
 	$(SAY) CC "$*.c, with its times"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) $(INSTRUMENT) -MMD -MP -c -o $@ $<
 
 $(TIMED): $(TIMED_OBJECTS) $(B)/tests/bench/phases.o \
-		$(filter-out %/publisher.o %/sender.o,$(OBJECTS))
+		$(filter-out %/publisher/publisher.o %/publisher/sender.o,$(OBJECTS))
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LIB_LIBS) $(LIBS)
 
@@ -243,8 +247,9 @@ run-bench: $(WEBMOND) $(LOOP) $(TIMED)
 	@$(TEST_ENVIRONMENT) LOOP='$(abspath $(LOOP))' TIMED='$(abspath $(TIMED))' \
 		$(srcdir)/tests/bench.py $(BENCH)
 
-run-lint: $(EDITED)
-	@cd $(srcdir) && builddir='$(abspath $(B))' FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS))" tests/lint.sh
+run-lint: $(EDITED) $(OBJECTS)
+	@cd $(srcdir) && builddir='$(abspath $(B))' FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS) $(PRIVATE))" \
+		tests/lint.sh
 
 # --- installation --------------------------------------------------------------------------------
 

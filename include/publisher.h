@@ -10,6 +10,9 @@
 #include "config.h"
 #include "proc.h"
 
+/* Holds the longest advice, twice with the longest name of a topic, and much of what follows. */
+#define PUBLISHER_REASON_SIZE 1024
+
 enum publisher_output {
 	PUBLISH_TO_KAFKA,
 	PUBLISH_TO_STDOUT,  /* one JSON object a line, no spool on disk */
@@ -38,5 +41,21 @@ struct publisher_start {
  * EXIT_FINE, EXIT_SPOOL_LOST, EXIT_RUNNING (the spool is in use), EXIT_CANNOT_CREATE, EXIT_OS.
  */
 int publisher_main(const struct publisher_start *start);
+
+/*
+ * For validation: read the properties file, hold every property against librdkafka and against what
+ * webmond refuses, look at the files it names and at their modes. Adds to `mistakes`.
+ */
+void publisher_check_config(const struct config *config, struct mistakes *mistakes);
+
+/*
+ * For -T: connect, get a producer id as the daemon does, find the topic, and ask whether we may
+ * write to it. Returns 0 with what was found in `said`, such as "Kafka and the topic are there, …",
+ * or -1 with what to do about it: soon when all brokers refuse, else within `timeout_ms`.
+ */
+int publisher_find_topic(const struct config *config, int timeout_ms, char *said, size_t size);
+
+/* "2.0.2", for --version. */
+const char *publisher_library_version(void);
 
 #endif

@@ -13,15 +13,16 @@
 #include <sys/types.h>
 
 #include "config.h"
-#include "kafka.h"
 #include "preflight.h"
 #include "proc.h"
+#include "publisher.h"
 
 /* What is tested beside the configuration itself. */
 struct validation {
 	struct preflight needed;
 	bool network; /* whether Kafka and the topic are there, and we may write to it */
-	char found[KAFKA_REASON_SIZE]; /* by validate_run(), with `network`: a sentence of that */
+	char found
+	    [PUBLISHER_REASON_SIZE]; /* by validate_run(), with `network`: a sentence of that */
 };
 
 /*

@@ -12,14 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checker.h"
 #include "config.h"
 #include "daemon.h"
-#include "kafka.h"
 #include "log.h"
-#include "match.h"
-#include "probe.h"
 #include "proc.h"
-#include "sandbox.h"
+#include "publisher.h"
 #include "spool.h"
 #include "supervisor.h"
 #include "validate.h"
@@ -65,8 +63,8 @@ print_version(void)
 	       "Copyright 2026 The webmond authors\n"
 	       "Licensed under the Apache License, version 2.0\n"
 	       "%s, librdkafka/%s, SQLite/%s, %s\n",
-	    probe_library_version(), kafka_library_version(), spool_library_version(),
-	    match_has_jit() ? "PCRE2 with JIT" : "PCRE2 without JIT");
+	    checker_library_version(), publisher_library_version(), spool_library_version(),
+	    checker_has_jit() ? "PCRE2 with JIT" : "PCRE2 without JIT");
 }
 
 static void
@@ -166,7 +164,7 @@ open_log(const struct config *config)
 #define CREATE_USER                                                                                \
 	"useradd --system --user-group --home-dir / --no-create-home --shell /usr/sbin/nologin "
 
-/* The checkers' default: that of an installation which has it, so that there is a wall of users. */
+/* The checkers' default: a user of their own, if the installation has made it. */
 static const char *
 default_checker_user(const char *user)
 {
@@ -336,11 +334,11 @@ main(int argc, char **argv)
 	    !options.once)
 		log_info("not started as root: user and checker_user are ignored");
 
-	if (sandbox_missing() != NULL && !options.once)
+	if (checker_confinement_missing() != NULL && !options.once)
 		log_warning("this kernel has no %s: checkers are confined by the rights of their "
 			    "user alone",
-		    sandbox_missing());
-	if (probe_init() < 0)
+		    checker_confinement_missing());
+	if (checker_init() < 0)
 		fatal(EXIT_OS, "cannot initialise libcurl");
 	if (proc_limit_root() < 0)
 		log_warning("cannot give up capabilities: %s", strerror(errno));

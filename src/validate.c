@@ -14,33 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kafka.h"
-#include "match.h"
-#include "probe.h"
+#include "checker.h"
+#include "publisher.h"
 
 /* How long -T waits for Kafka: TLS and SASL to a distant broker take a second or two. */
 #define FIND_TOPIC_MS 10000
-
-static void
-check_site(const struct site *site, const struct site *defaults, struct mistakes *mistakes)
-{
-	char reason[256];
-
-	if (site->url != NULL &&
-	    probe_check_url(site->url, site->ip_version, reason, sizeof(reason)) < 0)
-		mistakes_add(
-		    mistakes, (struct origin){ site->file, site->url_line }, "url: %s", reason);
-	for (size_t i = 0; i < site->pattern_count; i++) {
-		const struct pattern *p = &site->patterns[i];
-		bool inherited = false;
-
-		for (size_t k = 0; site != defaults && k < defaults->pattern_count; k++)
-			inherited |= p->text == defaults->patterns[k].text;
-		if (!inherited && match_check(p->text, reason, sizeof(reason)) < 0)
-			mistakes_add(mistakes, p->at, "%s: %s",
-			    p->negated ? "body_regex_not" : "body_regex", reason);
-	}
-}
 
 static void
 print(const struct mistakes *mistakes, int fd)
@@ -55,14 +33,14 @@ check_all(const struct config *config, const struct validation *what, struct mis
     int lacking_code, int fd)
 {
 	struct mistakes mistakes = { 0 };
-	char said[KAFKA_REASON_SIZE], clean[KAFKA_REASON_SIZE];
+	char said[PUBLISHER_REASON_SIZE], clean[PUBLISHER_REASON_SIZE];
 	int code;
 
-	check_site(&config->defaults, &config->defaults, &mistakes);
+	checker_validate_site(&config->defaults, &config->defaults, &mistakes);
 	for (size_t i = 0; i < config->site_count + config->disabled_count; i++)
-		check_site(&config->sites[i], &config->defaults, &mistakes);
+		checker_validate_site(&config->sites[i], &config->defaults, &mistakes);
 	if (config->has_kafka)
-		kafka_check(config, &mistakes);
+		publisher_check_config(config, &mistakes);
 	code = preflight_as_user(config, &what->needed, lacking);
 	print(&config->mistakes, fd);
 	print(&mistakes, fd);
@@ -72,7 +50,7 @@ check_all(const struct config *config, const struct validation *what, struct mis
 	else if (lacking_code != EXIT_FINE)
 		code = lacking_code;
 	if (code == EXIT_FINE && what->network && config->has_kafka) {
-		if (kafka_find_topic(config, FIND_TOPIC_MS, said, sizeof(said)) < 0)
+		if (publisher_find_topic(config, FIND_TOPIC_MS, said, sizeof(said)) < 0)
 			code = EXIT_UNAVAILABLE;
 		util_clean_text(clean, sizeof(clean), said, strlen(said));
 		dprintf(fd, code == EXIT_FINE ? "%s" : "kafka: %s\n", clean);

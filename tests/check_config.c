@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /* The configuration: what is accepted, and every mistake with its line. */
-#include "config_internal.h"
+#include "config/internal.h"
 
 #include <check.h>
 #include <stdio.h>

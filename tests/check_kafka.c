@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #include "capture.h"
-#include "kafka_internal.h"
+#include "publisher/kafka_internal.h"
 #include "log.h"
 #include "scratch.h"
 #include "suite.h"
@@ -99,7 +99,7 @@ make_config(const char *file, const char *const *properties)
 	return &config;
 }
 
-/* What kafka_check() finds, a line each, without the names of our directory. */
+/* What publisher_check_config() finds, a line each, without the names of our directory. */
 static const char *
 mistakes_in(const struct config *config)
 {
@@ -108,7 +108,7 @@ mistakes_in(const struct config *config)
 	size_t n = 0;
 
 	all[0] = '\0';
-	kafka_check(config, &m);
+	publisher_check_config(config, &m);
 	for (size_t i = 0; i < m.count; i++) {
 		const char *line = m.line[i];
 
@@ -769,7 +769,7 @@ crashes_on_refused_topics(void)
 static int
 look(const char *const *properties, char said[512])
 {
-	return kafka_find_topic(make_config(NULL, properties), 30000, said, 512);
+	return publisher_find_topic(make_config(NULL, properties), 30000, said, 512);
 }
 
 static void
@@ -818,7 +818,8 @@ START_TEST(brokers_that_refuse_are_not_waited_for)
 	static const char *const refused[] = { NOBODY ",127.0.0.1:2", NULL };
 	char said[512] = "";
 
-	ck_assert_int_eq(kafka_find_topic(make_config(NULL, refused), 3600 * 1000, said, 512), -1);
+	ck_assert_int_eq(
+	    publisher_find_topic(make_config(NULL, refused), 3600 * 1000, said, 512), -1);
 	assert_begins(
 	    said, "cannot reach Kafka: is the broker running, and the port right?; librdkafka: ");
 	ck_assert_ptr_nonnull(strstr(said, "Connection refused"));
@@ -886,7 +887,7 @@ START_TEST(what_librdkafka_says_has_a_meaning)
 		    "the broker rejects our client certificate" },
 		{ "h:1/1: 3 request(s) timed out: disconnect (after 60001ms in state UP)", "", "" },
 	};
-	char hint[KAFKA_REASON_SIZE];
+	char hint[PUBLISHER_REASON_SIZE];
 
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
 		for (int worked = 0; worked < 2; worked++) {
@@ -906,7 +907,7 @@ START_TEST(advice_is_never_cut)
 	static const rd_kafka_resp_err_t errors[] = { RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
 		RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
 		RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED };
-	char topic[250], said[KAFKA_REASON_SIZE];
+	char topic[250], said[PUBLISHER_REASON_SIZE];
 
 	memset(topic, 't', sizeof(topic) - 1);
 	topic[sizeof(topic) - 1] = '\0';

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /* Patterns: all of these, none of those, and limits that are neither. */
-#include "match.h"
+#include "checker/match.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /* Who gets a check: homes first, lines of quick ones, half for the slow; and quarantine. */
-#include "pool.h"
+#include "supervisor/pool.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
  * ever, but for one that has several addresses and one that is not found; the name server says that
  * there are no names at all.
  */
-#include "probe.h"
+#include "checker/probe.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -33,6 +33,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "checker.h"
 #include "suite.h"
 
 #define PUBLIC_IP   "192.0.2.1"
@@ -326,7 +327,7 @@ set_up(void)
 {
 	start_server();
 	start_name_server();
-	ck_assert_int_eq(probe_init(), 0);
+	ck_assert_int_eq(checker_init(), 0);
 	probe = probe_new();
 	ck_assert_ptr_nonnull(probe);
 }
@@ -946,7 +947,7 @@ probe_kb(bool prepared)
 	if (fork() == 0) {
 		kb = own_memory_kb();
 		if (!prepared)
-			ck_assert_int_eq(probe_init(), 0);
+			ck_assert_int_eq(checker_init(), 0);
 		ck_assert_ptr_nonnull(probe_new());
 		kb = own_memory_kb() - kb;
 		_exit(write(answer[1], &kb, sizeof(kb)) == sizeof(kb) ? 0 : 1);
@@ -961,7 +962,7 @@ START_TEST(processes_share_what_libraries_set_up)
 {
 	long alone = probe_kb(false), together;
 
-	ck_assert_int_eq(probe_init(), 0);
+	ck_assert_int_eq(checker_init(), 0);
 	together = probe_kb(true);
 	ck_assert_msg(together < alone / 2, "%ld kB instead of %ld", together, alone);
 }

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /* Every code of libcurl, and whose fault it is: at which point of an exchange, with which words. */
-#include "probe_internal.h"
+#include "checker/probe_internal.h"
 
 #include <check.h>
 #include <errno.h>

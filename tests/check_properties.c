@@ -5,7 +5,7 @@
  * Which of Kafka's properties webmond does not take: each promise with what would break it, the
  * names that mean the same, and what people set ordinarily, which must pass.
  */
-#include "properties.h"
+#include "publisher/properties.h"
 
 #include <check.h>
 #include <librdkafka/rdkafka.h>

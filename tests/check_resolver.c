@@ -5,7 +5,7 @@
  * The second look at a name, against name servers on loopback, each a thread that answers by a rule.
  * res_ninit(3) is ours, so that those are the servers of this host.
  */
-#include "resolver.h"
+#include "checker/resolver.h"
 
 #include <arpa/inet.h>
 #include <arpa/nameser.h>

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /* Slots lie on their grid, and the heap gives the earliest. */
-#include "schedule.h"
+#include "supervisor/schedule.h"
 
 #include <check.h>
 #include <stdio.h>

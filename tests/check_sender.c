@@ -5,7 +5,7 @@
  * The sender over a librdkafka that takes records and says what the test wants, at the moment that
  * it wants: what no broker can be made to do. The rest is tested with the publisher.
  */
-#include "sender.h"
+#include "publisher/sender.h"
 
 #include <check.h>
 #include <dlfcn.h>

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /* What an exchange means: addresses, errors, and a response held against its site. */
-#include "verdict.h"
+#include "checker/verdict.h"
 
 #include <check.h>
 #include <errno.h>

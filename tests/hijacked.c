@@ -27,7 +27,7 @@
 #include "checker.h"
 #include "payload.h"
 #include "pipe.h"
-#include "probe.h"
+#include "checker/probe.h"
 #include "util.h"
 
 void __real_probe_run(struct probe *probe, const struct site *site, struct result *result);

@@ -7,10 +7,9 @@
 # what the compiler gets; the current directory is the source tree.
 
 findings=0
-sources=$(echo src/*.c)
+sources=$(echo src/*.c src/*/*.c)
 tests=$(echo tests/*.c tests/fuzz/*.c tests/bench/*.c)
-headers=$(echo include/*.h)
-domain='result config schedule pool match verdict probe'
+headers=$(echo include/*.h src/*/*.h)
 
 # check NAME COMMAND…: says NAME, and what the command prints if it fails
 check() {
@@ -43,30 +42,93 @@ stands_alone() { each "cc $FLAGS -Werror -fsyntax-only -x c" $headers; }
 tidy() { # a process each: with several files in one, version 14 sees uninitialised va_lists
 	export FLAGS
 	# shellcheck disable=SC2016 # the inner shell expands them
-	printf '%s\n' src/*.c tests/*.c tests/fuzz/*.c tests/bench/*.c | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$0" -- $FLAGS 2>&1'
+	printf '%s\n' src/*.c src/*/*.c tests/*.c tests/fuzz/*.c tests/bench/*.c | xargs -P 2 -n 1 sh -c 'clang-tidy --quiet "$0" -- $FLAGS 2>&1'
 }
 
-# An outside library is known to one file: only FILE PATTERN
-only() {
-	others=$(grep -lE "^#[[:space:]]*include[[:space:]]*<($2)" src/*.c include/*.h | grep -vxE "(src|include)/$1")
-	[ -z "$others" ] || {
-		echo "only $1 may include <$2>, not:" "$others"
-		return 1
-	}
+# Which rooms, the folders of src/, a room may use, and which outside libraries. A room of its own
+# stands for itself; a header in include/ belongs to the room that has the .c file of its name. Only
+# the supervisor forks the others, and so knows where they begin: checker.h, publisher.h.
+room_uses() {
+	case $1 in
+	base) echo base ;;
+	config) echo base config ;;
+	record) echo base config record ;;
+	spool) echo base config record spool ;;
+	checker) echo base config record checker ;;
+	publisher) echo base config record spool publisher ;;
+	supervisor) echo base config record checker publisher main supervisor ;;
+	main) echo base config spool checker publisher supervisor main ;;
+	esac
+}
+
+library_of() {
+	case $1 in
+	config) echo 'libconfig' ;;
+	spool) echo 'sqlite3' ;;
+	checker) echo 'curl/|openssl/|pcre2' ;;
+	publisher) echo 'librdkafka/|openssl/' ;;
+	*) echo 'none' ;;
+	esac
+}
+
+room_of() { # FILE: src/spool/db.c is in the room spool, src/main.c in main
+	room=${1#src/}
+	case $room in
+	*/*) echo "${room%%/*}" ;;
+	*) echo main ;;
+	esac
+}
+
+rooms() {
+	result=0
+	for file in src/*.c src/*/*.[ch] include/*.h; do
+		case $file in
+		include/*) owner=$(echo src/"$(basename "$file" .h)".c src/*/"$(basename "$file" .h)".c) ;;
+		*) owner=$file ;;
+		esac
+		for owner in $owner; do [ ! -e "$owner" ] || room=$(room_of "$owner"); done
+		for header in $(sed -n 's/^#include "\(.*\)"/\1/p' "$file"); do
+			if [ "$room" != main ] && [ -e "src/$room/$header" ]; then
+				continue
+			fi
+			for owner in src/"${header%.h}".c src/*/"${header%.h}".c; do
+				[ -e "$owner" ] && [ -e "include/$header" ] || continue
+				case " $(room_uses "$room") " in
+				*" $(room_of "$owner") "*) continue 2 ;;
+				esac
+			done
+			echo "$file: the room $room may not include $header"
+			result=1
+		done
+	done
+	return $result
 }
 
 libraries() {
-	only config_file.c 'libconfig' && only match.c 'pcre2' && only probe_internal.h 'curl/' &&
-	    only '(probe|kafka)_tls.c' 'openssl/' && only spool_internal.h 'sqlite3' &&
-	    only kafka_internal.h 'librdkafka/'
+	all='libconfig|sqlite3|curl/|openssl/|pcre2|librdkafka/'
+	result=0
+	for file in src/*.c src/*/*.[ch] include/*.h; do
+		case $file in
+		include/*) allowed=none ;;
+		*) allowed=$(library_of "$(room_of "$file")") ;;
+		esac
+		grep -HnE "^#[[:space:]]*include[[:space:]]*<($all)" "$file" |
+		    grep -vE "<($allowed)" && result=1
+	done
+	return $result
 }
 
-# What decides must not know who carries it out.
-layers() {
-	for module in $domain; do
-		! grep -nE '^#include "(checker|daemon|kafka|pipe|proc|publisher|spool|supervisor|validate|wire)\.h"' \
-		    /dev/null "src/$module.c" "include/$module.h" || return
-	done
+# No circle between files: who calls whom, from the objects; tsort names those in a loop.
+no_circles() {
+	find "${builddir:?}/src" -name '*.o' | xargs nm -P -A | awk '
+		{ sub(/:$/, "", $1); sub(/.*\/src\//, "", $1) }
+		$3 ~ /[TDBRC]/ { owner[$2] = $1 }
+		$3 == "U" { user[++n] = $1; symbol[n] = $2 }
+		END {
+			for (i = 1; i <= n; i++)
+				if (symbol[i] in owner)
+					print user[i], owner[symbol[i]]
+		}' | sort -u | tsort >/dev/null
 }
 
 scripts() {
@@ -108,8 +170,8 @@ check 'clang-tidy' tidy
 check 'cppcheck' cppcheck --quiet --std=c11 --enable=warning,performance,portability \
     --inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -Iinclude -D_GNU_SOURCE \
     -DVERSION='""' -DRELEASE_DATE='""' -DSYSCONFDIR='""' -DLOCALSTATEDIR='""' -DRUNSTATEDIR='""' $sources
-check 'each library is known to one file' libraries
-check 'the domain knows no processes and no Kafka' layers
+check 'each room uses what it may' rooms
+check 'each library is known to its room' libraries
 check 'shellcheck' scripts
 check 'python 3.9' python
 check 'JSON schema is JSON' schema

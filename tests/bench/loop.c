@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #include "fetch.h"
-#include "schedule.h"
+#include "supervisor/schedule.h"
 #include "util.h"
 
 #define PROCESSES_MAX 1024

@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #include "../json.h"
+#include "checker.h"
 #include "payload.h"
-#include "probe.h"
+#include "checker/probe.h"
 
 #define CONNECTIONS_MAX 8
 
@@ -105,7 +106,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t members, frame_size;
 	int64_t sum = 0;
 
-	if (probe == NULL && probe_init() == 0)
+	if (probe == NULL && checker_init() == 0)
 		probe = probe_new();
 	assert(probe != NULL);
 	response = data;

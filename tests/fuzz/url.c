@@ -11,8 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "match.h"
-#include "probe.h"
+#include "checker/match.h"
+#include "checker/probe.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The checker process. It reads hostile bytes, so it holds nothing worth stealing: one socket to
+ * the supervisor, the write end of the checkers' pipe, the rights of its own user, and of those only
+ * what a check needs.
+ */
+#include "checker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "claims.h"
+#include "log.h"
+#include "payload.h"
+#include "pipe.h"
+#include "probe.h"
+#include "proc.h"
+#include "confine.h"
+#include "wire.h"
+
+static volatile sig_atomic_t terminated;
+
+static void
+on_sigterm(int signal_number)
+{
+	(void)signal_number;
+	terminated = 1;
+	probe_abort();
+}
+
+/* A full pipe is back-pressure: wait. Gives up only when nobody reads any more. */
+static int
+publish(int fd, const unsigned char *frame, size_t size)
+{
+	int full;
+
+	while ((full = pipe_write(fd, frame, size)) == 1)
+		pipe_wait_room(fd, -1);
+	return full;
+}
+
+static int
+report(int fd, const struct wire_done *done)
+{
+	return send(fd, done, sizeof(*done), MSG_NOSIGNAL) == (ssize_t)sizeof(*done) ? 0 : -1;
+}
+
+/* Get ready for jobs. Returns NULL, logged, when that is impossible. */
+static struct probe *
+get_ready(const struct checker_start *start)
+{
+	struct sigaction action = { .sa_handler = on_sigterm }; /* no SA_RESTART: waits must end */
+	struct probe *probe;
+	const char *readable[] = { NULL, NULL };
+	sigset_t none;
+
+	sigaction(SIGTERM, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+
+	probe = probe_new();
+	if (probe == NULL) {
+		log_error("cannot initialise libcurl");
+		return NULL;
+	}
+	probe_know_sites(probe, start->config->sites, start->config->site_count);
+	readable[0] = probe_ca_file(probe);
+	if (confine_enter(start->own_user, readable) < 0) {
+		log_error("cannot confine itself: %s", strerror(errno));
+		probe_free(probe);
+		return NULL;
+	}
+	if (start->config->has_https)
+		probe_load_authorities(probe);
+	return probe;
+}
+
+/* Run a job and say what came of it, first to the publisher. Returns -1 when nobody listens. */
+static int
+run_job(const struct checker_start *start, struct probe *probe, const struct wire_job *job,
+    struct wire_done *done)
+{
+	const struct site *site = &start->config->sites[job->site];
+	struct slot slot = { .epoch = job->epoch,
+		.seq = job->seq,
+		.slot_us = job->slot_us,
+		.interval_us = job->interval_us,
+		.lateness_us = util_mono_us() - job->due_us,
+		.token = job->token };
+	struct result result;
+	unsigned char frame[WIRE_FRAME_MAX];
+	size_t size;
+
+	probe_run(probe, site, &result);
+	if (result_status(result.error) == STATUS_DOWN && confine_is_stale())
+		result_fail(&result, ERROR_LOCAL,
+		    "files in /etc by which names are looked up were replaced meanwhile");
+	size = payload_frame(frame, WIRE_CLOSE, start->config, site, &slot, &result, NULL);
+	if (publish(start->pipe_fd, frame, size) < 0)
+		return -1;
+	*done = (struct wire_done){ .type = WIRE_DONE,
+		.leaving = terminated || probe_is_worn(probe),
+		.seq = job->seq,
+		.error = result.error,
+		.http_status = result.http_status,
+		.elapsed_us = result.elapsed_us,
+		.ended_us = util_mono_us() };
+	util_clean_text(done->error_message, sizeof(done->error_message), result.error_message,
+	    strlen(result.error_message));
+	return report(start->job_fd, done);
+}
+
+int
+checker_main(const struct checker_start *start)
+{
+	struct wire_done done = { .type = WIRE_READY };
+	struct probe *probe = get_ready(start);
+	struct wire_job job;
+
+	if (probe == NULL)
+		return EXIT_OS;
+	if (report(start->job_fd, &done) < 0)
+		return EXIT_FINE;
+
+	/*
+	 * A SIGTERM just before recv() is not lost: whoever sends it to an idle checker is dead or
+	 * stopping, and the end of the socket follows.
+	 */
+	while (!terminated && recv(start->job_fd, &job, sizeof(job), 0) == (ssize_t)sizeof(job)) {
+		if (confine_is_stale()) {
+			/* the job is not claimed: another checker will have it */
+			log_notice("files in /etc by which names are looked up were replaced: "
+				   "another checker reads the new ones");
+			break;
+		}
+		if (claims_take(start->claims, job.number) &&
+		    (run_job(start, probe, &job, &done) < 0 || done.leaving))
+			break;
+	}
+	probe_free(probe);
+	return EXIT_FINE;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * One check of one site: a blocking HTTP exchange by libcurl, turned into a struct result.
+ *
+ * Everything a site can do ends in a word of the closed list, and what fails on our side is
+ * ERROR_LOCAL, never `down`.
+ */
+#ifndef WEBMOND_PROBE_H
+#define WEBMOND_PROBE_H
+
+#include "config.h"
+#include "result.h"
+
+struct probe;
+
+/* After fork, once a process. NULL: impossible. */
+struct probe *probe_new(void);
+
+/* The file of the CA certificates that are trusted; NULL: none is known. */
+const char *probe_ca_file(const struct probe *probe);
+
+/*
+ * All sites that there are, until the end: when the name of one of them does not resolve, those of
+ * others tell whether names resolve at all.
+ */
+void probe_know_sites(struct probe *probe, const struct site *sites, size_t count);
+
+/*
+ * Read the CA certificates, 30 ms of CPU time, which otherwise the first check over TLS does within
+ * the time that it takes for the site's.
+ */
+void probe_load_authorities(struct probe *probe);
+void probe_free(struct probe *probe);
+
+/* Check `site` and fill `result`. Takes at most the site's timeout, and a moment for patterns. */
+void probe_run(struct probe *probe, const struct site *site, struct result *result);
+
+/*
+ * End the running check at once, as ERROR_ABORTED, and every later one. For signal handlers
+ * (async-signal-safe).
+ */
+void probe_abort(void);
+
+/* Whether so many resolver threads have leaked that this process should be replaced. */
+bool probe_is_worn(const struct probe *probe);
+
+/*
+ * For validation: is `url` one that we check, over `ip_version`? 0, or -1 with a sentence in
+ * `reason`.
+ */
+int probe_check_url(const char *url, enum ip_version ip_version, char *reason, size_t size);
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The configuration as a whole: its memory, its files, looking up and comparing sites. Called by
+ * main and, at a reload, by the supervisor. Nothing is fatal: every mistake becomes a line.
+ *
+ * All memory belongs to the arena of one configuration: sites share what they inherit from
+ * `defaults`, and freeing is one walk.
+ */
+#include "internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ARENA_CHUNK (64 * 1024)
+
+/* EX_CONFIG; spelled out because proc.h is a higher layer. */
+#define EXIT_TOO_LARGE 78
+
+struct config_chunk {
+	struct config_chunk *next;
+	size_t used, size;
+	max_align_t data[];
+};
+
+/* --- memory ------------------------------------------------------------------------------ */
+
+static void *
+keep_in_region(struct config *c, size_t size)
+{
+	void *p = (char *)c + c->region_used;
+
+	if (size > c->region_room - c->region_used) {
+		fputs("webmond: the configuration is too large\n", stderr);
+		_exit(EXIT_TOO_LARGE);
+	}
+	c->region_used += size;
+	return p;
+}
+
+void *
+config_keep(struct config *c, size_t size)
+{
+	struct config_chunk *chunk = c->chunks;
+	void *p;
+
+	size = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+	if (c->region_room > 0)
+		return keep_in_region(c, size);
+	if (chunk == NULL || chunk->size - chunk->used < size) {
+		size_t room = size > ARENA_CHUNK ? size : ARENA_CHUNK;
+
+		chunk = xcalloc(1, sizeof(*chunk) + room);
+		chunk->size = room;
+		chunk->next = c->chunks;
+		c->chunks = chunk;
+	}
+	p = (char *)chunk->data + chunk->used;
+	chunk->used += size;
+	return p;
+}
+
+const char *
+config_keep_text(struct config *c, const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	return memcpy(config_keep(c, size), text, size);
+}
+
+/* What was freed is a multiple of what stays, and in many pieces: glibc would keep it. */
+static void
+give_back_memory(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
+void
+config_free(struct config *config)
+{
+	if (config == NULL)
+		return;
+	if (config->region_size > 0) {
+		munmap(config, config->region_size);
+		return;
+	}
+	for (struct config_chunk *chunk = config->chunks, *next; chunk != NULL; chunk = next) {
+		next = chunk->next;
+		free(chunk);
+	}
+	mistakes_release(&config->mistakes);
+	mistakes_release(&config->warnings);
+	free(config);
+	give_back_memory();
+}
+
+/* --- reading ----------------------------------------------------------------------------- */
+
+void
+config_mistake(struct reader *r, int line, const char *format, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, format);
+	text = xvasprintf(format, ap);
+	va_end(ap);
+	mistakes_add(&r->config->mistakes, (struct origin){ r->file, line }, "%s", text);
+	free(text);
+}
+
+void
+config_warning(struct reader *r, int line, const char *format, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, format);
+	text = xvasprintf(format, ap);
+	va_end(ap);
+	mistakes_add(&r->config->warnings, (struct origin){ r->file, line }, "warning: %s", text);
+	free(text);
+}
+
+static int
+is_config_name(const struct dirent *entry)
+{
+	size_t n = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
+}
+
+static void
+read_sites_dir(struct reader *r)
+{
+	const char *dir = r->config->sites_dir;
+	struct dirent **entries;
+	struct stat st;
+	size_t length;
+	int n;
+
+	if (dir == NULL)
+		return;
+	n = scandir(dir, &entries, is_config_name, alphasort);
+	if (n < 0) {
+		config_mistake(r, r->config->sites_dir_line, "sites_dir: cannot read \"%s\": %s",
+		    dir, strerror(errno));
+		return;
+	}
+	if (stat(dir, &st) == 0 && (st.st_mode & S_IWOTH) != 0)
+		config_mistake(r, r->config->sites_dir_line,
+		    "sites_dir: everybody can write into \"%s\"; do: chmod o-w %s", dir, dir);
+	for (length = strlen(dir); length > 1 && dir[length - 1] == '/'; length--)
+		;
+	for (int i = 0; i < n; i++) {
+		char *path = xasprintf("%.*s/%s", (int)length, dir, entries[i]->d_name);
+
+		config_take_file(r, path, config_sites_keys, NULL);
+		free(path);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+/* --- the whole --------------------------------------------------------------------------- */
+
+static int
+compare_sites(const void *a, const void *b)
+{
+	const struct site *const *x = a, *const *y = b;
+	int order = strcmp((*x)->name, (*y)->name);
+
+	return order != 0 ? order : (*x > *y) - (*x < *y);
+}
+
+/* The enabled sites first; an index by name, for config_find_site() and to find duplicates. */
+static void
+arrange_sites(struct reader *r)
+{
+	struct config *c = r->config;
+	struct site *sites = config_keep(c, r->site_count * sizeof(*sites));
+	const struct site **index = config_keep(c, r->site_count * sizeof(*index));
+	size_t n = 0, named = 0;
+
+	for (int enabled = 1; enabled >= 0; enabled--) {
+		for (size_t i = 0; i < r->site_count; i++)
+			if (r->sites[i].enabled == enabled)
+				sites[n++] = r->sites[i];
+		if (enabled)
+			c->site_count = n;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (sites[i].name != NULL)
+			index[named++] = &sites[i];
+	for (size_t i = 0; i < c->site_count && !c->has_https; i++)
+		c->has_https = sites[i].url != NULL && strncasecmp(sites[i].url, "https:", 6) == 0;
+	qsort(index, named, sizeof(*index), compare_sites);
+	for (size_t i = 1; i < named; i++) {
+		const struct site *a = index[i - 1], *b = index[i];
+
+		if (strcmp(a->name, b->name) == 0)
+			mistakes_add(&c->mistakes, (struct origin){ b->file, b->name_line },
+			    "name: \"%s\" is used already at %s:%d", b->name, a->file,
+			    a->name_line);
+	}
+	if (c->site_count == 0 && c->mistakes.count == 0)
+		mistakes_add(&c->mistakes,
+		    (struct origin){ c->file, c->sites_line > 0 ? c->sites_line : 1 },
+		    "no enabled site");
+	c->sites = sites;
+	c->disabled_count = n - c->site_count;
+	c->by_name = index;
+	c->named_count = named;
+}
+
+static void
+finish_workers(struct reader *r)
+{
+	struct config *c = r->config;
+
+	/* one that is not given follows the other */
+	if (c->workers_min == 0)
+		c->workers_min = c->workers_max > 0 && c->workers_max < 4 ? c->workers_max : 4;
+	if (c->workers_max == 0)
+		c->workers_max = c->workers_min > 256 ? c->workers_min : 256;
+	if (c->workers_min > c->workers_max)
+		config_mistake(r, c->workers_line, "workers: min (%d) is greater than max (%d)",
+		    c->workers_min, c->workers_max);
+}
+
+static void
+load(struct config *c, const char *path)
+{
+	static const char *const no_headers[] = { NULL };
+	static const struct status_range success = { 200, 299 };
+	struct reader r = { .config = c };
+	const size_t room = c->region_room;
+	char host[HOST_NAME_MAX + 1] = "localhost";
+
+	*c = (struct config){ .pid_file = RUNSTATEDIR "/webmond.pid",
+		.log_destination = LOG_TO_SYSLOG,
+		.log_level = LOG_LEVEL_INFO,
+		.spool_dir = LOCALSTATEDIR "/lib/webmond",
+		.spool_max_bytes = INT64_C(1024) * 1024 * 1024,
+		.spool_sync_full = 1,
+		.defaults = { .interval_us = 60 * US_PER_S,
+		    .method = "GET",
+		    .headers = no_headers,
+		    .user_agent = "webmond/" VERSION,
+		    .expect_status = "200-299",
+		    .expect = &success,
+		    .expect_count = 1,
+		    .body_limit = 1024 * 1024,
+		    .follow_redirects = 5,
+		    .verify_tls = true,
+		    .decode = true,
+		    .enabled = true },
+		.region_room = room,
+		.region_used = sizeof(*c) };
+	gethostname(host, sizeof(host) - 1);
+	host[64] = '\0'; /* what the record has room for */
+	c->instance = config_keep_text(c, host);
+	c->file = config_keep_text(c, path);
+
+	c->parsed = config_take_file(&r, path, config_main_keys, c);
+	c->has_kafka = c->kafka_line > 0;
+	finish_workers(&r);
+	read_sites_dir(&r);
+	arrange_sites(&r);
+	free(r.sites);
+	give_back_memory();
+}
+
+struct config *
+config_load(const char *path)
+{
+	struct config *c = xcalloc(1, sizeof(*c));
+
+	load(c, path);
+	return c;
+}
+
+/* Mistakes stay with who reads the file; of a good one the warnings go along. */
+static void
+keep_warnings(struct config *c)
+{
+	struct mistakes before = c->warnings;
+
+	c->warnings.line = config_keep(c, before.count * sizeof(*before.line));
+	for (size_t i = 0; i < before.count; i++)
+		c->warnings.line[i] = (char *)config_keep_text(c, before.line[i]);
+	mistakes_release(&before);
+}
+
+struct config *
+config_load_at(void *region, size_t size, const char *path)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct config *c = region;
+
+	c->region_room = size;
+	load(c, path);
+	keep_warnings(c);
+	c->region_size = (c->region_used + page - 1) / page * page;
+	return c;
+}
+
+static int
+compare_name(const void *name, const void *entry)
+{
+	return strcmp(name, (*(const struct site *const *)entry)->name);
+}
+
+ssize_t
+config_find_site(const struct config *c, const char *name)
+{
+	const struct site *const *found = bsearch(
+	    name, c->by_name, c->named_count, sizeof(*c->by_name), compare_name);
+
+	return found != NULL && (*found)->enabled ? *found - c->sites : -1;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+same_headers(const char *const *a, const char *const *b)
+{
+	for (; *a != NULL && *b != NULL; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return *a == *b;
+}
+
+bool
+config_site_equal(const struct site *a, const struct site *b)
+{
+	if (a->pattern_count != b->pattern_count)
+		return false;
+	for (size_t i = 0; i < a->pattern_count; i++)
+		if (strcmp(a->patterns[i].text, b->patterns[i].text) != 0 ||
+		    a->patterns[i].negated != b->patterns[i].negated)
+			return false;
+	return strcmp(a->name, b->name) == 0 && strcmp(a->url, b->url) == 0 &&
+	       a->interval_us == b->interval_us && a->timeout_us == b->timeout_us &&
+	       strcmp(a->method, b->method) == 0 && same_headers(a->headers, b->headers) &&
+	       same_text(a->body, b->body) && strcmp(a->user_agent, b->user_agent) == 0 &&
+	       strcmp(a->expect_status, b->expect_status) == 0 && a->body_limit == b->body_limit &&
+	       a->follow_redirects == b->follow_redirects && a->verify_tls == b->verify_tls &&
+	       a->decode == b->decode && a->keepalive == b->keepalive &&
+	       a->ip_version == b->ip_version && same_text(a->labels, b->labels);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * A text that libconfig has refused: what people write who have the syntax of another program in
+ * their fingers. See config_syntax.h.
+ */
+#include "syntax.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define AT(place) (1u << AT_##place)
+#define ANYWHERE  (AT(KEY) | AT(EQUALS) | AT(VALUE) | AT(COMMA))
+
+enum cure {
+	STOP,
+	SKIP,
+	SKIP_LINE,
+	INSERT_COMMA,
+};
+
+/* In the order in which they are looked for; all are wrong wherever they are looked for. */
+static const struct habit {
+	unsigned where;
+	bool first; /* only as the first in a line */
+	const char *seen, *sentence;
+	enum cure cure;
+} habits[] = {
+	{ AT(KEY), true, "[", "this is JSON, INI or TOML; write kafka = { … };" SYNTAX_SEE, STOP },
+	{ ANYWHERE, true, "<<<<<<<",
+	    "a conflict that git has left; keep one of the two versions, and take out its marks",
+	    STOP },
+	{ AT(KEY), true, "<", "this is XML or HTML; write name = value;" SYNTAX_SEE, STOP },
+	{ ANYWHERE, true, "---", "this is YAML; write name = value;" SYNTAX_SEE, STOP },
+	{ ANYWHERE, true, "- ",
+	    "this is YAML; write sites = ( { name = \"…\"; url = \"…\"; } );" SYNTAX_SEE, STOP },
+	{ ANYWHERE, true, ";", "a comment begins with # or //, not with ;", SKIP_LINE },
+	{ ANYWHERE, false, "--", "a comment begins with # or //, not with --", SKIP_LINE },
+	{ ANYWHERE, true, "%", "a comment begins with # or //, not with %", SKIP_LINE },
+	{ ANYWHERE, true, "!", "a comment begins with # or //, not with !", SKIP_LINE },
+	{ ANYWHERE, false, "\xc2\xa0", "a no-break space, as web pages have it; write a plain one",
+	    SKIP },
+	{ ANYWHERE, false, "\xe2\x80\x8b", "a character of no width; take it out", SKIP },
+	{ ANYWHERE, false, "\xef\xbb\xbf", "a byte order mark; take it out", SKIP },
+	{ AT(KEY), false, ";", "a ; too many; take it out", SKIP },
+	{ AT(EQUALS), false, "+", "a + too many; write name = value;", SKIP },
+	{ AT(VALUE), false, "=", "one = is enough; write name = value;", SKIP },
+	{ AT(VALUE), false, ":", "one = is enough; write name = value;", SKIP },
+	{ AT(VALUE), false, ">", "a > too many; write name = value;", SKIP },
+	{ AT(COMMA), false, "{", "a comma is missing between the groups; write }, {",
+	    INSERT_COMMA },
+};
+
+bool
+doctor_find_habit(struct doctor *d)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(habits); i++) {
+		const struct habit *h = &habits[i];
+
+		if ((h->where & (1u << d->at)) == 0 || !doctor_begins(d->c, h->seen) ||
+		    (h->first && !doctor_line_begins(d)))
+			continue;
+		doctor_tell(d, d->c, d->line, "%s", h->sentence);
+		if (h->cure == STOP) {
+			d->stopped = true;
+		} else if (h->cure == INSERT_COMMA) {
+			doctor_replace(d, d->c, ",");
+			d->at = AT_VALUE;
+			d->fresh = false;
+		} else {
+			doctor_replace(d,
+			    d->c + (h->cure == SKIP ? strlen(h->seen) : strcspn(d->c, "\n")), " ");
+		}
+		return true;
+	}
+	return false;
+}
+
+/* nginx: defaults { …, or server "a" { … */
+bool
+doctor_find_block(struct doctor *d)
+{
+	const struct named *key = &d->levels[d->depth].key;
+	const char *brace = d->c;
+
+	if (*brace == '"')
+		brace += 1 + strcspn(brace + 1, "\"\n");
+	brace += *brace == '"';
+	brace += strspn(brace, " \t\r\n");
+	if (*brace != '{')
+		return false;
+	if (brace == d->c && doctor_is_group(key->name, key->size)) {
+		doctor_tell(d, d->c, d->line, "a = is missing; write %.*s = { … };", (int)key->size,
+		    key->name);
+		doctor_replace(d, d->c, " = ");
+		d->at = AT_VALUE;
+		d->fresh = false;
+	} else {
+		doctor_tell(d, d->c, d->line,
+		    "this is the syntax of nginx; write sites = ( { name = \"…\"; url = \"…\"; }, { … } "
+		    ");" SYNTAX_SEE);
+		d->stopped = true;
+	}
+	return true;
+}
+
+/* Whether it could be one of librdkafka's. */
+static bool
+is_property(const char *name, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL)
+			return false;
+	return true;
+}
+
+/* Names with quotes round them or dots in them: properties of Kafka, or ours. */
+void
+doctor_take_odd_name(struct doctor *d, const char *name, size_t size, const char *end)
+{
+	const char *dot = is_property(name, size) ? memchr(name, '.', size) : NULL;
+	size_t group = dot != NULL ? (size_t)(dot - name) : 0;
+	bool ours = dot != NULL && doctor_is_group(name, group) &&
+		    memchr(dot + 1, '.', size - group - 1) == NULL;
+
+	doctor_begin_setting(d, name, size);
+	if (ours)
+		doctor_tell(d, name, d->line, "a name has no dots: write %.*s = { %.*s = …; };",
+		    (int)group, name, (int)(size - group - 1), dot + 1);
+	else if (dot != NULL)
+		doctor_tell(d, name, d->line,
+		    "a name has no dots; properties of Kafka stand in kafka = { properties = [ "
+		    "\"%.*s=…\" ]; } or in its properties_file",
+		    (int)(size < 64 ? size : 64), name);
+	else if (config_name_size(name) == size)
+		doctor_tell(d, name - 1, d->line, "a name stands without quotes: write %.*s = …;",
+		    (int)size, name);
+	else
+		doctor_tell(d, d->c, d->line, "this is no name of a setting; write name = value;");
+	if (dot != NULL || config_name_size(name) != size) {
+		d->levels[d->depth].drop = true;
+		doctor_replace(d, end, "x");
+	} else {
+		d->copied = name;
+		d->c = name + size;
+		doctor_replace(d, end, "");
+	}
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * A file of the configuration as text. Finds what some version of libconfig would take without a
+ * word, or not tell well, and makes it harmless, so that every version says the same and the
+ * mistakes behind it are found too.
+ */
+#include "internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <grp.h>
+#include <math.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MAX (100 * 1024 * 1024)
+
+#define DIGITS  "0123456789"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+struct scan {
+	struct reader *r;
+	char *text;
+	const char *end; /* of the text; a NUL stands there */
+	int line;
+	const char *key; /* the last name seen, and its length */
+	int key_size;
+	char *comma; /* what stands before this, but for blanks and comments, if it is a comma */
+	int comma_line;
+	bool endless; /* a string has no end */
+};
+
+/* --- where it is ------------------------------------------------------------------------- */
+
+/* How much of a line is shown around the place, in bytes. */
+#define SHOWN_BEFORE 60
+#define SHOWN_BEHIND 40
+/* So much is looked at for what must not be shown. */
+#define LINE_MAX_SHOWN 4096
+/* Who has more mistakes has enough to look at. */
+#define PLACES_MAX 100
+
+static bool
+may_be_shown(const char *line, size_t size)
+{
+	static const char *const secret[] = { "authorization", "cookie", "key", "passw", "secret",
+		"token" };
+
+	for (size_t i = 0; i < size; i++)
+		for (size_t k = 0; k < ARRAY_LENGTH(secret); k++)
+			if (strncasecmp(line + i, secret[k], strlen(secret[k])) == 0)
+				return false;
+	return size < LINE_MAX_SHOWN;
+}
+
+/* Two lines: the one with `place` in it, or a piece of it, and a caret below. */
+static void
+show_place(char *out, size_t size, const char *text, const char *place)
+{
+	const char *start = place, *end = place;
+	char line[4 * (SHOWN_BEFORE + SHOWN_BEHIND)], before[4 * SHOWN_BEFORE];
+	const char *dots = "";
+	size_t column = 0;
+
+	out[0] = '\0';
+	while (start > text && start[-1] != '\n' && place - start < LINE_MAX_SHOWN)
+		start--;
+	while (*end != '\0' && *end != '\n' && end - start < LINE_MAX_SHOWN)
+		end++;
+	if (!may_be_shown(start, (size_t)(end - start)))
+		return;
+	start += strspn(start, " \t");
+	if (start > place)
+		return; /* behind the end of the line */
+	if (place - start > SHOWN_BEFORE) {
+		start = place - SHOWN_BEFORE;
+		while ((*start & 0xc0) == 0x80)
+			start++;
+		dots = "…";
+	}
+	if (end - place > SHOWN_BEHIND)
+		end = place + SHOWN_BEHIND;
+	while (end > place &&
+	       (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r' || (*end & 0xc0) == 0x80))
+		end--;
+	util_clean_text(line, sizeof(line), start, (size_t)(end - start));
+	util_clean_text(before, sizeof(before), start, (size_t)(place - start));
+	for (const char *c = before; *c != '\0'; c++)
+		column += (*c & 0xc0) != 0x80;
+	snprintf(out, size, "\n" CONFIG_SHOWN "%s%s\n" CONFIG_SHOWN "%*s^", dots, line,
+	    (int)(column + (dots[0] != '\0')), "");
+}
+
+void
+config_mistake_at(
+    struct reader *r, const char *text, const char *place, int line, const char *format, ...)
+{
+	char shown[1024] = "";
+	va_list ap;
+	char *why;
+
+	va_start(ap, format);
+	why = xvasprintf(format, ap);
+	va_end(ap);
+	if (r->config->mistakes.count < PLACES_MAX)
+		show_place(shown, sizeof(shown), text, place);
+	config_mistake(r, line, "%s", why);
+	mistakes_show(&r->config->mistakes, shown);
+	free(why);
+}
+
+/* --- what libconfig would take ----------------------------------------------------------- */
+
+static void
+scan_mistake(struct scan *s, const char *why)
+{
+	config_mistake(s->r, s->line, "%.*s: %s", s->key_size, s->key, why);
+}
+
+/*
+ * libconfig 1.5 wraps large integers and takes 1e999 for infinity, both without a word; later ones
+ * refuse the former, and read octal and binary numbers. Returns what follows.
+ */
+static char *
+scan_number(struct scan *s, char *token)
+{
+	bool sign = *token == '-' || *token == '+';
+	char *first = token + sign, *end = first + strspn(first, DIGITS), *stop;
+	size_t digits = (size_t)(end - first), zeros = strspn(first, "0"), size;
+	double number = strtod(first, &stop);
+	const char *why = NULL;
+
+	if (digits == 1 && *first == '0' && *end != '\0' && strchr("bBoOqQxX", *end) != NULL &&
+	    isxdigit((unsigned char)end[1])) {
+		why = "is not a decimal number";
+		end += 1 + strspn(end + 1, DIGITS "abcdefABCDEF");
+		end += strspn(end, "L");
+	} else if (stop > end) {
+		why = isfinite(number) ? NULL : "the number is not finite";
+		end = stop;
+	} else {
+		why = digits > 9 ? "integers have at most 9 digits" : NULL;
+		end += strspn(end, "L");
+	}
+	size = (size_t)(end - first);
+	if (why != NULL) {
+		scan_mistake(s, why);
+		memset(first, ' ', size);
+		memset(first, '9', size < 9 ? size : 9); /* for all of them the same */
+	} else if (stop <= end && zeros > 0 && zeros < digits) {
+		char was = *token;
+
+		memset(token, ' ', (size_t)(first - token) + zeros);
+		if (sign)
+			first[zeros - 1] = was;
+	}
+	return end > token ? end : token + 1;
+}
+
+/*
+ * A backslash in a string. libconfig 1.8 reads \\a, \\b and \\v as control characters, others as they
+ * are; all keep what they do not know, but who writes it should not have to know that.
+ */
+static char *
+scan_escape(struct scan *s, char *c, bool *told)
+{
+	char e = c[1];
+
+	if (e == 'x' || e == 'X') {
+		if (c[2] == '0' && c[3] == '0')
+			scan_mistake(s, "contains a NUL");
+		if (isxdigit((unsigned char)c[2]) && isxdigit((unsigned char)c[3]))
+			return c + 2;
+	}
+	if (e == 'a' || e == 'b' || e == 'v') {
+		if (!*told)
+			config_mistake_at(s->r, s->text, c, s->line,
+			    "%.*s: \\%c with a single backslash is a control character; write \\\\%c",
+			    s->key_size, s->key, e, e);
+		memset(c, ' ', 2);
+		*told = true;
+	} else if (isprint((unsigned char)e) && strchr("\\\"nrtf", e) == NULL && !*told) {
+		*told = true;
+		config_warning(s->r, s->line,
+		    "%.*s: \\%c has a single backslash; write \\\\%c, which means the same in "
+		    "every version of libconfig",
+		    s->key_size, s->key, e, e);
+	}
+	return c + 1 + (e != '\0' && e != '\n');
+}
+
+static char *
+scan_string(struct scan *s, char *c)
+{
+	bool told = false;
+
+	for (c++; c < s->end && *c != '"';) {
+		s->line += *c == '\n';
+		c = *c == '\\' ? scan_escape(s, c, &told) : c + 1;
+	}
+	s->endless = c >= s->end;
+	return s->endless ? c : c + 1;
+}
+
+size_t
+config_name_size(const char *c)
+{
+	return isalpha((unsigned char)*c) || *c == '*' ? strspn(c, LETTERS DIGITS "-_*") : 0;
+}
+
+const char *
+config_skip_comment(const char *c)
+{
+	const char *end;
+
+	if (*c == '#' || (*c == '/' && c[1] == '/'))
+		return c + strcspn(c, "\n");
+	if (*c != '/' || c[1] != '*')
+		return c;
+	end = strstr(c + 2, "*/");
+	return end != NULL ? end + 2 : c + strlen(c);
+}
+
+static char *
+scan_comment(struct scan *s, char *c)
+{
+	char *end = c + (config_skip_comment(c) - c);
+
+	if (c[1] == '*' && *c == '/' && (end - c < 4 || end[-1] != '/'))
+		config_mistake_at(s->r, s->text, c, s->line, "the comment has no end: */");
+	/* libconfig 1.5 wants the end of a line behind a comment, and all want that of a long one */
+	for (bool last = end == s->end; c < end; c++)
+		if (*c == '\n')
+			s->line++;
+		else if (last)
+			*c = ' ';
+	return end;
+}
+
+/* libconfig 1.5 refuses what later ones take: a comma with nothing behind it. */
+static void
+scan_punctuation(struct scan *s, char *c)
+{
+	static const char surplus[] = "a comma with nothing behind it; take it out";
+
+	if (s->comma != NULL && (*c == ',' || *c == ')' || *c == ']')) {
+		config_mistake_at(s->r, s->text, s->comma, s->comma_line, "%s", surplus);
+		*s->comma = ' ';
+	}
+	s->comma = *c == ',' ? c : NULL;
+	s->comma_line = s->line;
+}
+
+/* One token, or a byte of what is none. Returns what follows. */
+static char *
+scan_token(struct scan *s, char *c)
+{
+	size_t n;
+
+	if (strchr(",()[]{}", *c) != NULL) {
+		scan_punctuation(s, c);
+		return c + 1;
+	}
+	s->comma = NULL;
+	if (*c == '"')
+		return scan_string(s, c);
+	if (isdigit((unsigned char)*c) ||
+	    (strchr("+-.", *c) != NULL && c[1] != '\0' && strchr(DIGITS ".", c[1])))
+		return scan_number(s, c);
+	n = config_name_size(c);
+	if (n > 0) {
+		s->key_size = n < 64 ? (int)n : 64;
+		s->key = c;
+		return c + n;
+	}
+	if (strncmp(c, "@include", 8) == 0) {
+		config_mistake(s->r, s->line, "@include is not supported; use sites_dir");
+		n = strcspn(c, "\n");
+		memset(c, ' ', n);
+	} else if (strchr("\a\b\v", *c) != NULL) {
+		config_mistake(s->r, s->line, "a control character stands here; take it out");
+		*c = ' '; /* as libconfig 1.8 does */
+	}
+	return c + (n > 0 ? n : 1);
+}
+
+/* Whether it makes sense to parse the text. */
+static bool
+scan_text(struct reader *r, char *text, const char *end)
+{
+	struct scan s = { .r = r, .text = text, .end = end, .line = 1 };
+
+	s.key = "number";
+	s.key_size = 6;
+	for (char *c = text; c < end;) {
+		if (*c == '\n')
+			s.line++;
+		if (strchr(" \t\r\n\f", *c) != NULL)
+			c++;
+		else if (config_skip_comment(c) > c)
+			c = scan_comment(&s, c);
+		else
+			c = scan_token(&s, c);
+	}
+	return !s.endless;
+}
+
+/* Who may read what we may not, as far as that can be seen. */
+static void
+describe_readers(char *out, size_t size, const char *file)
+{
+	struct passwd *owner;
+	struct group *group;
+	struct stat st;
+
+	snprintf(out, size, "try sudo");
+	if (stat(file, &st) < 0 || (owner = getpwuid(st.st_uid)) == NULL)
+		return;
+	group = (st.st_mode & S_IRGRP) != 0 ? getgrgid(st.st_gid) : NULL;
+	snprintf(out, size, "only %s%s%s may read it: %s", owner->pw_name,
+	    group != NULL ? " and the group " : "", group != NULL ? group->gr_name : "",
+	    st.st_uid == 0 ? "use sudo" : "use sudo, or become that user");
+}
+
+static void
+cannot_read(struct reader *r, const char *why)
+{
+	char readers[256];
+
+	if (strcmp(why, strerror(EACCES)) == 0) {
+		describe_readers(readers, sizeof(readers), r->file);
+		config_mistake(r, 0, "cannot read the file: %s; %s", why, readers);
+	} else if (strcmp(why, strerror(ENOENT)) == 0 && strcmp(r->file, r->config->file) == 0) {
+		config_mistake(r, 0,
+		    "cannot read the file: %s; see " CONFIG_SAMPLE " and webmond.conf(5)", why);
+	} else {
+		config_mistake(r, 0, "cannot read the file: %s", why);
+	}
+}
+
+/* Who writes the main file names users and files, and root does what it says. */
+static void
+check_owner(struct reader *r)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || strcmp(r->file, r->config->file) != 0 || stat(r->file, &st) < 0)
+		return;
+	if (st.st_uid != 0)
+		config_mistake(r, 1,
+		    "started as root, webmond takes only a file of root's; do: chown root %s",
+		    r->file);
+	if ((st.st_mode & S_IWGRP) != 0)
+		config_mistake(r, 1,
+		    "started as root, webmond takes no file that a group can write; do: chmod g-w "
+		    "%s",
+		    r->file);
+}
+
+/* With a byte order mark, or letters of ASCII with a NUL before or behind each. */
+static bool
+is_utf16(const char *text, size_t size)
+{
+	size_t nul = text[0] == '\0' ? 0 : 1;
+
+	return strncmp(text, "\xff\xfe", 2) == 0 || strncmp(text, "\xfe\xff", 2) == 0 ||
+	       (size > 3 && text[nul] == '\0' && text[nul + 2] == '\0' && text[1 - nul] != '\0' &&
+		   text[3 - nul] != '\0');
+}
+
+/* False: it is not in UTF-8, and what libconfig would say of it would help nobody. */
+static bool
+check_encoding(struct reader *r, char *text, size_t size)
+{
+	int line = 1;
+
+	if (is_utf16(text, size)) {
+		config_mistake(
+		    r, 1, "the file is in UTF-16; save it as UTF-8, or: iconv -f UTF-16 -t UTF-8");
+		return false;
+	}
+	if (strncmp(text, "\xef\xbb\xbf", 3) == 0) {
+		config_mistake(r, 1, "the file begins with a byte order mark; save it without");
+		memset(text, ' ', 3);
+	}
+	if (strlen(text) < size) {
+		for (char *c = text; *c != '\0'; c++)
+			line += *c == '\n';
+		config_mistake(r, line, "the file contains a NUL byte");
+		for (size_t i = 0; i < size; i++)
+			text[i] = text[i] != '\0' ? text[i] : ' ';
+	}
+	return true;
+}
+
+char *
+config_read_text(struct reader *r, bool *hopeless)
+{
+	const char *why;
+	size_t size;
+	mode_t mode;
+	char *text = util_read_file(r->file, FILE_MAX, &size, &mode, &why);
+
+	if (text == NULL) {
+		cannot_read(r, why);
+		return NULL;
+	}
+	if ((mode & S_IWOTH) != 0)
+		config_mistake(r, 1, "everybody can write this file; do: chmod o-w %s", r->file);
+	check_owner(r);
+	if (!check_encoding(r, text, size)) {
+		free(text);
+		return NULL;
+	}
+	*hopeless = !scan_text(r, text, text + size);
+	return text;
+}

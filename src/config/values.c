@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * A text that libconfig has refused: the copy that is written of it, and what can be wrong with a
+ * name, a string or a value. See config_syntax.h.
+ */
+#include "syntax.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* --- the copy ---------------------------------------------------------------------------- */
+
+static void
+put(struct doctor *d, const char *text, size_t size)
+{
+	memcpy(d->out + d->out_size, text, size);
+	d->out_size += size;
+}
+
+void
+doctor_copy(struct doctor *d)
+{
+	put(d, d->copied, (size_t)(d->c - d->copied));
+	d->copied = d->c;
+}
+
+void
+doctor_replace(struct doctor *d, const char *end, const char *text)
+{
+	doctor_copy(d);
+	put(d, text, strlen(text));
+	d->c = d->copied = end;
+}
+
+void
+doctor_drop_setting(struct doctor *d)
+{
+	struct open_bracket *l = &d->levels[d->depth];
+
+	doctor_copy(d);
+	d->out_size = l->key_out;
+	for (int n = d->line - l->key.line; n > 0; n--)
+		put(d, "\n", 1);
+	l->drop = false;
+}
+
+/* --- what is said ------------------------------------------------------------------------ */
+
+void
+doctor_tell(struct doctor *d, const char *place, int line, const char *format, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, format);
+	text = xvasprintf(format, ap);
+	va_end(ap);
+	config_mistake_at(d->r, d->text, place, line, "%s", text);
+	free(text);
+	d->stopped |= ++d->told == SYNTAX_TOLD_MAX;
+}
+
+bool
+doctor_still_sure(struct doctor *d)
+{
+	d->stopped |= d->in_doubt;
+	d->in_doubt = true;
+	return !d->stopped;
+}
+
+bool
+doctor_begins(const char *c, const char *with)
+{
+	return strncmp(c, with, strlen(with)) == 0;
+}
+
+bool
+doctor_line_begins(const struct doctor *d)
+{
+	const char *c = d->c;
+
+	while (c > d->text && (c[-1] == ' ' || c[-1] == '\t'))
+		c--;
+	return c == d->text || c[-1] == '\n';
+}
+
+const char *
+doctor_skip_blanks(const char *c, int *line)
+{
+	const char *end;
+
+	for (;; c = end) {
+		end = config_skip_comment(c);
+		end += end == c && *c != '\0' && strchr(" \t\r\n\f", *c) != NULL;
+		if (end == c)
+			return c;
+		for (; c < end; c++)
+			*line += *c == '\n';
+	}
+}
+
+bool
+doctor_is_setting(const char *c)
+{
+	size_t n = config_name_size(c);
+
+	c += n;
+	c += strspn(c, " \t");
+	return n > 0 && (*c == '=' || *c == ':');
+}
+
+bool
+doctor_is_group(const char *name, size_t size)
+{
+	for (const struct key *key = config_main_keys; key->name != NULL; key++)
+		if (key->kind == KEY_GROUP && strlen(key->name) == size &&
+		    memcmp(key->name, name, size) == 0)
+			return true;
+	return false;
+}
+
+/* --- strings ----------------------------------------------------------------------------- */
+
+size_t
+doctor_odd_quote(const char *c)
+{
+	static const char *const quotes[] = { "'", "`", "“", "”", "„", "‟", "‘", "’", "‚", "«", "»",
+		"‹", "›", "″", "′", NULL };
+
+	for (size_t i = 0; quotes[i] != NULL; i++)
+		if (doctor_begins(c, quotes[i]))
+			return strlen(quotes[i]);
+	return 0;
+}
+
+/* Text for the copy; what might need more than quotes is left out. */
+static void
+put_string(struct doctor *d, const char *start, const char *end)
+{
+	bool plain = true;
+
+	for (const char *c = start; c < end; c++)
+		plain &= *c != '"' && *c != '\\';
+	put(d, "\"", 1);
+	if (plain && end > start)
+		put(d, start, (size_t)(end - start));
+	else
+		put(d, "-", 1);
+	put(d, "\"", 1);
+}
+
+void
+doctor_value_ended(struct doctor *d)
+{
+	char bracket = d->levels[d->depth].bracket;
+
+	d->at = bracket == '(' || bracket == '[' ? AT_COMMA : AT_KEY;
+	d->fresh = true;
+}
+
+void
+doctor_take_string(struct doctor *d)
+{
+	const char *start = d->c, *c = start + 1;
+	int line = d->line;
+
+	for (; *c != '\0' && *c != '"'; c++) {
+		if (*c == '\\' && c[1] != '\0')
+			c++;
+		d->line += *c == '\n';
+	}
+	if (*c == '\0') {
+		if (doctor_still_sure(d))
+			doctor_tell(d, start, line,
+			    "the string that begins here has no end; write \" behind it");
+		d->stopped = true;
+		return;
+	}
+	doctor_copy(d);
+	/* of several in a row the first that goes on in another line is the one to suspect */
+	if (d->string == NULL || d->string_line == line) {
+		d->string = start;
+		d->string_line = line;
+		d->string_out = d->out_size;
+	}
+	d->c = d->string_end = c + 1;
+	doctor_value_ended(d);
+}
+
+static const char typographic[] = "this quote is a typographic one; write plain ones: \"…\"";
+
+void
+doctor_take_odd_string(struct doctor *d)
+{
+	const char *start = d->c + doctor_odd_quote(d->c), *end = start;
+
+	doctor_tell(d, d->c, d->line, "%s",
+	    *d->c == '\'' || *d->c == '`'
+		? "text stands in double quotes, not in single ones: write \"…\""
+		: typographic);
+	while (*end != '\0' && *end != '\n' && *end != '"' && doctor_odd_quote(end) == 0)
+		end++;
+	if (*end == '\0' || *end == '\n')
+		end = start + strcspn(start, ";,)}]\r\n");
+	doctor_copy(d);
+	put_string(d, start, end);
+	d->c = d->copied = end + (*end == '"' ? 1 : doctor_odd_quote(end));
+	d->string = NULL;
+	doctor_value_ended(d);
+}
+
+/* Go on at `end` as if the string before had ended at `last`. */
+static void
+end_string_at(struct doctor *d, const char *last, const char *end)
+{
+	d->out_size = d->string_out;
+	put_string(d, d->string + 1, last);
+	d->c = d->copied = end;
+	d->line = d->string_line;
+	d->string = NULL;
+	doctor_value_ended(d);
+}
+
+/* A string with something glued to it: a quote too few, or too many. */
+bool
+doctor_find_lost_quote(struct doctor *d)
+{
+	const char *end = d->string + 1, *last;
+
+	if (d->c != d->string_end || strchr(";,)}]=: \t\r\n\"", *d->c) != NULL ||
+	    (doctor_is_setting(d->c) && d->c[config_name_size(d->c)] != ':'))
+		return false;
+	while (end < d->string_end && *end != '\n' && doctor_odd_quote(end) < 2)
+		end++;
+	if (doctor_odd_quote(end) > 1) {
+		doctor_tell(d, end, d->string_line, "%s", typographic);
+		end_string_at(d, end, end + doctor_odd_quote(end));
+	} else if (end < d->string_end) {
+		doctor_tell(d, d->string, d->string_line,
+		    "the string that begins here goes on to line %d; its closing \" is missing",
+		    d->line);
+		for (last = end; last > d->string + 1 && strchr(" \t\r,;)}]", last[-1]) != NULL;)
+			last--;
+		last += strcspn(last, " \t\r\n,;"); /* from there on it was no text */
+		end_string_at(d, last, last);
+	} else {
+		if (doctor_still_sure(d))
+			doctor_tell(d, d->c, d->line,
+			    "the string ends before this; a \" is missing before, or one inside a "
+			    "string is not written \\\"");
+		d->stopped = true;
+	}
+	return true;
+}
+
+/* --- values ------------------------------------------------------------------------------ */
+
+static const char *
+number_end(const char *c)
+{
+	const char *first = c + (*c == '-' || *c == '+');
+	const char *end = first + strspn(first, "0123456789"), *e;
+
+	if (*end == '.')
+		end += 1 + strspn(end + 1, "0123456789");
+	if (end == first)
+		return c;
+	e = end + (*end == 'e' || *end == 'E');
+	e += e > end && (*e == '-' || *e == '+');
+	if (e > end && isdigit((unsigned char)*e))
+		end = e + strspn(e, "0123456789");
+	return end + strspn(end, "L");
+}
+
+static bool
+value_ends(const char *c)
+{
+	return *c == '\0' || strchr(" \t\r\n\f;,)}]\"", *c) != NULL || config_skip_comment(c) > c;
+}
+
+/* The end of text without quotes: of the word, and of those behind it that begin no setting. */
+static const char *
+bare_end(const char *c)
+{
+	const char *end = c;
+
+	for (;;) {
+		end = c + strcspn(c, ";,{}()[]\"# \t\r\n\f");
+		while (*end == ',' && isalnum((unsigned char)end[1])) /* 200,404 */
+			end += 1 + strcspn(end + 1, ";,{}()[]\"# \t\r\n\f");
+		c = end + strspn(end, " \t");
+		if (end == c || value_ends(c) || doctor_is_setting(c) || strchr("{([#", *c) != NULL)
+			return end;
+	}
+}
+
+static bool
+is_name(const char *c, size_t size, const char *name)
+{
+	return strlen(name) == size && strncasecmp(c, name, size) == 0;
+}
+
+/* Whether a key of that name, wherever it belongs, takes a string. */
+static bool
+takes_text(const struct named *name, const struct key *keys)
+{
+	for (; keys->name != NULL; keys++) {
+		if (keys->kind == KEY_GROUP && !takes_text(name, keys->keys))
+			return false;
+		if (keys->kind >= KEY_INTEGER && keys->kind <= KEY_BOOL &&
+		    is_name(name->name, name->size, keys->name))
+			return false;
+	}
+	return true;
+}
+
+static bool
+ends_with(const struct named *name, const char *end)
+{
+	size_t n = strlen(end);
+
+	return name->size > n && memcmp(name->name + name->size - n, end, n) == 0;
+}
+
+/* What a number with this unit is in the unit of the key; 0: nobody knows. */
+static double
+factor_of(const char *unit, size_t unit_size, const struct named *key)
+{
+	static const struct {
+		const char *unit;
+		double seconds, kilobytes;
+	} units[] = { { "ms", 0.001, 0 }, { "s", 1, 0 }, { "sec", 1, 0 }, { "seconds", 1, 0 },
+		{ "m", 60, 1024 }, { "min", 60, 0 }, { "minutes", 60, 0 }, { "h", 3600, 0 },
+		{ "hours", 3600, 0 }, { "d", 86400, 0 }, { "k", 0, 1 }, { "kb", 0, 1 },
+		{ "kib", 0, 1 }, { "mb", 0, 1024 }, { "mib", 0, 1024 }, { "g", 0, 1048576 },
+		{ "gb", 0, 1048576 }, { "gib", 0, 1048576 }, { "%", 1, 0 } };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(units); i++)
+		if (is_name(unit, unit_size, units[i].unit))
+			return ends_with(key, "_kb")   ? units[i].kilobytes
+			       : ends_with(key, "_mb") ? units[i].kilobytes / 1024
+						       : units[i].seconds;
+	return 0;
+}
+
+/* 30s, 500 ms, 10 MB, 90%. */
+static bool
+take_unit(struct doctor *d, const char *number)
+{
+	const struct named *key = &d->levels[d->depth].key;
+	const char *unit = number + strspn(number, " \t"), *end = unit;
+	double value = strtod(d->c, NULL), factor;
+	char mended[32];
+
+	while (isalpha((unsigned char)*end) || *end == '%')
+		end++;
+	factor = factor_of(unit, (size_t)(end - unit), key);
+	if (end == unit || end - unit > 8 || !value_ends(end) ||
+	    (factor == 0 && (unit > number || takes_text(key, config_main_keys))))
+		return false;
+	snprintf(mended, sizeof(mended), "%.10g", value * (factor > 0 ? factor : 1));
+	doctor_tell(d, unit, d->line, "%.*s: a number stands without a unit%s%s", (int)key->size,
+	    key->name, factor > 0 ? "; write " : "", factor > 0 ? mended : "");
+	doctor_replace(d, end, mended); /* d->c stands at the number */
+	doctor_value_ended(d);
+	return true;
+}
+
+bool
+doctor_take_number(struct doctor *d)
+{
+	const char *end = number_end(d->c);
+
+	if (end == d->c || take_unit(d, end))
+		return end != d->c;
+	if (!value_ends(end) && !doctor_is_setting(end))
+		return false;
+	if (*end == ',' && isdigit((unsigned char)end[1]) &&
+	    takes_text(&d->levels[d->depth].key, config_main_keys))
+		return false; /* 200,404 */
+	d->c = end;
+	doctor_value_ended(d);
+	return true;
+}
+
+bool
+doctor_take_boolean(struct doctor *d)
+{
+	size_t size = config_name_size(d->c);
+
+	if (!is_name(d->c, size, "true") && !is_name(d->c, size, "false"))
+		return false;
+	d->c += size;
+	doctor_value_ended(d);
+	return true;
+}
+
+void
+doctor_take_bare(struct doctor *d)
+{
+	static const char *const truth[][2] = { { "yes", "true" }, { "no", "false" },
+		{ "on", "true" }, { "off", "false" }, { "enabled", "true" },
+		{ "disabled", "false" }, { "y", "true" }, { "n", "false" } };
+	struct open_bracket *l = &d->levels[d->depth];
+	const char *start = d->c, *end = bare_end(start);
+	int size = (int)l->key.size;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(truth) && !l->drop; i++)
+		if (is_name(start, (size_t)(end - start), truth[i][0])) {
+			doctor_tell(d, start, d->line, "%.*s: write true or false, here: %s", size,
+			    l->key.name, truth[i][1]);
+			doctor_replace(d, end, truth[i][1]);
+			doctor_value_ended(d);
+			return;
+		}
+	if (l->drop) {
+		; /* its name is told, and what stands here goes with it */
+	} else if (takes_text(&l->key, config_main_keys)) {
+		doctor_tell(d, start, d->line,
+		    "%.*s: text stands in double quotes%s: write %.*s = \"…\";", size, l->key.name,
+		    l->colon ? ", not as in YAML" : "", size, l->key.name);
+	} else {
+		doctor_tell(d, start, d->line, "%.*s: this is no number, nor true or false", size,
+		    l->key.name);
+		l->drop = true;
+	}
+	doctor_copy(d);
+	put_string(d, start, end);
+	d->c = d->copied = end;
+	doctor_value_ended(d);
+}
+
+void
+doctor_value_missing(struct doctor *d)
+{
+	struct open_bracket *l = &d->levels[d->depth];
+
+	doctor_tell(d, d->c, d->line, "the value of %.*s is missing; write %.*s = value;",
+	    (int)l->key.size, l->key.name, (int)l->key.size, l->key.name);
+	l->drop = true;
+	doctor_value_ended(d);
+}
+
+void
+doctor_begin_setting(struct doctor *d, const char *name, size_t size)
+{
+	struct open_bracket *l = &d->levels[d->depth];
+
+	doctor_copy(d);
+	l->key = (struct named){ name, size < 64 ? size : 64, d->line };
+	l->key_out = d->out_size;
+	l->drop = false;
+	d->at = AT_EQUALS;
+	for (size_t i = 0; i < l->seen_count; i++)
+		if (l->seen[i].size == l->key.size &&
+		    memcmp(l->seen[i].name, name, l->key.size) == 0) {
+			doctor_tell(d, d->c, d->line,
+			    "%.*s is set already in line %d; take one of the two out",
+			    (int)l->key.size, name, l->seen[i].line);
+			l->drop = true;
+			return;
+		}
+	if (l->seen_count < SYNTAX_KEYS_MAX)
+		l->seen[l->seen_count++] = l->key;
+}

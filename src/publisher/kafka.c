@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The producer. Called by the publisher and the validation child; nothing is fatal here. Trouble is
+ * logged once per cause with what to do about it, and once when it is over.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kafka_internal.h"
+#include "log.h"
+
+/* A record so far ahead of the time is of a clock that was wrong; Kafka's own limit is the same. */
+#define AHEAD_US (3600 * US_PER_S)
+
+struct kafka {
+	rd_kafka_t *rk;
+	rd_kafka_topic_t *topic;
+	struct kafka_handler handler;
+	char *topic_name;
+	int event_fd[2];
+	bool fatal;
+	bool delivering;
+	bool sent_ahead;    /* a record from the future */
+	bool refuses_ahead; /* such records */
+};
+
+/* Causes of an outage that are remembered; what comes on top is not said. */
+#define CAUSES_MAX 8
+
+/* The outage; of the process, since it outlives producers. */
+static struct {
+	int64_t since_us; /* 0: none */
+	char said[CAUSES_MAX][160];
+	size_t count;
+} trouble;
+
+/* Records were delivered by this process; its settings stay the same as long as it lives. */
+static bool worked;
+
+const char *
+publisher_library_version(void)
+{
+	return rd_kafka_version_str();
+}
+
+/* --- trouble ----------------------------------------------------------------------------- */
+
+/*
+ * Say a cause once in an outage; those that differ in numbers (ports, ids, times) only are the
+ * same.
+ */
+static void
+note_trouble(struct kafka *k, const char *cause, const char *line)
+{
+	char bare[sizeof(trouble.said[0])];
+	size_t n = 0;
+
+	if (trouble.since_us == 0)
+		trouble.since_us = util_mono_us();
+	k->delivering = false;
+	for (const char *c = cause; *c != '\0' && n < sizeof(bare) - 1; c++)
+		if (*c < '0' || *c > '9')
+			bare[n++] = *c;
+	bare[n] = '\0';
+	for (size_t i = 0; i < trouble.count; i++)
+		if (strcmp(bare, trouble.said[i]) == 0)
+			return;
+	if (trouble.count == CAUSES_MAX)
+		return;
+	memcpy(trouble.said[trouble.count++], bare, n + 1);
+	log_warning("kafka: %s", line);
+}
+
+/* Texts with the same hint have the same cause. The hint comes first: a long line is cut. */
+static void
+note_error(struct kafka *k, const char *text)
+{
+	char hint[PUBLISHER_REASON_SIZE], line[2 * PUBLISHER_REASON_SIZE + 16];
+
+	kafka_find_hint(text, worked, hint, sizeof(hint));
+	if (hint[0] == '\0') {
+		note_trouble(k, text, text);
+		return;
+	}
+	snprintf(line, sizeof(line), "%s; librdkafka: %s", hint, text);
+	note_trouble(k, hint, line);
+}
+
+static void
+note_delivery(struct kafka *k)
+{
+	uint64_t waiting = 0;
+
+	if (trouble.since_us != 0)
+		waiting = k->handler.waiting(k->handler.arg);
+	if (trouble.since_us != 0)
+		log_notice("kafka: delivering again after %lld s: %llu record%s waited",
+		    (long long)((util_mono_us() - trouble.since_us) / US_PER_S),
+		    (unsigned long long)waiting, waiting == 1 ? "" : "s");
+	else if (!k->delivering)
+		log_info("kafka: delivering to topic \"%s\"", k->topic_name);
+	trouble.since_us = 0;
+	trouble.count = 0;
+	k->delivering = worked = true;
+}
+
+/* --- what comes back --------------------------------------------------------------------- */
+
+/*
+ * What librdkafka guesses about the settings when a connection ends cannot be right when they have
+ * worked. Returns the text without it, in `buffer` if need be.
+ */
+static const char *
+without_guess(const char *text, char *buffer, size_t size)
+{
+	static const char *const guesses[] = { ": verify that security.protocol",
+		": might be caused by" };
+
+	for (size_t i = 0; worked && i < ARRAY_LENGTH(guesses); i++) {
+		const char *guess = strstr(text, guesses[i]);
+
+		if (guess != NULL) {
+			snprintf(buffer, size, "%.*s", (int)(guess - text), text);
+			return buffer;
+		}
+	}
+	return text;
+}
+
+static void
+on_error(rd_kafka_t *rk, int error, const char *text, void *arg)
+{
+	struct kafka *k = arg;
+	char why[PUBLISHER_REASON_SIZE], line[PUBLISHER_REASON_SIZE + 64];
+
+	if (k == NULL)
+		return;
+	if (error == RD_KAFKA_RESP_ERR__FATAL) {
+		rd_kafka_resp_err_t cause = rd_kafka_fatal_error(rk, why, sizeof(why));
+
+		k->fatal = true;
+		kafka_describe_refusal(cause, k->topic_name, why, sizeof(why));
+		snprintf(line, sizeof(line), "%s; a new producer is made", why);
+		note_trouble(k, why, line);
+		return;
+	}
+	if (error == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE) {
+		/* it goes on without a thread, and would never connect */
+		k->fatal = true;
+		snprintf(line, sizeof(line),
+		    "raise the limit of threads (TasksMax, ulimit -u); a new producer is made; "
+		    "librdkafka: %s",
+		    text);
+		note_trouble(k, "a limit of threads or memory", line);
+		return;
+	}
+	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+		k->delivering = false; /* the reason came before */
+		return;
+	}
+	note_error(k, without_guess(text, why, sizeof(why)));
+}
+
+static void
+on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
+{
+	struct kafka *k = arg;
+	uint64_t row = (uint64_t)(uintptr_t)message->_private;
+	enum kafka_verdict verdict;
+	char why[PUBLISHER_REASON_SIZE] = "";
+
+	(void)rk;
+	switch (message->err) {
+	case RD_KAFKA_RESP_ERR_NO_ERROR:
+		/* without an offset it is a guess, made when a request has failed and a later one
+		 * not; but a broker that does not know the producer yet takes that one alone too */
+		verdict = message->offset >= 0 ? KAFKA_DELIVERED : KAFKA_REFUSED;
+		note_delivery(k);
+		break;
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_INVALID_MSG:
+	case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+		verdict = KAFKA_UNFIT;
+		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(message->err));
+		break;
+	default:
+		verdict = message->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ? KAFKA_UNTIMELY
+									      : KAFKA_REFUSED;
+		k->refuses_ahead |= verdict == KAFKA_UNTIMELY && k->sent_ahead;
+		kafka_describe_refusal(message->err, k->topic_name, why, sizeof(why));
+		if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
+		    message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT && !k->fatal)
+			note_trouble(k, why, why);
+	}
+	k->handler.verdict(k->handler.arg, row, verdict, why);
+}
+
+/* --- the producer ------------------------------------------------------------------------ */
+
+struct kafka *
+kafka_open(
+    const struct config *config, const struct kafka_handler *handler, struct mistakes *mistakes)
+{
+	rd_kafka_conf_t *conf = kafka_conf_new(config, mistakes);
+	struct origin at = { config->file, config->kafka_line };
+	rd_kafka_queue_t *queue;
+	struct kafka *k;
+
+	if (conf == NULL)
+		return NULL;
+	k = xcalloc(1, sizeof(*k));
+	if (pipe2(k->event_fd, O_CLOEXEC | O_NONBLOCK) < 0) {
+		mistakes_add(mistakes, at, "kafka: %s", strerror(errno));
+		free(k);
+		return NULL;
+	}
+	k->handler = *handler;
+	k->topic_name = xstrdup(config->kafka_topic);
+	rd_kafka_conf_set_opaque(conf, k);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	rd_kafka_conf_set_log_cb(conf, kafka_on_log);
+	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	k->rk = kafka_producer_new(conf, config, mistakes);
+	if (k->rk == NULL) {
+		kafka_close(k);
+		return NULL;
+	}
+	rd_kafka_set_log_queue(k->rk, NULL); /* logs come by kafka_poll(), not from other threads */
+	k->topic = rd_kafka_topic_new(k->rk, k->topic_name, NULL);
+	if (k->topic == NULL) {
+		mistakes_add(
+		    mistakes, at, "kafka.topic: %s", rd_kafka_err2str(rd_kafka_last_error()));
+		kafka_close(k);
+		return NULL;
+	}
+	queue = rd_kafka_queue_get_main(k->rk);
+	rd_kafka_queue_io_event_enable(queue, k->event_fd[1], "1", 1);
+	rd_kafka_queue_destroy(queue);
+	return k;
+}
+
+void
+kafka_close(struct kafka *k)
+{
+	if (k == NULL)
+		return;
+	if (k->rk != NULL) {
+		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		rd_kafka_flush(k->rk, 1000); /* serves the verdicts of what was purged */
+	}
+	if (k->topic != NULL)
+		rd_kafka_topic_destroy(k->topic);
+	if (k->rk != NULL)
+		rd_kafka_destroy(k->rk);
+	close(k->event_fd[0]);
+	close(k->event_fd[1]);
+	free(k->topic_name);
+	free(k);
+}
+
+/* Content type and CloudEvents attributes, so that a consumer need not look into the payload. */
+static rd_kafka_headers_t *
+make_headers(const struct frame *frame)
+{
+	rd_kafka_headers_t *h = rd_kafka_headers_new(6);
+	char id[WIRE_EPOCH_SIZE + 24], when[UTIL_RFC3339_SIZE];
+
+	snprintf(id, sizeof(id), "%s-%llu", frame->epoch, (unsigned long long)frame->seq);
+	util_rfc3339(when, frame->slot_us);
+	rd_kafka_header_add(h, "content-type", -1, "application/json", -1);
+	rd_kafka_header_add(h, "ce_specversion", -1, "1.0", -1);
+	rd_kafka_header_add(h, "ce_id", -1, id, -1);
+	rd_kafka_header_add(h, "ce_source", -1, frame->instance, (ssize_t)frame->instance_size);
+	rd_kafka_header_add(h, "ce_type", -1, "webmond.check.v1", -1);
+	rd_kafka_header_add(h, "ce_time", -1, when, -1);
+	return h;
+}
+
+int
+kafka_send(struct kafka *k, uint64_t row, const struct frame *frame)
+{
+	rd_kafka_headers_t *headers = make_headers(frame);
+	int64_t now = util_utc_us();
+	bool ahead = frame->slot_us > now + AHEAD_US;
+	rd_kafka_vu_t arguments[] = {
+		{ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = k->topic },
+		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+		{ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)frame->site, frame->site_size } },
+		{ .vtype = RD_KAFKA_VTYPE_VALUE,
+		    .u.mem = { (void *)frame->payload, frame->payload_size } },
+		/* else it, and all behind it, would wait for that time to come */
+		{ .vtype = RD_KAFKA_VTYPE_TIMESTAMP,
+		    .u.i64 = (ahead && k->refuses_ahead ? now : frame->slot_us) / US_PER_MS },
+		{ .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers },
+		{ .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)row },
+	};
+	rd_kafka_error_t *error = rd_kafka_produceva(k->rk, arguments, ARRAY_LENGTH(arguments));
+	rd_kafka_resp_err_t code;
+	char why[PUBLISHER_REASON_SIZE];
+
+	k->sent_ahead |= ahead;
+	if (error == NULL)
+		return 0;
+	code = rd_kafka_error_code(error);
+	rd_kafka_error_destroy(error);
+	rd_kafka_headers_destroy(headers); /* ours again */
+	switch (code) {
+	case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+		return 1;
+	case RD_KAFKA_RESP_ERR__FATAL:
+		k->fatal = true;
+		k->handler.verdict(k->handler.arg, row, KAFKA_REFUSED, "");
+		return -1;
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+		k->handler.verdict(k->handler.arg, row, KAFKA_UNFIT, rd_kafka_err2str(code));
+		return -1;
+	default:
+		kafka_describe_refusal(code, k->topic_name, why, sizeof(why));
+		note_trouble(k, why, why);
+		k->handler.verdict(k->handler.arg, row, KAFKA_REFUSED, why);
+		return -1;
+	}
+}
+
+void
+kafka_poll(struct kafka *k)
+{
+	char drain[64];
+
+	while (read(k->event_fd[0], drain, sizeof(drain)) > 0)
+		;
+	while (rd_kafka_poll(k->rk, 0) > 0)
+		;
+}
+
+void
+kafka_flush(struct kafka *k, int timeout_ms)
+{
+	rd_kafka_flush(k->rk, timeout_ms);
+}
+
+int
+kafka_fd(const struct kafka *k)
+{
+	return k->event_fd[0];
+}
+
+bool
+kafka_is_fatal(const struct kafka *k)
+{
+	return k->fatal;
+}
+
+bool
+kafka_is_delivering(const struct kafka *k)
+{
+	return k->delivering;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The database below the spool: its tables, its statements, and what an error of SQLite means.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+#define APPLICATION_ID 0x776d6f6e /* "wmon" */
+#define SCHEMA_VERSION 1
+
+static const char *const statement_text[STATEMENT_COUNT] = {
+	[BEGIN] = "BEGIN IMMEDIATE",
+	[COMMIT] = "COMMIT",
+	[ROLLBACK] = "ROLLBACK",
+	[INSERT_OPEN] = "INSERT OR REPLACE INTO open(seq, frame) VALUES(?1, ?2)",
+	/* the bytes that say which slot it is; substr() counts from 1 */
+	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1 AND substr(frame, 1 + ?2, ?3) = ?4",
+	[IS_OPEN] = "SELECT EXISTS(SELECT 1 FROM open WHERE seq = ?1)",
+	[FIRST_OPEN] = "SELECT seq, frame FROM open WHERE seq >= ?1 AND seq < ?2 "
+		       "ORDER BY seq LIMIT 1",
+	[INSERT_READY] =
+	    "INSERT INTO ready(n, epoch, seq, through, frame) VALUES(?4, ?1, ?2, ?2, ?3)",
+	[SET_EPOCH] = "UPDATE epoch SET next_seq = ?1, ready = ?2 WHERE n = ?3",
+	[DELETE_READY] = "DELETE FROM ready WHERE n BETWEEN ?1 AND ?2",
+	[BURY] = "INSERT INTO dead(frame, reason, at) SELECT frame, ?2, datetime('now') FROM ready "
+		 "WHERE n = ?1",
+	[PURGE_DEAD] = "DELETE FROM dead WHERE n <= (SELECT max(n) FROM dead) - ?1",
+	[SELECT_READY] = "SELECT n, frame FROM ready WHERE n > ?1 ORDER BY n LIMIT ?2",
+	[SELECT_NTH] = "SELECT n FROM ready ORDER BY n LIMIT 1 OFFSET ?1",
+	[SELECT_DROPPABLE] =
+	    "SELECT n, epoch, seq, through FROM (SELECT n, epoch, seq, through FROM "
+	    "ready WHERE n > ?1 ORDER BY n LIMIT ?2) ORDER BY epoch, seq",
+	[ALL_PAGES] = "PRAGMA page_count",
+	[FREE_PAGES] = "PRAGMA freelist_count",
+	/* inside a JSON string these quotes would be escaped: it can only be the field */
+	[SELECT_FRAME] = "SELECT frame, through, instr(frame, CAST('\"error_type\":\"dropped\"' AS "
+			 "BLOB)) FROM ready WHERE n = ?1",
+	[REPLACE_READY] = "UPDATE ready SET frame = ?2, through = ?3 WHERE n = ?1",
+	[SHRINK] = "PRAGMA incremental_vacuum(500)",
+};
+
+static const char schema[] =
+    /* the last row is the current epoch; `ready` counts the rows of that table, `may_fly` is the
+     * window: with a smaller one now, those that were sent must be left alone all the same */
+    "CREATE TABLE epoch(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    " next_seq INTEGER NOT NULL, ready INTEGER NOT NULL, may_fly INTEGER NOT NULL);"
+    "CREATE TABLE open(seq INTEGER PRIMARY KEY, frame BLOB NOT NULL);"
+    /* not AUTOINCREMENT, which writes a table of its own, a page more in each transaction */
+    "CREATE TABLE ready(n INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL, through INTEGER NOT NULL, frame BLOB NOT NULL);"
+    "CREATE TABLE dead(n INTEGER PRIMARY KEY AUTOINCREMENT, frame BLOB NOT NULL,"
+    " reason TEXT NOT NULL, at TEXT NOT NULL);";
+
+const char *
+spool_library_version(void)
+{
+	return sqlite3_libversion();
+}
+
+/* --- errors ------------------------------------------------------------------------------ */
+
+/*
+ * Rename the database and its log as a pair, so that they still belong together: what is in the way
+ * is kept, whatever it is. But not one that we made and never used: a disk that breaks each of them
+ * would be full of them.
+ */
+static enum spool_status
+set_aside(const struct spool *s, const char *why)
+{
+	static const char *const parts[] = { "", "-wal", "-shm", "-journal" };
+	char stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	bool found = false;
+	enum spool_status outcome = s->unused ? SPOOL_FAILED : SPOOL_LOST;
+	int fd;
+
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+		char *from = xasprintf("%s%s", s->path, parts[i]);
+		char *to = xasprintf("%s.corrupt-%s-%d%s", s->path, stamp, (int)getpid(), parts[i]);
+
+		if ((s->unused ? unlink(from) : rename(from, to)) == 0) {
+			found = true;
+			if (s->unused)
+				log_error(
+				    "spool: \"%s\" %s; it was new and empty: removed", from, why);
+			else
+				log_error(
+				    "spool: \"%s\" %s; it was set aside as \"%s\"", from, why, to);
+		} else if (errno != ENOENT) {
+			log_error("spool: cannot set \"%s\" aside: %s", from, strerror(errno));
+			outcome = SPOOL_FAILED;
+		}
+		free(from);
+		free(to);
+	}
+	if (!found && outcome == SPOOL_LOST)
+		log_error("spool: \"%s\" %s; there is nothing to set aside", s->path, why);
+	if ((fd = open(s->options.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fsync(fd) < 0)
+		log_warning("spool: cannot sync \"%s\": %s", s->options.dir, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return outcome;
+}
+
+bool
+spool_is_there(const char *path, const struct stat *before)
+{
+	struct stat now;
+
+	if (stat(path, &now) < 0) /* the files are open: other trouble can wait */
+		return errno != ENOENT && errno != ENOTDIR;
+	return now.st_ino == before->st_ino && now.st_dev == before->st_dev;
+}
+
+enum spool_status
+spool_give_up(struct spool *s, const char *why)
+{
+	for (int i = 0; i < STATEMENT_COUNT; i++) {
+		sqlite3_finalize(s->statement[i]);
+		s->statement[i] = NULL;
+	}
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_close_v2(s->db); /* a caller may still hold a statement */
+	s->db = NULL;
+	if (s->found.st_ino != 0 && !spool_is_there(s->path, &s->found)) {
+		/* what is there now may be the spool of yesterday, with a backlog */
+		s->unused = false;
+		if (!spool_is_there(s->log_path, &s->log)) {
+			log_error("spool: \"%s\" %s", s->path, why);
+			return SPOOL_LOST;
+		}
+	}
+	return s->path != NULL ? set_aside(s, why) : SPOOL_FAILED;
+}
+
+/*
+ * Whether waiting cannot help. Disk full, read-only, locked, no memory: those pass. What only a
+ * mistake of ours can cause must not cost a healthy spool.
+ */
+static bool
+is_damage(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_ERROR:      /* tables that are not ours */
+	case SQLITE_CONSTRAINT: /* that we never violate */
+		return true;
+	case SQLITE_IOERR:
+		/* after a failed fsync the kernel may have dropped the pages and call the next
+		 * one good */
+		return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
+		       code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ ||
+		       code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_CORRUPTFS;
+	}
+	return false;
+}
+
+enum spool_status
+spool_failed(struct spool *s, const char *doing)
+{
+	int code = sqlite3_extended_errcode(s->db);
+	int why = (code & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(s->db) : 0;
+	const char *text = sqlite3_errmsg(s->db);
+	bool stopped = false;
+
+	if ((code & 0xff) == SQLITE_FULL) {
+		text = sqlite3_errstr(code); /* a look at the pages makes it forget the other */
+		stopped = spool_is_stopped(s, code);
+	}
+	if (code != s->failing)
+		log_error("spool: cannot %s: %s%s%s%s%s", doing, text, why != 0 ? ": " : "",
+		    why != 0 ? strerror(why) : "", spool_room_hint(s, code, why),
+		    is_damage(code) ? "" : "; nothing is lost, trying again");
+	if (is_damage(code))
+		return spool_give_up(s, "is damaged");
+	s->failing = code;
+	spool_rollback(s);
+	if (spool_is_full(code))
+		spool_make_room(s, stopped);
+	return SPOOL_RETRY;
+}
+
+enum spool_status
+spool_step(struct spool *s, enum statement which, const char *doing)
+{
+	sqlite3_stmt *st = s->statement[which];
+	int code;
+
+	do
+		code = sqlite3_step(st);
+	while (code == SQLITE_ROW);
+	/* reset repeats the error of step, with the extended code still set */
+	if (code == SQLITE_DONE && sqlite3_reset(st) == SQLITE_OK)
+		return SPOOL_OK;
+	sqlite3_reset(st);
+	return spool_failed(s, doing);
+}
+
+sqlite3_stmt *
+spool_bind(struct spool *s, enum statement which, int index, uint64_t value)
+{
+	sqlite3_bind_int64(s->statement[which], index, (sqlite3_int64)value);
+	return s->statement[which];
+}
+
+void
+spool_bind_blob(struct spool *s, enum statement which, int index, const void *data, size_t size)
+{
+	sqlite3_bind_blob(s->statement[which], index, data, (int)size, SQLITE_STATIC);
+}
+
+int64_t
+spool_number(sqlite3_stmt *st)
+{
+	int64_t value = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
+
+	sqlite3_reset(st);
+	return value;
+}
+
+int
+spool_run(struct spool *s, const char *format, ...)
+{
+	int code = SQLITE_NOMEM;
+	va_list ap;
+	char *sql;
+
+	va_start(ap, format);
+	sql = sqlite3_vmprintf(format, ap);
+	va_end(ap);
+	if (sql != NULL)
+		code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+	sqlite3_free(sql);
+	return code;
+}
+
+int64_t
+spool_query(struct spool *s, const char *sql)
+{
+	sqlite3_stmt *st;
+	int64_t value;
+
+	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK)
+		return -1;
+	value = spool_number(st);
+	sqlite3_finalize(st);
+	return value;
+}
+
+/* --- opening ----------------------------------------------------------------------------- */
+
+/*
+ * What SQLite must not be shown: it would follow a link, and delete a log that has lost its
+ * database.
+ */
+static enum spool_status
+look_at_path(struct spool *s)
+{
+	const char *why = NULL;
+	struct stat st;
+	bool there = lstat(s->path, &st) == 0;
+	bool is_new = there ? S_ISREG(st.st_mode) && st.st_size == 0 : errno == ENOENT;
+
+	if (there && !S_ISREG(st.st_mode))
+		why = "is not a regular file";
+	else if (is_new && lstat(s->log_path, &st) == 0)
+		why = there ? "is empty, but not its log" : "has only a log";
+	s->unused = is_new && why == NULL;
+	return why == NULL ? SPOOL_OK : set_aside(s, why);
+}
+
+/* Whether the file is new or ours, before anything is written to it; else it is set aside. */
+static enum spool_status
+check_identity(struct spool *s, bool *is_new)
+{
+	int64_t tables = spool_query(s, "SELECT count(*) FROM sqlite_schema");
+	int64_t version, application;
+
+	if (tables < 0)
+		return spool_failed(s, "read the database");
+	version = spool_query(s, "PRAGMA user_version");
+	application = spool_query(s, "PRAGMA application_id");
+	*is_new = tables == 0 && version == 0 && application == 0;
+	if (*is_new || (application == APPLICATION_ID && version == SCHEMA_VERSION))
+		return SPOOL_OK;
+	return spool_give_up(s, application == APPLICATION_ID
+				    ? "is a spool of another version of webmond"
+				    : "is not a spool of webmond");
+}
+
+/* To see later whether they are still there. */
+static enum spool_status
+remember_files(struct spool *s)
+{
+	if (s->path == NULL || (stat(s->path, &s->found) == 0 && stat(s->log_path, &s->log) == 0))
+		return SPOOL_OK;
+	if (s->found.st_ino != 0 && errno == ENOENT)
+		return spool_give_up(s, "takes no log"); /* a damaged header can say so */
+	log_error("spool: \"%s\" is gone: %s", s->path, strerror(errno));
+	return SPOOL_FAILED;
+}
+
+/* Connect and bring the file to our schema. Not ours or newer: treated as damaged. */
+static enum spool_status
+connect_database(struct spool *s)
+{
+	enum spool_status status;
+	bool is_new = false;
+	int code;
+
+	code = sqlite3_open_v2(s->path != NULL ? s->path : ":memory:", &s->db,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (s->db == NULL)
+		return SPOOL_FAILED;
+	sqlite3_extended_result_codes(s->db, 1);
+	if (code != SQLITE_OK) {
+		log_error("spool: cannot open \"%s\": %s", s->path, sqlite3_errmsg(s->db));
+		return is_damage(sqlite3_extended_errcode(s->db))
+			   ? spool_give_up(s, "cannot be read")
+			   : SPOOL_FAILED;
+	}
+	sqlite3_busy_timeout(s->db, (int)(SPOOL_LOCK_WAIT_US / US_PER_MS));
+	/* exclusive before the first access: no -shm file, and a curious sqlite3(1) waits outside;
+	 * auto_vacuum before the first table */
+	spool_run(s, "PRAGMA locking_mode=EXCLUSIVE");
+	if ((status = check_identity(s, &is_new)) != SPOOL_OK)
+		return status;
+	/* secure_delete is on by default in some builds, and writes zeros for all that is deleted */
+	if (spool_run(s,
+		"PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+		"PRAGMA synchronous=%s; PRAGMA journal_size_limit=8388608;"
+		"PRAGMA cache_size=-2000; PRAGMA cell_size_check=ON;"
+		"PRAGMA trusted_schema=OFF; PRAGMA secure_delete=OFF;",
+		s->options.sync_full ? "FULL" : "NORMAL") != SQLITE_OK)
+		return spool_failed(s, "open the database");
+	if (is_new &&
+	    spool_run(s, "BEGIN; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+		schema, APPLICATION_ID, SCHEMA_VERSION) != SQLITE_OK)
+		return spool_failed(s, "create the tables");
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
+			&s->statement[i], NULL) != SQLITE_OK)
+			return spool_failed(s, "prepare");
+	if ((status = remember_files(s)) != SPOOL_OK)
+		return status;
+	s->page_size = spool_query(s, "PRAGMA page_size");
+	return SPOOL_OK;
+}
+
+enum spool_status
+spool_connect(struct spool *s)
+{
+	enum spool_status status = SPOOL_OK;
+
+	s->lock_fd = -1;
+	if (s->options.dir != NULL) {
+		s->path = xasprintf("%s/spool.db", s->options.dir);
+		s->log_path = xasprintf("%s-wal", s->path);
+		status = spool_take_lock(s);
+		if (status == SPOOL_OK) {
+			spool_find_reserve(s);
+			status = look_at_path(s);
+		}
+	}
+	return status == SPOOL_OK ? connect_database(s) : status;
+}
+
+void
+spool_checkpoint(struct spool *s)
+{
+	if (s->db != NULL && s->path != NULL)
+		spool_run(s, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+void
+spool_disconnect(struct spool *s)
+{
+	spool_checkpoint(s);
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		sqlite3_finalize(s->statement[i]);
+	sqlite3_close(s->db);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	free(s->path);
+	free(s->log_path);
+	free(s->reserve_path);
+}

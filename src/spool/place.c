@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Where the spool lies, whether it can be used there, and who has it. Called by the publisher
+ * through spool_open(), and before every start by the validation.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "internal.h"
+#include "util.h"
+
+/* Who must be able to use it: the user that the publisher has become. */
+static const char *
+user(void)
+{
+	int saved = errno;
+	const struct passwd *me = getpwuid(geteuid());
+
+	errno = saved;
+	return me != NULL ? me->pw_name : "?";
+}
+
+/* A file that is there must be usable; what is no file is set aside when the spool is opened. */
+static int
+check_file(const char *dir, const char *name, char *reason, size_t size)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+	struct stat st;
+	int result = 0;
+
+	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) < 0) {
+		snprintf(reason, size, "\"%s\": %s; give it to who uses the spool: chown %s \"%s\"",
+		    path, strerror(errno), user(), path);
+		result = -1;
+	}
+	free(path);
+	return result;
+}
+
+/* What helps depends on why. */
+static const char *
+advice(int error)
+{
+	switch (error) {
+	case EROFS:
+		return "mount it for writing";
+	case ENOTCONN:
+	case EIO:
+		return "look at its file system, and mount it again";
+	case ENOSPC:
+	case EDQUOT:
+		return "make room there, also for one more file (df -i)";
+	default:
+		return "see to it that it can be written";
+	}
+}
+
+int
+spool_check_place(const char *dir, char *reason, size_t size)
+{
+	static const char *const files[] = { "spool.lock", "spool.db", "spool.db-wal",
+		"spool.reserve" };
+	struct stat st;
+	bool there = stat(dir, &st) == 0;
+
+	if (!there && errno == ENOENT) {
+		snprintf(reason, size,
+		    "there is no directory \"%s\"; make it: install -d -m 0700 -o %s \"%s\"", dir,
+		    user(), dir);
+		return -1;
+	}
+	if (there && !S_ISDIR(st.st_mode)) {
+		snprintf(reason, size, "\"%s\" is not a directory; name another one", dir);
+		return -1;
+	}
+	if (faccessat(AT_FDCWD, dir, R_OK | W_OK | X_OK, AT_EACCESS) < 0) {
+		if (errno != EACCES) {
+			snprintf(
+			    reason, size, "\"%s\": %s; %s", dir, strerror(errno), advice(errno));
+			return -1;
+		}
+		snprintf(reason, size,
+		    "\"%s\": %s; user \"%s\" must be able to write there: %s %s \"%s\"", dir,
+		    strerror(errno), user(), there && st.st_uid == geteuid() ? "chmod" : "chown",
+		    there && st.st_uid == geteuid() ? "u+rwx" : user(), dir);
+		return -1;
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
+		if (check_file(dir, files[i], reason, size) < 0)
+			return -1;
+	return 0;
+}
+
+/* Whether `fd` is the lock file that is there, and not one of a directory that has gone. */
+static bool
+is_locked_by(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fd >= 0 && fstat(fd, &ours) == 0 && lstat(path, &there) == 0 &&
+	       ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+int
+spool_lock_fd(const struct spool *s)
+{
+	return s->lock_fd;
+}
+
+enum spool_status
+spool_take_lock(struct spool *s)
+{
+	char *path = xasprintf("%s/spool.lock", s->options.dir);
+	int64_t until = util_mono_us() + SPOOL_LOCK_WAIT_US;
+	enum spool_status outcome = SPOOL_OK;
+	char pid[16] = "?", why[768];
+
+	if (spool_check_place(s->options.dir, why, sizeof(why)) < 0) {
+		log_error("spool.dir: %s", why);
+		free(path);
+		return SPOOL_FAILED;
+	}
+	if (is_locked_by(s->options.lock_fd, path)) {
+		s->lock_fd = s->options.lock_fd;
+		free(path);
+		return SPOOL_OK;
+	}
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (s->lock_fd < 0) {
+		log_error("cannot open \"%s\": %s; %s", path, strerror(errno), advice(errno));
+		free(path);
+		return SPOOL_FAILED;
+	}
+	while (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0 && outcome == SPOOL_OK) {
+		if (util_mono_us() < until) {
+			usleep(50000);
+			continue;
+		}
+		if (pread(s->lock_fd, pid, sizeof(pid) - 1, 0) > 0)
+			pid[strcspn(pid, "\n")] = '\0';
+		log_error("the spool in \"%s\" is in use by PID %s", s->options.dir, pid);
+		outcome = SPOOL_IN_USE;
+	}
+	if (outcome == SPOOL_OK) {
+		snprintf(pid, sizeof(pid), "%d\n",
+		    (int)(s->options.supervisor != 0 ? s->options.supervisor : getpid()));
+		if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0)
+			log_warning("cannot write \"%s\": %s", path, strerror(errno));
+	}
+	free(path);
+	return outcome;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The supervisor's side of the publisher: birth, messages, death. It is replaced only after
+ * waitpid() has returned it, so two never coexist. A failure before the first readiness ends the
+ * program with its exit code; later ones are logged and tried again.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "state.h"
+
+/* At a hand-over or a stop the publisher flushes for at most 5 s; so long is stuck. */
+#define PUBLISHER_PATIENCE_US (15 * US_PER_S)
+
+void
+start_publisher(struct supervisor *s, int64_t now)
+{
+	int fd;
+	pid_t pid;
+
+	if (s->publisher.pid > 0 || s->failed || s->stage == STAGE_OVER ||
+	    now < s->publisher.backoff.not_before_us)
+		return;
+	pid = proc_spawn("publisher", &s->start->publisher_user,
+	    (int[]){ s->own.read_fd, s->checkers.read_fd, s->spool_lock_fd,
+		s->start->output == PUBLISH_TO_STDOUT ? STDOUT_FILENO : -1 },
+	    &s->publisher.backoff, now, &fd);
+	if (pid == 0) {
+		struct publisher_start start = { .config = s->generation->config,
+			.output = s->start->output,
+			.epoch = s->epoch,
+			.epoch_stored = s->epoch_stored,
+			.lost_epoch = s->lost_epoch,
+			.spool_lock_fd = s->spool_lock_fd,
+			.supervisor = s->self,
+			.token_key = s->token_key,
+			.supervisor_fd = s->own.read_fd,
+			.checkers_fd = s->checkers.read_fd,
+			.control_fd = fd };
+
+		_exit(publisher_main(&start));
+	}
+	if (pid < 0)
+		return;
+	s->publisher.pid = pid;
+	s->publisher.fd = fd;
+	s->publisher.handing_over = false;
+	s->publisher.report.ready = false;
+	if (s->hurry)
+		order_publisher(s, WIRE_NO_FLUSH);
+}
+
+void
+order_publisher(struct supervisor *s, enum wire_order order)
+{
+	if (s->publisher.fd >= 0 &&
+	    send(s->publisher.fd, &order, sizeof(order), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("the publisher does not take orders: %s", strerror(errno));
+}
+
+/* One report; with the first one comes the lock of the spool, which is ours from then on. */
+static ssize_t
+receive_report(struct supervisor *s, struct wire_report *report)
+{
+	union wire_descriptor control;
+	struct iovec bytes = { report, sizeof(*report) };
+	struct msghdr message = { .msg_iov = &bytes,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(s->publisher.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+	if (c != NULL && c->cmsg_type == SCM_RIGHTS) {
+		if (s->spool_lock_fd >= 0)
+			close(s->spool_lock_fd); /* that of a directory that has gone */
+		memcpy(&s->spool_lock_fd, CMSG_DATA(c), sizeof(s->spool_lock_fd));
+	}
+	return n;
+}
+
+void
+read_publisher(struct supervisor *s)
+{
+	struct wire_report report = { 0 };
+	ssize_t n;
+
+	while ((n = receive_report(s, &report)) > 0) {
+		if (n != (ssize_t)sizeof(report))
+			continue;
+		s->publisher.report = report;
+		s->epoch_stored |= report.ready;
+		s->publisher.heard_us = util_mono_us();
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	close(s->publisher.fd);
+	s->publisher.fd = -1;
+}
+
+void
+publisher_died(struct supervisor *s, int status, int64_t now)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	bool was_ready;
+	char how[64];
+
+	if (s->publisher.fd >= 0)
+		read_publisher(s);
+	if (s->publisher.fd >= 0)
+		close(s->publisher.fd);
+	was_ready = s->publisher.report.ready;
+	s->publisher.fd = -1;
+	s->publisher.pid = 0;
+	if (code == EXIT_SPOOL_LOST) {
+		if (s->epoch_stored) {
+			memcpy(s->lost_epoch, s->epoch, sizeof(s->lost_epoch));
+			begin_epoch(s);
+		}
+		log_error("the spool was given up; a new epoch begins: %s", s->epoch);
+		proc_backoff_died(&s->publisher.backoff, false, now);
+		return;
+	}
+	if (s->publisher.handing_over)
+		return; /* its successor starts at once */
+	if ((code == EXIT_FINE && s->stage == STAGE_DRAINING) ||
+	    ((code == EXIT_FINE || code == EXIT_OS) && s->start->output == PUBLISH_TO_STDOUT)) {
+		/* all is said; or standard output takes no more, and what was read is in no spool */
+		if (code != EXIT_FINE)
+			s->exit_code = code;
+		s->stage = STAGE_OVER;
+		return;
+	}
+	log_error("the publisher %s", proc_describe_exit(status, how, sizeof(how)));
+	if (s->stage == STAGE_STARTING && !was_ready) {
+		s->failed = true;
+		s->exit_code = code > 0 ? code : EXIT_INTERNAL;
+	}
+	proc_backoff_died(&s->publisher.backoff, was_ready, now);
+}
+
+void
+kill_stuck_publisher(struct supervisor *s, int64_t now)
+{
+	bool leaving = s->publisher.handing_over || s->stage >= STAGE_STOPPING;
+
+	/* with --once a slow reader of standard output has all the time it wants */
+	if (s->publisher.pid == 0 || !leaving || (s->start->once && !s->hurry)) {
+		s->publisher.patience_us = 0;
+		return;
+	}
+	if (s->publisher.patience_us == 0)
+		s->publisher.patience_us = now + PUBLISHER_PATIENCE_US;
+	if (now < s->publisher.patience_us)
+		return;
+	log_error("the publisher does not leave: killed; its successor takes what it left");
+	kill(s->publisher.pid, SIGKILL);
+	s->publisher.patience_us = 0;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What the supervisor says of itself: one line for systemd, every few seconds; the same line and
+ * the sites that are not up for who asks by USR1. Nothing is fatal.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "log.h"
+#include "state.h"
+
+/* The publisher reports every second; a commit on a slow disk may take a while. */
+#define PUBLISHER_SILENT_US (20 * US_PER_S)
+
+#define STATUS_EVERY_US (5 * US_PER_S)
+
+/* So many sites are named in the log. */
+#define NAMES_MAX 100
+
+struct tally
+tally_sites(const struct supervisor *s)
+{
+	struct tally tally = { .sites = s->watch_count };
+
+	for (size_t i = 0; i < s->watch_count; i++) {
+		const struct watch *w = s->watches[i];
+
+		if (!w->known)
+			tally.not_known++;
+		else
+			tally.with[w->status]++;
+	}
+	return tally;
+}
+
+static const char *
+describe_stage(enum stage stage)
+{
+	switch (stage) {
+	case STAGE_STARTING:
+		return "starting; ";
+	case STAGE_STOPPING:
+		return "stopping, running checks end; ";
+	case STAGE_DRAINING:
+	case STAGE_OVER:
+		return "stopping, what is stored is sent; ";
+	case STAGE_RUNNING:
+		break;
+	}
+	return "";
+}
+
+/* What becomes of the records. */
+static void
+describe_output(const struct supervisor *s, char *buffer, size_t size)
+{
+	const struct wire_report *report = &s->publisher.report;
+	const char *word;
+
+	if (s->start->output != PUBLISH_TO_KAFKA) {
+		snprintf(buffer, size, "%s",
+		    s->start->output == PUBLISH_TO_STDOUT ? "records go to standard output"
+							  : "no records are sent");
+		return;
+	}
+	if (s->publisher.pid == 0 || !report->ready)
+		word = "the publisher is starting";
+	else if (report->delivering)
+		word = "delivering";
+	else if (report->queued == 0 && report->delivered == 0)
+		word = "nothing to deliver yet";
+	else
+		word = "Kafka does not take records";
+	snprintf(buffer, size, "%s, %llu record%s waiting", word,
+	    (unsigned long long)report->queued, util_plural(report->queued));
+}
+
+static const char *
+describe(const struct supervisor *s, char *buffer, size_t size)
+{
+	struct tally tally = tally_sites(s);
+	char output[96];
+
+	describe_output(s, output, sizeof(output));
+	snprintf(buffer, size,
+	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet; "
+	    "%d of %d checkers busy; %s",
+	    describe_stage(s->stage), tally.sites, util_plural(tally.sites), tally.with[STATUS_UP],
+	    tally.with[STATUS_DOWN], tally.with[STATUS_UNKNOWN], tally.not_known, s->pool.busy,
+	    s->pool.max, output);
+	return buffer;
+}
+
+void
+tell_status(struct supervisor *s, int64_t now)
+{
+	long long every = systemd_watchdog_us() / 3;
+	char text[384];
+
+	if (!systemd_listens() || now < s->next_status_us || s->stage != STAGE_RUNNING ||
+	    s->start->once)
+		return;
+	/* systemd hears of us as long as the publisher is at work too */
+	if (now - s->publisher.heard_us < PUBLISHER_SILENT_US)
+		systemd_notify("WATCHDOG=1");
+	s->next_status_us = now + (every > 0 && every < STATUS_EVERY_US ? every : STATUS_EVERY_US);
+	systemd_notify("STATUS=%s", describe(s, text, sizeof(text)));
+}
+
+void
+log_status(struct supervisor *s, int64_t now)
+{
+	char text[384], since[UTIL_RFC3339_SIZE];
+	size_t not_up = 0;
+
+	log_asked("status: %s", describe(s, text, sizeof(text)));
+	for (size_t i = 0; i < s->watch_count; i++) {
+		const struct watch *w = s->watches[i];
+
+		if (!w->known || w->status == STATUS_UP || not_up++ >= NAMES_MAX)
+			continue;
+		util_rfc3339(since, util_utc_us() - (now - w->since_us));
+		log_asked("status: site \"%s\": %s: %s; not up since %s (%.*s)", w->site->name,
+		    status_name(w->status), w->why, since, watch_place(w), w->site->url);
+	}
+	if (not_up > NAMES_MAX)
+		log_asked("status: and %zu more that are not up", not_up - NAMES_MAX);
+}
