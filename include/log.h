@@ -61,7 +61,7 @@ void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A notice that somebody asked for: neither the level nor the limit of lines holds it back. */
 void log_asked(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* As log_error(), then exit with `code` (see proc.h). For top layers only. */
+/* As log_error(), then exit with `code` (see exit.h). For top layers only. */
 _Noreturn void fatal(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -18,8 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* EX_OSERR; spelled out because proc.h is a higher layer. */
-#define EXIT_NO_MEMORY 71
+#include "exit.h"
 
 static int64_t
 clock_us(clockid_t id)
@@ -88,7 +87,7 @@ check_memory(void *p)
 {
 	if (p == NULL) {
 		fputs("webmond: out of memory\n", stderr);
-		_exit(EXIT_NO_MEMORY);
+		_exit(EXIT_OS);
 	}
 	return p;
 }
@@ -252,7 +251,7 @@ util_random(void *out, size_t size)
 		if (errno == EINTR)
 			continue;
 		fprintf(stderr, "webmond: getrandom: %s\n", strerror(errno));
-		_exit(EXIT_NO_MEMORY);
+		_exit(EXIT_OS);
 	}
 }
 
@@ -385,15 +384,11 @@ util_directory_of(const char *path)
 }
 
 void
-mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
+mistakes_vadd(struct mistakes *m, struct origin at, const char *format, va_list ap)
 {
-	va_list ap;
-	char *text, *raw, *line;
+	char *text = xvasprintf(format, ap), *raw, *line;
 	size_t size;
 
-	va_start(ap, format);
-	text = xvasprintf(format, ap);
-	va_end(ap);
 	raw = at.line > 0 ? xasprintf("%s:%d: %s", at.file, at.line, text)
 			  : xasprintf("%s: %s", at.file, text);
 	/* a file may have any name; what replaces one byte has up to three */
@@ -404,6 +399,16 @@ mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
 	m->line[m->count++] = line;
 	free(text);
 	free(raw);
+}
+
+void
+mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	mistakes_vadd(m, at, format, ap);
+	va_end(ap);
 }
 
 void

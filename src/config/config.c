@@ -21,62 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ARENA_CHUNK (64 * 1024)
-
-/* EX_CONFIG; spelled out because proc.h is a higher layer. */
-#define EXIT_TOO_LARGE 78
-
-struct config_chunk {
-	struct config_chunk *next;
-	size_t used, size;
-	max_align_t data[];
-};
-
-/* --- memory ------------------------------------------------------------------------------ */
-
-static void *
-keep_in_region(struct config *c, size_t size)
-{
-	void *p = (char *)c + c->region_used;
-
-	if (size > c->region_room - c->region_used) {
-		fputs("webmond: the configuration is too large\n", stderr);
-		_exit(EXIT_TOO_LARGE);
-	}
-	c->region_used += size;
-	return p;
-}
-
-void *
-config_keep(struct config *c, size_t size)
-{
-	struct config_chunk *chunk = c->chunks;
-	void *p;
-
-	size = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
-	if (c->region_room > 0)
-		return keep_in_region(c, size);
-	if (chunk == NULL || chunk->size - chunk->used < size) {
-		size_t room = size > ARENA_CHUNK ? size : ARENA_CHUNK;
-
-		chunk = xcalloc(1, sizeof(*chunk) + room);
-		chunk->size = room;
-		chunk->next = c->chunks;
-		c->chunks = chunk;
-	}
-	p = (char *)chunk->data + chunk->used;
-	chunk->used += size;
-	return p;
-}
-
-const char *
-config_keep_text(struct config *c, const char *text)
-{
-	size_t size = strlen(text) + 1;
-
-	return memcpy(config_keep(c, size), text, size);
-}
-
 /* What was freed is a multiple of what stays, and in many pieces: glibc would keep it. */
 static void
 give_back_memory(void)
@@ -95,10 +39,7 @@ config_free(struct config *config)
 		munmap(config, config->region_size);
 		return;
 	}
-	for (struct config_chunk *chunk = config->chunks, *next; chunk != NULL; chunk = next) {
-		next = chunk->next;
-		free(chunk);
-	}
+	config_arena_free(config);
 	mistakes_release(&config->mistakes);
 	mistakes_release(&config->warnings);
 	free(config);
@@ -106,32 +47,6 @@ config_free(struct config *config)
 }
 
 /* --- reading ----------------------------------------------------------------------------- */
-
-void
-config_mistake(struct reader *r, int line, const char *format, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, format);
-	text = xvasprintf(format, ap);
-	va_end(ap);
-	mistakes_add(&r->config->mistakes, (struct origin){ r->file, line }, "%s", text);
-	free(text);
-}
-
-void
-config_warning(struct reader *r, int line, const char *format, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, format);
-	text = xvasprintf(format, ap);
-	va_end(ap);
-	mistakes_add(&r->config->warnings, (struct origin){ r->file, line }, "warning: %s", text);
-	free(text);
-}
 
 static int
 is_config_name(const struct dirent *entry)
@@ -189,8 +104,8 @@ static void
 arrange_sites(struct reader *r)
 {
 	struct config *c = r->config;
-	struct site *sites = config_keep(c, r->site_count * sizeof(*sites));
-	const struct site **index = config_keep(c, r->site_count * sizeof(*index));
+	struct site *sites = config_alloc(c, r->site_count * sizeof(*sites));
+	const struct site **index = config_alloc(c, r->site_count * sizeof(*index));
 	size_t n = 0, named = 0;
 
 	for (int enabled = 1; enabled >= 0; enabled--) {
@@ -270,8 +185,8 @@ load(struct config *c, const char *path)
 		.region_used = sizeof(*c) };
 	gethostname(host, sizeof(host) - 1);
 	host[64] = '\0'; /* what the record has room for */
-	c->instance = config_keep_text(c, host);
-	c->file = config_keep_text(c, path);
+	c->instance = config_strdup(c, host);
+	c->file = config_strdup(c, path);
 
 	c->parsed = config_take_file(&r, path, config_main_keys, c);
 	c->has_kafka = c->kafka_line > 0;
@@ -297,9 +212,9 @@ keep_warnings(struct config *c)
 {
 	struct mistakes before = c->warnings;
 
-	c->warnings.line = config_keep(c, before.count * sizeof(*before.line));
+	c->warnings.line = config_alloc(c, before.count * sizeof(*before.line));
 	for (size_t i = 0; i < before.count; i++)
-		c->warnings.line[i] = (char *)config_keep_text(c, before.line[i]);
+		c->warnings.line[i] = (char *)config_strdup(c, before.line[i]);
 	mistakes_release(&before);
 }
 

@@ -53,16 +53,6 @@ get_number(struct reader *r, const struct key *key, const config_setting_t *s, d
 	return false;
 }
 
-size_t
-config_encoded_size(const char *text)
-{
-	size_t n = 0;
-
-	for (; *text != '\0'; text++)
-		n += 1 + (*text == '"' || *text == '\\');
-	return n;
-}
-
 static const char *
 wrong_characters(const char *text, bool lines)
 {
@@ -101,7 +91,7 @@ get_text(struct reader *r, const struct key *key, const config_setting_t *s)
 	else if (key->max > 0 && (double)config_encoded_size(value) > key->max)
 		config_mistake(r, line, "%s: is longer than %g bytes", key->name, key->max);
 	else
-		return config_keep_text(r->config, value);
+		return config_strdup(r->config, value);
 	return NULL;
 }
 
@@ -153,7 +143,7 @@ get_path(struct reader *r, const struct key *key, const config_setting_t *s)
 	if (value == NULL || value[0] == '/')
 		return value;
 	path = xasprintf("%s%s", r->dir, value);
-	value = config_keep_text(r->config, path);
+	value = config_strdup(r->config, path);
 	free(path);
 	return value;
 }
@@ -305,8 +295,8 @@ config_take_file(struct reader *r, const char *path, const struct key *keys, voi
 	config_t parsed;
 	bool hopeless, good, clean;
 
-	r->file = config_keep_text(r->config, path);
-	r->dir = config_keep_text(r->config, dir);
+	r->file = config_strdup(r->config, path);
+	r->dir = config_strdup(r->config, dir);
 	free(dir);
 	text = config_read_text(r, &hopeless);
 	if (text == NULL)

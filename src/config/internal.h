@@ -2,15 +2,18 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the files of the configuration share; nobody else includes this.
+ * What the files of the configuration share; nobody else includes this. Each file calls only those
+ * below it:
  *
- *   config.c         the whole: loading, looking up, comparing
- *   config_text.c    a file to its text, and what must be known before it is parsed
- *   config_file.c    the text to values, by libconfig, along the tables of keys
- *   config_syntax.c  a text that libconfig cannot parse: what is wrong with it; with
- *                    config_habits.c and config_values.c, see config_syntax.h
- *   config_keys.c    the tables, and the rules of single keys
- *   config_names.c   names that are no keys: what was meant
+ *   config.c   the whole: loading, looking up, comparing
+ *   file.c     the text to values, by libconfig, along the tables of keys
+ *   syntax.c   a text that libconfig cannot parse: what is wrong with it; with habits.c and
+ *              values.c, see syntax.h
+ *   text.c     a file to its text, and what must be known before it is parsed
+ *   names.c    names that are no keys: what was meant
+ *   keys.c     the tables, and the rules of single keys
+ *   report.c   mistakes and warnings, with their places
+ *   arena.c    memory
  */
 #ifndef WEBMOND_CONFIG_INTERNAL_H
 #define WEBMOND_CONFIG_INTERNAL_H
@@ -74,8 +77,9 @@ extern const struct key config_sites_keys[]; /* a file of sites_dir */
 extern const struct key config_site_keys[];  /* struct site */
 
 /* Memory that lives as long as the configuration; zeroed. */
-void *config_keep(struct config *config, size_t size);
-const char *config_keep_text(struct config *config, const char *text);
+void *config_alloc(struct config *config, size_t size);
+const char *config_strdup(struct config *config, const char *text);
+void config_arena_free(struct config *config);
 
 void config_mistake(struct reader *r, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -21,6 +21,16 @@ consists_of(const char *text, const char *characters)
 	return text[strspn(text, characters)] == '\0';
 }
 
+size_t
+config_encoded_size(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += 1 + (*text == '"' || *text == '\\');
+	return n;
+}
+
 /* --- what is wrong with a string --------------------------------------------------------- */
 
 static const char *
@@ -123,7 +133,7 @@ store_status(struct reader *r, const struct strings *strings)
 		return;
 	for (c = strings->items->value; *c != '\0'; c++)
 		room += *c == ',';
-	ranges = config_keep(r->config, room * sizeof(*ranges));
+	ranges = config_alloc(r->config, room * sizeof(*ranges));
 	for (c = strings->items->value; n < room; c++) {
 		struct status_range *range = &ranges[n++];
 
@@ -148,7 +158,7 @@ store_status(struct reader *r, const struct strings *strings)
 static void
 store_headers(struct reader *r, const struct strings *strings)
 {
-	const char **headers = config_keep(r->config, (strings->count + 1) * sizeof(*headers));
+	const char **headers = config_alloc(r->config, (strings->count + 1) * sizeof(*headers));
 
 	for (size_t i = 0; i < strings->count; i++)
 		headers[i] = strings->items[i].value;
@@ -169,7 +179,7 @@ store_labels(struct reader *r, const struct strings *strings)
 		free(together);
 		together = longer;
 	}
-	site->labels = together[0] != '\0' ? config_keep_text(r->config, together) : NULL;
+	site->labels = together[0] != '\0' ? config_strdup(r->config, together) : NULL;
 	if (config_encoded_size(together) > CONFIG_LABELS_MAX)
 		config_mistake(r, strings->line, "labels: are longer than %d bytes together",
 		    CONFIG_LABELS_MAX);
@@ -192,7 +202,7 @@ store_patterns(struct reader *r, const struct strings *strings)
 {
 	struct site *site = strings->target;
 	bool negated = strcmp(strings->key->name, "body_regex_not") == 0;
-	struct pattern *patterns = config_keep(
+	struct pattern *patterns = config_alloc(
 	    r->config, (site->pattern_count + strings->count) * sizeof(*patterns));
 	size_t n = 0;
 
@@ -221,7 +231,7 @@ store_properties(struct reader *r, const struct strings *strings)
 	struct config *c = r->config;
 	size_t size = strings->count * sizeof(*strings->items);
 
-	c->kafka_properties = memcpy(config_keep(c, size), strings->items, size);
+	c->kafka_properties = memcpy(config_alloc(c, size), strings->items, size);
 	c->kafka_property_count = strings->count;
 }
 

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Mistakes and warnings of the file being read: each a line with its place and, where the text is at
+ * hand, the line of the file with a caret below.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+void
+config_mistake(struct reader *r, int line, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	mistakes_vadd(&r->config->mistakes, (struct origin){ r->file, line }, format, ap);
+	va_end(ap);
+}
+
+void
+config_warning(struct reader *r, int line, const char *format, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, format);
+	text = xvasprintf(format, ap);
+	va_end(ap);
+	mistakes_add(&r->config->warnings, (struct origin){ r->file, line }, "warning: %s", text);
+	free(text);
+}
+
+/* --- the place --------------------------------------------------------------------------- */
+
+/* How much of a line is shown around the place, in bytes. */
+#define SHOWN_BEFORE 60
+#define SHOWN_BEHIND 40
+/* So much is looked at for what must not be shown. */
+#define LINE_MAX_SHOWN 4096
+/* Who has more mistakes has enough to look at. */
+#define PLACES_MAX 100
+
+static bool
+may_be_shown(const char *line, size_t size)
+{
+	static const char *const secret[] = { "authorization", "cookie", "key", "passw", "secret",
+		"token" };
+
+	for (size_t i = 0; i < size; i++)
+		for (size_t k = 0; k < ARRAY_LENGTH(secret); k++)
+			if (strncasecmp(line + i, secret[k], strlen(secret[k])) == 0)
+				return false;
+	return size < LINE_MAX_SHOWN;
+}
+
+/* Two lines: the one with `place` in it, or a piece of it, and a caret below. */
+static void
+show_place(char *out, size_t size, const char *text, const char *place)
+{
+	const char *start = place, *end = place;
+	char line[4 * (SHOWN_BEFORE + SHOWN_BEHIND)], before[4 * SHOWN_BEFORE];
+	const char *dots = "";
+	size_t column = 0;
+
+	out[0] = '\0';
+	while (start > text && start[-1] != '\n' && place - start < LINE_MAX_SHOWN)
+		start--;
+	while (*end != '\0' && *end != '\n' && end - start < LINE_MAX_SHOWN)
+		end++;
+	if (!may_be_shown(start, (size_t)(end - start)))
+		return;
+	start += strspn(start, " \t");
+	if (start > place)
+		return; /* behind the end of the line */
+	if (place - start > SHOWN_BEFORE) {
+		start = place - SHOWN_BEFORE;
+		while ((*start & 0xc0) == 0x80)
+			start++;
+		dots = "…";
+	}
+	if (end - place > SHOWN_BEHIND)
+		end = place + SHOWN_BEHIND;
+	while (end > place &&
+	       (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r' || (*end & 0xc0) == 0x80))
+		end--;
+	util_clean_text(line, sizeof(line), start, (size_t)(end - start));
+	util_clean_text(before, sizeof(before), start, (size_t)(place - start));
+	for (const char *c = before; *c != '\0'; c++)
+		column += (*c & 0xc0) != 0x80;
+	snprintf(out, size, "\n" CONFIG_SHOWN "%s%s\n" CONFIG_SHOWN "%*s^", dots, line,
+	    (int)(column + (dots[0] != '\0')), "");
+}
+
+void
+config_mistake_at(
+    struct reader *r, const char *text, const char *place, int line, const char *format, ...)
+{
+	char shown[1024] = "";
+	va_list ap;
+
+	if (r->config->mistakes.count < PLACES_MAX)
+		show_place(shown, sizeof(shown), text, place);
+	va_start(ap, format);
+	mistakes_vadd(&r->config->mistakes, (struct origin){ r->file, line }, format, ap);
+	va_end(ap);
+	mistakes_show(&r->config->mistakes, shown);
+}
