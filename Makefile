@@ -265,6 +265,7 @@ INSTALLED = \
 	0755:$(WEBMOND):$(sbindir)/webmond \
 	0644:$(B)/src/webmond.8:$(mandir)/man8/webmond.8 \
 	0644:$(B)/src/webmond.conf.5:$(mandir)/man5/webmond.conf.5 \
+	0644:$(B)/src/webmond-records.7:$(mandir)/man7/webmond-records.7 \
 	0644:$(B)/etc/webmond.conf:$(confdir)/webmond.conf.sample \
 	0644:$(srcdir)/etc/check-result.v1.schema.json:$(datadir)/webmond/check-result.v1.schema.json \
 	0755:$(srcdir)/etc/webmond-consumer.py:$(datadir)/webmond/webmond-consumer.py \
@@ -285,7 +286,7 @@ DIRECTORIES = $(confdir) $(confdir)/sites.d $(libexecdir)/webmond $(datadir)/web
 	$(spooldir) $(filter $(prefix)/%,$(libexecdir) $(sysconfdir)/init.d $(localstatedir) \
 	$(localstatedir)/lib $(runstatedir) $(patsubst %/system,%,$(systemdsystemunitdir)) \
 	$(systemdsystemunitdir) $(prefix)/lib/tmpfiles.d $(prefix)/lib/sysusers.d $(mandir)/man5 \
-	$(mandir)/man8 $(datadir)/bash-completion $(datadir)/bash-completion/completions)
+	$(mandir)/man7 $(mandir)/man8 $(datadir)/bash-completion $(datadir)/bash-completion/completions)
 
 # The configuration may get secrets in headers, and only root has to read it. The spool belongs to
 # the user of the daemon, if there is one already.

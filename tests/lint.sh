@@ -147,6 +147,16 @@ for name in sys.argv[1:]:
         ast.parse(f.read(), name, feature_version=(3, 9))'
 }
 
+# The manual has an entry for each field and for each word that the schema knows.
+record_manual() {
+	python3 -c 'import json, re, sys
+fields = json.load(open("etc/check-result.v1.schema.json", encoding="utf-8"))["properties"]
+items = re.findall(r"^\.It Cm (.*)", open("src/webmond-records.7.in", encoding="utf-8").read(), re.M)
+known = set(re.findall(r"[a-z0-9_]+", " ".join(items)))
+words = [w for w in fields["error_type"]["enum"] if w is not None]
+sys.exit(", ".join(n for n in [*fields, *words] if n not in known) or 0)'
+}
+
 schema() { python3 -c 'import json, sys; json.load(sys.stdin)' <etc/check-result.v1.schema.json; }
 
 licence() {
@@ -176,7 +186,9 @@ check 'each library is known to its room' libraries
 check 'shellcheck' scripts
 check 'python 3.9' python
 check 'JSON schema is JSON' schema
-check 'manual pages' mandoc -T lint -W warning "${builddir:?}/src/webmond.8" "$builddir/src/webmond.conf.5"
+check 'manual pages' mandoc -T lint -W warning "${builddir:?}/src/webmond.8" \
+    "$builddir/src/webmond.conf.5" "$builddir/src/webmond-records.7"
+check 'the manual has every field and word' record_manual
 check 'licence in every file' licence
 
 if [ "$findings" -ne 0 ]; then

@@ -2,7 +2,7 @@
 # Copyright 2026 The webmond authors
 #
 # Records: reading them from a topic with kcat, and the checker of what webmond promises about
-# them. The promises stand in webmond(8); here each is one function that lists what breaks it.
+# them. The promises stand in webmond-records(7); here each is one function that lists what breaks it.
 
 import json
 import os
