@@ -51,6 +51,13 @@ size_t payload_frame(unsigned char *out, enum wire_type type, const struct confi
 size_t payload_record(unsigned char *out, const struct frame *frame,
     const struct wire_outcome *outcome, int64_t dropped_through);
 
+/*
+ * The same for a slot without a result: its record says `error` and `message`. Needs only the
+ * identity, so any frame of the slot will do.
+ */
+size_t payload_unfinished(unsigned char *out, const struct frame *frame, enum error_type error,
+    int64_t dropped_through, const char *message);
+
 /* Take the outcome out of a CLOSE or WHOLE; false: it is not what this program writes. */
 bool payload_outcome(const struct frame *frame, struct wire_outcome *outcome);
 

@@ -268,6 +268,17 @@ payload_record(unsigned char *out, const struct frame *frame, const struct wire_
 }
 
 size_t
+payload_unfinished(unsigned char *out, const struct frame *frame, enum error_type error,
+    int64_t dropped_through, const char *message)
+{
+	struct wire_outcome outcome = { .lateness_us = RESULT_NONE };
+
+	result_init(&outcome.result);
+	result_fail(&outcome.result, error, "%s", message);
+	return payload_record(out, frame, &outcome, dropped_through);
+}
+
+size_t
 payload_frame(unsigned char *out, enum wire_type type, const struct config *config,
     const struct site *site, struct slot *slot, const struct result *result,
     const unsigned char *key)

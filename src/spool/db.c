@@ -8,11 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,37 +20,6 @@
 
 #define APPLICATION_ID 0x776d6f6e /* "wmon" */
 #define SCHEMA_VERSION 1
-
-static const char *const statement_text[STATEMENT_COUNT] = {
-	[BEGIN] = "BEGIN IMMEDIATE",
-	[COMMIT] = "COMMIT",
-	[ROLLBACK] = "ROLLBACK",
-	[INSERT_OPEN] = "INSERT OR REPLACE INTO open(seq, frame) VALUES(?1, ?2)",
-	/* the bytes that say which slot it is; substr() counts from 1 */
-	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1 AND substr(frame, 1 + ?2, ?3) = ?4",
-	[IS_OPEN] = "SELECT EXISTS(SELECT 1 FROM open WHERE seq = ?1)",
-	[FIRST_OPEN] = "SELECT seq, frame FROM open WHERE seq >= ?1 AND seq < ?2 "
-		       "ORDER BY seq LIMIT 1",
-	[INSERT_READY] =
-	    "INSERT INTO ready(n, epoch, seq, through, frame) VALUES(?4, ?1, ?2, ?2, ?3)",
-	[SET_EPOCH] = "UPDATE epoch SET next_seq = ?1, ready = ?2 WHERE n = ?3",
-	[DELETE_READY] = "DELETE FROM ready WHERE n BETWEEN ?1 AND ?2",
-	[BURY] = "INSERT INTO dead(frame, reason, at) SELECT frame, ?2, datetime('now') FROM ready "
-		 "WHERE n = ?1",
-	[PURGE_DEAD] = "DELETE FROM dead WHERE n <= (SELECT max(n) FROM dead) - ?1",
-	[SELECT_READY] = "SELECT n, frame FROM ready WHERE n > ?1 ORDER BY n LIMIT ?2",
-	[SELECT_NTH] = "SELECT n FROM ready ORDER BY n LIMIT 1 OFFSET ?1",
-	[SELECT_DROPPABLE] =
-	    "SELECT n, epoch, seq, through FROM (SELECT n, epoch, seq, through FROM "
-	    "ready WHERE n > ?1 ORDER BY n LIMIT ?2) ORDER BY epoch, seq",
-	[ALL_PAGES] = "PRAGMA page_count",
-	[FREE_PAGES] = "PRAGMA freelist_count",
-	/* inside a JSON string these quotes would be escaped: it can only be the field */
-	[SELECT_FRAME] = "SELECT frame, through, instr(frame, CAST('\"error_type\":\"dropped\"' AS "
-			 "BLOB)) FROM ready WHERE n = ?1",
-	[REPLACE_READY] = "UPDATE ready SET frame = ?2, through = ?3 WHERE n = ?1",
-	[SHRINK] = "PRAGMA incremental_vacuum(500)",
-};
 
 static const char schema[] =
     /* the last row is the current epoch; `ready` counts the rows of that table, `may_fly` is the
@@ -119,8 +86,9 @@ set_aside(const struct spool *s, const char *why)
 	return outcome;
 }
 
-bool
-spool_is_there(const char *path, const struct stat *before)
+/* Whether `path` leads to the file that was there before; not: removed, replaced, mounted over. */
+static bool
+is_there(const char *path, const struct stat *before)
 {
 	struct stat now;
 
@@ -132,22 +100,32 @@ spool_is_there(const char *path, const struct stat *before)
 enum spool_status
 spool_give_up(struct spool *s, const char *why)
 {
-	for (int i = 0; i < STATEMENT_COUNT; i++) {
-		sqlite3_finalize(s->statement[i]);
-		s->statement[i] = NULL;
-	}
+	spool_finalize(s);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close_v2(s->db); /* a caller may still hold a statement */
 	s->db = NULL;
-	if (s->found.st_ino != 0 && !spool_is_there(s->path, &s->found)) {
+	if (s->found.st_ino != 0 && !is_there(s->path, &s->found)) {
 		/* what is there now may be the spool of yesterday, with a backlog */
 		s->unused = false;
-		if (!spool_is_there(s->log_path, &s->log)) {
+		if (!is_there(s->log_path, &s->log)) {
 			log_error("spool: \"%s\" %s", s->path, why);
 			return SPOOL_LOST;
 		}
 	}
 	return s->path != NULL ? set_aside(s, why) : SPOOL_FAILED;
+}
+
+void
+spool_rollback(struct spool *s)
+{
+	if (s->db != NULL && !sqlite3_get_autocommit(s->db)) {
+		sqlite3_step(s->statement[ROLLBACK]);
+		sqlite3_reset(s->statement[ROLLBACK]);
+	}
+	s->next_seq = s->next_seq_stored;
+	s->count = s->count_stored;
+	s->begun_count = 0;
+	s->untouchable = 0;
 }
 
 /*
@@ -212,57 +190,6 @@ spool_step(struct spool *s, enum statement which, const char *doing)
 		return SPOOL_OK;
 	sqlite3_reset(st);
 	return spool_failed(s, doing);
-}
-
-sqlite3_stmt *
-spool_bind(struct spool *s, enum statement which, int index, uint64_t value)
-{
-	sqlite3_bind_int64(s->statement[which], index, (sqlite3_int64)value);
-	return s->statement[which];
-}
-
-void
-spool_bind_blob(struct spool *s, enum statement which, int index, const void *data, size_t size)
-{
-	sqlite3_bind_blob(s->statement[which], index, data, (int)size, SQLITE_STATIC);
-}
-
-int64_t
-spool_number(sqlite3_stmt *st)
-{
-	int64_t value = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
-
-	sqlite3_reset(st);
-	return value;
-}
-
-int
-spool_run(struct spool *s, const char *format, ...)
-{
-	int code = SQLITE_NOMEM;
-	va_list ap;
-	char *sql;
-
-	va_start(ap, format);
-	sql = sqlite3_vmprintf(format, ap);
-	va_end(ap);
-	if (sql != NULL)
-		code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
-	sqlite3_free(sql);
-	return code;
-}
-
-int64_t
-spool_query(struct spool *s, const char *sql)
-{
-	sqlite3_stmt *st;
-	int64_t value;
-
-	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK)
-		return -1;
-	value = spool_number(st);
-	sqlite3_finalize(st);
-	return value;
 }
 
 /* --- opening ----------------------------------------------------------------------------- */
@@ -355,10 +282,8 @@ connect_database(struct spool *s)
 	    spool_run(s, "BEGIN; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
 		schema, APPLICATION_ID, SCHEMA_VERSION) != SQLITE_OK)
 		return spool_failed(s, "create the tables");
-	for (int i = 0; i < STATEMENT_COUNT; i++)
-		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
-			&s->statement[i], NULL) != SQLITE_OK)
-			return spool_failed(s, "prepare");
+	if (spool_prepare(s) != SQLITE_OK)
+		return spool_failed(s, "prepare");
 	if ((status = remember_files(s)) != SPOOL_OK)
 		return status;
 	s->page_size = spool_query(s, "PRAGMA page_size");
@@ -384,22 +309,62 @@ spool_connect(struct spool *s)
 }
 
 void
-spool_checkpoint(struct spool *s)
-{
-	if (s->db != NULL && s->path != NULL)
-		spool_run(s, "PRAGMA wal_checkpoint(TRUNCATE)");
-}
-
-void
 spool_disconnect(struct spool *s)
 {
 	spool_checkpoint(s);
-	for (int i = 0; i < STATEMENT_COUNT; i++)
-		sqlite3_finalize(s->statement[i]);
+	spool_finalize(s);
 	sqlite3_close(s->db);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	free(s->path);
 	free(s->log_path);
 	free(s->reserve_path);
+}
+
+/* --- transactions and rows ------------------------------------------------------------------ */
+
+enum spool_status
+spool_begin(struct spool *s)
+{
+	/* what is written now would vanish with this process */
+	if (s->path != NULL && !is_there(s->path, &s->found))
+		return spool_give_up(s, "was removed or replaced while in use");
+	if (s->path != NULL && !is_there(s->log_path, &s->log)) {
+		/* closing the database brings into it what is in there; a kill must not come first */
+		log_error("spool: \"%s\" was removed while in use: the database is opened again",
+		    s->log_path);
+		return SPOOL_FAILED;
+	}
+	s->no_room = !spool_has_room(s);
+	return spool_step(s, BEGIN, "begin");
+}
+
+enum spool_status
+spool_insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size_t size)
+{
+	enum spool_status status;
+
+	spool_bind(s, INSERT_READY, 1, (uint64_t)epoch);
+	spool_bind(s, INSERT_READY, 2, seq);
+	spool_bind_blob(s, INSERT_READY, 3, raw, size);
+	spool_bind(s, INSERT_READY, 4, ++s->last_row);
+	status = spool_step(s, INSERT_READY, "store a record");
+	if (status == SPOOL_OK)
+		s->count++;
+	return status;
+}
+
+enum spool_status
+spool_delete(struct spool *s, uint64_t first, uint64_t last)
+{
+	enum spool_status status;
+
+	spool_bind(s, DELETE_READY, 1, first);
+	spool_bind(s, DELETE_READY, 2, last);
+	status = spool_step(s, DELETE_READY, "delete records");
+	if (status == SPOOL_OK)
+		s->count -= (uint64_t)sqlite3_changes(s->db);
+	if (first <= s->untouchable)
+		s->untouchable = 0; /* others follow */
+	return status;
 }

@@ -20,17 +20,6 @@
 /* rows looked at for runs to drop: slots still open, up to workers.max, may part them */
 #define DROP_LOOK (4 * 4096)
 
-size_t
-spool_finish_frame(unsigned char *out, const struct frame *begun, enum error_type error,
-    int64_t dropped_through, const char *message)
-{
-	struct wire_outcome outcome = { .lateness_us = RESULT_NONE };
-
-	result_init(&outcome.result);
-	result_fail(&outcome.result, error, "%s", message);
-	return payload_record(out, begun, &outcome, dropped_through);
-}
-
 /* Keep a row as a dead letter. */
 static enum spool_status
 keep_dead(struct spool *s, uint64_t row, const char *reason)
@@ -68,7 +57,7 @@ drop_row(
 	    wire_decode(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0), &frame) >
 		0) {
 		last = through != NULL ? *through : (uint64_t)sqlite3_column_int64(st, 1);
-		size = spool_finish_frame(out, &frame, ERROR_DROPPED, (int64_t)last, message);
+		size = payload_unfinished(out, &frame, ERROR_DROPPED, (int64_t)last, message);
 	}
 	*replaced = size > 0;
 	if (sqlite3_reset(st) != SQLITE_OK)

@@ -2,13 +2,16 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the parts of the spool share; see spool.h for the spool as others see it.
+ * What the files of the spool share; see spool.h for the spool as others see it. Each file calls only
+ * those below it:
  *
- *   spool_db.c    the database: its place, its lock, its statements, its errors
- *   spool.c       the queue: what is accepted, committed, read
- *   spool_adopt.c open slots that nobody will end
- *   spool_drop.c  records that give way: dead letters, and the oldest at the cap
- *   spool_room.c  what is kept free, so that a full disk can be emptied again
+ *   spool.c   the queue: opening with its epoch, committing, reading
+ *   slots.c   slots: how they begin and end, and the record of those that nobody ended
+ *   drop.c    records that give way: dead letters, and the oldest at the cap
+ *   db.c      the database: opening, errors, transactions, rows
+ *   room.c    what is kept free, so that a full disk can be emptied again
+ *   place.c   the directory and its lock
+ *   sql.c     the statements
  */
 #ifndef WEBMOND_SPOOL_INTERNAL_H
 #define WEBMOND_SPOOL_INTERNAL_H
@@ -90,38 +93,15 @@ struct spool {
 /* At a start the one before may still be leaving. */
 #define SPOOL_LOCK_WAIT_US (5 * US_PER_S)
 
-/* --- spool_place.c ----------------------------------------------------------------------- */
+/* --- sql.c ------------------------------------------------------------------------------- */
 
-/*
- * A lock file of its own: SQLite's locks vanish when any descriptor of the database is closed.
- * It waits, because after a crash the publisher before us needs a moment to finish.
- */
-enum spool_status spool_take_lock(struct spool *s);
-
-/* --- spool_db.c -------------------------------------------------------------------------- */
-
-/* Take the lock and open the database of s->options, or create it. */
-enum spool_status spool_connect(struct spool *s);
-void spool_disconnect(struct spool *s);
-
-/*
- * Sort the last error of SQLite, say it once and undo the transaction that it interrupted. `doing`:
- * what cannot be done.
- */
-enum spool_status spool_failed(struct spool *s, const char *doing);
-
-/* Set the database aside as it is, if it is still there; nothing more is written to it. */
-enum spool_status spool_give_up(struct spool *s, const char *why);
-
-/* Whether `path` leads to the file that was there before; not: removed, replaced, mounted over. */
-bool spool_is_there(const char *path, const struct stat *before);
+/* Returns SQLite's code. */
+int spool_prepare(struct spool *s);
+void spool_finalize(struct spool *s);
 
 sqlite3_stmt *spool_bind(struct spool *s, enum statement which, int index, uint64_t value);
 void
 spool_bind_blob(struct spool *s, enum statement which, int index, const void *data, size_t size);
-
-/* Run a statement that returns no rows; its parameters are bound. */
-enum spool_status spool_step(struct spool *s, enum statement which, const char *doing);
 
 /* The number that a query returns, or -1. */
 int64_t spool_number(sqlite3_stmt *st);
@@ -133,36 +113,15 @@ int64_t spool_query(struct spool *s, const char *sql);
  */
 int spool_run(struct spool *s, const char *format, ...);
 
-/* --- spool.c ----------------------------------------------------------------------------- */
-
-/* Store a record behind all others. */
-enum spool_status
-spool_insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size_t size);
-
-/* Slots that begin in this transaction, and do not end in it. */
-enum spool_status spool_store_begun(struct spool *s);
-
-/* --- spool_adopt.c ----------------------------------------------------------------------- */
+/* --- place.c ----------------------------------------------------------------------------- */
 
 /*
- * Slots that another epoch left open get their record: nobody else will close them. In portions:
- * each row that goes makes room for the one that comes, so this works in a spool that is full too.
+ * A lock file of its own: SQLite's locks vanish when any descriptor of the database is closed.
+ * It waits, because after a crash the publisher before us needs a moment to finish.
  */
-enum spool_status spool_adopt_open(struct spool *s, int64_t epoch);
+enum spool_status spool_take_lock(struct spool *s);
 
-/* --- spool_drop.c ------------------------------------------------------------------------ */
-
-/*
- * Make a record of a slot of which only the identity is known, in `out` (WIRE_FRAME_MAX); returns
- * its length.
- */
-size_t spool_finish_frame(unsigned char *out, const struct frame *begun, enum error_type error,
-    int64_t dropped_through, const char *message);
-
-/* Back below the cap; `*dropped` is how many records that has cost. */
-enum spool_status spool_keep_size(struct spool *s, uint64_t *dropped);
-
-/* --- spool_room.c ------------------------------------------------------------------------ */
+/* --- room.c ------------------------------------------------------------------------------ */
 
 /* Whether SQLite's `code` says that something is full: a disk, a quota, a file. */
 bool spool_is_full(int code);
@@ -187,5 +146,50 @@ bool spool_has_room(struct spool *s);
 
 /* Something was full: have room for deleting. Outside a transaction. */
 void spool_make_room(struct spool *s, bool stopped);
+
+/* --- db.c -------------------------------------------------------------------------------- */
+
+/* Take the lock and open the database of s->options, or create it. */
+enum spool_status spool_connect(struct spool *s);
+void spool_disconnect(struct spool *s);
+
+/*
+ * Sort the last error of SQLite, say it once and undo the transaction that it interrupted. `doing`:
+ * what cannot be done.
+ */
+enum spool_status spool_failed(struct spool *s, const char *doing);
+
+/* Set the database aside as it is, if it is still there; nothing more is written to it. */
+enum spool_status spool_give_up(struct spool *s, const char *why);
+
+/* Run a statement that returns no rows; its parameters are bound. */
+enum spool_status spool_step(struct spool *s, enum statement which, const char *doing);
+
+/* Store a record behind all others. */
+enum spool_status
+spool_insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size_t size);
+
+/* --- drop.c ------------------------------------------------------------------------------ */
+
+/* Back below the cap; `*dropped` is how many records that has cost. */
+enum spool_status spool_keep_size(struct spool *s, uint64_t *dropped);
+
+/* --- slots.c ----------------------------------------------------------------------------- */
+
+/* Slots that begin in this transaction, and do not end in it. */
+enum spool_status spool_store_begun(struct spool *s);
+
+/* Which open slots are to be finished, and how. */
+struct finish {
+	int64_t from,
+	    below;     /* their seqs; below 0 there are notes about a lost epoch, which just go */
+	int64_t epoch; /* of their records */
+	const char *message; /* of those */
+	bool more;           /* out: there was one */
+	uint64_t finished;   /* out: this many have got a record */
+};
+
+/* Finish the first of them. */
+enum spool_status spool_finish_first(struct spool *s, struct finish *f);
 
 #endif

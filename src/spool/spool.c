@@ -8,11 +8,9 @@
 #include "internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "payload.h"
 #include "util.h"
 
 #define DROP_SAY_US  (60 * US_PER_S)
@@ -32,48 +30,112 @@ spool_buried(const struct spool *s)
 
 /* --- opening ----------------------------------------------------------------------------- */
 
-/* Go on with our epoch, or begin it and finish what the one before left. */
+#define ADOPT_BATCH 256 /* open slots that one transaction adopts */
+
+/*
+ * Slots that another epoch left open get their record: nobody else will close them. In portions:
+ * each row that goes makes room for the one that comes, so this works in a spool that is full too.
+ */
 static enum spool_status
-enter_epoch(struct spool *s)
+adopt_open(struct spool *s, int64_t epoch)
 {
+	struct finish f = { .from = INT64_MIN,
+		.below = INT64_MAX,
+		.epoch = epoch,
+		.message = "webmond ended while this check was running" };
 	enum spool_status status;
+
+	do {
+		status = spool_begin(s);
+		for (int i = 0; i < ADOPT_BATCH && status == SPOOL_OK; i++) {
+			status = spool_finish_first(s, &f);
+			if (!f.more)
+				break;
+		}
+		if (status == SPOOL_OK)
+			status = spool_commit(s);
+	} while (status == SPOOL_OK && f.more);
+	if (status == SPOOL_OK && f.finished > 0)
+		log_notice("%llu checks of the last run never ended; their records say aborted",
+		    (unsigned long long)f.finished);
+	return status;
+}
+
+/* What the spool says of its last epoch, and of what waits; zeros in a new spool. */
+struct last_epoch {
+	bool ours;
+	uint64_t window; /* the largest of all epochs that have rows */
+};
+
+static enum spool_status
+read_last_epoch(struct spool *s, struct last_epoch *last)
+{
 	sqlite3_stmt *st;
-	uint64_t may_fly = 0, window = s->options.window;
-	int64_t last = 0;
-	bool ours = false;
 	int code;
 
 	if (sqlite3_prepare_v2(s->db,
-		"SELECT n, id, next_seq, ready, (SELECT max(may_fly) FROM epoch), "
-		"(SELECT max(n) FROM ready), (SELECT next_seq FROM epoch WHERE id = ?1) "
+		"SELECT n, next_seq, ready, id = ?1, (SELECT max(may_fly) FROM epoch), "
+		"(SELECT max(n) FROM ready), (SELECT next_seq FROM epoch WHERE id = ?2) "
 		"FROM epoch ORDER BY n DESC LIMIT 1",
 		-1, &st, NULL) != SQLITE_OK)
 		return spool_failed(s, "read the epoch");
-	sqlite3_bind_text(st, 1, s->options.lost_epoch, -1, SQLITE_STATIC);
-	if ((code = sqlite3_step(st)) == SQLITE_ROW) {
-		const char *id = (const char *)sqlite3_column_text(st, 1);
-
-		last = sqlite3_column_int64(st, 0);
-		ours = id != NULL && strcmp(id, s->options.epoch) == 0;
-		s->next_seq = (uint64_t)sqlite3_column_int64(st, 2);
-		s->count = (uint64_t)sqlite3_column_int64(st, 3);
-		may_fly = (uint64_t)sqlite3_column_int64(st, 4);
+	sqlite3_bind_text(st, 1, s->options.epoch, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, s->options.lost_epoch, -1, SQLITE_STATIC);
+	code = sqlite3_step(st);
+	if (code == SQLITE_ROW) {
+		s->epoch = sqlite3_column_int64(st, 0);
+		s->next_seq = s->next_seq_stored = (uint64_t)sqlite3_column_int64(st, 1);
+		s->count = s->count_stored = (uint64_t)sqlite3_column_int64(st, 2);
+		last->ours = sqlite3_column_int(st, 3) != 0;
+		last->window = (uint64_t)sqlite3_column_int64(st, 4);
 		s->last_row = (uint64_t)sqlite3_column_int64(st, 5);
 		s->lost_next_seq = (uint64_t)sqlite3_column_int64(st, 6);
 	}
 	sqlite3_finalize(st);
-	if (code != SQLITE_ROW && code != SQLITE_DONE)
-		return spool_failed(s, "read the epoch");
-	s->epoch = last;
-	s->next_seq_stored = s->next_seq;
-	s->count_stored = s->count;
-	if (may_fly > window)
-		s->options.window = may_fly;
-	if (ours && may_fly >= window)
+	return code == SQLITE_ROW || code == SQLITE_DONE ? SPOOL_OK
+							 : spool_failed(s, "read the epoch");
+}
+
+/* Finish what the epoch before has left open, and begin ours. */
+static enum spool_status
+begin_epoch(struct spool *s, uint64_t window)
+{
+	enum spool_status status = adopt_open(s, s->epoch);
+
+	if (status == SPOOL_OK)
+		status = spool_begin(s);
+	if (status != SPOOL_OK)
+		return status;
+	/* epochs older than the oldest row have nothing left; of a lost one frames may come */
+	if (spool_run(s,
+		"INSERT INTO epoch(id, next_seq, ready, may_fly) VALUES(%Q, 0, %lld, %lld);"
+		"DELETE FROM epoch WHERE n < coalesce((SELECT epoch FROM ready ORDER BY "
+		"n LIMIT 1), (SELECT max(n) FROM epoch)) AND id IS NOT %Q",
+		s->options.epoch, (long long)s->count, (long long)window,
+		s->options.lost_epoch) != SQLITE_OK)
+		return spool_failed(s, "begin the epoch");
+	s->epoch = spool_query(s, "SELECT max(n) FROM epoch");
+	s->next_seq = s->next_seq_stored = 0;
+	return spool_commit(s);
+}
+
+/* Go on with our epoch, or begin it. */
+static enum spool_status
+enter_epoch(struct spool *s)
+{
+	struct last_epoch last = { 0 };
+	const uint64_t window = s->options.window;
+	enum spool_status status = read_last_epoch(s, &last);
+
+	if (status != SPOOL_OK)
+		return status;
+	if (last.window > window)
+		s->options.window = last.window;
+	if (last.ours) {
+		if (last.window < window &&
+		    spool_run(s, "UPDATE epoch SET may_fly = %lld", (long long)window) != SQLITE_OK)
+			return spool_failed(s, "store the window");
 		return SPOOL_OK;
-	if (ours) {
-		code = spool_run(s, "UPDATE epoch SET may_fly = %lld", (long long)window);
-		return code == SQLITE_OK ? SPOOL_OK : spool_failed(s, "store the window");
 	}
 	if (s->path != NULL && s->options.supervisor != 0 && getppid() != s->options.supervisor) {
 		/* what is open may be that of a daemon that runs by now */
@@ -84,20 +146,7 @@ enter_epoch(struct spool *s)
 		log_error("spool: the one with epoch %s has gone", s->options.epoch);
 		return SPOOL_LOST;
 	}
-	if ((status = spool_adopt_open(s, last)) != SPOOL_OK ||
-	    (status = spool_begin(s)) != SPOOL_OK)
-		return status;
-	/* epochs older than the oldest row have nothing left; of a lost one frames may come */
-	code = spool_run(s,
-	    "INSERT INTO epoch(id, next_seq, ready, may_fly) VALUES(%Q, 0, %lld, %lld);"
-	    "DELETE FROM epoch WHERE n < coalesce((SELECT epoch FROM ready ORDER BY "
-	    "n LIMIT 1), (SELECT max(n) FROM epoch)) AND id IS NOT %Q",
-	    s->options.epoch, (long long)s->count, (long long)window, s->options.lost_epoch);
-	if (code != SQLITE_OK)
-		return spool_failed(s, "begin the epoch");
-	s->epoch = spool_query(s, "SELECT max(n) FROM epoch");
-	s->next_seq = s->next_seq_stored = 0;
-	return spool_commit(s);
+	return begin_epoch(s, window);
 }
 
 enum spool_status
@@ -151,260 +200,6 @@ void
 spool_use_reserve(struct spool *s)
 {
 	s->last = true;
-}
-
-enum spool_status
-spool_begin(struct spool *s)
-{
-	/* what is written now would vanish with this process */
-	if (s->path != NULL && !spool_is_there(s->path, &s->found))
-		return spool_give_up(s, "was removed or replaced while in use");
-	if (s->path != NULL && !spool_is_there(s->log_path, &s->log)) {
-		/* closing the database brings into it what is in there; a kill must not come first */
-		log_error("spool: \"%s\" was removed while in use: the database is opened again",
-		    s->log_path);
-		return SPOOL_FAILED;
-	}
-	s->no_room = !spool_has_room(s);
-	return spool_step(s, BEGIN, "begin");
-}
-
-void
-spool_rollback(struct spool *s)
-{
-	if (s->db != NULL && !sqlite3_get_autocommit(s->db)) {
-		sqlite3_step(s->statement[ROLLBACK]);
-		sqlite3_reset(s->statement[ROLLBACK]);
-	}
-	s->next_seq = s->next_seq_stored;
-	s->count = s->count_stored;
-	s->begun_count = 0;
-	s->untouchable = 0;
-}
-
-enum spool_status
-spool_insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size_t size)
-{
-	enum spool_status status;
-
-	spool_bind(s, INSERT_READY, 1, (uint64_t)epoch);
-	spool_bind(s, INSERT_READY, 2, seq);
-	spool_bind_blob(s, INSERT_READY, 3, raw, size);
-	spool_bind(s, INSERT_READY, 4, ++s->last_row);
-	status = spool_step(s, INSERT_READY, "store a record");
-	if (status == SPOOL_OK)
-		s->count++;
-	return status;
-}
-
-/* A checker may be in foreign hands: it can end its own slots, and nothing else. */
-static void
-refuse(struct spool *s, const struct frame *frame, const char *why)
-{
-	if (s->refused++ == 0)
-		log_error("spool: a checker %s seq %llu: refused, like all that follow", why,
-		    (unsigned long long)frame->seq);
-}
-
-/* The record of a slot that ends with this CLOSE or WHOLE. */
-static enum spool_status
-store_record(struct spool *s, int64_t epoch, const struct frame *frame)
-{
-	unsigned char out[WIRE_FRAME_MAX];
-	struct wire_outcome outcome;
-	size_t size;
-
-	if (payload_outcome(frame, &outcome)) {
-		size = payload_record(out, frame, &outcome, RESULT_NONE);
-	} else {
-		refuse(s, frame, "sent what no check ends with for");
-		size = spool_finish_frame(out, frame, ERROR_ABORTED, RESULT_NONE,
-		    "the checker sent what no check ends with");
-	}
-	return spool_insert_ready(s, epoch, frame->seq, out, size);
-}
-
-static void
-begin_slot(struct spool *s, uint64_t seq, const unsigned char *raw, size_t size)
-{
-	if (s->begun_count == s->begun_room) {
-		s->begun_room = 2 * s->begun_room + 64;
-		s->begun = xreallocarray(s->begun, s->begun_room, sizeof(*s->begun));
-	}
-	s->begun[s->begun_count++] = (struct begun){ seq, raw, size };
-}
-
-static struct begun *
-find_begun(const struct spool *s, uint64_t seq)
-{
-	size_t low = 0, high = s->begun_count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (s->begun[middle].seq < seq)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < s->begun_count && s->begun[low].seq == seq ? &s->begun[low] : NULL;
-}
-
-enum spool_status
-spool_store_begun(struct spool *s)
-{
-	enum spool_status status = SPOOL_OK;
-
-	for (size_t i = 0; i < s->begun_count && status == SPOOL_OK; i++) {
-		if (s->begun[i].raw == NULL)
-			continue;
-		spool_bind(s, INSERT_OPEN, 1, s->begun[i].seq);
-		spool_bind_blob(s, INSERT_OPEN, 2, s->begun[i].raw, s->begun[i].size);
-		status = spool_step(s, INSERT_OPEN, "store an open slot");
-	}
-	s->begun_count = 0;
-	return status;
-}
-
-/* Whether two frames, the second decoded, are of the same slot. */
-static bool
-same_slot(const struct begun *begun, const struct frame *frame, const unsigned char *raw)
-{
-	size_t size = wire_identity_size(frame);
-
-	return begun->size >= WIRE_IDENTITY_AT + size &&
-	       memcmp(begun->raw + WIRE_IDENTITY_AT, raw + WIRE_IDENTITY_AT, size) == 0;
-}
-
-/* A CLOSE ends the slot that it names, if it names the one that is open. */
-static enum spool_status
-close_slot(struct spool *s, const struct frame *frame, const unsigned char *raw)
-{
-	size_t identity_size = wire_identity_size(frame);
-	struct begun *begun = find_begun(s, frame->seq);
-	bool is_open, ours;
-
-	if (begun != NULL) {
-		is_open = begun->raw != NULL;
-		ours = is_open && same_slot(begun, frame, raw);
-		if (ours)
-			begun->raw = NULL;
-	} else {
-		enum spool_status status;
-
-		spool_bind(s, DELETE_OPEN, 1, frame->seq);
-		spool_bind(s, DELETE_OPEN, 2, WIRE_IDENTITY_AT);
-		spool_bind(s, DELETE_OPEN, 3, identity_size);
-		spool_bind_blob(s, DELETE_OPEN, 4, raw + WIRE_IDENTITY_AT, identity_size);
-		status = spool_step(s, DELETE_OPEN, "close a slot");
-		if (status != SPOOL_OK)
-			return status;
-		ours = sqlite3_changes(s->db) > 0;
-		is_open = ours || spool_number(spool_bind(s, IS_OPEN, 1, frame->seq)) > 0;
-	}
-	if (ours)
-		return store_record(s, s->epoch, frame);
-	if (is_open) /* else a repeat, or the other writer was first */
-		refuse(s, frame, "wants to end a slot that is not its own:");
-	return SPOOL_OK;
-}
-
-/*
- * A record of the lost epoch: what was open went with the spool, so the first of each slot counts.
- * That it came is noted as an open slot of a seq that nobody has.
- */
-static enum spool_status
-take_lost(struct spool *s, const struct frame *frame)
-{
-	const int64_t alone = -1 - (int64_t)frame->seq; /* as an epoch it is in no run to drop */
-	enum spool_status status;
-
-	if (frame->type == WIRE_CLOSE && frame->token != wire_token(s->options.token_key, frame)) {
-		refuse(s, frame, "wants to end a slot of the lost epoch that is not its own:");
-		return SPOOL_OK;
-	}
-	/* where the spool is back, what was open is finished already */
-	if (alone >= 0 || frame->seq < s->lost_next_seq ||
-	    spool_number(spool_bind(s, IS_OPEN, 1, (uint64_t)alone)) > 0)
-		return SPOOL_OK;
-	spool_bind(s, INSERT_OPEN, 1, (uint64_t)alone);
-	spool_bind_blob(s, INSERT_OPEN, 2, "", 0); /* the number says it all */
-	status = spool_step(s, INSERT_OPEN, "note a record of the lost epoch");
-	return status == SPOOL_OK ? store_record(s, alone, frame) : status;
-}
-
-/* No room for new records: what is under way is undone. */
-static enum spool_status
-wait_for_room(struct spool *s)
-{
-	spool_rollback(s);
-	/* on a small file system it may be our own log that takes the room */
-	spool_checkpoint(s);
-	return SPOOL_RETRY;
-}
-
-static bool
-is_lost_epoch(const struct spool *s, const struct frame *frame)
-{
-	return s->options.lost_epoch != NULL && strcmp(frame->epoch, s->options.lost_epoch) == 0;
-}
-
-static bool
-is_our_epoch(struct spool *s, const struct frame *frame)
-{
-	if (strcmp(frame->epoch, s->options.epoch) == 0)
-		return true;
-	if (s->strangers++ == 0)
-		log_warning("frames of another epoch are ignored: %s", frame->epoch);
-	return false;
-}
-
-bool
-spool_is_ahead(const struct spool *s, const struct frame *frame)
-{
-	return frame->seq >= s->next_seq && strcmp(frame->epoch, s->options.epoch) == 0;
-}
-
-enum spool_status
-spool_begin_slot(struct spool *s, const struct frame *frame, const void *raw, size_t size)
-{
-	if (s->no_room)
-		return wait_for_room(s);
-	if (is_lost_epoch(s, frame) || !is_our_epoch(s, frame))
-		return SPOOL_OK;
-	if (frame->seq < s->next_seq)
-		return SPOOL_OK; /* seen before: the pipe was peeked again */
-	if (frame->seq > s->next_seq)
-		log_error("seq %llu comes where %llu was due; please report this",
-		    (unsigned long long)frame->seq, (unsigned long long)s->next_seq);
-	s->next_seq = frame->seq + 1;
-	begin_slot(s, frame->seq, raw, size);
-	return SPOOL_OK;
-}
-
-enum spool_status
-spool_end_slot(struct spool *s, const struct frame *frame, const void *raw)
-{
-	if (s->no_room)
-		return wait_for_room(s);
-	if (is_lost_epoch(s, frame))
-		return take_lost(s, frame);
-	return is_our_epoch(s, frame) ? close_slot(s, frame, raw) : SPOOL_OK;
-}
-
-enum spool_status
-spool_delete(struct spool *s, uint64_t first, uint64_t last)
-{
-	enum spool_status status;
-
-	spool_bind(s, DELETE_READY, 1, first);
-	spool_bind(s, DELETE_READY, 2, last);
-	status = spool_step(s, DELETE_READY, "delete records");
-	if (status == SPOOL_OK)
-		s->count -= (uint64_t)sqlite3_changes(s->db);
-	if (first <= s->untouchable)
-		s->untouchable = 0; /* others follow */
-	return status;
 }
 
 /* --- committing ------------------------------------------------------------------------ */
