@@ -119,18 +119,27 @@ $(B)/flags: FORCE
 -include $(wildcard $(B)/src/*.d $(B)/src/*/*.d $(B)/tests/*.d $(B)/tests/fuzz/*.d $(B)/tests/bench/*.d)
 
 # Manual pages, configuration and service files with the directories of this build.
-EDIT = $(foreach v,VERSION sbindir libexecdir sysconfdir localstatedir runstatedir datadir,-e 's|@$v@|$($v)|g')
+EDIT = $(foreach v,VERSION sbindir libexecdir sysconfdir localstatedir runstatedir datadir docdir,-e 's|@$v@|$($v)|g')
 EDITED = $(patsubst $(srcdir)/%.in,$(B)/%,$(filter-out %/config.mk.in,\
 	$(wildcard $(srcdir)/src/*.in $(srcdir)/etc/*.in)))
 
-# A README beside no sources has no links into them.
-README = $(B)/README.md
-$(README): $(srcdir)/README.md $(srcdir)/Makefile
-	$(SAY) EDIT README.md
-	$(Q)mkdir -p $(@D)
-	$(Q)sed -E 's/!\[[^]]*\]\([^):]*\)//; s/\[([^]]*)\]\([^):#][^):]*\)/\1/g' $< >$@
+# Documents that are installed beside no sources: links to each other stay, pictures and other links
+# into the sources go, and paths are those of this build.
+DOCUMENTS = $(B)/doc/README.md $(B)/doc/aiven.md
+RELINK = -e 's|\]\((etc/\|\.\./)(README\|aiven)\.md|](:\2.md|g' \
+	-e 's/!\[[^]]*\]\([^):]*\)//; s/\[([^]]*)\]\([^):\#][^):]*\)/\1/g; s/\]\(:/](/g' \
+	-e 's|/usr/local/etc|$(sysconfdir)|g; s|/usr/local/var/run|$(runstatedir)|g' \
+	-e 's|/usr/local/var|$(localstatedir)|g; s|/usr/local/share|$(datadir)|g' \
+	-e 's|/usr/local/sbin|$(sbindir)|g'
 
-all: $(if $(SANITIZE),,$(EDITED) $(README))
+$(B)/doc/README.md: $(srcdir)/README.md
+$(B)/doc/aiven.md: $(srcdir)/etc/aiven.md
+$(DOCUMENTS): $(srcdir)/Makefile config.mk
+	$(SAY) EDIT $(@F)
+	$(Q)mkdir -p $(@D)
+	$(Q)sed -E $(RELINK) $(filter %.md,$^) >$@
+
+all: $(if $(SANITIZE),,$(EDITED) $(DOCUMENTS))
 
 $(B)/%: $(srcdir)/%.in $(srcdir)/Makefile config.mk
 	$(SAY) EDIT $*
@@ -276,7 +285,7 @@ INSTALLED = \
 	0644:$(B)/etc/webmond.tmpfiles:$(prefix)/lib/tmpfiles.d/webmond.conf \
 	0644:$(srcdir)/etc/webmond.sysusers:$(prefix)/lib/sysusers.d/webmond.conf \
 	0644:$(B)/etc/webmond.bash-completion:$(datadir)/bash-completion/completions/webmond \
-	0644:$(README):$(docdir)/README.md \
+	$(foreach f,$(DOCUMENTS),0644:$f:$(docdir)/$(notdir $f)) \
 	$(foreach f,NEWS LICENSE,0644:$(srcdir)/$f:$(docdir)/$f) \
 	0644:$(B)/etc/webmond.conf:$(docdir)/webmond.conf.sample
 
