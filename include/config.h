@@ -125,6 +125,7 @@ struct config {
 	bool has_https; /* some of them */
 
 	/* of config.c only */
+	int *holders; /* a page of its own if the rest is read-only */
 	struct config_chunk *chunks;
 	size_t region_size; /* of the pages in which all of this lies; 0: in chunks */
 	size_t region_used, region_room;
@@ -141,6 +142,13 @@ struct config {
  */
 struct config *config_load(const char *path);
 void config_free(struct config *config);
+
+/*
+ * A configuration is freed when the last of its holders has released it. The count is not shared:
+ * each process has its own.
+ */
+struct config *config_hold(struct config *config);
+void config_release(struct config *config);
 
 /*
  * A configuration that a child reads: a file that is large or wrong beyond measure costs the parent

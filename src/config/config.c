@@ -46,6 +46,20 @@ config_free(struct config *config)
 	give_back_memory();
 }
 
+struct config *
+config_hold(struct config *config)
+{
+	++*config->holders;
+	return config;
+}
+
+void
+config_release(struct config *config)
+{
+	if (config != NULL && --*config->holders == 0)
+		config_free(config);
+}
+
 /* --- reading ----------------------------------------------------------------------------- */
 
 static int
@@ -203,6 +217,7 @@ config_load(const char *path)
 	struct config *c = xcalloc(1, sizeof(*c));
 
 	load(c, path);
+	c->holders = config_keep(c, sizeof(*c->holders));
 	return c;
 }
 
@@ -227,7 +242,9 @@ config_load_at(void *region, size_t size, const char *path)
 	c->region_room = size;
 	load(c, path);
 	keep_warnings(c);
-	c->region_size = (c->region_used + page - 1) / page * page;
+	c->region_used = (c->region_used + page - 1) / page * page;
+	c->holders = config_keep(c, page);
+	c->region_size = c->region_used;
 	return c;
 }
 

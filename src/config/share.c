@@ -63,6 +63,8 @@ config_share_take(struct config_share *share)
 	config = at;
 	size = config->region_size;
 	munmap((char *)at + size, SHARE_SIZE - size);
+	if (mprotect(config->holders, sizeof(*config->holders), PROT_READ | PROT_WRITE) < 0)
+		return NULL;
 	share->at = NULL;
 	return at;
 }

@@ -66,7 +66,6 @@ forget_tokens(struct supervisor *s)
 bool
 start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
-	struct generation *g = s->generation;
 	struct child *c = worker->child;
 	struct claims *claims;
 	char role[32];
@@ -86,7 +85,7 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	    &c->backoff, now, &fd);
 	if (pid == 0) {
 		const struct proc_user *user = &s->start->checker_user;
-		struct checker_start start = { .config = g->config,
+		struct checker_start start = { .config = s->config,
 			.job_fd = fd,
 			.pipe_fd = s->checkers.write_fd,
 			.own_user = user->drop && user->uid != s->start->publisher_user.uid,
@@ -105,8 +104,7 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	c->fd = fd;
 	c->claims = claims;
 	c->jobs = 0;
-	c->generation = g;
-	g->users++;
+	c->config = config_hold(s->config);
 	worker->retiring = false;
 	pool_set_state(&s->pool, worker, WORKER_STARTING, now);
 	return true;
@@ -346,8 +344,8 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 		STAILQ_INSERT_TAIL(&s->owed, check, next);
 	}
 	pool_set_state(&s->pool, worker, WORKER_NONE, now);
-	generation_release(c->generation);
-	c->generation = NULL;
+	config_release(c->config);
+	c->config = NULL;
 	s->next_care_us = 0;
 }
 

@@ -7,14 +7,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 #include "state.h"
 
 static int name_width; /* 0: there is no table */
-static size_t printed; /* rows, or places of those that never came */
+static size_t ended;   /* sites from the first on whose check is over, and its row printed */
 
 /* Its reader may have had enough. */
 static void
@@ -29,6 +28,8 @@ flush(struct supervisor *s)
 void
 once_begin(struct supervisor *s)
 {
+	if (s->start->output != PUBLISH_TO_NOTHING)
+		return;
 	name_width = sizeof("SITE") - 1;
 	for (size_t i = 0; i < s->watch_count; i++) {
 		int length = (int)strlen(s->watches[i]->site->name);
@@ -40,38 +41,30 @@ once_begin(struct supervisor *s)
 	flush(s);
 }
 
-/* Print the rows that have come, up to the first place whose row may still come. */
 static void
-print_rows(struct supervisor *s, bool all)
-{
-	for (; printed < s->watch_count; printed++) {
-		struct watch *w = s->watches[printed];
-
-		if (!w->known && !all)
-			break;
-		if (w->row != NULL)
-			puts(w->row);
-		free(w->row);
-		w->row = NULL;
-	}
-	flush(s);
-}
-
-/* A row waits in the place of its site, so one that hangs keeps back a line of each other one. */
-void
-once_note(struct supervisor *s, struct watch *w, const struct wire_done *done)
+print_row(const struct watch *w)
 {
 	char code[12] = "-", ms[24] = "-";
 
-	if (done->http_status != RESULT_NONE)
-		snprintf(code, sizeof(code), "%d", done->http_status);
-	if (done->elapsed_us != RESULT_NONE)
-		snprintf(ms, sizeof(ms), "%.1f", (double)done->elapsed_us / US_PER_MS);
-	free(w->row);
-	w->row = xasprintf("%-*s  %-7s  %4s  %8s%s%s", name_width, w->site->name,
-	    status_name(w->status), code, ms, w->why != NULL ? "  " : "",
-	    w->why != NULL ? w->why : "");
-	print_rows(s, false);
+	if (w->http_status != RESULT_NONE)
+		snprintf(code, sizeof(code), "%d", w->http_status);
+	if (w->elapsed_us != RESULT_NONE)
+		snprintf(ms, sizeof(ms), "%.1f", (double)w->elapsed_us / US_PER_MS);
+	printf("%-*s  %-7s  %4s  %8s%s%s\n", name_width, w->site->name, status_name(w->status),
+	    code, ms, w->why != NULL ? "  " : "", w->why != NULL ? w->why : "");
+}
+
+bool
+once_is_over(struct supervisor *s)
+{
+	size_t before = ended;
+
+	for (; ended < s->watch_count && s->watches[ended]->known; ended++)
+		if (name_width > 0)
+			print_row(s->watches[ended]);
+	if (ended > before && name_width > 0)
+		flush(s);
+	return ended == s->watch_count;
 }
 
 void
@@ -81,7 +74,9 @@ once_end(struct supervisor *s)
 
 	if (name_width == 0)
 		return;
-	print_rows(s, true);
+	for (; ended < s->watch_count; ended++)
+		if (s->watches[ended]->known)
+			print_row(s->watches[ended]);
 	printf("%zu site%s: %zu up, %zu down", tally.sites, util_plural(tally.sites),
 	    tally.with[STATUS_UP], tally.with[STATUS_DOWN]);
 	if (tally.with[STATUS_UNKNOWN] > 0)

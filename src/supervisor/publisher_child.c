@@ -33,7 +33,7 @@ start_publisher(struct supervisor *s, int64_t now)
 		s->start->output == PUBLISH_TO_STDOUT ? STDOUT_FILENO : -1 },
 	    &s->publisher.backoff, now, &fd);
 	if (pid == 0) {
-		struct publisher_start start = { .config = s->generation->config,
+		struct publisher_start start = { .config = s->config,
 			.output = s->start->output,
 			.epoch = s->epoch,
 			.epoch_stored = s->epoch_stored,

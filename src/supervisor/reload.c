@@ -102,8 +102,8 @@ begin_reload(struct supervisor *s, int64_t now)
 		return;   /* one at a time; those that come meanwhile are one */
 	outcome_forget(); /* before the file is read: who asks from now on asks for another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
-	pid = validate_start_file(s->generation->config->file, &s->reload.share,
-	    &s->start->publisher_user, &what, &s->reload.fd);
+	pid = validate_start_file(
+	    s->config->file, &s->reload.share, &s->start->publisher_user, &what, &s->reload.fd);
 	if (pid < 0) {
 		complain(s, "cannot start the validation: %s", strerror(errno));
 		refuse(s);
@@ -174,7 +174,7 @@ adopt_sites(struct supervisor *s, const struct config *config, int64_t now, char
 		if (w == NULL) {
 			w = watch_new(site, (uint32_t)i);
 		} else {
-			generation_release(w->leaving);
+			config_release(w->leaving);
 			w->leaving = NULL;
 			w->site = site;
 			w->index = (uint32_t)i;
@@ -193,17 +193,17 @@ adopt_sites(struct supervisor *s, const struct config *config, int64_t now, char
 static void
 take_over(struct supervisor *s, struct config *config, int64_t now)
 {
-	struct generation *old = s->generation;
+	struct config *old = s->config;
 	char outcome[128];
 
 	adopt_sites(s, config, now, outcome, sizeof(outcome));
-	s->generation = generation_new(config);
+	s->config = config_hold(config);
 	resize_pool(s, config->workers_min, config->workers_max);
 	for (int i = 0; i < s->pool.count; i++)
 		if (s->pool.worker[i].state != WORKER_NONE && !s->pool.worker[i].retiring)
 			retire_checker(s, &s->pool.worker[i], now);
 	/* running checks and sites that leave point into the old one: they hold it */
-	generation_release(old);
+	config_release(old);
 	s->start->open_log(config);
 	if (s->publisher.pid > 0 && s->start->output == PUBLISH_TO_KAFKA) {
 		s->publisher.handing_over = true;
@@ -246,8 +246,7 @@ finish_validation(struct supervisor *s, int status, int64_t now)
 		    s->reload.lines - LINES_MAX);
 	/* only of a file without mistakes is known what it changes */
 	config = take_config(s, status);
-	if (config != NULL && s->stage == STAGE_RUNNING &&
-	    !needs_restart(s, s->generation->config, config)) {
+	if (config != NULL && s->stage == STAGE_RUNNING && !needs_restart(s, s->config, config)) {
 		config_share_close(&s->reload.share);
 		take_over(s, config, now);
 		return;

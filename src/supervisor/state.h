@@ -7,6 +7,7 @@
  *
  *   supervisor.c           the loop: signals, clock, messages; start and stop
  *   watch.c                one site: its next slot, its state, what is said about it
+ *   check.c                its frames: OPEN, and the CLOSE that no checker writes
  *   dispatch.c             what is due: OPEN and dispatch, or the record of a slot that never runs
  *   supervise_checker.c    checkers: birth, messages, death
  *   supervise_publisher.c  the publisher: the same
@@ -38,12 +39,6 @@
 /* A checker has so long after its site's timeout before the watchdog kills it. */
 #define WATCHDOG_GRACE_US (2 * US_PER_S)
 
-/* A configuration with the number of those who still point into it. */
-struct generation {
-	struct config *config;
-	int users;
-};
-
 /* A site and what is known of it; lives as long as the site is configured. */
 struct watch {
 	struct timer timer; /* the next slot; first member, see watch_of() */
@@ -56,24 +51,25 @@ struct watch {
 	int64_t since_us;      /* since when not up (monotonic) */
 	struct quarantine quarantine;
 	enum status status;
-	bool known; /* `status` means something */
-	char *why;  /* it is not up; NULL: it is, or nothing is known */
-	char *row;  /* with --once: what is to be printed */
+	bool known;         /* `status` means something */
+	char *why;          /* it is not up; NULL: it is, or nothing is known */
+	int http_status;    /* of the last result; RESULT_NONE: none */
+	int64_t elapsed_us; /* likewise */
 	bool running;
 	bool slow;           /* its last check was */
 	int64_t expected_us; /* so long its next check will take; INT64_MAX: not known */
 	/* then the grid ended: behind it the site is gone, or goes on by another clock or interval;
 	 * slots due before get their records (monotonic; INT64_MAX: it goes on) */
 	int64_t jump_us;
-	struct generation *leaving; /* no longer configured: what its site is part of; else NULL */
+	struct config *leaving; /* no longer configured: what its site is part of; else NULL */
 };
 
 /* A slot whose OPEN is in the pipe and whose CLOSE is not, as far as is known. */
 struct check {
 	STAILQ_ENTRY(check) next;
 	struct watch *watch;
-	const struct site *site;       /* as its OPEN names it: that of `watch` may be newer */
-	struct generation *generation; /* what `site` is part of */
+	const struct site *site; /* as its OPEN names it: that of `watch` may be newer */
+	struct config *config;   /* what `site` is part of */
 	struct wire_job job;
 	int64_t expected_us;
 	int64_t begun_us; /* monotonic, at the earliest; RESULT_NONE: it did not */
@@ -90,7 +86,7 @@ struct child {
 	int fd;    /* -1: closed, or its end was seen */
 	struct claims *claims;
 	uint64_t jobs; /* sent so far */
-	struct generation *generation;
+	struct config *config;
 	struct proc_backoff backoff;
 	struct checks checks; /* the running one, then those in line */
 };
@@ -105,7 +101,7 @@ enum stage {
 
 struct supervisor {
 	const struct supervisor_start *start;
-	struct generation *generation;
+	struct config *config;
 	struct watch **watches;
 	size_t watch_count;
 	struct schedule lane[2]; /* normal, slow */
@@ -154,21 +150,12 @@ struct supervisor {
 	bool hurry;  /* a second TERM */
 	bool failed; /* to start, or was stopped before it could */
 	int exit_code;
-	size_t once_left;       /* with --once: sites without a result */
 	int64_t next_status_us; /* for systemd */
 	int64_t next_answer_us; /* to USR1; until then it waits */
 	int64_t next_care_us;   /* of the pool; 0: at once */
 	int64_t looked_us;      /* for overdue checkers: the last time */
 	pid_t self;
 };
-
-/* --- supervisor.c ------------------------------------------------------------------------ */
-
-struct generation *generation_new(struct config *config);
-void generation_release(struct generation *g);
-
-/* What runs now ends in the epoch that it was opened in. */
-void begin_epoch(struct supervisor *s);
 
 /* --- watch.c ----------------------------------------------------------------------------- */
 
@@ -209,10 +196,29 @@ void watch_finished(struct supervisor *s, struct watch *w, const struct wire_don
 /* After a step of the clock or a suspend everybody continues at the next slot on the new clock. */
 void follow_clock(struct supervisor *s);
 
-/* --- dispatch.c -------------------------------------------------------------------------- */
+/* --- check.c ----------------------------------------------------------------------------- */
 
-/* Start what is due. Returns when to look again (monotonic). */
-int64_t dispatch(struct supervisor *s, int64_t now);
+/* What runs now ends in the epoch that it was opened in. */
+void begin_epoch(struct supervisor *s);
+
+/* Look again when it has room. */
+void pipe_is_full(struct supervisor *s);
+
+/* The slot that comes next for `w` never runs: one frame. */
+bool put_whole(struct supervisor *s, struct watch *w, enum error_type error, const char *message);
+
+/* The slot that comes next for `w`, with its OPEN in the pipe; NULL if that is full. */
+struct check *open_check(struct supervisor *s, struct watch *w);
+
+/*
+ * After a reload: the check begins by the new configuration if what its OPEN says is still true.
+ * Else nobody is left who could do it.
+ */
+bool follow_reload(struct supervisor *s, struct check *check);
+
+/* Nobody will run a check, which is in no list: its record is written here, as `aborted`. */
+void owe(struct supervisor *s, struct check *check, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Write the records that are owed. */
 bool pay_debts(struct supervisor *s);
@@ -228,6 +234,11 @@ void owe_waiting(struct supervisor *s);
 
 /* Drop a check whose CLOSE is in the pipe. */
 void check_free(struct check *check);
+
+/* --- dispatch.c -------------------------------------------------------------------------- */
+
+/* Start what is due. Returns when to look again (monotonic). */
+int64_t dispatch(struct supervisor *s, int64_t now);
 
 /* At a stop: what is due gets its record too; afterwards the heaps are empty. */
 bool record_remaining(struct supervisor *s);
@@ -301,9 +312,12 @@ void log_status(struct supervisor *s, int64_t now);
 
 /* --- once.c ------------------------------------------------------------------------------ */
 
-/* The table of --once: its head, what came of a site, its sum if it was begun. */
+/*
+ * The table of --once: its head; the rows of sites whose check is over, in order; its sum, if it
+ * was begun. once_is_over() says whether there is no site left, with a table or without.
+ */
 void once_begin(struct supervisor *s);
-void once_note(struct supervisor *s, struct watch *w, const struct wire_done *done);
+bool once_is_over(struct supervisor *s);
 void once_end(struct supervisor *s);
 
 #endif

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -50,40 +49,6 @@ on_signal(int signal_number)
 		got_sigusr1 = 1;
 	else
 		got_sigterm++;
-}
-
-struct generation *
-generation_new(struct config *config)
-{
-	struct generation *g = xcalloc(1, sizeof(*g));
-
-	*g = (struct generation){ .config = config, .users = 1 };
-	return g;
-}
-
-void
-generation_release(struct generation *g)
-{
-	if (g == NULL || --g->users > 0)
-		return;
-	config_free(g->config);
-	free(g);
-}
-
-void
-begin_epoch(struct supervisor *s)
-{
-	time_t now = time(NULL);
-	uint64_t random;
-	struct tm tm;
-	size_t n;
-
-	util_random(&random, sizeof(random));
-	gmtime_r(&now, &tm);
-	n = strftime(s->epoch, sizeof(s->epoch), "%Y%m%dT%H%M%SZ", &tm);
-	snprintf(s->epoch + n, sizeof(s->epoch) - n, "-%016llx", (unsigned long long)random);
-	s->next_seq = s->settled_seq = 0;
-	s->epoch_stored = false;
 }
 
 static void
@@ -195,11 +160,11 @@ handle_signals(struct supervisor *s, int64_t now)
 static void
 become_ready(struct supervisor *s)
 {
-	const struct config *config = s->generation->config;
+	const struct config *config = s->config;
 	int64_t now = util_mono_us();
 
 	s->stage = STAGE_RUNNING;
-	if (s->start->once && s->start->output == PUBLISH_TO_NOTHING)
+	if (s->start->once)
 		once_begin(s);
 	for (size_t i = 0; i < s->watch_count; i++) {
 		struct watch *w = s->watches[i];
@@ -330,7 +295,7 @@ run(struct supervisor *s, const sigset_t *open_mask)
 			if (s->pool.busy > 0)
 				wake = earliest(
 				    wake, now + (s->pool.in_line > 0 ? POOL_STALL_US : LISTEN_US));
-			if (s->start->once && s->once_left == 0)
+			if (s->start->once && once_is_over(s))
 				begin_stop(s, now);
 		}
 		if (s->stage >= STAGE_STOPPING && s->stage != STAGE_OVER)
@@ -377,7 +342,7 @@ raise_descriptors(void)
 static bool
 choose_watches(struct supervisor *s)
 {
-	const struct config *config = s->generation->config;
+	const struct config *config = s->config;
 	char *const *only = s->start->only;
 	bool all = !s->start->once || only == NULL || *only == NULL;
 
@@ -393,7 +358,6 @@ choose_watches(struct supervisor *s)
 		}
 		s->watches[s->watch_count++] = watch_new(&config->sites[i], (uint32_t)i);
 	}
-	s->once_left = s->watch_count;
 	return true;
 }
 
@@ -407,7 +371,7 @@ supervisor_main(const struct supervisor_start *start)
 	log_set_role("supervisor");
 	proc_set_title("webmond: supervisor");
 	s.start = start;
-	s.generation = generation_new(start->config);
+	s.config = config_hold(start->config);
 	s.publisher.fd = s.spool_lock_fd = s.reload.share.fd = -1;
 	s.self = getpid();
 	if (!choose_watches(&s))
@@ -424,8 +388,8 @@ supervisor_main(const struct supervisor_start *start)
 	run(&s, &open_mask);
 	once_end(&s);
 	code = s.exit_code;
-	if (start->once && code == EXIT_FINE && s.once_left > 0)
-		code = EXIT_NOT_UP; /* stopped before all were checked */
+	if (start->once && code == EXIT_FINE && tally_sites(&s).with[STATUS_UP] < s.watch_count)
+		code = EXIT_NOT_UP;
 	if (!start->once && code == EXIT_FINE)
 		log_notice("stopped");
 	return code;

@@ -90,7 +90,7 @@ watch_enqueue(struct supervisor *s, struct watch *w)
 		schedule_insert(&s->lane[w->slow], &w->timer);
 		return;
 	}
-	generation_release(w->leaving);
+	config_release(w->leaving);
 	free(w->why);
 	free(w);
 }
@@ -99,8 +99,7 @@ void
 watch_leave(struct supervisor *s, struct watch *w, int64_t now)
 {
 	watch_dequeue(s, w);
-	w->leaving = s->generation;
-	w->leaving->users++;
+	w->leaving = config_hold(s->config);
 	w->jump_us = now;
 	if (!w->running)
 		watch_enqueue(s, w);
@@ -179,16 +178,11 @@ watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done)
 			w->since_us = done->error == ERROR_MISSED_OVERLOAD ? w->timer.due_us
 									   : util_mono_us();
 	}
-	if (!s->start->once) {
-		/* at a stop they are cut off */
-		if (w->status == STATUS_UP || s->stage == STAGE_RUNNING)
-			log_change(w, before);
-		return;
-	}
-	if (w->status != STATUS_UP && s->exit_code == EXIT_FINE)
-		s->exit_code = EXIT_NOT_UP;
-	if (s->start->output == PUBLISH_TO_NOTHING)
-		once_note(s, w, done);
+	w->http_status = done->http_status;
+	w->elapsed_us = done->elapsed_us;
+	/* --once has a table; at a stop checks are cut off */
+	if (!s->start->once && (w->status == STATUS_UP || s->stage == STAGE_RUNNING))
+		log_change(w, before);
 }
 
 void
@@ -203,8 +197,6 @@ watch_finished(struct supervisor *s, struct watch *w, const struct wire_done *do
 	w->expected_us = INT64_MAX;
 	if (!w->slow && done->elapsed_us >= 0)
 		w->expected_us = pool_expect(expected_us, done->elapsed_us);
-	if (s->start->once)
-		s->once_left--;
-	else
+	if (!s->start->once)
 		watch_enqueue(s, w);
 }
