@@ -217,7 +217,7 @@ config_load(const char *path)
 	struct config *c = xcalloc(1, sizeof(*c));
 
 	load(c, path);
-	c->holders = config_keep(c, sizeof(*c->holders));
+	c->holders = config_alloc(c, sizeof(*c->holders));
 	return c;
 }
 
@@ -243,7 +243,7 @@ config_load_at(void *region, size_t size, const char *path)
 	load(c, path);
 	keep_warnings(c);
 	c->region_used = (c->region_used + page - 1) / page * page;
-	c->holders = config_keep(c, page);
+	c->holders = config_alloc(c, page);
 	c->region_size = c->region_used;
 	return c;
 }
