@@ -6,7 +6,7 @@
  *
  * config_load() checks all that can be known from the text: names, types, ranges, duplicates.
  * What needs a library or another user's rights (URLs, patterns, Kafka's files) is checked by
- * validate.h, with the lines kept here. Children inherit the configuration by fork.
+ * validate.h, with the places kept here. Children inherit the configuration by fork.
  */
 #ifndef WEBMOND_CONFIG_H
 #define WEBMOND_CONFIG_H
@@ -40,6 +40,19 @@ struct pattern {
 	struct origin at;
 };
 
+/* A key that was given, and how many lines behind the head of its group it stands. */
+struct key_line {
+	const char *key; /* "url"; in a group of the main file with its name: "spool.dir" */
+	int lines;
+};
+
+/* Where something was configured: for messages. */
+struct origins {
+	const char *file;
+	int line;
+	const struct key_line *keys; /* NULL: none; else the last has no name */
+};
+
 enum ip_version {
 	IP_ANY,
 	IP_4,
@@ -69,9 +82,7 @@ struct site {
 	bool enabled;
 	const char *labels; /* "k=v,k=v" or NULL */
 
-	const char *file; /* where it stands, for messages */
-	int line, name_line, url_line;
-	int timeout_line, body_limit_line; /* 0: not its own */
+	struct origins at;
 };
 
 /* A string and where it stands. */
@@ -80,38 +91,32 @@ struct config_text {
 	struct origin at;
 };
 
-/* Lines are those of keys in `file`; 0: the key is not there. */
 struct config {
 	const char *file;         /* as given */
 	struct mistakes mistakes; /* with any, this is good for validate.h only */
 	struct mistakes warnings; /* what works, but hardly as it was meant */
 	bool parsed;              /* `file` was; else values are guessed, or defaults */
+	struct origins at;
 
 	const char *instance; /* default: the host name */
 	const char *location; /* NULL: not set */
 	const char *user;     /* NULL: not set */
 	const char *checker_user;
-	int user_line, checker_user_line;
 	const char *pid_file;
-	int pid_file_line;
 
 	enum log_destination log_destination;
-	int log_destination_line;
 	enum log_level log_level;
 
 	int workers_min; /* 1 … workers_max */
 	int workers_max; /* … 4,096 */
-	int workers_line;
 
 	const char *spool_dir;
-	int spool_dir_line;
 	int64_t spool_max_bytes;
 	unsigned spool_sync_full; /* 1: full, 0: normal */
 
-	bool has_kafka;
+	bool has_kafka; /* the group is there */
 	const char *kafka_topic;
 	const char *kafka_properties_file; /* absolute or relative to the cwd at load; NULL: none */
-	int kafka_line, kafka_properties_file_line;
 	const struct config_text *kafka_properties; /* name=value */
 	size_t kafka_property_count;
 
@@ -120,7 +125,6 @@ struct config {
 	size_t disabled_count;    /* behind them, only to be validated */
 	struct site defaults;     /* what sites inherit; no name, no url */
 	const char *sites_dir;
-	int sites_line, sites_dir_line;
 
 	bool has_https; /* some of them */
 
@@ -171,6 +175,15 @@ struct config *config_share_load(const struct config_share *share, const char *p
  * config_free(). NULL with errno. Then `share` is to be closed.
  */
 struct config *config_share_take(struct config_share *share);
+
+/*
+ * Whether `key` was given: to a site itself and not by `defaults`, or to the configuration, where
+ * that of a group is "spool.dir".
+ */
+bool config_gives(const struct origins *at, const char *key);
+
+/* The line of `key`; if it was not given that of its group, or the first of the file. */
+struct origin config_origin(const struct origins *at, const char *key);
 
 /* The index of the enabled site `name`, or -1. O(log n). */
 ssize_t config_find_site(const struct config *config, const char *name);

@@ -148,7 +148,7 @@ open_log(const struct config *config)
 	enum log_level level = config->log_level;
 
 	if (options.once || options.to_stdout ||
-	    (options.foreground && config->log_destination_line == 0))
+	    (options.foreground && !config_gives(&config->at, "log.destination")))
 		destination = LOG_TO_STDERR;
 	if (options.once && level > LOG_LEVEL_WARNING)
 		level = LOG_LEVEL_WARNING; /* the table is the output */
@@ -178,8 +178,7 @@ static void
 warn_of_users(
     struct config *config, const struct proc_user *publisher, const struct proc_user *checker)
 {
-	struct origin at = { config->file,
-		config->checker_user_line > 0 ? config->checker_user_line : 1 };
+	struct origin at = config_origin(&config->at, "checker_user");
 
 	if (checker->uid == publisher->uid)
 		mistakes_add(&config->warnings, at,
@@ -202,18 +201,16 @@ find_users(struct config *config, struct proc_user *publisher, struct proc_user 
 								: default_checker_user(user);
 	const struct {
 		const char *key, *name;
-		int line;
 		struct proc_user *user;
-	} wanted[] = { { "user", user, config->user_line, publisher },
-		{ "checker_user", checker_user, config->checker_user_line, checker } };
+	} wanted[] = { { "user", user, publisher }, { "checker_user", checker_user, checker } };
 	/* a file that cannot be parsed, or a value that is no name, is one mistake and not two */
-	bool told = config->user == NULL && (!config->parsed || config->user_line > 0);
+	bool told = config->user == NULL && (!config->parsed || config_gives(&config->at, "user"));
 
 	*publisher = *checker = (struct proc_user){ .drop = false };
 	if (geteuid() != 0)
 		return;
 	for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
-		struct origin at = { config->file, wanted[i].line > 0 ? wanted[i].line : 1 };
+		struct origin at = config_origin(&config->at, wanted[i].key);
 		bool found;
 
 		if (i > 0 && checker_user == user) {
@@ -254,7 +251,7 @@ choose_output(const struct config *config)
 		return PUBLISH_TO_STDOUT;
 	if (options.once)
 		return PUBLISH_TO_NOTHING;
-	if (options.foreground && config->kafka_line == 0 && isatty(STDOUT_FILENO))
+	if (options.foreground && !config_gives(&config->at, "kafka") && isatty(STDOUT_FILENO))
 		return PUBLISH_TO_STDOUT;
 	return PUBLISH_TO_KAFKA;
 }
@@ -304,11 +301,13 @@ main(int argc, char **argv)
 	config = start.config = config_load(options.config_file);
 	find_users(config, &start.publisher_user, &start.checker_user);
 	start.output = choose_output(config);
-	what = (struct validation){ .needed = { .kafka = start.output == PUBLISH_TO_KAFKA,
-					.pid_file = daemonise ||
-						    (config->pid_file_line > 0 && !options.once),
-					.descriptors = true },
-		.network = options.test_network };
+	what = (struct validation){
+		.needed = { .kafka = start.output == PUBLISH_TO_KAFKA,
+		    .pid_file = daemonise ||
+				(config_gives(&config->at, "pid_file") && !options.once),
+		    .descriptors = true },
+		.network = options.test_network
+	};
 	code = validate_run(config, &start.publisher_user, &what);
 	for (size_t i = 0; options.test && i < config->warnings.count; i++)
 		fprintf(stderr, "%s\n", config->warnings.line[i]);

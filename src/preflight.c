@@ -32,13 +32,6 @@ preflight_descriptors(const struct config *config, char *reason, size_t size)
 	return false;
 }
 
-/* The place of a key, or the head of the file for a default. */
-static struct origin
-place(const struct config *config, int line)
-{
-	return (struct origin){ config->file, line > 0 ? line : 1 };
-}
-
 int
 preflight_as_starter(
     const struct config *config, const struct preflight *needed, struct mistakes *mistakes)
@@ -49,16 +42,16 @@ preflight_as_starter(
 	if (!config->parsed)
 		return EXIT_FINE; /* nobody knows what it would have said */
 	if (needed->descriptors && !preflight_descriptors(config, reason, sizeof(reason))) {
-		mistakes_add(mistakes, place(config, config->workers_line), "%s", reason);
+		mistakes_add(mistakes, config_origin(&config->at, "workers"), "%s", reason);
 		code = EXIT_OS;
 	}
 	if (needed->pid_file && pidfile_check(config->pid_file, reason, sizeof(reason)) < 0) {
 		mistakes_add(
-		    mistakes, place(config, config->pid_file_line), "pid_file: %s", reason);
+		    mistakes, config_origin(&config->at, "pid_file"), "pid_file: %s", reason);
 		code = EXIT_CANNOT_CREATE;
 	}
-	if (needed->kafka && config->kafka_line == 0) {
-		mistakes_add(mistakes, place(config, 0),
+	if (needed->kafka && !config_gives(&config->at, "kafka")) {
+		mistakes_add(mistakes, config_origin(&config->at, "kafka"),
 		    "no group kafka, so nobody would get the records: write kafka = { topic = "
 		    "\"webmond.results\"; properties_file = \"kafka.properties\"; }; or start with "
 		    "--stdout, which prints them");
@@ -77,6 +70,6 @@ preflight_as_user(
 	if (!config->parsed || !needed->kafka || !config->has_kafka ||
 	    spool_check_place(config->spool_dir, reason, sizeof(reason)) == 0)
 		return EXIT_FINE;
-	mistakes_add(mistakes, place(config, config->spool_dir_line), "spool.dir: %s", reason);
+	mistakes_add(mistakes, config_origin(&config->at, "spool.dir"), "spool.dir: %s", reason);
 	return EXIT_CANNOT_CREATE;
 }

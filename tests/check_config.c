@@ -112,7 +112,7 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_uint_eq(s->body_limit, 1024 * 1024);
 	ck_assert_int_eq(s->follow_redirects, 5);
 	ck_assert(s->verify_tls && s->decode && !s->keepalive && s->ip_version == IP_ANY);
-	ck_assert(!c->has_kafka && c->spool_sync_full == 1 && c->pid_file_line == 0);
+	ck_assert(!c->has_kafka && c->spool_sync_full == 1 && !config_gives(&c->at, "pid_file"));
 	ck_assert_int_eq(c->workers_min, 4);
 	ck_assert_int_eq(c->workers_max, 256);
 	config_free(c);
@@ -152,6 +152,71 @@ START_TEST(sites_inherit_and_replace)
 END_TEST
 
 /* Whoever writes it decides whose rights webmond takes, and which files it writes. */
+/* Of a key that is not there the line of its group. */
+START_TEST(every_key_has_its_line)
+{
+	struct config *c = load_good("workers = {\n min = 1; };\n"
+				     "defaults = {\n keepalive = true; };\n"
+				     "sites = (\n"
+				     " { name = \"a\";\n   url = \"http://a/\"; },\n"
+				     " { name = \"b\";\n   url = \"http://b/\"; },\n"
+				     " {\n\n   url = \"http://c/\"; name = \"c\"; } );\n");
+
+	ck_assert_int_eq(config_origin(&c->at, "workers").line, 1);
+	ck_assert_int_eq(config_origin(&c->at, "workers.min").line, 2);
+	ck_assert_int_eq(config_origin(&c->at, "workers.max").line, 1);
+	ck_assert_int_eq(config_origin(&c->at, "sites").line, 5);
+	ck_assert(config_gives(&c->at, "workers.min") && !config_gives(&c->at, "workers.max"));
+	ck_assert_int_eq(config_origin(&c->defaults.at, "keepalive").line, 4);
+	ck_assert_int_eq(config_origin(&c->sites[0].at, "keepalive").line, 6);
+	ck_assert_int_eq(config_origin(&c->sites[0].at, "url").line, 7);
+	ck_assert_int_eq(config_origin(&c->sites[1].at, "url").line, 9);
+	ck_assert_str_eq(config_origin(&c->sites[1].at, "url").file, path);
+	/* those two look the same */
+	ck_assert_ptr_eq(c->sites[0].at.keys, c->sites[1].at.keys);
+	ck_assert_int_eq(config_origin(&c->sites[2].at, "name").line, 12);
+	config_free(c);
+}
+END_TEST
+
+static const char *const other_values[] = { "name = \"b\"", "url = \"http://b/\"", "interval = 61",
+	"timeout = 9", "method = \"HEAD\"", "headers = \"A: 1\"", "body = \"x\"",
+	"user_agent = \"x\"", "expect_status = \"204\"", "body_regex = \"x\"",
+	"body_regex_not = \"x\"", "body_limit_kb = 1", "follow_redirects = 0", "verify_tls = false",
+	"decode = false", "keepalive = true", "ip_version = \"6\"", "labels = \"k=v\"" };
+
+/* Each key of a site, but for `enabled`: two that are compared are. */
+START_TEST(sites_differ_by_each_key)
+{
+	for (const struct key *key = config_site_keys; key->name != NULL; key++) {
+		const size_t size = strlen(key->name);
+		struct config *a, *b;
+		const char *other = NULL;
+		char *text;
+
+		if (strcmp(key->name, "enabled") == 0)
+			continue;
+		for (size_t i = 0; i < ARRAY_LENGTH(other_values); i++)
+			if (strncmp(other_values[i], key->name, size) == 0 &&
+			    other_values[i][size] == ' ')
+				other = other_values[i];
+		ck_assert_msg(other != NULL, "add another value of %s", key->name);
+		text = xasprintf("sites = ( { %s%s%s; } );", other,
+		    strcmp(key->name, "name") != 0 ? "; name = \"a\"" : "",
+		    strcmp(key->name, "url") != 0 ? "; url = \"http://a.example/\"" : "");
+		a = load_good(SITE);
+		b = load_good(text);
+		ck_assert_msg(!config_site_equal(&a->sites[0], &b->sites[0]), "%s", other);
+		config_free(a);
+		a = load_good(text);
+		ck_assert_msg(config_site_equal(&a->sites[0], &b->sites[0]), "%s", other);
+		config_free(a);
+		config_free(b);
+		free(text);
+	}
+}
+END_TEST
+
 START_TEST(root_takes_only_a_file_of_roots)
 {
 	struct config *c;
@@ -490,6 +555,8 @@ assert_documented(const char *manual, const char *sample, const char *prefix, co
 {
 	static const char *const types[] = { [KEY_TEXT] = "string",
 		[KEY_TEXTS] = "strings",
+		[KEY_JOINED] = "strings",
+		[KEY_PATTERNS] = "strings",
 		[KEY_PATH] = "file",
 		[KEY_WORD] = "string",
 		[KEY_INTEGER] = "integer",
@@ -535,10 +602,10 @@ START_TEST(every_key_is_documented)
 	for (const struct key *key = config_main_keys; key->name != NULL; key++) {
 		char *prefix = xasprintf("%s.", key->name);
 
-		if (key->kind == KEY_GROUP && key->keys != &config_site_keys[2])
+		if (key->keys != NULL && key->kind != KEY_DEFAULTS)
 			for (const struct key *k = key->keys; k->name != NULL; k++)
 				assert_documented(manual, sample, prefix, k);
-		else if (key->kind != KEY_GROUP && key->kind != KEY_SITES)
+		else if (key->keys == NULL && key->kind != KEY_SITES)
 			assert_documented(manual, sample, "", key);
 		free(prefix);
 	}
@@ -653,6 +720,8 @@ main(void)
 
 	tcase_add_test(tcase, defaults_are_as_documented);
 	tcase_add_test(tcase, sites_inherit_and_replace);
+	tcase_add_test(tcase, every_key_has_its_line);
+	tcase_add_test(tcase, sites_differ_by_each_key);
 	tcase_add_test(tcase, root_takes_only_a_file_of_roots);
 	tcase_add_test(tcase, mistakes_are_told_in_one_go);
 	tcase_add_test(tcase, the_place_is_shown);

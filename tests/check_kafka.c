@@ -80,6 +80,8 @@ make_config(const char *file, const char *const *properties)
 {
 	static struct config_text list[16];
 	static struct config config;
+	static const struct key_line lines[] = { { "kafka", 4 }, { "kafka.properties_file", 6 },
+		{ NULL, 0 } };
 	static char path[128], main_file[128];
 	size_t n = 0;
 
@@ -92,8 +94,7 @@ make_config(const char *file, const char *const *properties)
 		.has_kafka = true,
 		.kafka_topic = TOPIC,
 		.kafka_properties_file = file != NULL ? path : NULL,
-		.kafka_line = 5,
-		.kafka_properties_file_line = 7,
+		.at = { main_file, 1, lines },
 		.kafka_properties = list,
 		.kafka_property_count = n };
 	return &config;

@@ -17,8 +17,7 @@ checker_validate_site(
 
 	if (site->url != NULL &&
 	    probe_check_url(site->url, site->ip_version, reason, sizeof(reason)) < 0)
-		mistakes_add(
-		    mistakes, (struct origin){ site->file, site->url_line }, "url: %s", reason);
+		mistakes_add(mistakes, config_origin(&site->at, "url"), "url: %s", reason);
 	for (size_t i = 0; i < site->pattern_count; i++) {
 		const struct pattern *p = &site->patterns[i];
 		bool inherited = false;

@@ -83,12 +83,12 @@ read_sites_dir(struct reader *r)
 		return;
 	n = scandir(dir, &entries, is_config_name, alphasort);
 	if (n < 0) {
-		config_mistake(r, r->config->sites_dir_line, "sites_dir: cannot read \"%s\": %s",
-		    dir, strerror(errno));
+		config_mistake(r, config_origin(&r->config->at, "sites_dir").line,
+		    "sites_dir: cannot read \"%s\": %s", dir, strerror(errno));
 		return;
 	}
 	if (stat(dir, &st) == 0 && (st.st_mode & S_IWOTH) != 0)
-		config_mistake(r, r->config->sites_dir_line,
+		config_mistake(r, config_origin(&r->config->at, "sites_dir").line,
 		    "sites_dir: everybody can write into \"%s\"; do: chmod o-w %s", dir, dir);
 	for (length = strlen(dir); length > 1 && dir[length - 1] == '/'; length--)
 		;
@@ -139,14 +139,12 @@ arrange_sites(struct reader *r)
 		const struct site *a = index[i - 1], *b = index[i];
 
 		if (strcmp(a->name, b->name) == 0)
-			mistakes_add(&c->mistakes, (struct origin){ b->file, b->name_line },
-			    "name: \"%s\" is used already at %s:%d", b->name, a->file,
-			    a->name_line);
+			mistakes_add(&c->mistakes, config_origin(&b->at, "name"),
+			    "name: \"%s\" is used already at %s:%d", b->name, a->at.file,
+			    config_origin(&a->at, "name").line);
 	}
 	if (c->site_count == 0 && c->mistakes.count == 0)
-		mistakes_add(&c->mistakes,
-		    (struct origin){ c->file, c->sites_line > 0 ? c->sites_line : 1 },
-		    "no enabled site");
+		mistakes_add(&c->mistakes, config_origin(&c->at, "sites"), "no enabled site");
 	c->sites = sites;
 	c->disabled_count = n - c->site_count;
 	c->by_name = index;
@@ -164,8 +162,8 @@ finish_workers(struct reader *r)
 	if (c->workers_max == 0)
 		c->workers_max = c->workers_min > 256 ? c->workers_min : 256;
 	if (c->workers_min > c->workers_max)
-		config_mistake(r, c->workers_line, "workers: min (%d) is greater than max (%d)",
-		    c->workers_min, c->workers_max);
+		config_mistake(r, config_origin(&c->at, "workers").line,
+		    "workers: min (%d) is greater than max (%d)", c->workers_min, c->workers_max);
 }
 
 static void
@@ -201,9 +199,10 @@ load(struct config *c, const char *path)
 	host[64] = '\0'; /* what the record has room for */
 	c->instance = config_strdup(c, host);
 	c->file = config_strdup(c, path);
+	c->at = c->defaults.at = (struct origins){ c->file, 1, NULL };
 
 	c->parsed = config_take_file(&r, path, config_main_keys, c);
-	c->has_kafka = c->kafka_line > 0;
+	c->has_kafka = config_gives(&c->at, "kafka");
 	finish_workers(&r);
 	read_sites_dir(&r);
 	arrange_sites(&r);
@@ -264,13 +263,13 @@ config_find_site(const struct config *c, const char *name)
 }
 
 static bool
-same_text(const char *a, const char *b)
+same_string(const char *a, const char *b)
 {
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
 static bool
-same_headers(const char *const *a, const char *const *b)
+same_strings(const char *const *a, const char *const *b)
 {
 	for (; *a != NULL && *b != NULL; a++, b++)
 		if (strcmp(*a, *b) != 0)
@@ -278,8 +277,8 @@ same_headers(const char *const *a, const char *const *b)
 	return *a == *b;
 }
 
-bool
-config_site_equal(const struct site *a, const struct site *b)
+static bool
+same_patterns(const struct site *a, const struct site *b)
 {
 	if (a->pattern_count != b->pattern_count)
 		return false;
@@ -287,12 +286,31 @@ config_site_equal(const struct site *a, const struct site *b)
 		if (strcmp(a->patterns[i].text, b->patterns[i].text) != 0 ||
 		    a->patterns[i].negated != b->patterns[i].negated)
 			return false;
-	return strcmp(a->name, b->name) == 0 && strcmp(a->url, b->url) == 0 &&
-	       a->interval_us == b->interval_us && a->timeout_us == b->timeout_us &&
-	       strcmp(a->method, b->method) == 0 && same_headers(a->headers, b->headers) &&
-	       same_text(a->body, b->body) && strcmp(a->user_agent, b->user_agent) == 0 &&
-	       strcmp(a->expect_status, b->expect_status) == 0 && a->body_limit == b->body_limit &&
-	       a->follow_redirects == b->follow_redirects && a->verify_tls == b->verify_tls &&
-	       a->decode == b->decode && a->keepalive == b->keepalive &&
-	       a->ip_version == b->ip_version && same_text(a->labels, b->labels);
+	return true;
+}
+
+bool
+config_site_equal(const struct site *a, const struct site *b)
+{
+	static const size_t sizes[] = { [KEY_WORD] = sizeof(unsigned),
+		[KEY_INTEGER] = sizeof(int),
+		[KEY_KIB] = sizeof(size_t),
+		[KEY_SECONDS] = sizeof(int64_t),
+		[KEY_BOOL] = sizeof(bool) };
+	bool same = true;
+
+	for (const struct key *key = config_site_keys; key->name != NULL && same; key++) {
+		const void *x = (const char *)a + key->field, *y = (const char *)b + key->field;
+
+		if (key->kind == KEY_TEXTS)
+			same = same_strings(
+			    *(const char *const *const *)x, *(const char *const *const *)y);
+		else if (key->kind == KEY_PATTERNS)
+			same = same_patterns(a, b);
+		else if (key->kind == KEY_TEXT || key->kind == KEY_JOINED || key->kind == KEY_PATH)
+			same = same_string(*(const char *const *)x, *(const char *const *)y);
+		else
+			same = memcmp(x, y, sizes[key->kind]) == 0;
+	}
+	return same;
 }

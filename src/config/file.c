@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of one group that lines are kept of; the main file has those of all its groups. */
+#define KEYS_MAX 96
+
 static int
 line_of(const config_setting_t *s)
 {
@@ -78,7 +81,9 @@ get_text(struct reader *r, const struct key *key, const config_setting_t *s)
 
 	if (value == NULL) {
 		config_mistake(r, line, "%s: must be a string in quotes%s", key->name,
-		    key->kind == KEY_TEXTS ? ", or a list of strings" : "");
+		    key->kind == KEY_TEXTS || key->kind == KEY_JOINED || key->kind == KEY_PATTERNS
+			? ", or a list of strings"
+			: "");
 		return NULL;
 	}
 	why = wrong_characters(value, key->lines);
@@ -95,10 +100,20 @@ get_text(struct reader *r, const struct key *key, const config_setting_t *s)
 	return NULL;
 }
 
+static const char *const *
+keep_strings(struct reader *r, const struct config_text *items, size_t count)
+{
+	const char **list = config_alloc(r->config, (count + 1) * sizeof(*list));
+
+	for (size_t i = 0; i < count; i++)
+		list[i] = items[i].value;
+	return list;
+}
+
 static void
 read_texts(struct reader *r, const struct key *key, const config_setting_t *s, void *target)
 {
-	bool list = key->kind == KEY_TEXTS &&
+	bool list = key->kind != KEY_TEXT &&
 		    (config_setting_is_array(s) || config_setting_is_list(s));
 	int length = list ? config_setting_length(s) : 1;
 	struct config_text *items = xcalloc((size_t)length, sizeof(*items));
@@ -111,7 +126,11 @@ read_texts(struct reader *r, const struct key *key, const config_setting_t *s, v
 		if (value != NULL)
 			items[count++] = (struct config_text){ value, { r->file, line_of(item) } };
 	}
-	key->store(r, &(struct strings){ key, target, line_of(s), items, count });
+	if (key->store != NULL)
+		key->store(r, &(struct strings){ key, target, line_of(s), items, count });
+	else
+		*(const char *const **)((char *)target + key->field) = keep_strings(
+		    r, items, count);
 	free(items);
 }
 
@@ -149,9 +168,6 @@ get_path(struct reader *r, const struct key *key, const config_setting_t *s)
 }
 
 static void
-read_group(struct reader *r, const config_setting_t *group, const struct key *keys, void *target);
-
-static void
 read_value(struct reader *r, const struct key *key, const config_setting_t *s, void *target)
 {
 	void *field = (char *)target + key->field;
@@ -160,8 +176,12 @@ read_value(struct reader *r, const struct key *key, const config_setting_t *s, v
 	int word;
 
 	switch (key->kind) {
-	case KEY_TEXT:
 	case KEY_TEXTS:
+	case KEY_JOINED:
+	case KEY_PATTERNS:
+		read_texts(r, key, s, target);
+		break;
+	case KEY_TEXT:
 		if (key->store != NULL)
 			read_texts(r, key, s, target);
 		else if ((text = get_text(r, key, s)) != NULL)
@@ -198,30 +218,103 @@ read_value(struct reader *r, const struct key *key, const config_setting_t *s, v
 			config_mistake(r, line_of(s), "%s: must be true or false", key->name);
 		break;
 	case KEY_GROUP:
-		if (config_setting_is_group(s))
-			read_group(r, s, key->keys, field);
-		else
-			config_mistake(r, line_of(s), "%s: must be a group: %s = { … };", key->name,
-			    key->name);
-		break;
+	case KEY_DEFAULTS:
 	case KEY_SITES:
-		break;
+		break; /* are read elsewhere */
 	}
-	if (key->line != 0)
-		*(int *)((char *)target + key->line) = line_of(s);
+}
+
+/* --- groups ------------------------------------------------------------------------------ */
+
+/* The lines of the keys of a group, as they are read. */
+struct lines {
+	int first; /* line of the file */
+	struct key_line keys[KEYS_MAX + 1];
+	size_t count;
+};
+
+static bool
+same_lines(const struct key_line *a, const struct key_line *b)
+{
+	while (b->key != NULL && a->key == b->key && a->lines == b->lines)
+		a++, b++;
+	return a->key == NULL && b->key == NULL;
+}
+
+/* Many sites have the same keys at the same distances: those share one list. */
+static const struct key_line *
+keep_lines(struct reader *r, const struct lines *lines)
+{
+	size_t size = (lines->count + 1) * sizeof(*lines->keys), hash = 0;
+	const struct key_line **known;
+
+	for (size_t i = 0; i < lines->count; i++)
+		hash = 31 * hash + (uintptr_t)lines->keys[i].key + (size_t)lines->keys[i].lines;
+	known = &r->known[hash % ARRAY_LENGTH(r->known)];
+	if (*known == NULL || !same_lines(*known, lines->keys))
+		*known = memcpy(config_alloc(r->config, size), lines->keys, size);
+	return *known;
+}
+
+static void read_group(struct reader *r, const config_setting_t *group, const struct key *keys,
+    void *target, struct lines *lines, const char *name);
+
+/* A group whose keys are a site's. */
+static void
+read_site(struct reader *r, const config_setting_t *s, const struct key *keys, struct site *site)
+{
+	struct lines lines = { .first = line_of(s) };
+
+	site->at = (struct origins){ r->file, lines.first, NULL };
+	read_group(r, s, keys, site, &lines, NULL);
+	site->at.keys = keep_lines(r, &lines);
 }
 
 static void
-read_group(struct reader *r, const config_setting_t *group, const struct key *keys, void *target)
+read_subgroup(struct reader *r, const config_setting_t *s, const struct key *key, void *target,
+    struct lines *lines)
+{
+	if (!config_setting_is_group(s))
+		config_mistake(
+		    r, line_of(s), "%s: must be a group: %s = { … };", key->name, key->name);
+	else if (key->kind == KEY_DEFAULTS)
+		read_site(r, s, key->keys, (struct site *)((char *)target + key->field));
+	else
+		read_group(r, s, key->keys, target, lines, key->name);
+}
+
+static void
+note_line(struct reader *r, struct lines *lines, const char *group, const struct key *key, int line)
+{
+	const char *name = key->name;
+	char full[64];
+
+	if (group != NULL) {
+		snprintf(full, sizeof(full), "%s.%s", group, name);
+		name = config_strdup(r->config, full);
+	}
+	if (lines->count < KEYS_MAX)
+		lines->keys[lines->count++] = (struct key_line){ name, line - lines->first };
+}
+
+/* `name`: of a group of the main file, whose values go into the same struct; else NULL. */
+static void
+read_group(struct reader *r, const config_setting_t *group, const struct key *keys, void *target,
+    struct lines *lines, const char *name)
 {
 	for (int i = 0; i < config_setting_length(group); i++) {
 		const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
 		const struct key *key = find_key(keys, config_setting_name(s));
 
-		if (key != NULL)
-			read_value(r, key, s, target);
-		else
+		if (key == NULL) {
 			config_unknown_key(r, line_of(s), config_setting_name(s), keys);
+			continue;
+		}
+		note_line(r, lines, name, key, line_of(s));
+		if (key->keys != NULL)
+			read_subgroup(r, s, key, target, lines);
+		else
+			read_value(r, key, s, target);
 	}
 	for (; keys->name != NULL; keys++)
 		if (keys->required && config_setting_get_member(group, keys->name) == NULL)
@@ -240,16 +333,13 @@ read_sites(struct reader *r, const config_setting_t *sites)
 		const config_setting_t *s = config_setting_get_elem(sites, (unsigned)i);
 		struct site site = r->config->defaults;
 
-		site.file = r->file;
-		site.line = line_of(s);
-		site.timeout_line = site.body_limit_line = 0;
-		if (!config_setting_is_group(s)) {
+		if (config_setting_is_group(s)) {
+			read_site(r, s, config_site_keys, &site);
+			config_add_site(r, &site);
+		} else {
 			config_mistake(
-			    r, site.line, "sites: each must be a group { name = …; url = …; }");
-			continue;
+			    r, line_of(s), "sites: each must be a group { name = …; url = …; }");
 		}
-		read_group(r, s, config_site_keys, &site);
-		config_add_site(r, &site);
 	}
 }
 
@@ -291,6 +381,7 @@ bool
 config_take_file(struct reader *r, const char *path, const struct key *keys, void *target)
 {
 	char *dir = util_directory_of(path), *text;
+	struct lines lines = { .first = 1 };
 	config_setting_t *sites;
 	config_t parsed;
 	bool hopeless, good, clean;
@@ -305,7 +396,9 @@ config_take_file(struct reader *r, const char *path, const struct key *keys, voi
 	good = parse(r, &parsed, text, hopeless, &clean);
 	free(text);
 	if (good) {
-		read_group(r, config_root_setting(&parsed), keys, target);
+		read_group(r, config_root_setting(&parsed), keys, target, &lines, NULL);
+		if (target != NULL)
+			r->config->at.keys = keep_lines(r, &lines);
 		/* behind what they inherit, wherever that stands */
 		sites = config_lookup(&parsed, "sites");
 		if (sites != NULL)

@@ -30,20 +30,24 @@ struct reader {
 	const char *dir;  /* its directory with a slash, or "" */
 	struct site *sites;
 	size_t site_count, site_room;
+	const struct key_line *known[509]; /* lists of lines, for sites that look the same */
 };
 
 enum key_kind {
-	KEY_TEXT,    /* const char * */
-	KEY_TEXTS,   /* a string, an array or a list of strings, for `store` */
-	KEY_PATH,    /* const char *, relative to the directory of the file */
-	KEY_WORD,    /* an enum or unsigned: the index in `words` */
-	KEY_INTEGER, /* int */
-	KEY_KIB,     /* size_t, bytes */
-	KEY_MIB,     /* int64_t, bytes */
-	KEY_SECONDS, /* int64_t, microseconds in whole milliseconds */
-	KEY_BOOL,    /* bool */
-	KEY_GROUP,   /* a struct, by the table `keys` */
-	KEY_SITES,   /* the list of sites, read when the rest of the file is */
+	KEY_TEXT,   /* const char * */
+	KEY_TEXTS,  /* const char *const *, NULL-terminated: a string, an array or a list of them */
+	KEY_JOINED, /* const char *: the same, made one string by `store` */
+	KEY_PATTERNS, /* the patterns of a site, those that are `negated` or the others */
+	KEY_PATH,     /* const char *, relative to the directory of the file */
+	KEY_WORD,     /* an enum or unsigned: the index in `words` */
+	KEY_INTEGER,  /* int */
+	KEY_KIB,      /* size_t, bytes */
+	KEY_MIB,      /* int64_t, bytes */
+	KEY_SECONDS,  /* int64_t, microseconds in whole milliseconds */
+	KEY_BOOL,     /* bool */
+	KEY_GROUP,    /* by the table `keys`, of the same struct */
+	KEY_DEFAULTS, /* struct site, by `keys` */
+	KEY_SITES,    /* the list of sites, read when the rest of the file is */
 };
 
 /* The strings of a key, kept and without those that are wrong, for the struct `target`. */
@@ -60,16 +64,16 @@ struct key {
 	const char *name;
 	enum key_kind kind;
 	size_t field;    /* where in the struct the value goes */
-	size_t line;     /* where its line goes, an int; 0: nowhere */
 	double min, max; /* of a number; of a string: bytes in the record, `max` 0: any number */
 	const char *const *words;
 	const struct key *keys;
 	/* What is wrong with a string, or NULL. */
 	const char *(*wrong)(const char *value);
-	/* What to do with the strings, if not just to keep the one. */
+	/* What to do with the strings, if not just to keep them. */
 	void (*store)(struct reader *r, const struct strings *strings);
 	bool required;
 	bool lines; /* line breaks and tabs are fine */
+	bool negated;
 };
 
 extern const struct key config_main_keys[];  /* struct config */

@@ -156,16 +156,6 @@ store_status(struct reader *r, const struct strings *strings)
 }
 
 static void
-store_headers(struct reader *r, const struct strings *strings)
-{
-	const char **headers = config_alloc(r->config, (strings->count + 1) * sizeof(*headers));
-
-	for (size_t i = 0; i < strings->count; i++)
-		headers[i] = strings->items[i].value;
-	((struct site *)strings->target)->headers = headers;
-}
-
-static void
 store_labels(struct reader *r, const struct strings *strings)
 {
 	struct site *site = strings->target;
@@ -201,7 +191,7 @@ static void
 store_patterns(struct reader *r, const struct strings *strings)
 {
 	struct site *site = strings->target;
-	bool negated = strcmp(strings->key->name, "body_regex_not") == 0;
+	bool negated = strings->key->negated;
 	struct pattern *patterns = config_alloc(
 	    r->config, (site->pattern_count + strings->count) * sizeof(*patterns));
 	size_t n = 0;
@@ -242,11 +232,11 @@ config_add_site(struct reader *r, struct site *site)
 		site->timeout_us = site->interval_us < 10 * US_PER_S ? site->interval_us
 								     : 10 * US_PER_S;
 	else if (site->timeout_us > site->interval_us)
-		config_mistake(r, site->timeout_line > 0 ? site->timeout_line : site->line,
+		config_mistake(r, config_origin(&site->at, "timeout").line,
 		    "timeout: %.10g s is longer than the interval of %.10g s",
 		    (double)site->timeout_us / US_PER_S, (double)site->interval_us / US_PER_S);
 	if (site->body_limit == 0 && site->pattern_count > 0)
-		config_mistake(r, site->body_limit_line > 0 ? site->body_limit_line : site->line,
+		config_mistake(r, config_origin(&site->at, "body_limit_kb").line,
 		    "body_limit_kb: with 0 the body is not read, so %s has nothing to match; leave "
 		    "one of them out",
 		    site->patterns[0].negated ? "body_regex_not" : "body_regex");
@@ -259,9 +249,8 @@ config_add_site(struct reader *r, struct site *site)
 
 /* --- the tables -------------------------------------------------------------------------- */
 
-#define SITE(member)       .field = offsetof(struct site, member)
-#define CONFIG(member)     .field = offsetof(struct config, member)
-#define LINE(type, member) .line = offsetof(struct type, member)
+#define SITE(member)   .field = offsetof(struct site, member)
+#define CONFIG(member) .field = offsetof(struct config, member)
 
 static const char *const ip_words[] = { "any", "4", "6", NULL };
 static const char *const destination_words[] = { "stderr", "syslog", NULL };
@@ -269,36 +258,32 @@ static const char *const level_words[] = { "error", "warning", "notice", "info",
 static const char *const sync_words[] = { "normal", "full", NULL };
 
 const struct key config_site_keys[] = {
-	{ "name", KEY_TEXT, SITE(name), LINE(site, name_line), .min = 1, .wrong = wrong_name,
+	{ "name", KEY_TEXT, SITE(name), .min = 1, .wrong = wrong_name, .required = true },
+	{ "url", KEY_TEXT, SITE(url), .min = 1, .max = CONFIG_URL_MAX, .wrong = wrong_url,
 	    .required = true },
-	{ "url", KEY_TEXT, SITE(url), LINE(site, url_line), .min = 1, .max = CONFIG_URL_MAX,
-	    .wrong = wrong_url, .required = true },
 	/* `defaults` has those from here on */
 	{ "interval", KEY_SECONDS, SITE(interval_us), .min = 1, .max = 86400 },
-	{ "timeout", KEY_SECONDS, SITE(timeout_us), LINE(site, timeout_line), .min = 0.1,
-	    .max = 86400 },
+	{ "timeout", KEY_SECONDS, SITE(timeout_us), .min = 0.1, .max = 86400 },
 	{ "method", KEY_TEXT, SITE(method), .min = 1, .wrong = wrong_method },
-	{ "headers", KEY_TEXTS, .wrong = wrong_header, .store = store_headers },
+	{ "headers", KEY_TEXTS, SITE(headers), .wrong = wrong_header },
 	{ "body", KEY_TEXT, SITE(body), .lines = true },
 	{ "user_agent", KEY_TEXT, SITE(user_agent) },
-	{ "expect_status", KEY_TEXT, .store = store_status },
-	{ "body_regex", KEY_TEXTS, .min = 1, .store = store_patterns },
-	{ "body_regex_not", KEY_TEXTS, .min = 1, .store = store_patterns },
-	{ "body_limit_kb", KEY_KIB, SITE(body_limit), LINE(site, body_limit_line), .min = 0,
-	    .max = 65536 },
+	{ "expect_status", KEY_TEXT, SITE(expect_status), .store = store_status },
+	{ "body_regex", KEY_PATTERNS, .min = 1, .store = store_patterns },
+	{ "body_regex_not", KEY_PATTERNS, .min = 1, .store = store_patterns, .negated = true },
+	{ "body_limit_kb", KEY_KIB, SITE(body_limit), .min = 0, .max = 65536 },
 	{ "follow_redirects", KEY_INTEGER, SITE(follow_redirects), .min = 0, .max = 20 },
 	{ "verify_tls", KEY_BOOL, SITE(verify_tls) },
 	{ "decode", KEY_BOOL, SITE(decode) },
 	{ "keepalive", KEY_BOOL, SITE(keepalive) },
 	{ "enabled", KEY_BOOL, SITE(enabled) },
 	{ "ip_version", KEY_WORD, SITE(ip_version), .words = ip_words },
-	{ "labels", KEY_TEXTS, .wrong = wrong_label, .store = store_labels },
+	{ "labels", KEY_JOINED, SITE(labels), .wrong = wrong_label, .store = store_labels },
 	{ 0 },
 };
 
 static const struct key log_keys[] = {
-	{ "destination", KEY_WORD, CONFIG(log_destination), LINE(config, log_destination_line),
-	    .words = destination_words },
+	{ "destination", KEY_WORD, CONFIG(log_destination), .words = destination_words },
 	{ "level", KEY_WORD, CONFIG(log_level), .words = level_words },
 	{ 0 },
 };
@@ -310,7 +295,7 @@ static const struct key workers_keys[] = {
 };
 
 static const struct key spool_keys[] = {
-	{ "dir", KEY_PATH, CONFIG(spool_dir), LINE(config, spool_dir_line), .min = 1 },
+	{ "dir", KEY_PATH, CONFIG(spool_dir), .min = 1 },
 	{ "max_mb", KEY_MIB, CONFIG(spool_max_bytes), .min = 1, .max = 1000000 },
 	{ "sync", KEY_WORD, CONFIG(spool_sync_full), .words = sync_words },
 	{ 0 },
@@ -319,8 +304,7 @@ static const struct key spool_keys[] = {
 static const struct key kafka_keys[] = {
 	{ "topic", KEY_TEXT, CONFIG(kafka_topic), .min = 1, .wrong = wrong_topic,
 	    .required = true },
-	{ "properties_file", KEY_PATH, CONFIG(kafka_properties_file),
-	    LINE(config, kafka_properties_file_line), .min = 1 },
+	{ "properties_file", KEY_PATH, CONFIG(kafka_properties_file), .min = 1 },
 	{ "properties", KEY_TEXTS, .store = store_properties },
 	{ 0 },
 };
@@ -328,17 +312,16 @@ static const struct key kafka_keys[] = {
 const struct key config_main_keys[] = {
 	{ "instance", KEY_TEXT, CONFIG(instance), .min = 1, .max = INSTANCE_MAX },
 	{ "location", KEY_TEXT, CONFIG(location), .min = 1, .max = INSTANCE_MAX },
-	{ "user", KEY_TEXT, CONFIG(user), LINE(config, user_line), .min = 1, .max = 32 },
-	{ "checker_user", KEY_TEXT, CONFIG(checker_user), LINE(config, checker_user_line), .min = 1,
-	    .max = 32 },
-	{ "pid_file", KEY_PATH, CONFIG(pid_file), LINE(config, pid_file_line), .min = 1 },
+	{ "user", KEY_TEXT, CONFIG(user), .min = 1, .max = 32 },
+	{ "checker_user", KEY_TEXT, CONFIG(checker_user), .min = 1, .max = 32 },
+	{ "pid_file", KEY_PATH, CONFIG(pid_file), .min = 1 },
 	{ "log", KEY_GROUP, .keys = log_keys },
-	{ "defaults", KEY_GROUP, CONFIG(defaults), .keys = &config_site_keys[2] },
-	{ "sites", KEY_SITES, LINE(config, sites_line) },
-	{ "sites_dir", KEY_PATH, CONFIG(sites_dir), LINE(config, sites_dir_line), .min = 1 },
-	{ "workers", KEY_GROUP, LINE(config, workers_line), .keys = workers_keys },
+	{ "defaults", KEY_DEFAULTS, CONFIG(defaults), .keys = &config_site_keys[2] },
+	{ "sites", KEY_SITES, .field = 0 },
+	{ "sites_dir", KEY_PATH, CONFIG(sites_dir), .min = 1 },
+	{ "workers", KEY_GROUP, .keys = workers_keys },
 	{ "spool", KEY_GROUP, .keys = spool_keys },
-	{ "kafka", KEY_GROUP, LINE(config, kafka_line), .keys = kafka_keys },
+	{ "kafka", KEY_GROUP, .keys = kafka_keys },
 	{ 0 },
 };
 

@@ -166,7 +166,7 @@ find_home(char *out, size_t size, const char *name, const struct key *keys)
 {
 	out[0] = '\0';
 	for (const struct key *key = config_main_keys; key->name != NULL; key++)
-		if (key->kind == KEY_GROUP && holds(key->keys, name))
+		if (key->keys != NULL && holds(key->keys, name))
 			snprintf(out, size,
 			    strcmp(key->name, "defaults") == 0 ? "into a site or into %s"
 							       : "into %s = { … }",
@@ -184,7 +184,7 @@ static const char *
 name_of_group(const struct key *keys)
 {
 	for (const struct key *key = config_main_keys; key->name != NULL; key++)
-		if (key->kind == KEY_GROUP && key->keys == keys)
+		if (key->keys != NULL && key->keys == keys)
 			return key->name;
 	return "";
 }

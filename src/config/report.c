@@ -12,6 +12,31 @@
 #include <string.h>
 #include <strings.h>
 
+static const struct key_line *
+find_line(const struct origins *at, const char *key)
+{
+	for (const struct key_line *k = at->keys; k != NULL && k->key != NULL; k++)
+		if (strcmp(k->key, key) == 0)
+			return k;
+	return NULL;
+}
+
+bool
+config_gives(const struct origins *at, const char *key)
+{
+	return find_line(at, key) != NULL;
+}
+
+struct origin
+config_origin(const struct origins *at, const char *key)
+{
+	const struct key_line *k = find_line(at, key);
+
+	return (struct origin){ at->file, at->line + (k != NULL ? k->lines : 0) };
+}
+
+/* --- what is said ------------------------------------------------------------------------ */
+
 void
 config_mistake(struct reader *r, int line, const char *format, ...)
 {

@@ -118,7 +118,7 @@ bool
 doctor_is_group(const char *name, size_t size)
 {
 	for (const struct key *key = config_main_keys; key->name != NULL; key++)
-		if (key->kind == KEY_GROUP && strlen(key->name) == size &&
+		if (key->keys != NULL && strlen(key->name) == size &&
 		    memcmp(key->name, name, size) == 0)
 			return true;
 	return false;
@@ -310,7 +310,7 @@ static bool
 takes_text(const struct named *name, const struct key *keys)
 {
 	for (; keys->name != NULL; keys++) {
-		if (keys->kind == KEY_GROUP && !takes_text(name, keys->keys))
+		if (keys->keys != NULL && !takes_text(name, keys->keys))
 			return false;
 		if (keys->kind >= KEY_INTEGER && keys->kind <= KEY_BOOL &&
 		    is_name(name->name, name->size, keys->name))

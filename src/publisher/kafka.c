@@ -209,7 +209,7 @@ kafka_open(
     const struct config *config, const struct kafka_handler *handler, struct mistakes *mistakes)
 {
 	rd_kafka_conf_t *conf = kafka_conf_new(config, mistakes);
-	struct origin at = { config->file, config->kafka_line };
+	struct origin at = config_origin(&config->at, "kafka");
 	rd_kafka_queue_t *queue;
 	struct kafka *k;
 

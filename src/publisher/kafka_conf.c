@@ -85,7 +85,7 @@ kafka_producer_new(rd_kafka_conf_t *conf, const struct config *config, struct mi
 
 	if (rk != NULL)
 		return rk;
-	mistakes_add(mistakes, (struct origin){ config->file, config->kafka_line }, "kafka: %s%s",
+	mistakes_add(mistakes, config_origin(&config->at, "kafka"), "kafka: %s%s",
 	    strstr(why, "sasl.kerberos") != NULL
 		? "set sasl.mechanism (without it Kerberos is meant); librdkafka: "
 		: "",

@@ -160,8 +160,7 @@ read_properties_file(struct gathering *g, const struct config *config)
 	char reader[128];
 
 	if (text == NULL || strlen(text) < size) {
-		mistakes_add(g->mistakes,
-		    (struct origin){ config->file, config->kafka_properties_file_line },
+		mistakes_add(g->mistakes, config_origin(&config->at, "kafka.properties_file"),
 		    "properties_file: cannot read \"%s\": %s%s", path,
 		    text == NULL ? why : "it contains a NUL byte",
 		    name_reader(path, reader, sizeof(reader)));
@@ -210,6 +209,6 @@ properties_read(const struct config *config, struct mistakes *mistakes,
 	}
 	free(dir);
 	if (!g.has_servers)
-		mistakes_add(mistakes, (struct origin){ config->file, config->kafka_line },
+		mistakes_add(mistakes, config_origin(&config->at, "kafka"),
 		    "kafka: no broker: set bootstrap.servers in properties_file or properties");
 }
