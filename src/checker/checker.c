@@ -76,7 +76,7 @@ get_ready(const struct checker_start *start)
 		return NULL;
 	}
 	if (start->config->has_https)
-		probe_load_authorities(probe);
+		probe_load_ca(probe);
 	return probe;
 }
 

@@ -53,36 +53,35 @@ probe_decode_is_whole(struct probe *p)
 }
 
 void
-probe_fail_decode(struct probe *p, const char *why)
+probe_fail_decode(struct probe *p)
 {
 	static const char unknown[] = "Unrecognized content encoding", general[] = "unencoding: ",
 			  chunks[] = "Failed reading the chunked-encoded stream";
 	struct result *r = p->result;
-	const char *detail = strstr(why, general);
+	const char *detail = strstr(p->why, general);
 	char label[LABEL_MAX + 1];
 
 	read_label(p, label);
 	if (detail != NULL)
 		result_fail(r, ERROR_PROTOCOL, "the compressed body is broken (%s): %s", label,
 		    detail + strlen(general));
-	else if (p->error[0] == '\0' || strstr(why, chunks) != NULL) /* of brotli and zstd */
+	else if (p->error[0] == '\0' || strstr(p->why, chunks) != NULL) /* of brotli and zstd */
 		result_fail(r, ERROR_PROTOCOL, "the compressed body is broken (%s)", label);
-	else if (strncmp(why, unknown, strlen(unknown)) == 0 && label[0] != '\0')
+	else if (strncmp(p->why, unknown, strlen(unknown)) == 0 && label[0] != '\0')
 		result_fail(r, ERROR_PROTOCOL,
 		    "the body cannot be decoded: its Content-Encoding is \"%s\"; with decode = "
 		    "false it is taken as it comes",
 		    label);
 	else
-		result_fail(r, ERROR_PROTOCOL, "%s", why);
+		result_fail(r, ERROR_PROTOCOL, "%s", p->why);
 }
 
-/* libcurl's sentence is of a disk, but nobody but its decoders gives up writing here. */
+/* libcurl's sentence is about a disk, but only its decoders give up writing here. */
 void
-probe_fail_write(struct probe *p, const char *why)
+probe_fail_write(struct probe *p)
 {
 	char label[LABEL_MAX + 1];
 
-	(void)why;
 	read_label(p, label);
 	result_fail(p->result, ERROR_PROTOCOL, "the compressed body is broken (%s)", label);
 }

@@ -2,15 +2,15 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What happens on the way. Called by libcurl within probe_run(), in the order of an exchange: it is
- * noted how far that has come, so that a failure is blamed on the phase and the side that it
- * belongs to.
+ * The exchange: runs it, and notes in libcurl's callbacks how far it has come and what it brought,
+ * so that a failure is blamed on the phase and the side that it belongs to. The callbacks stand here
+ * in the order of an exchange.
  */
 #include "probe_internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,24 +21,12 @@
 /* A body buffer begins with this. */
 #define BODY_FIRST (16 * 1024)
 
-/*
- * By our clock and not libcurl's timers: those are of the last attempt when one request is sent
- * again on another connection.
- */
-void
-probe_enter(struct probe *p, enum phase phase)
-{
-	int64_t now;
+static volatile sig_atomic_t aborted;
 
-	if (p->entered && p->phase == phase)
-		return;
-	if (p->entered) {
-		now = util_mono_us();
-		p->result->phase_us[p->phase] += now - p->since_us;
-		p->since_us = now;
-	}
-	p->entered = true;
-	p->phase = phase;
+void
+probe_abort(void)
+{
+	aborted = 1;
 }
 
 long
@@ -50,42 +38,21 @@ probe_redirect_count(const struct probe *p)
 	return n;
 }
 
-bool
-probe_host_is_literal(const char *url)
+const char *
+probe_current_url(const struct probe *p)
 {
-	char host[INET6_ADDRSTRLEN];
-	struct in_addr v4;
+	const char *url = NULL;
 
-	return sscanf(url, "%*[^:]://%45[^:/?#]", host) == 1 &&
-	       (host[0] == '[' || inet_pton(AF_INET, host, &v4) == 1);
-}
-
-void
-probe_host(const char *url, char *out, size_t size)
-{
-#if LIBCURL_VERSION_NUM >= 0x075800
-	unsigned flags = CURLU_PUNYCODE;
-#else
-	unsigned flags = 0;
-#endif
-	CURLU *u = curl_url();
-	char *host = NULL;
-
-	if (u != NULL && url != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK)
-		curl_url_get(u, CURLUPART_HOST, &host, flags);
-	snprintf(out, size, "%s", host != NULL ? host : "");
-	curl_free(host);
-	curl_url_cleanup(u);
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	return url;
 }
 
 static void
 note_name(struct probe *p)
 {
 	char host[RESOLVER_NAME_MAX + 1];
-	const char *url = NULL;
 
-	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
-	probe_host(url, host, sizeof(host));
+	probe_host(probe_current_url(p), host, sizeof(host));
 	resolver_note(&p->resolver, host);
 }
 
@@ -94,11 +61,10 @@ static int
 on_resolver_start(void *state, void *reserved, void *arg)
 {
 	struct probe *p = arg;
-	const char *url = NULL;
+	bool literal = probe_host_is_literal(probe_current_url(p));
 
 	(void)state, (void)reserved;
-	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
-	probe_enter(p, probe_host_is_literal(url) ? PHASE_CONNECT : PHASE_DNS);
+	probe_enter(p, literal ? PHASE_CONNECT : PHASE_DNS);
 	return 0;
 }
 
@@ -170,40 +136,13 @@ on_ssl_context(CURL *curl, void *context, void *arg)
 }
 
 void
-probe_write_url(char *out, size_t size, const char *url)
-{
-	const char *host = strstr(url, "://"), *at;
-	size_t n;
-
-	host = host != NULL ? host + 3 : url;
-	at = memrchr(host, '@', strcspn(host, "/?#"));
-	n = util_clean_text(out, size, url, (size_t)(host - url));
-	if (at != NULL)
-		host = at + 1;
-	util_clean_text(out + n, size - n, host, strlen(host));
-}
-
-/* Without a name and password ("https://a:b@host/"). */
-void
 probe_note_url(struct probe *p)
 {
 	struct result *r = p->result;
-	const char *url = NULL;
 
 	r->redirects = (int)probe_redirect_count(p);
-	if (r->redirects == 0)
-		return;
-	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
-	probe_write_url(r->final_url, sizeof(r->final_url), url);
-}
-
-static void
-follow(struct probe *p)
-{
-	const char *url = NULL;
-
-	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
-	probe_request_follow(p, url);
+	if (r->redirects > 0)
+		probe_write_url(r->final_url, sizeof(r->final_url), probe_current_url(p));
 }
 
 /* The connection stands and the request goes out; later its TLS session may be gone. */
@@ -223,7 +162,7 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	if (p->result->redirects == 0)
 		p->from_private = verdict_is_private(remote_ip);
 	else
-		follow(p);
+		probe_request_follow(p, probe_current_url(p));
 	forget_connection(p->result);
 	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", remote_ip);
 	curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
@@ -319,6 +258,13 @@ on_body(char *data, size_t one, size_t size, void *arg)
 	return 0; /* ends the exchange with CURLE_WRITE_ERROR, which is fine here */
 }
 
+static int
+on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	(void)arg, (void)a, (void)b, (void)c, (void)d;
+	return aborted;
+}
+
 void
 probe_listen(struct probe *p)
 {
@@ -336,4 +282,28 @@ probe_listen(struct probe *p)
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, p);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, p);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, p->error);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+}
+
+/* What curl_easy_perform() does, but in a multi handle that stays. */
+CURLcode
+probe_perform(struct probe *p)
+{
+	CURLcode code = CURLE_FAILED_INIT;
+	const CURLMsg *message;
+	int count = 1;
+
+	curl_multi_add_handle(p->multi, p->curl);
+	/* libcurl asks on_progress() only once it is connected, from 8.20 on */
+	while (!aborted && curl_multi_perform(p->multi, &count) == CURLM_OK && count > 0)
+		curl_multi_poll(p->multi, NULL, 0, probe_watch(p), NULL);
+	message = curl_multi_info_read(p->multi, &count);
+	if (message != NULL)
+		code = message->data.result;
+	else if (aborted)
+		code = CURLE_ABORTED_BY_CALLBACK;
+	curl_multi_remove_handle(p->multi, p->curl);
+	return code;
 }

@@ -28,10 +28,10 @@ const char *probe_ca_file(const struct probe *probe);
 void probe_know_sites(struct probe *probe, const struct site *sites, size_t count);
 
 /*
- * Read the CA certificates, 30 ms of CPU time, which otherwise the first check over TLS does within
- * the time that it takes for the site's.
+ * Read the CA certificates, which takes 30 ms of CPU time. Otherwise the first check over TLS does it,
+ * and that time counts as the site's.
  */
-void probe_load_authorities(struct probe *probe);
+void probe_load_ca(struct probe *probe);
 void probe_free(struct probe *probe);
 
 /* Check `site` and fill `result`. Takes at most the site's timeout, and a moment for patterns. */

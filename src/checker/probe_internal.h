@@ -5,11 +5,15 @@
  * What the parts of a check share; see probe.h for the check as others see it.
  *
  *   probe.c           a check from its beginning to the verdict
- *   probe_request.c   what is asked, first and behind a redirect
- *   probe_exchange.c  libcurl's callbacks: how far an exchange has come, and what it brought
- *   probe_tls.c       what a handshake shows of the site, and why it is refused
- *   probe_decode.c    compressed bodies that cannot be decoded
- *   probe_failure.c   why there is no whole response, and whose fault that is
+ *   request.c         what is asked, first and behind a redirect
+ *   exchange.c        runs the exchange: how far it has come, and what it brought
+ *   tls.c             what a handshake shows of the site, and why it is refused
+ *   ca.c              the CA certificates
+ *   decode.c          compressed bodies that cannot be decoded
+ *   failure.c         why there is no whole response, and whose fault that is
+ *   lookup_failure.c  the same for a name that was not resolved
+ *   times.c           how long the phases took, and whether this process was starved of CPU
+ *   url.c             hosts of URLs
  */
 #ifndef WEBMOND_PROBE_INTERNAL_H
 #define WEBMOND_PROBE_INTERNAL_H
@@ -31,7 +35,11 @@
 /* How much of a certificate a sentence names: whose it is, its subject, its date. */
 #define PROBE_CERTIFICATE_MAX 224
 
+/* The sentence of ERROR_ABORTED. */
+#define PROBE_ABORTED "webmond was stopped while the check ran"
+
 struct probe {
+	/* of the process */
 	CURLM *multi;
 	struct match *match;
 	const char *ca_file;
@@ -39,22 +47,23 @@ struct probe {
 	size_t site_count;
 	int leaked_threads;
 	struct resolver resolver;
-	char error[CURL_ERROR_SIZE];
 	char *body;
 	size_t body_room;
 
-	/* of the running check */
+	/* of the running check: from `curl` on it begins as zeros */
 	CURL *curl;
 	const struct site *site;
 	struct result *result;
+	char error[CURL_ERROR_SIZE];
+	const char *why; /* libcurl's sentence for the code that ended it */
 	struct curl_slist *headers, *bodiless_headers;
 	char *cookies;                     /* of the configuration, or NULL */
 	char jar_host[PROBE_HOST_MAX + 1]; /* whose the jar is taken for; "": the first one's */
 	enum phase phase;                  /* how far it has come */
 	bool entered;                      /* a first phase; what was before belongs to it */
 	int64_t begun_us, since_us;        /* monotonic: the check, and the phase it is in */
-	int64_t cpu_us;                    /* what this process had run when it began */
-	int64_t queued_us;                 /* and had been queued, see probe_watch() */
+	int64_t cpu_us;                    /* CPU time of this process when it began */
+	int64_t queued_us;                 /* and how long it had waited for a CPU: probe_watch() */
 	bool watched;
 	bool used_tls;
 	bool certificate_wanted; /* from us, by the last server */
@@ -86,17 +95,43 @@ void probe_request_follow(struct probe *p, const char *url);
 /* When the handle has gone. */
 void probe_request_free(struct probe *p);
 
-/* Have libcurl tell of the exchange: on a fresh handle, for one check. */
+/* Have libcurl report the exchange: on a fresh handle, for one check. */
 void probe_listen(struct probe *p);
 
-/* Have OpenSSL tell of the handshakes with this SSL_CTX. */
+/* Run the exchange, or end it at once after probe_abort(). */
+CURLcode probe_perform(struct probe *p);
+
+/* Have OpenSSL report the handshakes with this SSL_CTX. */
 void probe_tls_listen(struct probe *p, void *context);
 
 /* Note what is known of the connection `ssl`, an SSL. */
 void probe_tls_note(struct probe *p, const void *ssl);
 
+/* The system's file of CA certificates; NULL: none is known. */
+const char *probe_ca_find(void);
+
+/* On a fresh handle: which CA certificates to trust, or to trust anybody. */
+void probe_ca_set(struct probe *p, bool verify);
+
+/* The clocks of a check. At the end the phase that it has come to takes the rest. */
+void probe_times_begin(struct probe *p);
+void probe_times_end(struct probe *p);
+
 /* The exchange has come to `phase`: the time since the last call goes to the one before. */
 void probe_enter(struct probe *p, enum phase phase);
+
+/*
+ * To be called whenever libcurl has waited: from an eighth of the timeout on it is known how long
+ * this process was starved of CPU. Most checks are over by then, and pay nothing. Returns how long
+ * to wait next, in milliseconds.
+ */
+int probe_watch(struct probe *p);
+
+/* How long this process was ready to run, but had no CPU; since the beginning of the check. */
+int64_t probe_starved_us(struct probe *p);
+
+/* How much later than the timeout the exchange ended, not counting what this process computed. */
+int64_t probe_late_us(const struct probe *p);
 
 /* The host of a URL, in its ASCII form; "" if there is none. */
 void probe_host(const char *url, char *out, size_t size);
@@ -104,11 +139,17 @@ void probe_host(const char *url, char *out, size_t size);
 /* Whether it is an address and not a name. */
 bool probe_host_is_literal(const char *url);
 
+/* Whether two URLs have the same scheme, host and port. */
+bool probe_is_same_origin(const char *a, const char *b);
+
+/* Clean text of `url`, without a user and password, into `out`. */
+void probe_write_url(char *out, size_t size, const char *url);
+
+/* The URL of the request that runs, the first one or behind redirects. */
+const char *probe_current_url(const struct probe *p);
+
 /* How many redirects have been followed in this check. */
 long probe_redirect_count(const struct probe *p);
-
-/* Clean text of `url`, without a name and password, into `out`. */
-void probe_write_url(char *out, size_t size, const char *url);
 
 /* Note how many redirects there were, and where the last one led. */
 void probe_note_url(struct probe *p);
@@ -120,27 +161,23 @@ void probe_note_url(struct probe *p);
 bool probe_decode_is_whole(struct probe *p);
 
 /*
- * Give the result its verdict: of CURLE_BAD_CONTENT_ENCODING and CURLE_WRITE_ERROR, of which libcurl
- * says `why`.
- */
-void probe_fail_decode(struct probe *p, const char *why);
-void probe_fail_write(struct probe *p, const char *why);
-
-/*
  * Whether a redirect is what ended the exchange with `code`: to another scheme, to a private
  * address, or to what is no URL.
  */
 bool probe_redirect_failed(const struct probe *p, CURLcode code);
 
-/*
- * To be called whenever libcurl has waited: from an eighth of the timeout on it is known how long
- * this process was not let run. Most checks are over by then, and pay nothing. Returns how long to
- * wait next, in milliseconds.
- */
-int probe_watch(struct probe *p);
-
 /* Give the result its verdict: the redirect, or why there is no complete response. */
 void probe_fail_redirect(struct probe *p, CURLcode code);
 void probe_fail(struct probe *p, CURLcode code);
+
+/*
+ * The same for single causes, of which libcurl says `p->why`: CURLE_BAD_CONTENT_ENCODING,
+ * CURLE_WRITE_ERROR, a name that was not resolved, or not in time, or to no address of ip_version.
+ */
+void probe_fail_decode(struct probe *p);
+void probe_fail_write(struct probe *p);
+void probe_fail_name(struct probe *p);
+void probe_fail_name_in_time(struct probe *p);
+void probe_fail_address(struct probe *p);
 
 #endif

@@ -135,21 +135,53 @@ set_url(CURL *curl, const char *url)
 	free(encoded);
 }
 
+/* A kept connection, name or session would hide a dead resolver and an expired certificate. */
+static void
+begin_anew(CURL *curl)
+{
+	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+}
+
 void
 probe_request_set(struct probe *p)
 {
 	const struct site *site = p->site;
+	CURL *curl = p->curl;
+	static const long ip_versions[] = { [IP_ANY] = CURL_IPRESOLVE_WHATEVER,
+		[IP_4] = CURL_IPRESOLVE_V4,
+		[IP_6] = CURL_IPRESOLVE_V6 };
 
 	p->headers = make_headers(site, true);
 	p->cookies = join_cookies(site);
-	set_url(p->curl, site->url);
-	set_method(p->curl, site);
-	curl_easy_setopt(p->curl, CURLOPT_HTTPHEADER, p->headers);
-	curl_easy_setopt(p->curl, CURLOPT_USERAGENT, site->user_agent);
-	curl_easy_setopt(p->curl, CURLOPT_COOKIE, p->cookies);
-	/* a jar, as empty as the name of its file; it goes with the handle at the end of the check */
-	if (site->follow_redirects > 0)
-		curl_easy_setopt(p->curl, CURLOPT_COOKIEFILE, "");
+	set_url(curl, site->url);
+	set_method(curl, site);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, p->headers);
+	curl_easy_setopt(curl, CURLOPT_COOKIE, p->cookies);
+	/* only the web, only directly, no matter what the environment or a redirect says */
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L);
+	/* alarms and threads do not mix; and a timeout does not wait for the resolver */
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, site->user_agent);
+	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)site->follow_redirects);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(site->timeout_us / US_PER_MS));
+	curl_easy_setopt(curl, CURLOPT_IPRESOLVE, ip_versions[site->ip_version]);
+	if (site->follow_redirects > 0) {
+		curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+		/* a jar, as empty as the name of its file; it goes with the handle */
+		curl_easy_setopt(curl, CURLOPT_COOKIEFILE, "");
+	}
+	if (site->decode)
+		curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
+	/* where no body is waited for, one may still come */
+	if (!site->keepalive || site->body_limit == 0)
+		begin_anew(curl);
 }
 
 void
@@ -169,46 +201,20 @@ probe_request_redirected(struct probe *p, long status)
 	curl_easy_setopt(p->curl, CURLOPT_HTTPHEADER, p->bodiless_headers);
 }
 
-/*
- * The host of `url`, or all of it up to the path, with the port; to be freed with curl_free(). NULL:
- * out of memory.
- */
-static char *
-host_of(const char *url, bool with_port)
-{
-	static const CURLUPart rest[] = { CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_PATH,
-		CURLUPART_QUERY, CURLUPART_FRAGMENT };
-	CURLU *u = curl_url();
-	char *text = NULL;
-
-	if (u != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK) {
-		for (size_t i = 0; i < ARRAY_LENGTH(rest); i++)
-			curl_url_set(u, rest[i], NULL, 0);
-		curl_url_get(
-		    u, with_port ? CURLUPART_URL : CURLUPART_HOST, &text, CURLU_DEFAULT_PORT);
-	}
-	curl_url_cleanup(u);
-	return text;
-}
-
-static bool
-is_same(const char *a, const char *b)
-{
-	return a != NULL && b != NULL && strcasecmp(a, b) == 0;
-}
-
 /* Empty a jar that is taken for that of `own_name` when it is another host's turn. */
 static void
 guard_jar(struct probe *p, const char *own_name, const char *url)
 {
-	char *first = host_of(p->site->url, false), *next = host_of(url, false);
-	const char *host = next == NULL ? "?" : is_same(first, next) ? own_name : next;
+	char first[PROBE_HOST_MAX + 1], next[PROBE_HOST_MAX + 1];
+	const char *host = next;
 
+	probe_host(p->site->url, first, sizeof(first));
+	probe_host(url, next, sizeof(next));
+	if (strcasecmp(first, next) == 0)
+		host = own_name;
 	if (strcasecmp(p->jar_host[0] != '\0' ? p->jar_host : own_name, host) != 0)
 		curl_easy_setopt(p->curl, CURLOPT_COOKIELIST, "ALL");
 	snprintf(p->jar_host, sizeof(p->jar_host), "%s", host);
-	curl_free(first);
-	curl_free(next);
 }
 
 void
@@ -218,13 +224,9 @@ probe_request_follow(struct probe *p, const char *url)
 
 	if (own_name != NULL)
 		guard_jar(p, own_name, url);
-	if (p->cookies != NULL) {
-		char *first = host_of(p->site->url, true), *next = host_of(url, true);
-
-		curl_easy_setopt(p->curl, CURLOPT_COOKIE, is_same(first, next) ? p->cookies : NULL);
-		curl_free(first);
-		curl_free(next);
-	}
+	if (p->cookies != NULL)
+		curl_easy_setopt(p->curl, CURLOPT_COOKIE,
+		    probe_is_same_origin(p->site->url, url) ? p->cookies : NULL);
 }
 
 void
