@@ -78,11 +78,11 @@ blame_this_host(struct probe *p)
 
 	if (late_us > OVERSLEPT_US)
 		result_fail(p->result, ERROR_LOCAL,
-		    "this process was not let run: the timeout of %.3g s was seen %.3g s late",
+		    "this process was starved of CPU: it saw the timeout of %.3g s %.3g s late",
 		    timeout_s, (double)late_us / US_PER_S);
 	else if (starved_us > p->site->timeout_us / 2)
 		result_fail(p->result, ERROR_LOCAL,
-		    "this process was not let run for %.3g s of the timeout of %.3g s",
+		    "this process was starved of CPU for %.3g s of the timeout of %.3g s",
 		    (double)starved_us / US_PER_S, timeout_s);
 	return p->result->error == ERROR_LOCAL;
 }

@@ -158,7 +158,7 @@ def may_have_begun(record):
 
 def not_let_run(record):
     """Whether its checker says that it slept past the timeout."""
-    return (record.error_message or "").startswith("this process was not let run")
+    return (record.error_message or "").startswith("this process was starved of CPU")
 
 
 def is_busy(record):
