@@ -10,6 +10,7 @@
 # something passed. Environment: builddir, for logs.
 
 UNIT_TIMEOUT_S=300
+UNIT_JOBS=$((8 * $(nproc)))
 
 passed=0 failed=0 skipped=0
 logs=${builddir:?}/logs
@@ -23,11 +24,22 @@ export LSAN_OPTIONS="${LSAN_OPTIONS:+$LSAN_OPTIONS:}print_suppressions=0"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}print_stacktrace=1:log_path=$logs/sanitizers/report"
 export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-60}" # a busy machine is no failure
 
-# unit PROGRAM: its libcheck says "100%: Checks: 12, Failures: 0, Errors: 0"
-unit() {
-	name=${1##*/}
-	timeout -k 5 "$UNIT_TIMEOUT_S" "$1" >"$logs/$name" 2>&1
-	status=$?
+# units PROGRAM…: several at a time, since most of what they do is wait; each has a log of its own
+units() {
+	# shellcheck disable=SC2016 # the inner shell expands them
+	printf '%s\n' "$@" | xargs -P "$UNIT_JOBS" -n 1 sh -c '
+		timeout -k 5 "$0" "$2" >"$1/${2##*/}" 2>&1
+		echo $? >"$1/${2##*/}.status"
+	' "$UNIT_TIMEOUT_S" "$logs"
+	for program in "$@"; do
+		report "${program##*/}"
+	done
+}
+
+# report NAME: of a unit test; its libcheck says "100%: Checks: 12, Failures: 0, Errors: 0"
+report() {
+	name=$1
+	status=$(cat "$logs/$name.status")
 	counts=$(sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\)$/\1 \2 \3/p' \
 	    "$logs/$name" | tail -n 1)
 	# shellcheck disable=SC2086 # three numbers
@@ -71,10 +83,9 @@ scenarios() {
 	fi
 }
 
-for program in $1; do
-	unit "$program"
-done
-# shellcheck disable=SC2086 # a command and its options
+# shellcheck disable=SC2086 # several programs; a command and its options
+[ -z "$1" ] || units $1
+# shellcheck disable=SC2086
 [ -z "$2" ] || scenarios $2
 
 for report in "$logs"/sanitizers/*; do
