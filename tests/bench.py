@@ -103,11 +103,12 @@ def report_directory():
 
 
 def update_readme():
-    """README's figures and its plot are those of the last run, which was one of everything."""
+    """Figures and chart of the documents are those of the last run, which was one of everything."""
     here, made = os.path.dirname(os.path.abspath(__file__)), report_directory()
     if not os.path.exists(os.path.join(made, "figures.md")):
         raise Failure("the last run was not one of everything")
-    figures.into_readme(made, os.path.join(here, "..", "README.md"))
+    figures.into(os.path.join(here, "..", "README.md"), made, "front.md")
+    figures.into(os.path.join(here, "README.md"), made, "figures.md")
     shutil.copy(os.path.join(made, "report.svg"), os.path.join(here, "bench", "report.svg"))
 
 
@@ -121,7 +122,7 @@ def options():
                         help="so many rounds of each load, the programs taking turns")
     parser.add_argument("--list", action="store_true", help="list loads and programs and leave")
     parser.add_argument("--readme", action="store_true",
-                        help="put the figures of the last run into README.md and leave")
+                        help="put the figures of the last run into the README files and leave")
     return parser.parse_args()
 
 
@@ -169,6 +170,7 @@ class Run:
         os.makedirs(directory)
         makers = {"report.csv": self.report.csv, "report.md": self.report.markdown,
                   "report.svg": lambda: plot.svg(self.report),
+                  "front.md": lambda: figures.front(self.report, report.machine()),
                   "figures.md": lambda: figures.markdown(self.report, report.machine())}
         for name, make in makers.items():
             self._guarded(name, lambda name=name, make=make:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# The section "Figures" of README.md, out of a report: what stands between its two marks there. Only
-# a run of everything has it.
+# The chapters "Figures" of README.md and of tests/README.md, out of a report: what stands between
+# two marks there. README.md has a few programs and the chart, tests/README.md has everything. Only a
+# run of everything has them.
 
 import os
 import textwrap
@@ -19,6 +20,8 @@ ROWS = {"webmond": "**webmond**",
         "bare libcurl, spread": "… evenly spread over time",
         "raw sockets, flat": "raw sockets, flat out",
         "bare libcurl, flat": "bare libcurl, flat out"}
+FRONT = ("webmond", "bare libcurl, grouped", "OpenTelemetry collector", "Telegraf")
+FRONT_NAMES = {"bare libcurl, grouped": "libcurl alone: the same requests, no daemon, no Kafka"}
 WITHOUT_KAFKA = ("blackbox_exporter", "check_http")
 PHASE_NAMES = ("peek", "transaction", "delete", "produce", "loop", "librdkafka's threads")
 MARKS = "<!-- made by make bench: begin -->\n", "<!-- made by make bench: end -->\n"
@@ -126,31 +129,53 @@ def _of_facts(report):
 def _goals(report):
     goals = report.goals()
     met = sum(value <= bound for _, bound, value in goals)
-    return f"{met} of {len(goals)} [goals](tests/README.md#goals) were met in this run."
+    return f"{met} of {len(goals)} [goals](#goals) were met in this run."
+
+
+def _is_whole(report):
+    needed = (*COLUMNS, *CURVE, "slow-100", "slow-mixed", "hanging", "keepalive-http")
+    return all(report.row(load, "webmond") for load in needed)
+
+
+def _head(machine):
+    return textwrap.fill(f"One run of `make bench PEERS=1`: {machine}", 100)
 
 
 def markdown(report, machine):
     """None: loads are missing."""
-    needed = (*COLUMNS, *CURVE, "slow-100", "slow-mixed", "hanging", "keepalive-http")
-    if not all(report.row(load, "webmond") for load in needed):
+    if not _is_whole(report):
         return None
-    head = textwrap.fill(f"Of one run of `make bench PEERS=1`: {machine}", 100)
-    lines = [head, "", *_table(report), "",
+    lines = [_head(machine), "", *_table(report), "",
              "¹ not on time: checks left out, far from their grid, or all in one burst.", "",
-             "![CPU time per check](tests/bench/report.svg)", "", "| | |", "|---|---|"]
+             "| | |", "|---|---|"]
     lines += [f"| {what} | {figure} |" for what, figure in
               (*_of_rows(report), *_of_facts(report))]
     lines += ["", _goals(report)]
     return "\n".join(lines) + "\n"
 
 
-def into_readme(directory, readme):
-    """Put the figures of a report between the marks."""
-    with open(os.path.join(directory, "figures.md"), encoding="utf-8") as f:
+def front(report, machine):
+    """For the front page. None: loads are missing."""
+    if not _is_whole(report):
+        return None
+    lines = [_head(machine), "", "| µs per check | " + " | ".join(COLUMNS.values()) + " |",
+             "|---|" + "--:|" * len(COLUMNS)]
+    for program in FRONT:
+        if _rows(report, program):
+            cells = [_cell(report.row(load, program)) for load in COLUMNS]
+            name = FRONT_NAMES.get(program, ROWS.get(program, program))
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "![CPU time per check](tests/bench/report.svg)"]
+    return "\n".join(lines) + "\n"
+
+
+def into(document, directory, name):
+    """Put the file NAME of a report between the marks of a document."""
+    with open(os.path.join(directory, name), encoding="utf-8") as f:
         figures = f.read()
-    with open(readme, encoding="utf-8") as f:
+    with open(document, encoding="utf-8") as f:
         text = f.read()
     before, _, rest = text.partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
-    with open(readme, "w", encoding="utf-8") as f:
+    with open(document, "w", encoding="utf-8") as f:
         f.write(before + MARKS[0] + figures + MARKS[1] + after)
