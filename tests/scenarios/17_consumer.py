@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# The consumer that README shows, etc/webmond-consumer.py: with a stand-in for its library, which
+# The example of a consumer, etc/webmond-consumer.py: with a stand-in for its library, which
 # keeps the topic in a file and tells what it was asked, and with the real one at a real broker.
 
 import json
