@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* Who gets a check: homes first, lines of quick ones, half for the slow; and quarantine. */
+/* Who gets a check: affinity, queues of quick checks, half of the pool for slow sites; and quarantine. */
 #include "supervisor/pool.h"
 
 #include <check.h>
@@ -24,7 +24,7 @@ make_idle_pool(int min, int max, int idle)
 	return pool;
 }
 
-START_TEST(a_site_goes_home_or_to_anyone_idle)
+START_TEST(a_site_goes_to_its_affinity_or_to_any_idle_worker)
 {
 	struct pool pool = make_idle_pool(4, 8, 4);
 
@@ -89,20 +89,20 @@ START_TEST(it_grows_when_nothing_begins)
 }
 END_TEST
 
-START_TEST(quick_checks_stand_in_line_at_home)
+START_TEST(quick_checks_are_queued_at_their_affinity)
 {
 	struct pool pool = make_idle_pool(2, 4, 4);
 
 	pool_assign(&pool, &pool.worker[1], false, 200, 500, 0);
-	for (int64_t taken = 200; taken + 200 <= POOL_LINE_US; taken += 200) {
+	for (int64_t taken = 200; taken + 200 <= POOL_QUEUE_US; taken += 200) {
 		ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 1);
 		pool_assign(&pool, &pool.worker[1], false, 200, 500, 0);
 	}
 	ck_assert_int_eq(pool.idle, 3);
-	ck_assert_int_eq(pool.in_line, pool.worker[1].checks - 1);
-	/* the line is long enough: the next home, never a helper's line */
+	ck_assert_int_eq(pool.queued, pool.worker[1].checks - 1);
+	/* the queue is full: the next core worker, never a spare one */
 	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 0);
-	pool_assign(&pool, &pool.worker[0], false, POOL_LINE_US, 500, 0);
+	pool_assign(&pool, &pool.worker[0], false, POOL_QUEUE_US, 500, 0);
 	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 2);
 	pool_assign(&pool, &pool.worker[2], false, 200, 500, 0);
 	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 3);
@@ -116,7 +116,7 @@ START_TEST(quick_checks_stand_in_line_at_home)
 }
 END_TEST
 
-START_TEST(nobody_stands_in_line_who_is_not_quick)
+START_TEST(only_quick_checks_are_queued)
 {
 	struct pool pool = make_idle_pool(1, 2, 2);
 
@@ -134,7 +134,7 @@ START_TEST(nobody_stands_in_line_who_is_not_quick)
 }
 END_TEST
 
-START_TEST(one_bad_moment_does_not_cost_the_place_in_line)
+START_TEST(one_slow_check_does_not_end_the_queueing)
 {
 	int64_t expected = pool_expect(UNKNOWN, 3000);
 
@@ -153,13 +153,13 @@ START_TEST(one_bad_moment_does_not_cost_the_place_in_line)
 }
 END_TEST
 
-START_TEST(a_line_that_stalls_is_taken_back)
+START_TEST(a_queue_that_stalls_is_reclaimed)
 {
 	struct pool pool = make_idle_pool(2, 2, 2);
 	struct worker *w = &pool.worker[0];
 
 	pool_assign(&pool, w, false, 200, 500, 0);
-	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US)); /* there is no line */
+	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US)); /* there is no queue */
 	pool_assign(&pool, w, false, 200, 500, 0);
 	pool_assign(&pool, w, false, 200, 500, 0);
 	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US - 1));
@@ -168,26 +168,26 @@ START_TEST(a_line_that_stalls_is_taken_back)
 	pool_next(&pool, w, 200, 500, 1000); /* it moved meanwhile */
 	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US));
 	ck_assert_ptr_eq(pool_stalled(&pool, NULL, 1000 + POOL_STALL_US), w);
-	pool_take_back(&pool, w);
-	ck_assert_int_eq(pool.in_line, 0);
+	pool_reclaim(&pool, w);
+	ck_assert_int_eq(pool.queued, 0);
 	ck_assert_ptr_null(pool_stalled(&pool, NULL, 1000 + POOL_STALL_US));
-	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1); /* no new line here */
-	pool_take_back(&pool, w);                                       /* the first too: it died */
-	ck_assert_int_eq(pool.in_line, 0);
+	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1); /* no new queue here */
+	pool_reclaim(&pool, w);                                         /* the first too: it died */
+	ck_assert_int_eq(pool.queued, 0);
 	pool_set_state(&pool, w, WORKER_IDLE, 2000);
 	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 0);
 	free(pool.worker);
 }
 END_TEST
 
-START_TEST(a_line_that_was_cut_takes_nobody_until_it_ends)
+START_TEST(a_reclaimed_queue_is_closed_until_it_ends)
 {
 	struct pool pool = make_idle_pool(2, 2, 2);
 	struct worker *w = &pool.worker[0];
 
 	for (int i = 0; i < 3; i++)
 		pool_assign(&pool, w, false, 200, 500, 0);
-	pool_take_back(&pool, w); /* the second has begun, and nobody has heard of it yet */
+	pool_reclaim(&pool, w); /* the second has begun, and nobody has heard of it yet */
 	pool_next(&pool, w, 200, 500, 1000);
 	ck_assert_int_eq(w->checks, 1);
 	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1);
@@ -206,7 +206,7 @@ START_TEST(a_pool_of_one_serves_slow_sites_too)
 }
 END_TEST
 
-START_TEST(deadlines_and_idle_helpers)
+START_TEST(deadlines_and_idle_spare_workers)
 {
 	struct pool pool = make_idle_pool(1, 3, 3);
 
@@ -221,7 +221,7 @@ START_TEST(deadlines_and_idle_helpers)
 	ck_assert_int_eq(pool.next_deadline_us, 500);
 	pool_set_deadline(&pool, &pool.worker[2], 400); /* idle, and told to leave */
 	ck_assert_int_eq(pool_overdue(&pool, 400)->index, 2);
-	pool_grant(&pool, 450); /* nobody was let run */
+	pool_postpone(&pool, 450); /* nobody was let run */
 	ck_assert_ptr_null(pool_overdue(&pool, 449));
 	ck_assert_int_eq(pool_overdue(&pool, 450)->index, 2);
 	pool_set_state(&pool, &pool.worker[2], WORKER_IDLE, 0);
@@ -257,9 +257,9 @@ END_TEST
 static void
 check_invariants(struct pool *pool, int64_t now)
 {
-	int idle = 0, busy = 0, slow = 0, starting = 0, in_line = 0, free_hands = 0;
-	uint32_t home = (uint32_t)rand();
-	const struct worker *chosen = pool_choose(pool, home, NOBODY, UNKNOWN), *late, *gone;
+	int idle = 0, busy = 0, slow = 0, starting = 0, queued = 0, free_hands = 0;
+	uint32_t affinity = (uint32_t)rand();
+	const struct worker *chosen = pool_choose(pool, affinity, NOBODY, UNKNOWN), *late, *gone;
 	bool overdue = false;
 
 	for (int i = 0; i < pool->count; i++) {
@@ -269,9 +269,9 @@ check_invariants(struct pool *pool, int64_t now)
 		idle += w->state == WORKER_IDLE;
 		busy += w->state == WORKER_BUSY;
 		starting += w->state == WORKER_STARTING;
-		in_line += w->checks > 1 ? w->checks - 1 : 0;
+		queued += w->checks > 1 ? w->checks - 1 : 0;
 		ck_assert(w->checks == 0 || w->state == WORKER_BUSY);
-		ck_assert(w->line_us >= 0);
+		ck_assert(w->queued_us >= 0);
 		slow += w->slow;
 		ck_assert(!w->slow || w->state == WORKER_BUSY);
 		free_hands += w->state == WORKER_IDLE && !w->retiring;
@@ -282,12 +282,12 @@ check_invariants(struct pool *pool, int64_t now)
 	ck_assert_int_eq(pool->idle, idle);
 	ck_assert_int_eq(pool->busy, busy);
 	ck_assert_int_eq(pool->starting, starting);
-	ck_assert_int_eq(pool->in_line, in_line);
+	ck_assert_int_eq(pool->queued, queued);
 	ck_assert_int_eq(pool->slow, slow);
 
 	ck_assert_int_eq(chosen != NULL, free_hands > 0);
 	if (chosen != NULL) {
-		const struct worker *own = &pool->worker[home % (uint32_t)pool->min];
+		const struct worker *own = &pool->worker[affinity % (uint32_t)pool->min];
 
 		ck_assert(chosen->state == WORKER_IDLE && !chosen->retiring);
 		if (own->state == WORKER_IDLE && !own->retiring)
@@ -347,7 +347,7 @@ START_TEST(any_life_of_a_pool_keeps_its_promises)
 			break;
 		case 5: /* it dies, perhaps in the middle of a check */
 			while (w->checks > 0 && rand() % 4 > 0)
-				pool_take_back(&pool, w);
+				pool_reclaim(&pool, w);
 			pool_set_state(&pool, w, WORKER_NONE, now);
 			break;
 		case 6:
@@ -391,17 +391,17 @@ main(void)
 	Suite *suite = suite_create("pool");
 	TCase *tcase = tcase_create("pool");
 
-	tcase_add_test(tcase, a_site_goes_home_or_to_anyone_idle);
+	tcase_add_test(tcase, a_site_goes_to_its_affinity_or_to_any_idle_worker);
 	tcase_add_test(tcase, kept_connections_are_found_again);
 	tcase_add_test(tcase, slow_sites_hold_at_most_half);
 	tcase_add_test(tcase, it_grows_when_nothing_begins);
-	tcase_add_test(tcase, quick_checks_stand_in_line_at_home);
-	tcase_add_test(tcase, nobody_stands_in_line_who_is_not_quick);
-	tcase_add_test(tcase, one_bad_moment_does_not_cost_the_place_in_line);
-	tcase_add_test(tcase, a_line_that_stalls_is_taken_back);
-	tcase_add_test(tcase, a_line_that_was_cut_takes_nobody_until_it_ends);
+	tcase_add_test(tcase, quick_checks_are_queued_at_their_affinity);
+	tcase_add_test(tcase, only_quick_checks_are_queued);
+	tcase_add_test(tcase, one_slow_check_does_not_end_the_queueing);
+	tcase_add_test(tcase, a_queue_that_stalls_is_reclaimed);
+	tcase_add_test(tcase, a_reclaimed_queue_is_closed_until_it_ends);
 	tcase_add_test(tcase, a_pool_of_one_serves_slow_sites_too);
-	tcase_add_test(tcase, deadlines_and_idle_helpers);
+	tcase_add_test(tcase, deadlines_and_idle_spare_workers);
 	tcase_add_test(tcase, the_table_grows_and_keeps_its_sums);
 	tcase_add_test(tcase, any_life_of_a_pool_keeps_its_promises);
 	tcase_add_test(tcase, twice_in_a_row_is_quarantine);

@@ -98,7 +98,7 @@ START_TEST(the_heap_gives_the_earliest)
 
 	srand(2);
 	for (int i = 0; i < COUNT; i++) {
-		timers[i].turn_us = rand() % 500;
+		timers[i].priority_us = rand() % 500;
 		schedule_insert(&s, &timers[i]);
 	}
 	for (int i = 0; i < COUNT; i += 3, left--)
@@ -108,9 +108,9 @@ START_TEST(the_heap_gives_the_earliest)
 	while (schedule_first(&s) != NULL) {
 		struct timer *t = schedule_first(&s);
 
-		ck_assert_int_ge(t->turn_us, last);
+		ck_assert_int_ge(t->priority_us, last);
 		ck_assert_int_ne((t - timers) % 3, 0);
-		last = t->turn_us;
+		last = t->priority_us;
 		schedule_remove(&s, t);
 		left--;
 	}
@@ -136,7 +136,7 @@ START_TEST(the_heap_is_as_good_as_a_search)
 		if (t->position != 0) {
 			schedule_remove(&s, t);
 		} else {
-			t->turn_us = rand() % 50;
+			t->priority_us = rand() % 50;
 			t->slot_us = rand() % 5;
 			schedule_insert(&s, t);
 		}
@@ -147,8 +147,8 @@ START_TEST(the_heap_is_as_good_as_a_search)
 			if (other->position == 0)
 				continue;
 			waiting++;
-			if (other->turn_us < first->turn_us ||
-			    (other->turn_us == first->turn_us && other->slot_us < first->slot_us))
+			if (other->priority_us < first->priority_us ||
+			    (other->priority_us == first->priority_us && other->slot_us < first->slot_us))
 				ck_abort_msg(
 				    "step %d: timer %d is earlier than the first", step, i);
 		}

@@ -15,16 +15,15 @@
 #include "log.h"
 #include "state.h"
 
-/*
- * A checker that is honest writes its CLOSE before it says that it is done. What another one leaves
- * out is found so soon.
+/* * An honest checker writes its CLOSE before it reports the end of a check. This is how often the
+ * publisher is told where a CLOSE that is still missing will never come.
  */
 #define SETTLE_US US_PER_S
 
 /* --- epoch ------------------------------------------------------------------------------- */
 
 void
-begin_epoch(struct supervisor *s)
+epoch_begin(struct supervisor *s)
 {
 	time_t now = time(NULL);
 	uint64_t random;
@@ -41,7 +40,6 @@ begin_epoch(struct supervisor *s)
 
 /* --- frames ------------------------------------------------------------------------------ */
 
-/* Look again when it has room. */
 void
 pipe_is_full(struct supervisor *s)
 {
@@ -49,12 +47,11 @@ pipe_is_full(struct supervisor *s)
 	s->pipe_full_us = util_mono_us();
 }
 
-/*
- * Write a frame or note that the pipe is full. No copy of a token stays on the stack: the next
- * checker is forked from here, see forget_tokens().
+/* * Write a frame, or note that the pipe is full. No copy of a token stays on the stack, because the
+ * next checker is a copy of this process, see forget_tokens().
  */
 static bool
-put_frame(struct supervisor *s, unsigned char *frame, size_t size)
+write_frame(struct supervisor *s, unsigned char *frame, size_t size)
 {
 	int full = pipe_write(s->own.write_fd, frame, size);
 
@@ -79,14 +76,14 @@ slot_of(const struct check *check)
 		.lateness_us = begun ? lateness_us : RESULT_NONE };
 }
 
-/* The slot that comes next for `w` never runs: one frame. */
 bool
-put_whole(struct supervisor *s, struct watch *w, enum error_type error, const char *message)
+write_missed(
+    struct supervisor *s, struct site_state *state, enum error_type error, const char *message)
 {
 	struct slot slot = { .epoch = s->epoch,
 		.seq = s->next_seq,
-		.slot_us = w->timer.slot_us,
-		.interval_us = w->interval_us,
+		.slot_us = state->timer.slot_us,
+		.interval_us = state->interval_us,
 		.lateness_us = RESULT_NONE };
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct wire_done done = {
@@ -96,12 +93,13 @@ put_whole(struct supervisor *s, struct watch *w, enum error_type error, const ch
 
 	result_init(&result);
 	result_fail(&result, error, "%s", message);
-	if (!put_frame(s, frame,
-		payload_frame(frame, WIRE_WHOLE, s->config, w->site, &slot, &result, s->token_key)))
+	if (!write_frame(s, frame,
+		payload_frame(
+		    frame, WIRE_WHOLE, s->config, state->site, &slot, &result, s->token_key)))
 		return false;
 	s->next_seq++;
 	snprintf(done.error_message, sizeof(done.error_message), "%s", message);
-	watch_note(s, w, &done);
+	site_note(s, state, &done);
 	return true;
 }
 
@@ -115,69 +113,68 @@ check_free(struct check *check)
 	free(check);
 }
 
-/* The slot that comes next for `w`, with its OPEN in the pipe; NULL if that is full. */
 struct check *
-open_check(struct supervisor *s, struct watch *w)
+open_check(struct supervisor *s, struct site_state *state)
 {
 	struct check *check = xcalloc(1, sizeof(*check));
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct slot slot;
 
-	*check = (struct check){ .watch = w,
-		.site = w->site,
+	*check = (struct check){ .state = state,
+		.site = state->site,
 		.config = config_hold(s->config),
-		.job = { .site = w->index,
+		.job = { .site = state->index,
 		    .seq = s->next_seq,
-		    .slot_us = w->timer.slot_us,
-		    .interval_us = w->interval_us,
-		    .due_us = w->timer.due_us },
-		.expected_us = w->expected_us,
+		    .slot_us = state->timer.slot_us,
+		    .interval_us = state->interval_us,
+		    .due_us = state->timer.due_us },
+		.expected_us = state->expected_us,
 		.begun_us = RESULT_NONE };
 	memcpy(check->job.epoch, s->epoch, sizeof(check->job.epoch));
 	slot = slot_of(check);
-	if (!put_frame(s, frame,
-		payload_frame(frame, WIRE_OPEN, s->config, w->site, &slot, NULL, s->token_key))) {
+	if (!write_frame(s, frame,
+		payload_frame(
+		    frame, WIRE_OPEN, s->config, state->site, &slot, NULL, s->token_key))) {
 		check_free(check);
 		return NULL;
 	}
 	check->job.token = slot.token;
-	explicit_bzero(&slot, sizeof(slot)); /* see put_frame() */
+	explicit_bzero(&slot, sizeof(slot)); /* see write_frame() */
 	s->next_seq++;
-	watch_dequeue(s, w);
-	watch_advance(s, w);
-	w->running = true;
+	site_dequeue(s, state);
+	site_advance(s, state);
+	state->running = true;
 	return check;
 }
 
-/* Nobody will run a check, which is in no list: its record is written here, as `aborted`. */
 void
-owe(struct supervisor *s, struct check *check, const char *format, ...)
+abandon_check(struct supervisor *s, struct check *check, const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(check->why, sizeof(check->why), format, ap);
 	va_end(ap);
-	STAILQ_INSERT_TAIL(&s->owed, check, next);
+	STAILQ_INSERT_TAIL(&s->pending_closes, check, next);
 }
 
 void
-owe_waiting(struct supervisor *s)
+abandon_waiting(struct supervisor *s)
 {
 	struct check *check;
 
 	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
 		STAILQ_REMOVE_HEAD(&s->waiting, next);
-		owe(s, check, "webmond was stopped before the check began");
+		abandon_check(s, check, "webmond was stopped before the check began");
 	}
 }
 
 bool
-pay_debts(struct supervisor *s)
+flush_pending_closes(struct supervisor *s)
 {
 	struct check *check;
 
-	while ((check = STAILQ_FIRST(&s->owed)) != NULL) {
+	while ((check = STAILQ_FIRST(&s->pending_closes)) != NULL) {
 		struct wire_done done = { .error = ERROR_ABORTED,
 			.http_status = RESULT_NONE,
 			.elapsed_us = RESULT_NONE,
@@ -191,15 +188,15 @@ pay_debts(struct supervisor *s)
 		result_init(&result);
 		result_fail(&result, ERROR_ABORTED, "%s", check->why);
 		slot.token = check->job.token;
-		written = put_frame(s, frame,
+		written = write_frame(s, frame,
 		    payload_frame(
 			frame, WIRE_CLOSE, check->config, check->site, &slot, &result, NULL));
 		explicit_bzero(&slot, sizeof(slot));
 		if (!written)
 			return false;
-		STAILQ_REMOVE_HEAD(&s->owed, next);
+		STAILQ_REMOVE_HEAD(&s->pending_closes, next);
 		snprintf(done.error_message, sizeof(done.error_message), "%s", check->why);
-		watch_finished(s, check->watch, &done);
+		site_finished(s, check->state, &done);
 		check_free(check);
 	}
 	return true;
@@ -224,12 +221,12 @@ settle(struct supervisor *s)
 	unsigned char frame[WIRE_FRAME_MAX];
 
 	find_oldest(s, &s->waiting, &settled.seq);
-	find_oldest(s, &s->owed, &settled.seq);
+	find_oldest(s, &s->pending_closes, &settled.seq);
 	for (int i = 0; i < s->pool.count; i++)
 		find_oldest(s, &s->pool.worker[i].child->checks, &settled.seq);
 	if (settled.seq != s->settled_seq) {
 		memcpy(settled.epoch, s->epoch, sizeof(settled.epoch));
-		if (!put_frame(s, frame, wire_encode(frame, &settled)))
+		if (!write_frame(s, frame, wire_encode(frame, &settled)))
 			return false;
 		s->settled_seq = settled.seq;
 	}
@@ -237,24 +234,21 @@ settle(struct supervisor *s)
 	return true;
 }
 
-/*
- * After a reload: the check begins by the new configuration if what its OPEN says is still true.
- * Else nobody is left who could do it.
- */
 bool
 follow_reload(struct supervisor *s, struct check *check)
 {
-	const struct watch *w = check->watch;
+	const struct site_state *state = check->state;
 	struct slot slot = slot_of(check);
 	char before[WIRE_PAYLOAD_MAX], after[WIRE_PAYLOAD_MAX];
 	size_t size = payload_identity(before, check->config, check->site, &slot);
 
-	if (w->leaving != NULL || payload_identity(after, s->config, w->site, &slot) != size ||
+	if (state->removed != NULL ||
+	    payload_identity(after, s->config, state->site, &slot) != size ||
 	    memcmp(before, after, size) != 0)
 		return false;
 	config_release(check->config);
 	check->config = config_hold(s->config);
-	check->site = w->site;
-	check->job.site = w->index;
+	check->site = state->site;
+	check->job.site = state->index;
 	return true;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/*
- * The supervisor's side of the checkers: birth, messages, death. A process is replaced only after
+/* * The supervisor's side of the checkers: start, messages, death. A process is replaced only after
  * waitpid() has returned it. Failures before the first readiness end the program with their exit
  * code; later ones are logged and tried again.
  */
@@ -18,19 +17,19 @@
 #include "log.h"
 #include "state.h"
 
-/* A checker that was told to leave and has nothing to do is gone much sooner. */
+/* For an idle checker that was told to leave; it needs much less. */
 #define LEAVE_US (10 * US_PER_S)
 
-/* One that has said that it leaves has less: it could say so again and again, and stay. */
+/* For one that has reported that it leaves: a hostile one could report that and stay. */
 #define LEFT_US (2 * US_PER_S)
 
-/* Between so many births, half a millisecond each, signals are heard and slots dispatched. */
+/* Checkers started in one turn of the loop, half a millisecond each. */
 #define START_AT_ONCE 8
 
-/* The loop comes round every second: if not, nobody was let run, checkers included. */
+/* The loop turns every second. If it did not, this machine ran nothing, checkers included. */
 #define OVERSLEPT_US (1500 * US_PER_MS)
 
-/* --- birth ------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------------------- */
 
 static void
 forget_tokens_of(struct checks *checks)
@@ -39,7 +38,7 @@ forget_tokens_of(struct checks *checks)
 		explicit_bzero(&c->job, sizeof(c->job));
 }
 
-/* What functions that have returned left below us; those that make frames need 16 KB. */
+/* What returned functions left on the stack; those that make frames need 16 KB. */
 __attribute__((noinline)) static void
 wipe_stack(void)
 {
@@ -48,9 +47,8 @@ wipe_stack(void)
 	explicit_bzero(below, sizeof(below));
 }
 
-/*
- * In a new checker: it is a copy of us, and may come into foreign hands. Of the slots that are open
- * it must not know the tokens, nor how to make them.
+/* * In a new checker, which is a copy of the supervisor and may come into foreign hands: it must not
+ * know the tokens of open slots, nor the key that makes them.
  */
 static void
 forget_tokens(struct supervisor *s)
@@ -58,7 +56,7 @@ forget_tokens(struct supervisor *s)
 	wipe_stack();
 	explicit_bzero(s->token_key, sizeof(s->token_key));
 	forget_tokens_of(&s->waiting);
-	forget_tokens_of(&s->owed);
+	forget_tokens_of(&s->pending_closes);
 	for (int i = 0; i < s->pool.count; i++)
 		forget_tokens_of(&s->pool.worker[i].child->checks);
 }
@@ -155,15 +153,15 @@ send_job(struct child *c, struct wire_job *job)
 }
 
 bool
-hand_over(struct supervisor *s, struct check *check, struct worker *worker, int64_t now)
+assign_check(struct supervisor *s, struct check *check, struct worker *worker, int64_t now)
 {
 	struct child *c = worker->child;
 
 	if (!send_job(c, &check->job)) {
-		/* its line is full; or it died a moment ago, or behaves as if */
+		/* its socket is full; or it has just died, or has shut its socket */
 		log_debug("checker %d takes no work: %s", worker->index + 1, strerror(errno));
 		if (worker->state == WORKER_BUSY && errno == EAGAIN)
-			worker->line_us = POOL_LINE_US;
+			worker->queued_us = POOL_QUEUE_US;
 		else
 			kill(c->pid, SIGKILL);
 		STAILQ_INSERT_HEAD(&s->waiting, check, next);
@@ -171,21 +169,21 @@ hand_over(struct supervisor *s, struct check *check, struct worker *worker, int6
 	}
 	if (STAILQ_EMPTY(&c->checks))
 		check->begun_us = now;
-	check->watch->last = worker->index;
+	check->state->last_worker = worker->index;
 	STAILQ_INSERT_TAIL(&c->checks, check, next);
-	pool_assign(&s->pool, worker, check->watch->slow, check->expected_us,
+	pool_assign(&s->pool, worker, check->state->slow, check->expected_us,
 	    check->site->timeout_us + WATCHDOG_GRACE_US, now);
 	return true;
 }
 
-/*
- * What a checker has not begun goes to others. Of one that is alive the first stays: if it was not
- * begun either, something is wrong with the checker, and the watchdog is to see to it; then that
- * one had its time. Of a dead one the first was its end, or none: whatever else it claims to have
- * begun is not true.
- */
+/* * Take back the checks that a checker has not begun; they wait for another one.
+ *
+ * The first check of a checker that is alive stays, begun or not: if it was not begun, the checker
+ * is stuck, and the watchdog will end it. A dead checker keeps at most its first check, as the one
+ * that ended it: checks run one at a time, so it cannot have begun a second one.
+*/
 static void
-take_back(struct supervisor *s, struct worker *worker, bool alive)
+reclaim(struct supervisor *s, struct worker *worker, bool alive)
 {
 	struct child *c = worker->child;
 	struct checks had = STAILQ_HEAD_INITIALIZER(had);
@@ -203,7 +201,7 @@ take_back(struct supervisor *s, struct worker *worker, bool alive)
 			if (!begun && !send_job(c, &check->job))
 				kill(c->pid, SIGKILL);
 		} else {
-			pool_take_back(&s->pool, worker);
+			pool_reclaim(&s->pool, worker);
 			check->begun_us = RESULT_NONE;
 			STAILQ_INSERT_TAIL(&s->waiting, check, next);
 		}
@@ -211,17 +209,17 @@ take_back(struct supervisor *s, struct worker *worker, bool alive)
 }
 
 void
-relieve_stalled(struct supervisor *s, int64_t now)
+requeue_stalled(struct supervisor *s, int64_t now)
 {
 	struct worker *worker = NULL;
 
-	if (s->pool.in_line == 0)
+	if (s->pool.queued == 0)
 		return;
 	while ((worker = pool_stalled(&s->pool, worker, now)) != NULL)
-		take_back(s, worker, true);
+		reclaim(s, worker, true);
 }
 
-/* It is ready, or its last check is over. */
+/* It has become ready, or has no check left. */
 static void
 release_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
@@ -230,7 +228,7 @@ release_checker(struct supervisor *s, struct worker *worker, int64_t now)
 		retire_checker(s, worker, now);
 }
 
-/* Returns false for what no honest checker says. */
+/* Returns false for a message that no honest checker sends. */
 static bool
 handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done, int64_t now)
 {
@@ -238,7 +236,7 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 	struct check *check = STAILQ_FIRST(&c->checks), *running;
 	char said[sizeof(done->error_message)];
 
-	/* it reads hostile bytes: what it says may be anything */
+	/* it may be in foreign hands: every field may hold anything */
 	memcpy(said, done->error_message, sizeof(said));
 	util_clean_text(
 	    done->error_message, sizeof(done->error_message), said, strnlen(said, sizeof(said)));
@@ -253,11 +251,11 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 	if (done->type != WIRE_DONE || check == NULL || done->seq != check->job.seq)
 		return false;
 	STAILQ_REMOVE_HEAD(&c->checks, next);
-	quarantine_survived(&check->watch->quarantine);
-	watch_finished(s, check->watch, done);
+	quarantine_survived(&check->state->quarantine);
+	site_finished(s, check->state, done);
 	if (done->leaving) {
 		worker->retiring = true;
-		take_back(s, worker, false);
+		reclaim(s, worker, false);
 	}
 	running = STAILQ_FIRST(&c->checks);
 	if (running == NULL) {
@@ -273,9 +271,8 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 	return true;
 }
 
-/*
- * Read all that it has said. After its death too: a peer that was killed with unread bytes yields
- * one ECONNRESET before what it had sent. One that shuts its socket, or floods us, is not ours.
+/* * Read all of its messages, after its death too: a socket whose peer was killed with unread bytes
+ * yields one ECONNRESET before the messages. One that shuts its socket or sends nonsense is killed.
  */
 void
 read_checker(struct supervisor *s, struct worker *worker, int64_t now)
@@ -299,9 +296,9 @@ read_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	}
 }
 
-/* A check ended its checker; a site that does so repeatedly rests. */
+/* A check ended its checker; a site that does so repeatedly is not checked for some time. */
 static void
-quarantine(struct watch *w, int64_t now)
+quarantine(struct site_state *w, int64_t now)
 {
 	quarantine_crashed(&w->quarantine, now);
 	if (quarantine_active(&w->quarantine, now))
@@ -320,8 +317,8 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 
 	proc_describe_exit(status, how, sizeof(how));
 	c->pid = 0;
-	read_checker(s, worker, now); /* its last words may be that it leaves */
-	take_back(s, worker, false);
+	read_checker(s, worker, now); /* its last message may be that it leaves */
+	reclaim(s, worker, false);
 	close_channel(c);
 	claims_free(c->claims);
 	c->claims = NULL;
@@ -338,22 +335,21 @@ checker_died(struct supervisor *s, struct worker *worker, int status, int64_t no
 		STAILQ_REMOVE_HEAD(&c->checks, next);
 		if (check->why[0] == '\0')
 			snprintf(check->why, sizeof(check->why), "the checker %s", how);
-		log_warning("site \"%s\": %s", check->watch->site->name, check->why);
+		log_warning("site \"%s\": %s", check->state->site->name, check->why);
 		if (s->stage < STAGE_STOPPING)
-			quarantine(check->watch, now);
-		STAILQ_INSERT_TAIL(&s->owed, check, next);
+			quarantine(check->state, now);
+		STAILQ_INSERT_TAIL(&s->pending_closes, check, next);
 	}
 	pool_set_state(&s->pool, worker, WORKER_NONE, now);
 	config_release(c->config);
 	c->config = NULL;
-	s->next_care_us = 0;
+	s->next_maintenance_us = 0;
 }
 
-/*
- * Whether a checker is late because it waits for the pipe, as everybody does. One in foreign hands
- * can keep it full, so that holds only until the publisher has emptied it twice: by then all others
- * that wait have found room.
- */
+/* * Whether a checker is late because the pipe is full. A hostile checker can keep it full, so the
+ * excuse holds only until the publisher has emptied the pipe twice: by then every honest checker
+ * that waits has found room.
+*/
 static bool
 waits_for_pipe(struct supervisor *s, struct check *check, int64_t now)
 {
@@ -375,9 +371,9 @@ kill_overdue(struct supervisor *s, int64_t now)
 {
 	struct worker *worker;
 
-	if (now - s->looked_us > OVERSLEPT_US)
-		pool_grant(&s->pool, now + WATCHDOG_GRACE_US);
-	s->looked_us = now;
+	if (now - s->last_watchdog_us > OVERSLEPT_US)
+		pool_postpone(&s->pool, now + WATCHDOG_GRACE_US);
+	s->last_watchdog_us = now;
 	while ((worker = pool_overdue(&s->pool, now)) != NULL) {
 		struct check *check = STAILQ_FIRST(&worker->child->checks);
 
@@ -400,7 +396,7 @@ kill_overdue(struct supervisor *s, int64_t now)
 }
 
 int64_t
-keep_pool(struct supervisor *s, int64_t now)
+maintain_pool(struct supervisor *s, int64_t now)
 {
 	struct worker *worker = NULL;
 	int64_t again = now + US_PER_S;

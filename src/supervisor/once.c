@@ -15,7 +15,7 @@
 static int name_width; /* 0: there is no table */
 static size_t ended;   /* sites from the first on whose check is over, and its row printed */
 
-/* Its reader may have had enough. */
+/* A reader that has closed the pipe (EPIPE) is no failure. */
 static void
 flush(struct supervisor *s)
 {
@@ -31,8 +31,8 @@ once_begin(struct supervisor *s)
 	if (s->start->output != PUBLISH_TO_NOTHING)
 		return;
 	name_width = sizeof("SITE") - 1;
-	for (size_t i = 0; i < s->watch_count; i++) {
-		int length = (int)strlen(s->watches[i]->site->name);
+	for (size_t i = 0; i < s->site_count; i++) {
+		int length = (int)strlen(s->sites[i]->site->name);
 
 		if (length > name_width)
 			name_width = length;
@@ -42,16 +42,17 @@ once_begin(struct supervisor *s)
 }
 
 static void
-print_row(const struct watch *w)
+print_row(const struct site_state *state)
 {
 	char code[12] = "-", ms[24] = "-";
 
-	if (w->http_status != RESULT_NONE)
-		snprintf(code, sizeof(code), "%d", w->http_status);
-	if (w->elapsed_us != RESULT_NONE)
-		snprintf(ms, sizeof(ms), "%.1f", (double)w->elapsed_us / US_PER_MS);
-	printf("%-*s  %-7s  %4s  %8s%s%s\n", name_width, w->site->name, status_name(w->status),
-	    code, ms, w->why != NULL ? "  " : "", w->why != NULL ? w->why : "");
+	if (state->http_status != RESULT_NONE)
+		snprintf(code, sizeof(code), "%d", state->http_status);
+	if (state->elapsed_us != RESULT_NONE)
+		snprintf(ms, sizeof(ms), "%.1f", (double)state->elapsed_us / US_PER_MS);
+	printf("%-*s  %-7s  %4s  %8s%s%s\n", name_width, state->site->name,
+	    status_name(state->status), code, ms, state->why != NULL ? "  " : "",
+	    state->why != NULL ? state->why : "");
 }
 
 bool
@@ -59,12 +60,12 @@ once_is_over(struct supervisor *s)
 {
 	size_t before = ended;
 
-	for (; ended < s->watch_count && s->watches[ended]->known; ended++)
+	for (; ended < s->site_count && s->sites[ended]->known; ended++)
 		if (name_width > 0)
-			print_row(s->watches[ended]);
+			print_row(s->sites[ended]);
 	if (ended > before && name_width > 0)
 		flush(s);
-	return ended == s->watch_count;
+	return ended == s->site_count;
 }
 
 void
@@ -74,9 +75,9 @@ once_end(struct supervisor *s)
 
 	if (name_width == 0)
 		return;
-	for (; ended < s->watch_count; ended++)
-		if (s->watches[ended]->known)
-			print_row(s->watches[ended]);
+	for (; ended < s->site_count; ended++)
+		if (s->sites[ended]->known)
+			print_row(s->sites[ended]);
 	printf("%zu site%s: %zu up, %zu down", tally.sites, util_plural(tally.sites),
 	    tally.with[STATUS_UP], tally.with[STATUS_DOWN]);
 	if (tally.with[STATUS_UNKNOWN] > 0)

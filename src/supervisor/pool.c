@@ -38,20 +38,20 @@ pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int
 		pool->slow--;
 	}
 	if (w->checks > 0)
-		pool->in_line -= w->checks - 1;
+		pool->queued -= w->checks - 1;
 	w->checks = 0;
-	w->line_us = 0;
+	w->queued_us = 0;
 	w->deadline_us = INT64_MAX;
 	w->since_us = now_us;
 	w->state = state;
 }
 
-/* How much of a line a check takes up: all of it if it is not quick. */
+/* How much of a queue a check takes: all of it if it is not quick. */
 static int64_t
 share(int64_t expected_us)
 {
 	if (expected_us > POOL_QUICK_US)
-		return POOL_LINE_US;
+		return POOL_QUEUE_US;
 	return expected_us > POOL_EXPECT_MIN_US ? expected_us : POOL_EXPECT_MIN_US;
 }
 
@@ -64,7 +64,7 @@ pool_set_deadline(struct pool *pool, struct worker *w, int64_t deadline_us)
 }
 
 void
-pool_grant(struct pool *pool, int64_t deadline_us)
+pool_postpone(struct pool *pool, int64_t deadline_us)
 {
 	for (int i = 0; i < pool->count; i++)
 		if (pool->worker[i].deadline_us < deadline_us)
@@ -77,7 +77,7 @@ pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us,
 {
 	pool->assigned_us = now_us;
 	if (w->state == WORKER_BUSY) {
-		pool->in_line++;
+		pool->queued++;
 	} else {
 		pool_set_state(pool, w, WORKER_BUSY, now_us);
 		w->slow = slow;
@@ -85,7 +85,7 @@ pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us,
 		pool_set_deadline(pool, w, now_us + allowed_us);
 	}
 	w->checks++;
-	w->line_us += share(expected_us);
+	w->queued_us += share(expected_us);
 }
 
 void
@@ -93,18 +93,18 @@ pool_next(struct pool *pool, struct worker *w, int64_t ended_expected_us, int64_
     int64_t now_us)
 {
 	w->checks--;
-	w->line_us -= share(ended_expected_us);
-	pool->in_line--;
+	w->queued_us -= share(ended_expected_us);
+	pool->queued--;
 	w->since_us = now_us;
 	pool_set_deadline(pool, w, now_us + allowed_us);
 }
 
 void
-pool_take_back(struct pool *pool, struct worker *w)
+pool_reclaim(struct pool *pool, struct worker *w)
 {
-	pool->in_line -= w->checks > 1;
+	pool->queued -= w->checks > 1;
 	w->checks--;
-	w->line_us += POOL_LINE_US; /* full until all have ended */
+	w->queued_us += POOL_QUEUE_US; /* closed until all have ended */
 }
 
 struct worker *
@@ -135,19 +135,19 @@ static bool
 has_room(const struct worker *w, int64_t expected_us)
 {
 	return w->state == WORKER_BUSY && !w->retiring &&
-	       w->line_us + share(expected_us) <= POOL_LINE_US;
+	       w->queued_us + share(expected_us) <= POOL_QUEUE_US;
 }
 
 struct worker *
-pool_choose(const struct pool *pool, uint32_t home, int kept, int64_t expected_us)
+pool_choose(const struct pool *pool, uint32_t affinity, int connected, int64_t expected_us)
 {
 	bool quick = expected_us <= POOL_QUICK_US;
-	int homes = quick ? pool->min : 1;
+	int candidates = quick ? pool->min : 1;
 
-	if (!quick && kept >= 0 && takes_work(&pool->worker[kept]))
-		return &pool->worker[kept];
-	for (int i = 0; i < homes; i++) {
-		struct worker *w = &pool->worker[(home + (uint32_t)i) % (uint32_t)pool->min];
+	if (!quick && connected >= 0 && takes_work(&pool->worker[connected]))
+		return &pool->worker[connected];
+	for (int i = 0; i < candidates; i++) {
+		struct worker *w = &pool->worker[(affinity + (uint32_t)i) % (uint32_t)pool->min];
 
 		if (takes_work(w) || has_room(w, expected_us))
 			return w;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/*
- * The supervisor's side of the publisher: birth, messages, death. It is replaced only after
+/* * The supervisor's side of the publisher: start, messages, death. It is replaced only after
  * waitpid() has returned it, so two never coexist. A failure before the first readiness ends the
  * program with its exit code; later ones are logged and tried again.
  */
@@ -16,8 +15,8 @@
 #include "log.h"
 #include "state.h"
 
-/* At a hand-over or a stop the publisher flushes for at most 5 s; so long is stuck. */
-#define PUBLISHER_PATIENCE_US (15 * US_PER_S)
+/* At a hand-over or a stop: the publisher flushes for at most 5 s, after this it is stuck. */
+#define PUBLISHER_LEAVE_US (15 * US_PER_S)
 
 void
 start_publisher(struct supervisor *s, int64_t now)
@@ -65,7 +64,7 @@ order_publisher(struct supervisor *s, enum wire_order order)
 		log_debug("the publisher does not take orders: %s", strerror(errno));
 }
 
-/* One report; with the first one comes the lock of the spool, which is ours from then on. */
+/* One report; the first one brings the lock of the spool, which the supervisor keeps. */
 static ssize_t
 receive_report(struct supervisor *s, struct wire_report *report)
 {
@@ -80,7 +79,7 @@ receive_report(struct supervisor *s, struct wire_report *report)
 
 	if (c != NULL && c->cmsg_type == SCM_RIGHTS) {
 		if (s->spool_lock_fd >= 0)
-			close(s->spool_lock_fd); /* that of a directory that has gone */
+			close(s->spool_lock_fd); /* that of a directory that no longer exists */
 		memcpy(&s->spool_lock_fd, CMSG_DATA(c), sizeof(s->spool_lock_fd));
 	}
 	return n;
@@ -97,7 +96,7 @@ read_publisher(struct supervisor *s)
 			continue;
 		s->publisher.report = report;
 		s->epoch_stored |= report.ready;
-		s->publisher.heard_us = util_mono_us();
+		s->publisher.last_report_us = util_mono_us();
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -122,7 +121,7 @@ publisher_died(struct supervisor *s, int status, int64_t now)
 	if (code == EXIT_SPOOL_LOST) {
 		if (s->epoch_stored) {
 			memcpy(s->lost_epoch, s->epoch, sizeof(s->lost_epoch));
-			begin_epoch(s);
+			epoch_begin(s);
 		}
 		log_error("the spool was given up; a new epoch begins: %s", s->epoch);
 		proc_backoff_died(&s->publisher.backoff, false, now);
@@ -132,7 +131,7 @@ publisher_died(struct supervisor *s, int status, int64_t now)
 		return; /* its successor starts at once */
 	if ((code == EXIT_FINE && s->stage == STAGE_DRAINING) ||
 	    ((code == EXIT_FINE || code == EXIT_OS) && s->start->output == PUBLISH_TO_STDOUT)) {
-		/* all is said; or standard output takes no more, and what was read is in no spool */
+		/* all is written; or standard output is closed, and there is no spool to keep records */
 		if (code != EXIT_FINE)
 			s->exit_code = code;
 		s->stage = STAGE_OVER;
@@ -151,16 +150,16 @@ kill_stuck_publisher(struct supervisor *s, int64_t now)
 {
 	bool leaving = s->publisher.handing_over || s->stage >= STAGE_STOPPING;
 
-	/* with --once a slow reader of standard output has all the time it wants */
+	/* with --once a slow reader of standard output may take its time */
 	if (s->publisher.pid == 0 || !leaving || (s->start->once && !s->hurry)) {
-		s->publisher.patience_us = 0;
+		s->publisher.kill_at_us = 0;
 		return;
 	}
-	if (s->publisher.patience_us == 0)
-		s->publisher.patience_us = now + PUBLISHER_PATIENCE_US;
-	if (now < s->publisher.patience_us)
+	if (s->publisher.kill_at_us == 0)
+		s->publisher.kill_at_us = now + PUBLISHER_LEAVE_US;
+	if (now < s->publisher.kill_at_us)
 		return;
 	log_error("the publisher does not leave: killed; its successor takes what it left");
 	kill(s->publisher.pid, SIGKILL);
-	s->publisher.patience_us = 0;
+	s->publisher.kill_at_us = 0;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/*
- * From HUP to the new configuration: a child reads and validates it, then everybody moves over. On
- * any mistake the old one stays in force. Nothing is fatal.
+/* * From HUP to the new configuration: a child reads and validates it, then all processes change over
+ * to it. On any mistake the old one stays in force. Nothing is fatal.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,35 +21,36 @@
 /* It compiles patterns and reads keys; a hundred thousand sites take seconds. */
 #define VALIDATION_MAX_US (120 * US_PER_S)
 
-/* So many mistakes are logged: the rate limit would hold back what comes after more of them. */
+/* How many mistakes are logged: after more, the rate limit would hold back other messages. */
 #define LINES_MAX 100
 
-/* In the log, and for who asked for the reload. */
+/* A line for the log, and for the program that asked for the reload. */
 static void __attribute__((format(printf, 2, 3)))
 complain(struct supervisor *s, const char *format, ...)
 {
-	char *said = s->reload.said, *line;
+	char *said = s->reload.complaints, *line;
 	va_list ap;
 
 	va_start(ap, format);
 	line = xvasprintf(format, ap);
 	va_end(ap);
 	log_error("%s", line);
-	s->reload.said = xasprintf("%s%s\n", said != NULL ? said : "", line);
+	s->reload.complaints = xasprintf("%s%s\n", said != NULL ? said : "", line);
 	free(line);
 	free(said);
 }
 
-/* The reload is over: one line, and behind it what there was to complain of. */
+/* The reload is over: leave one line, and all complaints after it. */
 static void
 tell_outcome(struct supervisor *s, const char *outcome)
 {
-	char *text = xasprintf("%s\n%s", outcome, s->reload.said != NULL ? s->reload.said : "");
+	char *text = xasprintf(
+	    "%s\n%s", outcome, s->reload.complaints != NULL ? s->reload.complaints : "");
 
 	outcome_leave(text);
 	free(text);
-	free(s->reload.said);
-	s->reload.said = NULL;
+	free(s->reload.complaints);
+	s->reload.complaints = NULL;
 }
 
 static void
@@ -64,7 +64,7 @@ refuse(struct supervisor *s)
 	systemd_notify("READY=1\nSTATUS=%s", outcome);
 }
 
-/* What a reload cannot change: paths and users that processes hold, or had rights for once. */
+/* What a reload cannot change: paths that are held open, users, whether there is a spool. */
 static bool
 needs_restart(struct supervisor *s, const struct config *old, const struct config *new)
 {
@@ -93,14 +93,14 @@ needs_restart(struct supervisor *s, const struct config *old, const struct confi
 void
 begin_reload(struct supervisor *s, int64_t now)
 {
-	/* the rest of a start's needs is in our hands already */
+	/* what else a start needs is held already */
 	const struct validation what = { .needed = { .descriptors = true } };
 	pid_t pid;
 
 	s->reload.again = s->reload.pid > 0 || s->publisher.handing_over;
 	if (s->reload.again)
-		return;   /* one at a time; those that come meanwhile are one */
-	outcome_forget(); /* before the file is read: who asks from now on asks for another one */
+		return;   /* one at a time; all that come meanwhile are one */
+	outcome_forget(); /* before the file is read: a request from now on is another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
 	pid = validate_start_file(
 	    s->config->file, &s->reload.share, &s->start->publisher_user, &what, &s->reload.fd);
@@ -115,28 +115,28 @@ begin_reload(struct supervisor *s, int64_t now)
 	s->reload.lines = 0;
 }
 
-static struct watch *
-find_leaving_in(const struct checks *checks, const char *name)
+static struct site_state *
+find_removed_in(const struct checks *checks, const char *name)
 {
 	struct check *check;
 
 	STAILQ_FOREACH(check, checks, next)
-	if (check->watch->leaving != NULL && strcmp(check->watch->site->name, name) == 0)
-		return check->watch;
+	if (check->state->removed != NULL && strcmp(check->state->site->name, name) == 0)
+		return check->state;
 	return NULL;
 }
 
-/* A site that was removed while its check runs, and is back before that has ended. */
-static struct watch *
-find_leaving(const struct supervisor *s, const char *name)
+/* The state of a site that was removed, and whose check has not ended. */
+static struct site_state *
+find_removed(const struct supervisor *s, const char *name)
 {
-	struct watch *w = find_leaving_in(&s->waiting, name);
+	struct site_state *state = find_removed_in(&s->waiting, name);
 
-	if (w == NULL)
-		w = find_leaving_in(&s->owed, name);
-	for (int i = 0; i < s->pool.count && w == NULL; i++)
-		w = find_leaving_in(&s->pool.worker[i].child->checks, name);
-	return w;
+	if (state == NULL)
+		state = find_removed_in(&s->pending_closes, name);
+	for (int i = 0; i < s->pool.count && state == NULL; i++)
+		state = find_removed_in(&s->pool.worker[i].child->checks, name);
+	return state;
 }
 
 /* Take over the sites of `config`: the unchanged ones keep slot, state and running check. */
@@ -144,49 +144,49 @@ static void
 adopt_sites(struct supervisor *s, const struct config *config, int64_t now, char *outcome,
     size_t outcome_size)
 {
-	struct watch **watches = xcalloc(config->site_count, sizeof(struct watch *));
+	struct site_state **sites = xcalloc(config->site_count, sizeof(struct site_state *));
 	size_t added = 0, changed = 0, removed = 0;
 
-	for (size_t i = 0; i < s->watch_count; i++) {
-		struct watch *w = s->watches[i];
-		ssize_t index = config_find_site(config, w->site->name);
+	for (size_t i = 0; i < s->site_count; i++) {
+		struct site_state *state = s->sites[i];
+		ssize_t index = config_find_site(config, state->site->name);
 
 		if (index < 0) {
 			removed++;
-			watch_leave(s, w, now);
+			site_remove(s, state, now);
 			continue;
 		}
-		changed += !config_site_equal(&config->sites[index], w->site);
-		w->site = &config->sites[index];
-		w->index = (uint32_t)index;
-		watches[index] = w;
-		if (w->interval_us != w->site->interval_us)
-			watch_restart(s, w, now);
+		changed += !config_site_equal(&config->sites[index], state->site);
+		state->site = &config->sites[index];
+		state->index = (uint32_t)index;
+		sites[index] = state;
+		if (state->interval_us != state->site->interval_us)
+			site_restart(s, state, now);
 	}
 	for (size_t i = 0; i < config->site_count; i++) {
 		const struct site *site = &config->sites[i];
-		struct watch *w;
+		struct site_state *state;
 
-		if (watches[i] != NULL)
+		if (sites[i] != NULL)
 			continue;
 		added++;
-		w = find_leaving(s, site->name);
-		if (w == NULL) {
-			w = watch_new(site, (uint32_t)i);
+		state = find_removed(s, site->name);
+		if (state == NULL) {
+			state = site_new(site, (uint32_t)i);
 		} else {
-			config_release(w->leaving);
-			w->leaving = NULL;
-			w->site = site;
-			w->index = (uint32_t)i;
+			config_release(state->removed);
+			state->removed = NULL;
+			state->site = site;
+			state->index = (uint32_t)i;
 		}
-		watches[i] = w;
-		watch_restart(s, w, now);
+		sites[i] = state;
+		site_restart(s, state, now);
 	}
-	free(s->watches);
-	s->watches = watches;
-	s->watch_count = config->site_count;
+	free(s->sites);
+	s->sites = sites;
+	s->site_count = config->site_count;
 	snprintf(outcome, outcome_size, "reloaded: %zu site%s, %zu added, %zu changed, %zu removed",
-	    s->watch_count, util_plural(s->watch_count), added, changed, removed);
+	    s->site_count, util_plural(s->site_count), added, changed, removed);
 	log_notice("%s", outcome);
 }
 
@@ -202,7 +202,7 @@ take_over(struct supervisor *s, struct config *config, int64_t now)
 	for (int i = 0; i < s->pool.count; i++)
 		if (s->pool.worker[i].state != WORKER_NONE && !s->pool.worker[i].retiring)
 			retire_checker(s, &s->pool.worker[i], now);
-	/* running checks and sites that leave point into the old one: they hold it */
+	/* running checks and removed sites still hold it */
 	config_release(old);
 	s->start->open_log(config);
 	if (s->publisher.pid > 0 && s->start->output == PUBLISH_TO_KAFKA) {
@@ -211,10 +211,10 @@ take_over(struct supervisor *s, struct config *config, int64_t now)
 	}
 	tell_outcome(s, outcome);
 	systemd_notify("READY=1");
-	s->next_status_us = s->next_care_us = 0;
+	s->next_status_us = s->next_maintenance_us = 0;
 }
 
-/* What the child has read and found good, or NULL. */
+/* The configuration that the child has read and found good, or NULL. */
 static struct config *
 take_config(struct supervisor *s, int status)
 {
@@ -244,7 +244,7 @@ finish_validation(struct supervisor *s, int status, int64_t now)
 	if (s->reload.lines > LINES_MAX)
 		complain(s, "%d more lines like these; webmond -t prints them all",
 		    s->reload.lines - LINES_MAX);
-	/* only of a file without mistakes is known what it changes */
+	/* what a file changes is known only if it has no mistakes */
 	config = take_config(s, status);
 	if (config != NULL && s->stage == STAGE_RUNNING && !needs_restart(s, s->config, config)) {
 		config_share_close(&s->reload.share);
@@ -266,7 +266,7 @@ limit_validation(struct supervisor *s, int64_t now)
 	s->reload.since_us = INT64_MAX - VALIDATION_MAX_US; /* once */
 }
 
-/* Its lines go to the log as they are, but for those that show a terminal what the file holds. */
+/* Its lines go to the log, except those that show parts of the file to a terminal. */
 void
 read_validation(struct supervisor *s)
 {

@@ -30,7 +30,8 @@ schedule_next_slot(int64_t after_us, int64_t interval_us, int64_t phase_us)
 static bool
 earlier(const struct timer *a, const struct timer *b)
 {
-	return a->turn_us != b->turn_us ? a->turn_us < b->turn_us : a->slot_us < b->slot_us;
+	return a->priority_us != b->priority_us ? a->priority_us < b->priority_us
+						: a->slot_us < b->slot_us;
 }
 
 /* Positions count from 1, so that the children of n are 2n and 2n + 1. */

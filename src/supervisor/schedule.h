@@ -27,10 +27,10 @@ int64_t schedule_next_slot(int64_t after_us, int64_t interval_us, int64_t phase_
 
 /* A slot that comes; embedded in what waits for it. Start from zeros. */
 struct timer {
-	int64_t slot_us; /* UTC, the label */
-	int64_t due_us;  /* monotonic, when it begins */
-	int64_t turn_us; /* its place: due_us, or earlier if slots were missed waiting */
-	size_t position; /* in the heap, from 1; 0: not in one */
+	int64_t slot_us;     /* UTC, the label */
+	int64_t due_us;      /* monotonic, when it begins */
+	int64_t priority_us; /* its place: due_us, or earlier if slots were missed waiting */
+	size_t position;     /* in the heap, from 1; 0: not in one */
 };
 
 /* A heap of timers, the earliest turn first (of equal ones the earlier slot). Start from zeros. */

@@ -4,26 +4,28 @@
 /*
  * What the files of the supervisor share: its state, and who does what with it. No other process
  * includes this.
+ * *   supervisor.c       the loop: signals, clock, messages; start and stop
+ *   reload.c           from HUP to the new configuration
+ *   dispatch.c         what is due: OPEN and a checker, or the record of a slot that never runs
+ *   checkers.c         checkers: start, messages, death
+ *   publisher_child.c  the publisher: the same
+ *   check.c            checks and their frames: OPEN, and the CLOSE that no checker writes
+ *   site_state.c       one site: its next slot, its state, and what is logged about it
+ *   status.c           the status, for systemd and for USR1
+ *   once.c             the table of --once
  *
- *   supervisor.c           the loop: signals, clock, messages; start and stop
- *   watch.c                one site: its next slot, its state, what is said about it
- *   check.c                its frames: OPEN, and the CLOSE that no checker writes
- *   dispatch.c             what is due: OPEN and dispatch, or the record of a slot that never runs
- *   supervise_checker.c    checkers: birth, messages, death
- *   supervise_publisher.c  the publisher: the same
- *   reload.c               from HUP to the new configuration
- *   status.c               what it says of itself, to systemd and by USR1
- *   once.c                 the table of --once
+ * Three words for three things: a checker is a process; a worker is a place for one in the pool,
+ * with or without a process (pool.h); a child is the supervisor's side of a process, with its PID
+ * and its channel.
  *
  * There is no queue of unwritten records: a site stays in its heap until its frame is in the pipe.
- * From then on there is a struct check in exactly one list: of the checker that has it, of those
- * that wait for another checker, or of those whose CLOSE is owed since their checker died.
+ * From then on there is a struct check in exactly one list: that of the checker that has it, of the
+ * checks that wait for another checker, or of the pending closes, which no checker will write.
  * Functions that write frames return false when the pipe has no room; their caller tries again when
  * it has.
  */
-#ifndef WEBMOND_SUPERVISE_H
-#define WEBMOND_SUPERVISE_H
-
+#ifndef WEBMOND_SUPERVISOR_STATE_H
+#define WEBMOND_SUPERVISOR_STATE_H
 #include <sys/queue.h>
 
 #include "claims.h"
@@ -36,16 +38,16 @@
 #include "util.h"
 #include "wire.h"
 
-/* A checker has so long after its site's timeout before the watchdog kills it. */
+/* How long after the timeout of its site the watchdog kills a checker. */
 #define WATCHDOG_GRACE_US (2 * US_PER_S)
 
 /* A site and what is known of it; lives as long as the site is configured. */
-struct watch {
-	struct timer timer; /* the next slot; first member, see watch_of() */
+struct site_state {
+	struct timer timer; /* the next slot; first member, see site_of() */
 	const struct site *site;
-	uint32_t index; /* in the configuration */
-	uint32_t home;  /* of its tick, see pool_choose() */
-	int last;       /* the checker that had it last, by index; -1: none */
+	uint32_t index;    /* in the configuration */
+	uint32_t affinity; /* of its tick, see pool_choose() */
+	int last_worker;   /* by index; -1: none */
 	int64_t interval_us, phase_us;
 	int64_t busy_until_us; /* slots due until then passed while a check ran (monotonic) */
 	int64_t since_us;      /* since when not up (monotonic) */
@@ -57,18 +59,18 @@ struct watch {
 	int64_t elapsed_us; /* likewise */
 	bool running;
 	bool slow;           /* its last check was */
-	int64_t expected_us; /* so long its next check will take; INT64_MAX: not known */
-	/* then the grid ended: behind it the site is gone, or goes on by another clock or interval;
-	 * slots due before get their records (monotonic; INT64_MAX: it goes on) */
-	int64_t jump_us;
-	struct config *leaving; /* no longer configured: what its site is part of; else NULL */
+	int64_t expected_us; /* how long its next check will take; INT64_MAX: not known */
+	/* Slots up to then (monotonic) are on the old grid and still get their records. After it the
+	 * site is gone, or has slots by another clock or interval. INT64_MAX: the grid goes on. */
+	int64_t grid_ends_us;
+	struct config *removed; /* no longer configured: what its site is part of; else NULL */
 };
 
 /* A slot whose OPEN is in the pipe and whose CLOSE is not, as far as is known. */
 struct check {
 	STAILQ_ENTRY(check) next;
-	struct watch *watch;
-	const struct site *site; /* as its OPEN names it: that of `watch` may be newer */
+	struct site_state *state;
+	const struct site *site; /* as its OPEN names it: that of `state` may be newer */
 	struct config *config;   /* what `site` is part of */
 	struct wire_job job;
 	int64_t expected_us;
@@ -88,7 +90,7 @@ struct child {
 	uint64_t jobs; /* sent so far */
 	struct config *config;
 	struct proc_backoff backoff;
-	struct checks checks; /* the running one, then those in line */
+	struct checks checks; /* the running one, then those that are queued */
 };
 
 enum stage {
@@ -102,15 +104,15 @@ enum stage {
 struct supervisor {
 	const struct supervisor_start *start;
 	struct config *config;
-	struct watch **watches;
-	size_t watch_count;
+	struct site_state **sites;
+	size_t site_count;
 	struct schedule lane[2]; /* normal, slow */
 	struct pool pool;
-	struct checks waiting; /* taken back from a checker: they need another one */
-	struct checks owed;    /* their checker is dead, or they will never have one */
-	bool listening;        /* a site waits for a checker: what they say is read at once */
-	struct pipe own;       /* what we tell the publisher; nobody else can write there */
-	struct pipe checkers;  /* what the checkers tell it */
+	struct checks waiting;        /* reclaimed from a checker: they need another one */
+	struct checks pending_closes; /* no checker will write their CLOSE */
+	bool listening;       /* a site waits for a checker, so their messages are read at once */
+	struct pipe own;      /* our frames to the publisher; nobody else can write there */
+	struct pipe checkers; /* the checkers' */
 	bool own_full;
 	int64_t pipe_full_us;                   /* the last time that one of the two was */
 	unsigned char token_key[UTIL_KEY_SIZE]; /* see wire_token() */
@@ -119,8 +121,8 @@ struct supervisor {
 	char lost_epoch[WIRE_EPOCH_SIZE];
 	int spool_lock_fd; /* -1: no spool has been opened yet */
 	uint64_t next_seq;
-	uint64_t settled_seq;    /* said to be over: all below */
-	int64_t next_settle_us;  /* when to say that of more */
+	uint64_t settled_seq;    /* the publisher knows that all below are over */
+	int64_t next_settle_us;  /* when to tell it of more */
 	int64_t clock_offset_us; /* UTC - monotonic */
 
 	struct {
@@ -128,9 +130,9 @@ struct supervisor {
 		int fd;
 		struct proc_backoff backoff;
 		struct wire_report report;
-		int64_t heard_us; /* the last report */
+		int64_t last_report_us;
 		bool handing_over;
-		int64_t patience_us; /* until when it is let work at a hand-over or a stop */
+		int64_t kill_at_us; /* at a hand-over or a stop; 0: not */
 	} publisher;
 
 	struct {
@@ -139,8 +141,8 @@ struct supervisor {
 		struct config_share share; /* where it reads the new configuration to */
 		char line[1024];
 		size_t line_size;
-		int lines;  /* it has said so many */
-		char *said; /* what there is to complain of, a line each; NULL: nothing */
+		int lines;        /* that it has written */
+		char *complaints; /* a line each; NULL: none */
 		int64_t since_us;
 		bool again; /* another HUP came meanwhile */
 	} reload;
@@ -150,87 +152,89 @@ struct supervisor {
 	bool hurry;  /* a second TERM */
 	bool failed; /* to start, or was stopped before it could */
 	int exit_code;
-	int64_t next_status_us; /* for systemd */
-	int64_t next_answer_us; /* to USR1; until then it waits */
-	int64_t next_care_us;   /* of the pool; 0: at once */
-	int64_t looked_us;      /* for overdue checkers: the last time */
+	int64_t next_status_us;      /* for systemd */
+	int64_t next_answer_us;      /* to USR1, at the earliest */
+	int64_t next_maintenance_us; /* of the pool; 0: at once */
+	int64_t last_watchdog_us;    /* when it last looked for overdue checkers */
 	pid_t self;
 };
 
-/* --- watch.c ----------------------------------------------------------------------------- */
+/* --- site_state.c ------------------------------------------------------------------------ */
 
-static inline struct watch *
-watch_of(struct timer *t)
+static inline struct site_state *
+site_of(struct timer *t)
 {
-	return (struct watch *)t;
+	return (struct site_state *)t;
 }
 
-/* Has no slot and is in no heap before watch_restart(). */
-struct watch *watch_new(const struct site *site, uint32_t index);
+/* Has no slot and is in no heap before site_restart(). */
+struct site_state *site_new(const struct site *site, uint32_t index);
 
 /*
  * Continue at the first slot after now, on the grid of the site's interval and the clock as they
  * are now. Slots that are due already get their records first.
  */
-void watch_restart(struct supervisor *s, struct watch *w, int64_t now);
+void site_restart(struct supervisor *s, struct site_state *state, int64_t now);
 
 /* On to the slot after this one. */
-void watch_advance(struct supervisor *s, struct watch *w);
+void site_advance(struct supervisor *s, struct site_state *state);
 
-/* Out of the heap of its lane and back, or to its end if it is leaving and no slot is left. */
-void watch_dequeue(struct supervisor *s, struct watch *w);
-void watch_enqueue(struct supervisor *s, struct watch *w);
+/*
+ * Take it out of the heap of its lane, and put it back. A removed site that has no slot left is
+ * freed by site_enqueue().
+ */
+void site_dequeue(struct supervisor *s, struct site_state *state);
+void site_enqueue(struct supervisor *s, struct site_state *state);
 
-/* The site is no longer configured; the caller forgets it. */
-void watch_leave(struct supervisor *s, struct watch *w, int64_t now);
+/* The site is no longer configured; the caller drops its pointer. */
+void site_remove(struct supervisor *s, struct site_state *state, int64_t now);
 
-/* How much of the URL is logged: its query may hold what is nobody's business. */
-int watch_place(const struct watch *w);
+/* How many bytes of the URL are logged: its query may hold secrets. */
+int site_shown_url(const struct site_state *state);
 
-/* Note what a slot ended with; a change of state is logged once, with its reason. */
-void watch_note(struct supervisor *s, struct watch *w, const struct wire_done *done);
+/* Note how a slot ended; a change of state is logged once, with its reason. */
+void site_note(struct supervisor *s, struct site_state *state, const struct wire_done *done);
 
-/* A check has ended, in whatever way: the site goes on with its next slot. */
-void watch_finished(struct supervisor *s, struct watch *w, const struct wire_done *done);
+/* A check has ended, with a result or without: the site goes on with its next slot. */
+void site_finished(struct supervisor *s, struct site_state *state, const struct wire_done *done);
 
-/* After a step of the clock or a suspend everybody continues at the next slot on the new clock. */
+/* After a step of the clock or a suspend all sites continue at their next slot on the new clock. */
 void follow_clock(struct supervisor *s);
 
 /* --- check.c ----------------------------------------------------------------------------- */
 
-/* What runs now ends in the epoch that it was opened in. */
-void begin_epoch(struct supervisor *s);
+/* Checks that run now end in the epoch in which they were opened. */
+void epoch_begin(struct supervisor *s);
 
-/* Look again when it has room. */
+/* Note that the own pipe is full: the loop waits until it has room. */
 void pipe_is_full(struct supervisor *s);
 
-/* The slot that comes next for `w` never runs: one frame. */
-bool put_whole(struct supervisor *s, struct watch *w, enum error_type error, const char *message);
+/* The next slot of `state` never runs: write OPEN and CLOSE as one frame. */
+bool write_missed(
+    struct supervisor *s, struct site_state *state, enum error_type error, const char *message);
 
-/* The slot that comes next for `w`, with its OPEN in the pipe; NULL if that is full. */
-struct check *open_check(struct supervisor *s, struct watch *w);
+/* The next slot of `state`, with its OPEN in the pipe; NULL if that is full. */
+struct check *open_check(struct supervisor *s, struct site_state *state);
 
-/*
- * After a reload: the check begins by the new configuration if what its OPEN says is still true.
- * Else nobody is left who could do it.
- */
+/* * After a reload: have a check that has not begun follow the new configuration, if what its OPEN
+ * says of the site is still true. False: it is not, and no checker could run it.
+*/
 bool follow_reload(struct supervisor *s, struct check *check);
 
-/* Nobody will run a check, which is in no list: its record is written here, as `aborted`. */
-void owe(struct supervisor *s, struct check *check, const char *format, ...)
+/* No checker will run `check`, which is in no list: it becomes a pending close, `aborted`. */
+void abandon_check(struct supervisor *s, struct check *check, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Write the records that are owed. */
-bool pay_debts(struct supervisor *s);
+/* Write each CLOSE that no checker will write. */
+bool flush_pending_closes(struct supervisor *s);
 
-/*
- * Tell the publisher up to where all checks are over, so that a slot whose checker said so and
- * wrote nothing gets its record.
- */
+/* * Tell the publisher below which seq all checks are over. A slot that is still open there has a
+ * checker that reported its end and wrote no CLOSE; the publisher then makes its record.
+*/
 bool settle(struct supervisor *s);
 
-/* At a stop: those that wait for a checker get none. */
-void owe_waiting(struct supervisor *s);
+/* At a stop: checks that wait for a checker become pending closes. */
+void abandon_waiting(struct supervisor *s);
 
 /* Drop a check whose CLOSE is in the pipe. */
 void check_free(struct check *check);
@@ -240,57 +244,56 @@ void check_free(struct check *check);
 /* Start what is due. Returns when to look again (monotonic). */
 int64_t dispatch(struct supervisor *s, int64_t now);
 
-/* At a stop: what is due gets its record too; afterwards the heaps are empty. */
+/* At a stop: write the records of slots that are due; afterwards the heaps are empty. */
 bool record_remaining(struct supervisor *s);
 
-/* --- supervise_checker.c ----------------------------------------------------------------- */
+/* --- checkers.c -------------------------------------------------------------------------- */
 
-/* Every place in the pool has its other side, with a process or without. */
+/* Set the limits of the pool; each worker has a struct child, with a process or without. */
 void resize_pool(struct supervisor *s, int min, int max);
 
-/* Start what is missing, dismiss what is too much. Returns when to look again (monotonic). */
-int64_t keep_pool(struct supervisor *s, int64_t now);
+/* Start missing checkers, retire surplus ones. Returns when to look again (monotonic). */
+int64_t maintain_pool(struct supervisor *s, int64_t now);
 bool start_checker(struct supervisor *s, struct worker *worker, int64_t now);
 
-/* Tell a checker to leave: it does so when it next looks at its socket. */
+/* Tell a checker to leave, which it does when it next reads its socket. */
 void retire_checker(struct supervisor *s, struct worker *worker, int64_t now);
 
-/*
- * Hand it a check, which is in no list. Returns false when its socket takes no more: then the check
- * waits for another one.
- */
-bool hand_over(struct supervisor *s, struct check *check, struct worker *worker, int64_t now);
+/* * Give the checker of `worker` a check that is in no list. Returns false when its socket has no
+ * room: then the check waits for another one.
+*/
+bool assign_check(struct supervisor *s, struct check *check, struct worker *worker, int64_t now);
 
-/* Checks behind one that makes no progress go to others. */
-void relieve_stalled(struct supervisor *s, int64_t now);
+/* Checks that are queued behind one that makes no progress go to other workers. */
+void requeue_stalled(struct supervisor *s, int64_t now);
 
-/* Read what a checker says. */
+/* Read the messages of a checker. */
 void read_checker(struct supervisor *s, struct worker *worker, int64_t now);
 void checker_died(struct supervisor *s, struct worker *worker, int status, int64_t now);
 
 /* The watchdog. */
 void kill_overdue(struct supervisor *s, int64_t now);
 
-/* --- supervise_publisher.c --------------------------------------------------------------- */
+/* --- publisher_child.c ------------------------------------------------------------------- */
 
 void start_publisher(struct supervisor *s, int64_t now);
 void order_publisher(struct supervisor *s, enum wire_order order);
 void read_publisher(struct supervisor *s);
 void publisher_died(struct supervisor *s, int status, int64_t now);
 
-/* A publisher that takes too long to leave is killed: its successor finds all that it left. */
+/* Kill a publisher that takes too long to leave: its successor finds all its work in the spool. */
 void kill_stuck_publisher(struct supervisor *s, int64_t now);
 
 /* --- reload.c ---------------------------------------------------------------------------- */
 
-/* Read the file and have it validated, or remember to do so. */
+/* Have a child read and validate the file, or remember to do so. */
 void begin_reload(struct supervisor *s, int64_t now);
 void read_validation(struct supervisor *s);
 
-/* A validation that does not end is killed, as is one that a stop finds running. */
+/* Kill a validation that does not end, or that runs at a stop. */
 void limit_validation(struct supervisor *s, int64_t now);
 
-/* The validation child has ended: everybody moves over to the new configuration, if it is good. */
+/* The validation child has ended: the new configuration comes into force, if it is good. */
 void finish_validation(struct supervisor *s, int status, int64_t now);
 
 /* --- status.c ---------------------------------------------------------------------------- */

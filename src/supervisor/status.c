@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the supervisor says of itself: one line for systemd, every few seconds; the same line and
- * the sites that are not up for who asks by USR1. Nothing is fatal.
+ * The status: one line for systemd, every few seconds; for USR1 the same line in the log, and the
+ * sites that are not up. Nothing is fatal.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,21 +17,21 @@
 
 #define STATUS_EVERY_US (5 * US_PER_S)
 
-/* So many sites are named in the log. */
+/* How many sites that are not up are named in the log. */
 #define NAMES_MAX 100
 
 struct tally
 tally_sites(const struct supervisor *s)
 {
-	struct tally tally = { .sites = s->watch_count };
+	struct tally tally = { .sites = s->site_count };
 
-	for (size_t i = 0; i < s->watch_count; i++) {
-		const struct watch *w = s->watches[i];
+	for (size_t i = 0; i < s->site_count; i++) {
+		const struct site_state *state = s->sites[i];
 
-		if (!w->known)
+		if (!state->known)
 			tally.not_known++;
 		else
-			tally.with[w->status]++;
+			tally.with[state->status]++;
 	}
 	return tally;
 }
@@ -53,7 +53,7 @@ describe_stage(enum stage stage)
 	return "";
 }
 
-/* What becomes of the records. */
+/* What happens to the records. */
 static void
 describe_output(const struct supervisor *s, char *buffer, size_t size)
 {
@@ -103,8 +103,8 @@ tell_status(struct supervisor *s, int64_t now)
 	if (!systemd_listens() || now < s->next_status_us || s->stage != STAGE_RUNNING ||
 	    s->start->once)
 		return;
-	/* systemd hears of us as long as the publisher is at work too */
-	if (now - s->publisher.heard_us < PUBLISHER_SILENT_US)
+	/* a sign of life for two: the publisher must be at work as well */
+	if (now - s->publisher.last_report_us < PUBLISHER_SILENT_US)
 		systemd_notify("WATCHDOG=1");
 	s->next_status_us = now + (every > 0 && every < STATUS_EVERY_US ? every : STATUS_EVERY_US);
 	systemd_notify("STATUS=%s", describe(s, text, sizeof(text)));
@@ -117,14 +117,15 @@ log_status(struct supervisor *s, int64_t now)
 	size_t not_up = 0;
 
 	log_asked("status: %s", describe(s, text, sizeof(text)));
-	for (size_t i = 0; i < s->watch_count; i++) {
-		const struct watch *w = s->watches[i];
+	for (size_t i = 0; i < s->site_count; i++) {
+		const struct site_state *state = s->sites[i];
 
-		if (!w->known || w->status == STATUS_UP || not_up++ >= NAMES_MAX)
+		if (!state->known || state->status == STATUS_UP || not_up++ >= NAMES_MAX)
 			continue;
-		util_rfc3339(since, util_utc_us() - (now - w->since_us));
-		log_asked("status: site \"%s\": %s: %s; not up since %s (%.*s)", w->site->name,
-		    status_name(w->status), w->why, since, watch_place(w), w->site->url);
+		util_rfc3339(since, util_utc_us() - (now - state->since_us));
+		log_asked("status: site \"%s\": %s: %s; not up since %s (%.*s)", state->site->name,
+		    status_name(state->status), state->why, since, site_shown_url(state),
+		    state->site->url);
 	}
 	if (not_up > NAMES_MAX)
 		log_asked("status: and %zu more that are not up", not_up - NAMES_MAX);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/*
- * The supervisor: one loop that looks at signals, messages and the clock, and decides. What it
- * decides is done by its neighbours, see supervise.h. Failures before the first readiness end the
- * program with their exit code; later ones are logged and tried again.
+/* * The loop of the supervisor: signals, messages, the clock; and how it starts and stops. Failures
+ * before the first readiness end the program with their exit code; later ones are logged and tried
+ * again.
  */
 #include "supervisor.h"
 
@@ -27,13 +26,13 @@
 #define STOP_KILL_US   (7 * US_PER_S)
 #define STOP_MAX_US    (60 * US_PER_S)
 
-/* Signals wait so long at most. */
+/* The longest that a signal waits. */
 #define SIGNALS_US (10 * US_PER_MS)
 
-/* While nobody waits for a checker, what checkers say is read so late at most. */
+/* The longest that a message of a checker waits while no site waits for a checker. */
 #define LISTEN_US (100 * US_PER_MS)
 
-/* Who asks for the status again and again gets it so often. */
+/* USR1 is answered no more often than this. */
 #define ANSWER_EVERY_US US_PER_S
 
 static volatile sig_atomic_t got_sigchld, got_sighup, got_sigterm, got_sigusr1;
@@ -118,8 +117,8 @@ continue_stop(struct supervisor *s, int64_t now)
 		else if (worker->state == WORKER_BUSY && (age > STOP_CHECKS_US || s->hurry))
 			kill(worker->child->pid, SIGTERM);
 	}
-	owe_waiting(s);
-	if (!pay_debts(s) || !record_remaining(s) || alive > 0 || !settle(s))
+	abandon_waiting(s);
+	if (!flush_pending_closes(s) || !record_remaining(s) || alive > 0 || !settle(s))
 		return now + 200 * US_PER_MS;
 	close(s->own.write_fd);
 	close(s->checkers.write_fd);
@@ -156,7 +155,7 @@ handle_signals(struct supervisor *s, int64_t now)
 		begin_reload(s, now);
 }
 
-/* All are up: slots begin now. */
+/* All processes are ready: slots begin now. */
 static void
 become_ready(struct supervisor *s)
 {
@@ -166,21 +165,21 @@ become_ready(struct supervisor *s)
 	s->stage = STAGE_RUNNING;
 	if (s->start->once)
 		once_begin(s);
-	for (size_t i = 0; i < s->watch_count; i++) {
-		struct watch *w = s->watches[i];
+	for (size_t i = 0; i < s->site_count; i++) {
+		struct site_state *state = s->sites[i];
 
-		watch_restart(s, w, now);
+		site_restart(s, state, now);
 		if (s->start->once) {
-			watch_dequeue(s, w);
-			w->timer.due_us = w->timer.turn_us = now;
-			w->timer.slot_us = now + s->clock_offset_us;
-			watch_enqueue(s, w);
+			site_dequeue(s, state);
+			state->timer.due_us = state->timer.priority_us = now;
+			state->timer.slot_us = now + s->clock_offset_us;
+			site_enqueue(s, state);
 		}
 	}
 	if (s->start->once)
 		return;
-	log_notice("webmond " VERSION " watches %zu site%s with %d to %d checkers; epoch %s",
-	    s->watch_count, util_plural(s->watch_count), config->workers_min, config->workers_max,
+	log_notice("webmond " VERSION " sites %zu site%s with %d to %d checkers; epoch %s",
+	    s->site_count, util_plural(s->site_count), config->workers_min, config->workers_max,
 	    s->epoch);
 	daemon_tell_starter(EXIT_FINE);
 	systemd_notify("READY=1\nMAINPID=%d", (int)getpid());
@@ -229,8 +228,8 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 		timeout.tv_sec = (wake - now) / US_PER_S;
 		timeout.tv_nsec = (wake - now) % US_PER_S * 1000;
 	}
-	/* while there are lines somebody will be free at the next look at them */
-	listening = (s->listening && s->pool.in_line == 0) || s->pool.starting > 0 ||
+	/* while checks are queued a checker will be free when the queues are next looked at */
+	listening = (s->listening && s->pool.queued == 0) || s->pool.starting > 0 ||
 		    s->stage != STAGE_RUNNING || s->start->once;
 	ready = ppoll(polls, (nfds_t)(FIRST_SPEAKER + (listening ? n : 0)), &timeout, open_mask);
 	if (ready < 0 && errno == EINVAL)
@@ -276,32 +275,32 @@ run(struct supervisor *s, const sigset_t *open_mask)
 
 		handle_signals(s, now);
 		follow_clock(s);
-		now = util_mono_us(); /* a reload takes a while */
+		now = util_mono_us(); /* a reload takes time */
 		if (s->stage == STAGE_STARTING && s->failed)
 			begin_stop(s, now);
 		kill_stuck_publisher(s, now);
 		limit_validation(s, now);
 		start_publisher(s, now);
-		if (now >= s->next_care_us)
-			s->next_care_us = keep_pool(s, now);
+		if (now >= s->next_maintenance_us)
+			s->next_maintenance_us = maintain_pool(s, now);
 		if (s->stage == STAGE_STARTING && everyone_ready(s))
 			become_ready(s);
 		kill_overdue(s, now);
 		s->own_full = false; /* else dispatch() or continue_stop() will note it again */
 		if (s->stage == STAGE_RUNNING) {
-			relieve_stalled(s, now); /* at a stop the lines end by themselves */
+			requeue_stalled(s, now); /* at a stop the lines end by themselves */
 			wake = earliest(wake, dispatch(s, now));
 			wake = earliest(wake, s->pool.next_deadline_us);
 			if (s->pool.busy > 0)
 				wake = earliest(
-				    wake, now + (s->pool.in_line > 0 ? POOL_STALL_US : LISTEN_US));
+				    wake, now + (s->pool.queued > 0 ? POOL_STALL_US : LISTEN_US));
 			if (s->start->once && once_is_over(s))
 				begin_stop(s, now);
 		}
 		if (s->stage >= STAGE_STOPPING && s->stage != STAGE_OVER)
 			wake = earliest(wake, continue_stop(s, now));
 		tell_status(s, now);
-		wake = earliest(wake, s->next_care_us);
+		wake = earliest(wake, s->next_maintenance_us);
 		if (s->publisher.pid == 0)
 			wake = earliest(wake, s->publisher.backoff.not_before_us);
 		if (s->stage != STAGE_OVER && !got_sigchld)
@@ -316,7 +315,7 @@ catch_signals(sigset_t *open_mask)
 	struct sigaction action = { .sa_handler = on_signal };
 	sigset_t blocked;
 
-	/* blocked but in ppoll(): none can slip in between a look at a flag and the wait */
+	/* blocked except in ppoll(): none can come between the test of a flag and the wait */
 	sigemptyset(&blocked);
 	for (size_t i = 0; i < ARRAY_LENGTH(caught); i++) {
 		sigaction(caught[i], &action, NULL);
@@ -326,7 +325,7 @@ catch_signals(sigset_t *open_mask)
 	sigemptyset(open_mask);
 }
 
-/* As many as there can be. */
+/* As many as are allowed. */
 static void
 raise_descriptors(void)
 {
@@ -340,15 +339,15 @@ raise_descriptors(void)
 
 /* With --once SITE…: only these. Returns false after naming one that does not exist. */
 static bool
-choose_watches(struct supervisor *s)
+choose_sites(struct supervisor *s)
 {
 	const struct config *config = s->config;
 	char *const *only = s->start->only;
 	bool all = !s->start->once || only == NULL || *only == NULL;
 
-	s->watches = xcalloc(config->site_count, sizeof(struct watch *));
+	s->sites = xcalloc(config->site_count, sizeof(struct site_state *));
 	for (size_t i = 0; all && i < config->site_count; i++)
-		s->watches[s->watch_count++] = watch_new(&config->sites[i], (uint32_t)i);
+		s->sites[s->site_count++] = site_new(&config->sites[i], (uint32_t)i);
 	for (; !all && *only != NULL; only++) {
 		ssize_t i = config_find_site(config, *only);
 
@@ -356,7 +355,7 @@ choose_watches(struct supervisor *s)
 			log_error("no enabled site \"%s\" in \"%s\"", *only, config->file);
 			return false;
 		}
-		s->watches[s->watch_count++] = watch_new(&config->sites[i], (uint32_t)i);
+		s->sites[s->site_count++] = site_new(&config->sites[i], (uint32_t)i);
 	}
 	return true;
 }
@@ -374,7 +373,7 @@ supervisor_main(const struct supervisor_start *start)
 	s.config = config_hold(start->config);
 	s.publisher.fd = s.spool_lock_fd = s.reload.share.fd = -1;
 	s.self = getpid();
-	if (!choose_watches(&s))
+	if (!choose_sites(&s))
 		return EXIT_USAGE;
 	raise_descriptors();
 	if (pipe_open(&s.own, PIPE_SIZE_OPEN) < 0 || pipe_open(&s.checkers, PIPE_SIZE) < 0)
@@ -382,13 +381,13 @@ supervisor_main(const struct supervisor_start *start)
 	util_random(s.token_key, sizeof(s.token_key));
 	resize_pool(&s, start->config->workers_min, start->config->workers_max);
 	STAILQ_INIT(&s.waiting);
-	STAILQ_INIT(&s.owed);
-	begin_epoch(&s);
+	STAILQ_INIT(&s.pending_closes);
+	epoch_begin(&s);
 	catch_signals(&open_mask);
 	run(&s, &open_mask);
 	once_end(&s);
 	code = s.exit_code;
-	if (start->once && code == EXIT_FINE && tally_sites(&s).with[STATUS_UP] < s.watch_count)
+	if (start->once && code == EXIT_FINE && tally_sites(&s).with[STATUS_UP] < s.site_count)
 		code = EXIT_NOT_UP;
 	if (!start->once && code == EXIT_FINE)
 		log_notice("stopped");

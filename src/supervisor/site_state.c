@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * One site in the supervisor: when its next slot comes, what its last one said. Nothing is fatal.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "state.h"
+
+/* Clocks further apart than this: a step or a suspend, not drift. */
+#define CLOCK_STEP_US (100 * US_PER_MS)
+
+struct site_state *
+site_new(const struct site *site, uint32_t index)
+{
+	struct site_state *state = xcalloc(1, sizeof(*state));
+
+	state->site = site;
+	state->index = index;
+	state->timer.due_us = INT64_MAX;
+	state->expected_us = INT64_MAX;
+	state->last_worker = -1;
+	return state;
+}
+
+static void
+set_slot(struct site_state *state, int64_t slot_us, int64_t due_us)
+{
+	state->timer.slot_us = slot_us;
+	state->timer.due_us = state->timer.priority_us = due_us;
+}
+
+/* The first slot after grid_ends_us, on the grid of the site's interval and the clock as they are. */
+static void
+next_grid(struct supervisor *s, struct site_state *state)
+{
+	int64_t slot;
+
+	state->interval_us = state->site->interval_us;
+	state->phase_us = schedule_phase(state->site->name, state->interval_us);
+	slot = schedule_next_slot(
+	    state->grid_ends_us + s->clock_offset_us, state->interval_us, state->phase_us);
+	set_slot(state, slot, slot - s->clock_offset_us);
+	state->grid_ends_us = INT64_MAX;
+	/* sites of one tick share a checker, where they run back to back on warm caches */
+	state->affinity = (uint32_t)(state->phase_us / SCHEDULE_TICK_US);
+}
+
+void
+site_restart(struct supervisor *s, struct site_state *state, int64_t now)
+{
+	site_dequeue(s, state);
+	state->grid_ends_us = now;
+	if (state->timer.due_us > now)
+		next_grid(s, state);
+	if (!state->running)
+		site_enqueue(s, state);
+}
+
+void
+site_advance(struct supervisor *s, struct site_state *state)
+{
+	int64_t slot = schedule_next_slot(
+	    state->timer.slot_us, state->interval_us, state->phase_us);
+
+	if (state->grid_ends_us == INT64_MAX) {
+		/* follows a slow drift of the clocks */
+		set_slot(state, slot, slot - s->clock_offset_us);
+		return;
+	}
+	set_slot(state, slot, state->timer.due_us + (slot - state->timer.slot_us));
+	if (state->timer.due_us > state->grid_ends_us && state->removed == NULL)
+		next_grid(s, state);
+}
+
+void
+site_dequeue(struct supervisor *s, struct site_state *state)
+{
+	schedule_remove(&s->lane[state->slow], &state->timer);
+}
+
+void
+site_enqueue(struct supervisor *s, struct site_state *state)
+{
+	if (state->removed == NULL || state->timer.due_us <= state->grid_ends_us) {
+		/* its last slots never run: in the slow lane they could wait until the site is back */
+		state->slow &= state->removed == NULL;
+		schedule_insert(&s->lane[state->slow], &state->timer);
+		return;
+	}
+	config_release(state->removed);
+	free(state->why);
+	free(state);
+}
+
+void
+site_remove(struct supervisor *s, struct site_state *state, int64_t now)
+{
+	site_dequeue(s, state);
+	state->removed = config_hold(s->config);
+	state->grid_ends_us = now;
+	if (!state->running)
+		site_enqueue(s, state);
+}
+
+void
+follow_clock(struct supervisor *s)
+{
+	int64_t now = util_mono_us();
+	int64_t offset = util_utc_us() - now;
+	int64_t step = offset - s->clock_offset_us;
+
+	if (util_mono_us() - now > CLOCK_STEP_US / 10)
+		return; /* we lost the processor in between; next time */
+	s->clock_offset_us = offset;
+	if (s->stage != STAGE_RUNNING || s->start->once || llabs(step) < CLOCK_STEP_US)
+		return;
+	log_warning("the clock moved by %.1f s: every site continues at its next slot",
+	    (double)step / US_PER_S);
+	for (size_t i = 0; i < s->site_count; i++)
+		site_restart(s, s->sites[i], now);
+}
+
+static const char *
+describe_duration(int64_t us, char *buffer, size_t size)
+{
+	long long seconds = us / US_PER_S;
+
+	if (seconds < 120)
+		snprintf(buffer, size, "%lld s", seconds);
+	else if (seconds < 7200)
+		snprintf(buffer, size, "%lld min %lld s", seconds / 60, seconds % 60);
+	else
+		snprintf(buffer, size, "%lld h %lld min", seconds / 3600, seconds / 60 % 60);
+	return buffer;
+}
+
+int
+site_shown_url(const struct site_state *state)
+{
+	return (int)strcspn(state->site->url, "?#");
+}
+
+/* Once for each change; a site is taken for up until its first check has ended. */
+static void
+log_change(const struct site_state *state, enum status before)
+{
+	char duration[32];
+
+	if (state->status == before)
+		return;
+	if (state->status == STATUS_UP)
+		log_notice("site \"%s\": up again after %s (%.*s)", state->site->name,
+		    describe_duration(util_mono_us() - state->since_us, duration, sizeof(duration)),
+		    site_shown_url(state), state->site->url);
+	else
+		log_notice("site \"%s\": %s: %s (%.*s)", state->site->name,
+		    status_name(state->status), state->why, site_shown_url(state),
+		    state->site->url);
+}
+
+void
+site_note(struct supervisor *s, struct site_state *state, const struct wire_done *done)
+{
+	enum status before = state->known ? state->status : STATUS_UP;
+
+	/* no news of the site: the check that took too long has already said what is wrong */
+	if (done->error == ERROR_MISSED_OVERRUN && before != STATUS_UP)
+		return;
+	state->status = result_status(done->error);
+	state->known = true;
+	free(state->why);
+	state->why = NULL;
+	if (state->status != STATUS_UP) {
+		state->why = xasprintf("%s: %s", error_type_name(done->error), done->error_message);
+		if (before == STATUS_UP)
+			state->since_us = done->error == ERROR_MISSED_OVERLOAD ? state->timer.due_us
+									       : util_mono_us();
+	}
+	state->http_status = done->http_status;
+	state->elapsed_us = done->elapsed_us;
+	/* --once has a table; at a stop checks are cut off */
+	if (!s->start->once && (state->status == STATUS_UP || s->stage == STAGE_RUNNING))
+		log_change(state, before);
+}
+
+void
+site_finished(struct supervisor *s, struct site_state *state, const struct wire_done *done)
+{
+	int64_t expected_us = state->expected_us;
+
+	site_note(s, state, done);
+	state->running = false;
+	state->busy_until_us = done->ended_us;
+	state->slow = done->error == ERROR_TIMEOUT || done->elapsed_us > POOL_SLOW_US;
+	state->expected_us = INT64_MAX;
+	if (!state->slow && done->elapsed_us >= 0)
+		state->expected_us = pool_expect(expected_us, done->elapsed_us);
+	if (!s->start->once)
+		site_enqueue(s, state);
+}
