@@ -237,7 +237,7 @@ TIMED = $(B)/tests/bench/webmond
 TIMED_OBJECTS = $(addprefix $(B)/tests/bench/,publisher.o sender.o)
 INSTRUMENT = $(if $(findstring clang,$(CC)),-finstrument-functions-after-inlining,\
 	-finstrument-functions -finstrument-functions-exclude-function-list=$\
-	row_at$(comma)settle$(comma)find_row$(comma)window_limit$(comma)unsent)
+	set_state$(comma)find_row$(comma)window_limit$(comma)unsent)
 
 $(TIMED_OBJECTS): $(B)/tests/bench/%.o: $(srcdir)/src/publisher/%.c $(B)/flags config.mk
 	$(SAY) CC "$*.c, with its times"

@@ -34,9 +34,9 @@ static rd_kafka_mock_cluster_t *cluster;
 static struct {
 	int count;
 	int times[100];
-	enum kafka_verdict last[100];
+	enum answer last[100];
 	char why[512];
-} verdicts;
+} answers;
 
 static void
 setup(void)
@@ -51,7 +51,7 @@ setup(void)
 	cluster = rd_kafka_mock_cluster_new(mock, 1);
 	ck_assert_ptr_nonnull(cluster);
 	rd_kafka_mock_topic_create(cluster, TOPIC, 3, 1);
-	memset(&verdicts, 0, sizeof(verdicts));
+	memset(&answers, 0, sizeof(answers));
 }
 
 static void
@@ -246,35 +246,35 @@ END_TEST
 /* --- records ----------------------------------------------------------------------------- */
 
 static void
-on_verdict(void *arg, uint64_t row, enum kafka_verdict verdict, const char *why)
+on_answer(void *arg, uint64_t row, enum answer answer, const char *why)
 {
-	ck_assert_ptr_eq(arg, &verdicts);
-	ck_assert_uint_lt(row, ARRAY_LENGTH(verdicts.last));
-	verdicts.count++;
-	verdicts.times[row]++;
-	verdicts.last[row] = verdict;
-	snprintf(verdicts.why, sizeof(verdicts.why), "%s", why);
+	ck_assert_ptr_eq(arg, &answers);
+	ck_assert_uint_lt(row, ARRAY_LENGTH(answers.last));
+	answers.count++;
+	answers.times[row]++;
+	answers.last[row] = answer;
+	snprintf(answers.why, sizeof(answers.why), "%s", why);
 }
 
 static uint64_t
 count_waiting(void *arg)
 {
-	ck_assert_ptr_eq(arg, &verdicts);
+	ck_assert_ptr_eq(arg, &answers);
 	return 1234;
 }
 
-static struct kafka *
+static void *
 open_kafka(const struct config *config)
 {
-	struct kafka_handler handler = { on_verdict, count_waiting, &verdicts };
+	struct output_handler handler = { on_answer, count_waiting, &answers };
 	struct mistakes m = { 0 };
-	struct kafka *k = kafka_open(config, &handler, &m);
+	void *k = output_kafka.open(config, &handler, &m);
 
 	ck_assert_msg(k != NULL, "%s", m.count > 0 ? m.line[0] : "no reason");
 	return k;
 }
 
-static struct kafka *
+static void *
 open_mock(void)
 {
 	const char *properties[] = { servers(), "linger.ms=1", NULL };
@@ -284,8 +284,8 @@ open_mock(void)
 
 static int64_t slot_us = 1795428902123456;
 
-static int
-send_record(struct kafka *k, uint64_t row, const char *site, size_t payload_size)
+static bool
+send_record(void *k, uint64_t row, const char *site, size_t payload_size)
 {
 	static char payload[2 * WIRE_PAYLOAD_MAX];
 	struct frame frame = { .type = WIRE_CLOSE,
@@ -300,32 +300,32 @@ send_record(struct kafka *k, uint64_t row, const char *site, size_t payload_size
 		.payload_size = payload_size };
 
 	memset(payload, 'p', sizeof(payload));
-	return kafka_send(k, row, &frame);
+	return output_kafka.send(k, row, &frame);
 }
 
-/* Serve until there are `count` verdicts; kafka_fd() must say when there is something to do. */
+/* Serve until there are `count` answers; wait_for() must say when there is something to do. */
 static void
-await(struct kafka *k, int count)
+await(void *k, int count)
 {
-	struct pollfd p = { .fd = kafka_fd(k), .events = POLLIN };
+	struct pollfd p = output_kafka.wait_for(k);
 
-	kafka_poll(k);
-	while (verdicts.count < count) {
+	output_kafka.poll(k);
+	while (answers.count < count) {
 		ck_assert_int_eq(poll(&p, 1, 30000), 1);
-		kafka_poll(k);
+		output_kafka.poll(k);
 	}
-	ck_assert_int_eq(verdicts.count, count);
+	ck_assert_int_eq(answers.count, count);
 }
 
 static void
-await_words(struct kafka *k, const char *words)
+await_words(void *k, const char *words)
 {
-	struct pollfd p = { .fd = kafka_fd(k), .events = POLLIN };
+	struct pollfd p = output_kafka.wait_for(k);
 
-	kafka_poll(k);
+	output_kafka.poll(k);
 	while (strstr(captured(), words) == NULL) {
 		ck_assert_int_eq(poll(&p, 1, 30000), 1);
-		kafka_poll(k);
+		output_kafka.poll(k);
 	}
 }
 
@@ -407,21 +407,21 @@ look_at_record(const rd_kafka_message_t *message)
 START_TEST(a_record_arrives_with_all_that_belongs_to_it)
 {
 	static const char *const sites[] = { "kafka", "1234", "234", "34", "4" };
-	struct kafka *k = open_mock();
+	void *k = open_mock();
 
-	ck_assert(!kafka_is_delivering(k));
+	ck_assert(output_kafka.state(k) != OUTPUT_DELIVERING);
 	for (size_t i = 0; i < ARRAY_LENGTH(sites); i++)
-		ck_assert_int_eq(send_record(k, i, sites[i], 100 + i), 0);
+		ck_assert(send_record(k, i, sites[i], 100 + i));
 	await(k, ARRAY_LENGTH(sites));
 	for (size_t i = 0; i < ARRAY_LENGTH(sites); i++) {
-		ck_assert_int_eq(verdicts.times[i], 1);
-		ck_assert_int_eq(verdicts.last[i], KAFKA_DELIVERED);
+		ck_assert_int_eq(answers.times[i], 1);
+		ck_assert_int_eq(answers.last[i], ANSWER_DELIVERED);
 	}
-	ck_assert(kafka_is_delivering(k));
-	ck_assert(!kafka_is_fatal(k));
+	ck_assert(output_kafka.state(k) == OUTPUT_DELIVERING);
+	ck_assert(output_kafka.state(k) != OUTPUT_BROKEN);
 	ck_assert_int_eq(count_of(captured(), "kafka: delivering to topic \"results\"\n"), 1);
-	kafka_close(k);
-	ck_assert_int_eq(verdicts.count, ARRAY_LENGTH(sites));
+	output_kafka.close(k);
+	ck_assert_int_eq(answers.count, ARRAY_LENGTH(sites));
 	consume(ARRAY_LENGTH(sites), look_at_record);
 }
 END_TEST
@@ -430,14 +430,14 @@ END_TEST
 START_TEST(later_properties_win)
 {
 	const char *properties[] = { servers(), NULL };
-	struct kafka *k;
+	void *k;
 
 	write_file("p", NOBODY "\nlinger.ms=1\n", 0644);
 	k = open_kafka(make_config("p", properties));
-	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	ck_assert(send_record(k, 0, "shop", 100));
 	await(k, 1);
-	ck_assert_int_eq(verdicts.last[0], KAFKA_DELIVERED);
-	kafka_close(k);
+	ck_assert_int_eq(answers.last[0], ANSWER_DELIVERED);
+	output_kafka.close(k);
 }
 END_TEST
 
@@ -448,16 +448,16 @@ START_TEST(what_passes_is_not_our_business)
 		RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
 		RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
 		RD_KAFKA_RESP_ERR__TRANSPORT };
-	struct kafka *k = open_mock();
+	void *k = open_mock();
 
 	for (size_t i = 0; i < ARRAY_LENGTH(passing); i++) {
 		rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, passing[i]);
-		ck_assert_int_eq(send_record(k, i, "shop", 100), 0);
+		ck_assert(send_record(k, i, "shop", 100));
 		await(k, (int)i + 1);
 		ck_assert_msg(
-		    verdicts.last[i] == KAFKA_DELIVERED, "%s", rd_kafka_err2name(passing[i]));
+		    answers.last[i] == ANSWER_DELIVERED, "%s", rd_kafka_err2name(passing[i]));
 	}
-	kafka_close(k);
+	output_kafka.close(k);
 }
 END_TEST
 
@@ -478,23 +478,23 @@ START_TEST(a_guess_of_librdkafka_is_no_confirmation)
 {
 	const char *properties[] = { servers(), "max.in.flight=5", "batch.num.messages=1",
 		"linger.ms=0", NULL };
-	struct kafka *k = open_kafka(make_config(NULL, properties));
+	void *k = open_kafka(make_config(NULL, properties));
 
 	rd_kafka_mock_broker_set_rtt(cluster, 1, 300); /* both are on their way */
 	rd_kafka_mock_push_request_errors(
 	    cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
-	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
-	ck_assert_int_eq(send_record(k, 1, "shop", 101), 0);
+	ck_assert(send_record(k, 0, "shop", 100));
+	ck_assert(send_record(k, 1, "shop", 101));
 	await(k, 2);
-	ck_assert_int_eq(verdicts.last[0], KAFKA_REFUSED);
-	ck_assert_int_eq(verdicts.last[1], KAFKA_DELIVERED);
-	ck_assert(kafka_is_delivering(k));
-	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	ck_assert_int_eq(answers.last[0], ANSWER_REFUSED);
+	ck_assert_int_eq(answers.last[1], ANSWER_DELIVERED);
+	ck_assert(output_kafka.state(k) == OUTPUT_DELIVERING);
+	ck_assert(send_record(k, 0, "shop", 100));
 	await(k, 3);
-	ck_assert_int_eq(verdicts.last[0], KAFKA_DELIVERED);
+	ck_assert_int_eq(answers.last[0], ANSWER_DELIVERED);
 	consume(2, note_arrival);
 	ck_assert(arrived[0] && arrived[1]);
-	kafka_close(k);
+	output_kafka.close(k);
 }
 END_TEST
 
@@ -502,19 +502,19 @@ START_TEST(what_is_refused_may_come_again)
 {
 	static const struct {
 		rd_kafka_resp_err_t error;
-		enum kafka_verdict verdict;
+		enum answer answer;
 		const char *hint;
 	} cases[] = {
-		{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, KAFKA_REFUSED,
+		{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ANSWER_REFUSED,
 		    "give this user the right to write to \"results\"" },
-		{ RD_KAFKA_RESP_ERR_POLICY_VIOLATION, KAFKA_REFUSED, "Broker: Policy violation" },
-		{ RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, KAFKA_UNTIMELY,
+		{ RD_KAFKA_RESP_ERR_POLICY_VIOLATION, ANSWER_REFUSED, "Broker: Policy violation" },
+		{ RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, ANSWER_UNTIMELY,
 		    "Broker: Invalid timestamp" },
 	};
-	struct kafka *k = open_mock();
+	void *k = open_mock();
 
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-		struct pollfd p = { .fd = kafka_fd(k), .events = POLLIN };
+		struct pollfd p = output_kafka.wait_for(k);
 		int refused = 0;
 
 		capture_forget();
@@ -522,29 +522,28 @@ START_TEST(what_is_refused_may_come_again)
 		    cluster, PRODUCE, 2, cases[i].error, cases[i].error);
 		/* as the publisher does: again until it is through */
 		do {
-			int before = verdicts.count;
+			int before = answers.count;
 
-			if (send_record(k, i, "shop", 100) == 0)
-				await(k, before + 1);
-			ck_assert_int_eq(verdicts.count, before + 1);
-			if (verdicts.last[i] == KAFKA_DELIVERED)
+			ck_assert(send_record(k, i, "shop", 100));
+			await(k, before + 1);
+			if (answers.last[i] == ANSWER_DELIVERED)
 				break;
-			ck_assert_int_eq(verdicts.last[i], cases[i].verdict);
-			ck_assert_ptr_nonnull(strstr(verdicts.why, cases[i].hint));
-			ck_assert(!kafka_is_delivering(k));
+			ck_assert_int_eq(answers.last[i], cases[i].answer);
+			ck_assert_ptr_nonnull(strstr(answers.why, cases[i].hint));
+			ck_assert(output_kafka.state(k) != OUTPUT_DELIVERING);
 			poll(&p, 1, 20); /* librdkafka may want to look at the topic first */
 		} while (++refused < 1000);
 		ck_assert_int_ge(refused, 2);
-		ck_assert_int_eq(verdicts.last[i], KAFKA_DELIVERED);
-		ck_assert(kafka_is_delivering(k));
+		ck_assert_int_eq(answers.last[i], ANSWER_DELIVERED);
+		ck_assert(output_kafka.state(k) == OUTPUT_DELIVERING);
 		/* the cause is said once, however often it hits, and so is its end */
 		ck_assert_int_eq(count_of(captured(), cases[i].hint), 1);
 		ck_assert_int_eq(count_of(captured(), " warning: "), 1);
 		ck_assert_int_eq(
 		    count_of(captured(), " notice: kafka: delivering again after "), 1);
 	}
-	ck_assert(!kafka_is_fatal(k));
-	kafka_close(k);
+	ck_assert(output_kafka.state(k) != OUTPUT_BROKEN);
+	output_kafka.close(k);
 }
 END_TEST
 
@@ -562,20 +561,20 @@ START_TEST(who_takes_nothing_from_the_future_gets_the_time)
 {
 	const rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
 	int64_t before_ms = util_utc_us() / US_PER_MS;
-	struct kafka *k = open_mock();
+	void *k = open_mock();
 
 	slot_us = util_utc_us() + 48 * 3600 * US_PER_S;
-	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	ck_assert(send_record(k, 0, "shop", 100));
 	await(k, 1);
-	ck_assert_int_eq(verdicts.last[0], KAFKA_DELIVERED); /* this broker does not mind */
+	ck_assert_int_eq(answers.last[0], ANSWER_DELIVERED); /* this broker does not mind */
 	rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, error);
-	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	ck_assert(send_record(k, 1, "shop", 100));
 	await(k, 2);
-	ck_assert_int_eq(verdicts.last[1], KAFKA_UNTIMELY);
-	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	ck_assert_int_eq(answers.last[1], ANSWER_UNTIMELY);
+	ck_assert(send_record(k, 1, "shop", 100));
 	await(k, 3);
-	ck_assert_int_eq(verdicts.last[1], KAFKA_DELIVERED);
-	kafka_close(k);
+	ck_assert_int_eq(answers.last[1], ANSWER_DELIVERED);
+	output_kafka.close(k);
 	consume(2, note_timestamp);
 	ck_assert_int_eq(arrived_ms[0], slot_us / US_PER_MS);
 	ck_assert_int_ge(arrived_ms[1], before_ms);
@@ -587,29 +586,29 @@ START_TEST(what_is_unfit_is_known_by_its_error)
 {
 	static const rd_kafka_resp_err_t unfit[] = { RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
 		RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, RD_KAFKA_RESP_ERR_INVALID_RECORD };
-	struct kafka *k = open_mock();
+	void *k = open_mock();
 
 	for (size_t i = 0; i < ARRAY_LENGTH(unfit); i++) {
 		rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, unfit[i]);
-		ck_assert_int_eq(send_record(k, i, "shop", 100), 0);
+		ck_assert(send_record(k, i, "shop", 100));
 		await(k, (int)i + 1);
-		ck_assert_msg(verdicts.last[i] == KAFKA_UNFIT, "%s", rd_kafka_err2name(unfit[i]));
-		ck_assert_str_eq(verdicts.why, rd_kafka_err2str(unfit[i]));
+		ck_assert_msg(answers.last[i] == ANSWER_UNFIT, "%s", rd_kafka_err2name(unfit[i]));
+		ck_assert_str_eq(answers.why, rd_kafka_err2str(unfit[i]));
 	}
-	kafka_close(k);
+	output_kafka.close(k);
 }
 END_TEST
 
 START_TEST(what_is_too_large_for_librdkafka_is_unfit_at_once)
 {
 	const char *properties[] = { servers(), "message.max.bytes=4608", NULL };
-	struct kafka *k = open_kafka(make_config(NULL, properties));
+	void *k = open_kafka(make_config(NULL, properties));
 
-	ck_assert_int_eq(send_record(k, 7, "shop", 2 * WIRE_PAYLOAD_MAX), -1);
-	ck_assert_int_eq(verdicts.count, 1);
-	ck_assert_int_eq(verdicts.last[7], KAFKA_UNFIT);
-	kafka_close(k);
-	ck_assert_int_eq(verdicts.count, 1);
+	ck_assert(send_record(k, 7, "shop", 2 * WIRE_PAYLOAD_MAX)); /* answered at once */
+	ck_assert_int_eq(answers.count, 1);
+	ck_assert_int_eq(answers.last[7], ANSWER_UNFIT);
+	output_kafka.close(k);
+	ck_assert_int_eq(answers.count, 1);
 }
 END_TEST
 
@@ -618,78 +617,78 @@ START_TEST(the_largest_record_passes)
 {
 	const char *properties[] = { servers(), "message.max.bytes=4608",
 		"queue.buffering.max.kbytes=5", "linger.ms=1", NULL };
-	struct kafka *k = open_kafka(make_config(NULL, properties));
+	void *k = open_kafka(make_config(NULL, properties));
 	char site[CONFIG_NAME_MAX + 1];
 
 	memset(site, 's', sizeof(site) - 1);
 	site[sizeof(site) - 1] = '\0';
 	for (uint64_t i = 0; i < 3; i++) {
-		ck_assert_int_eq(send_record(k, i, site, WIRE_PAYLOAD_MAX), 0);
+		ck_assert(send_record(k, i, site, WIRE_PAYLOAD_MAX));
 		await(k, (int)i + 1);
-		ck_assert_int_eq(verdicts.last[i], KAFKA_DELIVERED);
+		ck_assert_int_eq(answers.last[i], ANSWER_DELIVERED);
 	}
-	kafka_close(k);
+	output_kafka.close(k);
 }
 END_TEST
 
 START_TEST(a_fatal_error_ends_the_producer)
 {
-	struct kafka *k = open_mock();
+	void *k = open_mock();
 
-	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	ck_assert(send_record(k, 0, "shop", 100));
 	await(k, 1);
 	rd_kafka_mock_push_request_errors(
 	    cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
-	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	ck_assert(send_record(k, 1, "shop", 100));
 	await_words(k, "a new producer is made");
-	ck_assert(kafka_is_fatal(k));
-	/* whatever has no verdict by now gets it at the end, and each just one */
-	ck_assert_int_eq(send_record(k, 2, "shop", 100), -1);
-	kafka_close(k);
-	ck_assert_int_eq(verdicts.count, 3);
-	ck_assert_int_eq(verdicts.last[1], KAFKA_REFUSED);
-	ck_assert_int_eq(verdicts.last[2], KAFKA_REFUSED);
+	ck_assert(output_kafka.state(k) == OUTPUT_BROKEN);
+	/* whatever has no answer by now gets it at the end, and each just one */
+	ck_assert(send_record(k, 2, "shop", 100)); /* answered at once */
+	output_kafka.close(k);
+	ck_assert_int_eq(answers.count, 3);
+	ck_assert_int_eq(answers.last[1], ANSWER_REFUSED);
+	ck_assert_int_eq(answers.last[2], ANSWER_REFUSED);
 
 	k = open_mock();
-	ck_assert(!kafka_is_fatal(k));
-	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	ck_assert(output_kafka.state(k) != OUTPUT_BROKEN);
+	ck_assert(send_record(k, 1, "shop", 100));
 	await(k, 4);
-	ck_assert_int_eq(verdicts.last[1], KAFKA_DELIVERED);
-	kafka_close(k);
+	ck_assert_int_eq(answers.last[1], ANSWER_DELIVERED);
+	output_kafka.close(k);
 }
 END_TEST
 
 START_TEST(a_user_without_rights_in_the_cluster)
 {
-	struct kafka *k;
+	void *k;
 
 	rd_kafka_mock_push_request_errors(
 	    cluster, INIT_ID, 1, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
 	k = open_mock();
 	send_record(k, 0, "shop", 100); /* refused now or later: the answer may be here already */
 	await_words(k, "give this user the right");
-	ck_assert(kafka_is_fatal(k));
-	kafka_close(k);
-	ck_assert_int_eq(verdicts.times[0], 1);
-	ck_assert_int_eq(verdicts.last[0], KAFKA_REFUSED);
+	ck_assert(output_kafka.state(k) == OUTPUT_BROKEN);
+	output_kafka.close(k);
+	ck_assert_int_eq(answers.times[0], 1);
+	ck_assert_int_eq(answers.last[0], ANSWER_REFUSED);
 }
 END_TEST
 
 START_TEST(a_full_queue_takes_no_more)
 {
 	static const char *const properties[] = { NOBODY, "queue.buffering.max.messages=2", NULL };
-	struct kafka *k = open_kafka(make_config(NULL, properties));
+	void *k = open_kafka(make_config(NULL, properties));
 
-	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
-	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
-	ck_assert_int_eq(send_record(k, 2, "shop", 100), 1);
-	ck_assert_int_eq(verdicts.count, 0);
+	ck_assert(send_record(k, 0, "shop", 100));
+	ck_assert(send_record(k, 1, "shop", 100));
+	ck_assert(!send_record(k, 2, "shop", 100));
+	ck_assert_int_eq(answers.count, 0);
 	/* the end: all come back, and that is no trouble */
 	capture_forget();
-	kafka_close(k);
-	ck_assert_int_eq(verdicts.count, 2);
-	ck_assert_int_eq(verdicts.last[0], KAFKA_REFUSED);
-	ck_assert_int_eq(verdicts.last[1], KAFKA_REFUSED);
+	output_kafka.close(k);
+	ck_assert_int_eq(answers.count, 2);
+	ck_assert_int_eq(answers.last[0], ANSWER_REFUSED);
+	ck_assert_int_eq(answers.last[1], ANSWER_REFUSED);
 	ck_assert_int_eq(count_of(captured(), "Purged"), 0);
 }
 END_TEST
@@ -699,41 +698,41 @@ START_TEST(an_absent_broker_is_said_once)
 {
 	static const char *const properties[] = { NOBODY, "reconnect.backoff.ms=10",
 		"reconnect.backoff.max.ms=10", NULL };
-	struct kafka *k;
+	void *k;
 
 	log_open(LOG_TO_STDERR, LOG_LEVEL_DEBUG);
 	k = open_kafka(make_config(NULL, properties));
-	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	ck_assert(send_record(k, 0, "shop", 100));
 	await_words(k, "is the broker running, and the port right?");
 	for (int i = 0; i < 20; i++) {
-		struct pollfd p = { .fd = kafka_fd(k), .events = POLLIN };
+		struct pollfd p = output_kafka.wait_for(k);
 
 		poll(&p, 1, 50);
-		kafka_poll(k);
+		output_kafka.poll(k);
 	}
 	ck_assert_int_eq(count_of(captured(), " warning: "), 1);
-	ck_assert(!kafka_is_delivering(k));
-	ck_assert_int_eq(verdicts.count, 0); /* it waits as long as it takes */
-	kafka_close(k);
+	ck_assert(output_kafka.state(k) != OUTPUT_DELIVERING);
+	ck_assert_int_eq(answers.count, 0); /* it waits as long as it takes */
+	output_kafka.close(k);
 }
 END_TEST
 
 START_TEST(a_broker_that_comes_back_gets_the_rest)
 {
-	struct kafka *k = open_mock();
+	void *k = open_mock();
 
-	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	ck_assert(send_record(k, 0, "shop", 100));
 	await(k, 1);
 	rd_kafka_mock_broker_set_down(cluster, 1);
-	ck_assert_int_eq(send_record(k, 1, "shop", 100), 0);
+	ck_assert(send_record(k, 1, "shop", 100));
 	await_words(k, " warning: kafka: ");
-	ck_assert(!kafka_is_delivering(k));
+	ck_assert(output_kafka.state(k) != OUTPUT_DELIVERING);
 	rd_kafka_mock_broker_set_up(cluster, 1);
 	await(k, 2);
-	ck_assert_int_eq(verdicts.last[1], KAFKA_DELIVERED);
+	ck_assert_int_eq(answers.last[1], ANSWER_DELIVERED);
 	await_words(k, " s: 1234 records waited\n");
 	ck_assert_ptr_nonnull(strstr(captured(), "kafka: delivering again after "));
-	kafka_close(k);
+	output_kafka.close(k);
 }
 END_TEST
 
@@ -743,14 +742,14 @@ START_TEST(secrets_never_get_into_the_log)
 	const char *properties[] = { servers(), "debug=security,broker,conf",
 		"security.protocol=sasl_plaintext", "sasl.mechanism=PLAIN", "sasl.username=me",
 		NULL };
-	struct kafka *k;
+	void *k;
 
 	log_open(LOG_TO_STDERR, LOG_LEVEL_DEBUG);
 	write_file("p", "sasl.password=hunter2\n", 0600);
 	k = open_kafka(make_config("p", properties));
-	ck_assert_int_eq(send_record(k, 0, "shop", 100), 0);
+	ck_assert(send_record(k, 0, "shop", 100));
 	await_words(k, " warning: kafka: ");
-	kafka_close(k);
+	output_kafka.close(k);
 	ck_assert_ptr_null(strstr(captured(), "hunter2"));
 }
 END_TEST

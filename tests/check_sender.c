@@ -17,6 +17,7 @@
 
 #include "capture.h"
 #include "payload.h"
+#include "publisher/kafka.h"
 #include "suite.h"
 
 #define EPOCH  "20260101T000000Z-0000000000000001"
@@ -149,12 +150,11 @@ start_with(int records)
 		.kafka_topic = "results",
 		.kafka_properties = properties,
 		.kafka_property_count = ARRAY_LENGTH(properties) };
-	static struct publisher_start start = { .config = &config, .output = PUBLISH_TO_KAFKA };
 
 	snprintf(broker, sizeof(broker), "bootstrap.servers=127.0.0.1:%d", silent_port());
 	ck_assert_int_eq(spool_open(&spool, &options), SPOOL_OK);
 	store(records);
-	sender_init(&s, &start, spool, WINDOW);
+	sender_init(&s, &output_kafka, &config, spool, WINDOW);
 	ck_assert_int_eq(sender_send(&s, util_mono_us()), SPOOL_OK);
 	now = util_mono_us();
 }
@@ -168,7 +168,7 @@ go_on(int64_t seconds)
 	ck_assert_int_eq(spool_begin(spool), SPOOL_OK);
 	ck_assert_int_eq(sender_delete(&s, &deleted), SPOOL_OK);
 	ck_assert_int_eq(spool_commit(spool), SPOOL_OK);
-	sender_forget(&s, deleted);
+	sender_deleted(&s, deleted);
 	now += seconds * US_PER_S;
 	ck_assert_int_eq(sender_send(&s, now), SPOOL_OK);
 }
@@ -209,7 +209,7 @@ START_TEST(one_that_waits_holds_up_no_others)
 	answer(1, 1);
 	go_on(1);
 	ck_assert_uint_eq(spool_count(spool), 0);
-	ck_assert_uint_eq(s.flying, 0);
+	ck_assert_uint_eq(s.in_flight, 0);
 }
 END_TEST
 
@@ -225,11 +225,11 @@ START_TEST(the_window_bounds_what_is_on_its_way)
 		answer(kept + 1, last);
 		kept = last + 1; /* one more stays each time */
 		go_on(1);
-		ck_assert_uint_eq(s.flying, WINDOW);
+		ck_assert_uint_eq(s.in_flight, WINDOW);
 	}
 	for (int i = 0; i < 3; i++)
 		go_on(1);
-	ck_assert_uint_eq(s.flying, WINDOW);
+	ck_assert_uint_eq(s.in_flight, WINDOW);
 	ck_assert_uint_eq(spool_count(spool), WINDOW + (60 - s.last_sent));
 }
 END_TEST
@@ -295,17 +295,17 @@ START_TEST(a_producer_without_threads_is_replaced)
 	if (threads_failed == 0)
 		return; /* this librdkafka makes them in another way */
 	go_on(0);
-	ck_assert_ptr_null(s.kafka);
+	ck_assert_ptr_null(s.handle);
 	ck_assert_int_eq(count_of(captured(), "a new producer is made"), 1);
 	threads = 0;
 	go_on(2); /* the next one has none, too */
 	go_on(0);
-	ck_assert_ptr_null(s.kafka);
+	ck_assert_ptr_null(s.handle);
 	out_of_threads = false;
 	ck_assert_int_eq(s.backoff_us, 2 * US_PER_S); /* the pause grows */
 	sent = 0;
 	go_on(3);
-	ck_assert_ptr_nonnull(s.kafka);
+	ck_assert_ptr_nonnull(s.handle);
 	ck_assert_int_eq(sent, 3);
 }
 END_TEST

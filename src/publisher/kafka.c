@@ -21,7 +21,7 @@
 struct kafka {
 	rd_kafka_t *rk;
 	rd_kafka_topic_t *topic;
-	struct kafka_handler handler;
+	struct output_handler handler;
 	char *topic_name;
 	int event_fd[2];
 	bool fatal;
@@ -42,12 +42,6 @@ static struct {
 
 /* Records were delivered by this process; its settings stay the same as long as it lives. */
 static bool worked;
-
-const char *
-publisher_library_version(void)
-{
-	return rd_kafka_version_str();
-}
 
 /* --- trouble ----------------------------------------------------------------------------- */
 
@@ -172,7 +166,7 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
 {
 	struct kafka *k = arg;
 	uint64_t row = (uint64_t)(uintptr_t)message->_private;
-	enum kafka_verdict verdict;
+	enum answer answer;
 	char why[PUBLISHER_REASON_SIZE] = "";
 
 	(void)rk;
@@ -180,33 +174,54 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
 	case RD_KAFKA_RESP_ERR_NO_ERROR:
 		/* without an offset it is a guess, made when a request has failed and a later one
 		 * not; but a broker that does not know the producer yet takes that one alone too */
-		verdict = message->offset >= 0 ? KAFKA_DELIVERED : KAFKA_REFUSED;
+		answer = message->offset >= 0 ? ANSWER_DELIVERED : ANSWER_REFUSED;
 		note_delivery(k);
 		break;
 	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
 	case RD_KAFKA_RESP_ERR_INVALID_MSG:
 	case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
 	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-		verdict = KAFKA_UNFIT;
+		answer = ANSWER_UNFIT;
 		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(message->err));
 		break;
 	default:
-		verdict = message->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ? KAFKA_UNTIMELY
-									      : KAFKA_REFUSED;
-		k->refuses_ahead |= verdict == KAFKA_UNTIMELY && k->sent_ahead;
+		answer = message->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ? ANSWER_UNTIMELY
+									     : ANSWER_REFUSED;
+		k->refuses_ahead |= answer == ANSWER_UNTIMELY && k->sent_ahead;
 		kafka_describe_refusal(message->err, k->topic_name, why, sizeof(why));
 		if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
 		    message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT && !k->fatal)
 			note_trouble(k, why, why);
 	}
-	k->handler.verdict(k->handler.arg, row, verdict, why);
+	k->handler.answer(k->handler.arg, row, answer, why);
 }
 
 /* --- the producer ------------------------------------------------------------------------ */
 
-struct kafka *
+static void
+kafka_close(void *handle)
+{
+	struct kafka *k = handle;
+
+	if (k == NULL)
+		return;
+	if (k->rk != NULL) {
+		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		rd_kafka_flush(k->rk, 1000); /* serves the answers of what was purged */
+	}
+	if (k->topic != NULL)
+		rd_kafka_topic_destroy(k->topic);
+	if (k->rk != NULL)
+		rd_kafka_destroy(k->rk);
+	close(k->event_fd[0]);
+	close(k->event_fd[1]);
+	free(k->topic_name);
+	free(k);
+}
+
+static void *
 kafka_open(
-    const struct config *config, const struct kafka_handler *handler, struct mistakes *mistakes)
+    const struct config *config, const struct output_handler *handler, struct mistakes *mistakes)
 {
 	rd_kafka_conf_t *conf = kafka_conf_new(config, mistakes);
 	struct origin at = config_origin(&config->at, "kafka");
@@ -246,25 +261,6 @@ kafka_open(
 	return k;
 }
 
-void
-kafka_close(struct kafka *k)
-{
-	if (k == NULL)
-		return;
-	if (k->rk != NULL) {
-		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-		rd_kafka_flush(k->rk, 1000); /* serves the verdicts of what was purged */
-	}
-	if (k->topic != NULL)
-		rd_kafka_topic_destroy(k->topic);
-	if (k->rk != NULL)
-		rd_kafka_destroy(k->rk);
-	close(k->event_fd[0]);
-	close(k->event_fd[1]);
-	free(k->topic_name);
-	free(k);
-}
-
 /* Content type and CloudEvents attributes, so that a consumer need not look into the payload. */
 static rd_kafka_headers_t *
 make_headers(const struct frame *frame)
@@ -283,9 +279,32 @@ make_headers(const struct frame *frame)
 	return h;
 }
 
-int
-kafka_send(struct kafka *k, uint64_t row, const struct frame *frame)
+/* What to do about a record that librdkafka does not take; its answer is given at once. */
+static bool
+on_send_error(struct kafka *k, uint64_t row, rd_kafka_resp_err_t code)
 {
+	enum answer answer = ANSWER_REFUSED;
+	char why[PUBLISHER_REASON_SIZE] = "";
+
+	if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		return false;
+	if (code == RD_KAFKA_RESP_ERR__FATAL) {
+		k->fatal = true;
+	} else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+		answer = ANSWER_UNFIT;
+		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(code));
+	} else {
+		kafka_describe_refusal(code, k->topic_name, why, sizeof(why));
+		note_trouble(k, why, why);
+	}
+	k->handler.answer(k->handler.arg, row, answer, why);
+	return true;
+}
+
+static bool
+kafka_send(void *handle, uint64_t row, const struct frame *frame)
+{
+	struct kafka *k = handle;
 	rd_kafka_headers_t *headers = make_headers(frame);
 	int64_t now = util_utc_us();
 	bool ahead = frame->slot_us > now + AHEAD_US;
@@ -303,35 +322,20 @@ kafka_send(struct kafka *k, uint64_t row, const struct frame *frame)
 	};
 	rd_kafka_error_t *error = rd_kafka_produceva(k->rk, arguments, ARRAY_LENGTH(arguments));
 	rd_kafka_resp_err_t code;
-	char why[PUBLISHER_REASON_SIZE];
 
 	k->sent_ahead |= ahead;
 	if (error == NULL)
-		return 0;
+		return true;
 	code = rd_kafka_error_code(error);
 	rd_kafka_error_destroy(error);
 	rd_kafka_headers_destroy(headers); /* ours again */
-	switch (code) {
-	case RD_KAFKA_RESP_ERR__QUEUE_FULL:
-		return 1;
-	case RD_KAFKA_RESP_ERR__FATAL:
-		k->fatal = true;
-		k->handler.verdict(k->handler.arg, row, KAFKA_REFUSED, "");
-		return -1;
-	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-		k->handler.verdict(k->handler.arg, row, KAFKA_UNFIT, rd_kafka_err2str(code));
-		return -1;
-	default:
-		kafka_describe_refusal(code, k->topic_name, why, sizeof(why));
-		note_trouble(k, why, why);
-		k->handler.verdict(k->handler.arg, row, KAFKA_REFUSED, why);
-		return -1;
-	}
+	return on_send_error(k, row, code);
 }
 
-void
-kafka_poll(struct kafka *k)
+static void
+kafka_poll(void *handle)
 {
+	struct kafka *k = handle;
 	char drain[64];
 
 	while (read(k->event_fd[0], drain, sizeof(drain)) > 0)
@@ -340,26 +344,39 @@ kafka_poll(struct kafka *k)
 		;
 }
 
-void
-kafka_flush(struct kafka *k, int timeout_ms)
+static void
+kafka_flush(void *handle, int timeout_ms)
 {
+	struct kafka *k = handle;
+
 	rd_kafka_flush(k->rk, timeout_ms);
 }
 
-int
-kafka_fd(const struct kafka *k)
+static struct pollfd
+kafka_wait_for(const void *handle)
 {
-	return k->event_fd[0];
+	const struct kafka *k = handle;
+
+	return (struct pollfd){ .fd = k->event_fd[0], .events = POLLIN };
 }
 
-bool
-kafka_is_fatal(const struct kafka *k)
+static enum output_state
+kafka_state(const void *handle)
 {
-	return k->fatal;
+	const struct kafka *k = handle;
+
+	if (k->fatal)
+		return OUTPUT_BROKEN;
+	return k->delivering ? OUTPUT_DELIVERING : OUTPUT_FAILING;
 }
 
-bool
-kafka_is_delivering(const struct kafka *k)
-{
-	return k->delivering;
-}
+const struct output output_kafka = {
+	.durable = true,
+	.open = kafka_open,
+	.close = kafka_close,
+	.send = kafka_send,
+	.poll = kafka_poll,
+	.flush = kafka_flush,
+	.wait_for = kafka_wait_for,
+	.state = kafka_state,
+};

@@ -315,3 +315,9 @@ publisher_find_topic(const struct config *config, int timeout_ms, char *said, si
 	rd_kafka_destroy(rk);
 	return result;
 }
+
+const char *
+publisher_library_version(void)
+{
+	return rd_kafka_version_str();
+}

@@ -13,6 +13,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "kafka.h"
+#include "publisher.h"
 
 /* SCRAM of older versions sends its nonce twice, which Kafka 4 takes for a wrong password. */
 #define KAFKA_SCRAM_FIXED 0x020601ff

@@ -2,47 +2,43 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * From the spool to Kafka, or to standard output: which records are on their way, and what became
- * of each. Called by the publisher, whose transactions delete what has arrived. Nothing is fatal:
- * what Kafka does not take now is sent again, in order.
+ * From the spool to the output: which records are in flight, and what became of each. Called by the
+ * publisher, whose transactions delete what has arrived. Nothing is fatal: what is not taken now is
+ * sent again, in order.
  */
 #include "sender.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "kafka.h"
 #include "log.h"
 
 /*
- * Behind others records are not sent sooner than this, unless they are many: a request costs 100 µs
- * here, more at the broker, and each partition has its own. What comes alone goes at once.
+ * Fewer records than this wait until so long after the last round of sending: a request costs 100 µs
+ * here, more at the broker, and each partition has its own. A record that comes alone goes at once.
  */
-#define SEND_US   (250 * US_PER_MS)
-#define SEND_BUSY 256
+#define LINGER_US    (250 * US_PER_MS)
+#define LINGER_BELOW 256
 
-#define DELETE_MAX     1000 /* rows a transaction: keeps SQLite's log small */
+#define ANSWERS_US     (100 * US_PER_MS) /* how often answers are taken that nobody waits for */
+#define DELETE_MAX     1000              /* rows a transaction: keeps SQLite's log small */
 #define BACKOFF_MAX_US (60 * US_PER_S)
 #define READ_BATCH     1000
 
-/* Longer than Kafka needs to replace a frozen broker is said; over when none takes half of it. */
+/* Longer than Kafka takes to replace a frozen broker is logged; over when none takes half of it. */
 #define SLOW_US (10 * US_PER_S)
 
-/* A row without a verdict for so long, while others get theirs or wait, is stuck in librdkafka. */
+/* A row without an answer for this time, while others get theirs or wait, is lost in librdkafka. */
 #define STUCK_US (120 * US_PER_S)
 
 /* What Kafka calls untimely is too old when it is older than that. */
 #define TOO_OLD_US (3600 * US_PER_S)
 
 enum row_state {
-	ROW_FLYING,
+	ROW_IN_FLIGHT,
 	ROW_DELIVERED, /* to be deleted */
 	ROW_REFUSED,   /* to be sent again */
-	ROW_UNFIT,     /* to be sent again alone */
-	ROW_BURIED,    /* refused even alone: to the dead letters */
+	ROW_DEAD,      /* refused even alone: to the dead letters */
 };
 
 struct row {
@@ -53,20 +49,28 @@ struct row {
 };
 
 void
-sender_init(
-    struct sender *s, const struct publisher_start *start, struct spool *spool, uint64_t window)
+sender_init(struct sender *s, const struct output *output, const struct config *config,
+    struct spool *spool, uint64_t window)
 {
-	*s = (struct sender){ .start = start, .spool = spool, .window_size = window };
+	*s = (struct sender){
+		.output = output, .config = config, .spool = spool, .window_size = window
+	};
 	s->window = xcalloc(window, sizeof(*s->window));
 }
 
-/* --- verdicts ---------------------------------------------------------------------------- */
+void
+sender_set_mode(struct sender *s, enum sender_mode mode)
+{
+	s->mode = mode;
+}
+
+/* --- answers ----------------------------------------------------------------------------- */
 
 static void
-settle(struct sender *s, struct row *row, enum row_state state)
+set_state(struct sender *s, struct row *row, enum row_state state)
 {
-	s->flying -= row->state == ROW_FLYING;
-	s->to_delete += state == ROW_DELIVERED || state == ROW_BURIED;
+	s->in_flight -= row->state == ROW_IN_FLIGHT;
+	s->to_delete += state == ROW_DELIVERED || state == ROW_DEAD;
 	row->state = state;
 }
 
@@ -97,53 +101,61 @@ back_off(struct sender *s)
 }
 
 static void
-on_verdict(void *arg, uint64_t n, enum kafka_verdict verdict, const char *why)
+on_delivered(struct sender *s, struct row *row)
+{
+	set_state(s, row, ROW_DELIVERED);
+	s->backoff_us = 0;
+	s->single_mode = false;
+	s->delivered_us = util_mono_us();
+	if (s->overtaken_us == 0 && row != s->window)
+		s->overtaken_us = s->delivered_us;
+	s->delivered++;
+}
+
+/* It, or another one of its batch, is refused for its own sake: alone it shows which one. */
+static void
+on_unfit(struct sender *s, struct row *row, const char *why)
+{
+	bool was_alone = s->count == 1 && row->n <= s->single_through;
+
+	snprintf(s->why_unfit, sizeof(s->why_unfit), "%s", why);
+	if (was_alone) {
+		log_error("kafka: a record is refused for good: %s; it is kept in the dead letters "
+			  "of the spool",
+		    why);
+		set_state(s, row, ROW_DEAD);
+		return;
+	}
+	set_state(s, row, ROW_REFUSED);
+	if (row->n > s->single_through)
+		s->single_through = row->n;
+}
+
+static void
+on_answer(void *arg, uint64_t n, enum answer answer, const char *why)
 {
 	struct sender *s = arg;
 	struct row *row = find_row(s, n);
-	bool alone = s->count == 1 && n <= s->single_through;
 
-	if (row == NULL || row->state != ROW_FLYING)
+	if (row == NULL || row->state != ROW_IN_FLIGHT)
 		return;
+	if (answer == ANSWER_DELIVERED) {
+		on_delivered(s, row);
+		return;
+	}
 	/* an old one stays too old; a new one waits until the clocks agree */
-	if (verdict == KAFKA_UNTIMELY)
-		verdict = row->slot_us < util_utc_us() - TOO_OLD_US ? KAFKA_UNFIT : KAFKA_REFUSED;
-	switch (verdict) {
-	case KAFKA_DELIVERED:
-		settle(s, row, ROW_DELIVERED);
-		s->backoff_us = 0;
-		s->probing = false;
-		s->delivered_us = util_mono_us();
-		if (s->overtaken_us == 0 && row != s->window)
-			s->overtaken_us = s->delivered_us;
-		s->delivered++;
-		return;
-	case KAFKA_UNTIMELY:
-	case KAFKA_REFUSED:
-		settle(s, row, ROW_REFUSED);
-		break;
-	case KAFKA_UNFIT:
-		snprintf(s->why_unfit, sizeof(s->why_unfit), "%s", why);
-		if (alone) {
-			log_error(
-			    "kafka: a record is refused for good: %s; it is kept in the dead letters "
-			    "of the spool",
-			    why);
-			settle(s, row, ROW_BURIED);
-			s->rewind = true; /* what takes its place is to be sent */
-			return;
+	if (answer == ANSWER_UNFIT ||
+	    (answer == ANSWER_UNTIMELY && row->slot_us < util_utc_us() - TOO_OLD_US)) {
+		on_unfit(s, row, why);
+	} else {
+		set_state(s, row, ROW_REFUSED);
+		if (!s->resend) {
+			back_off(s);
+			s->single_mode = true;
 		}
-		settle(s, row, ROW_UNFIT);
-		if (n > s->single_through)
-			s->single_through = n;
-		break;
 	}
-	/* order is kept: nothing new goes out before this one is through */
-	if (!s->rewind && verdict == KAFKA_REFUSED) {
-		back_off(s);
-		s->probing = true;
-	}
-	s->rewind = true;
+	/* order is kept: nothing new goes out before this one, or what takes its place, is through */
+	s->resend = true;
 }
 
 static uint64_t
@@ -157,41 +169,10 @@ count_waiting(void *arg)
 
 /* --- sending ----------------------------------------------------------------------------- */
 
-/* A whole line, or false: there is no room now, or the reader has gone. */
-static bool
-print_record(struct sender *s, const struct frame *frame)
-{
-	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
-	char line[WIRE_PAYLOAD_MAX + 1];
-	size_t size = frame->payload_size, done = 0;
-
-	/* room for a line, else wait in the main loop: a slow reader is back-pressure */
-	if (poll(&out, 1, 0) != 1 || (out.revents & (POLLOUT | POLLERR)) == 0)
-		return false;
-	memcpy(line, frame->payload, size);
-	line[size++] = '\n';
-	while (done < size) {
-		ssize_t n = write(STDOUT_FILENO, line + done, size - done);
-
-		if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
-			poll(&out, 1, 100);
-			continue;
-		}
-		if (n < 0) {
-			s->stdout_errno = errno;
-			if (errno != EPIPE)
-				log_error("cannot write to standard output: %s", strerror(errno));
-			return false;
-		}
-		done += (size_t)n;
-	}
-	return true;
-}
-
 static uint64_t
 window_limit(const struct sender *s)
 {
-	return s->probing || s->last_sent < s->single_through ? 1 : s->window_size;
+	return s->single_mode || s->last_sent < s->single_through ? 1 : s->window_size;
 }
 
 /* Rows of the spool that are not in the window. */
@@ -201,11 +182,19 @@ unsent(const struct sender *s)
 	return spool_count(s->spool) - s->count;
 }
 
-bool
-sender_is_gathering(const struct sender *s, int64_t now)
+static bool
+is_lingering(const struct sender *s, int64_t now)
 {
-	return s->start->output == PUBLISH_TO_KAFKA && !s->leaving && window_limit(s) > 1 &&
-	       unsent(s) > 0 && unsent(s) < SEND_BUSY && now < s->next_send_us;
+	return s->output->durable && s->mode == SENDER_LINGERS && window_limit(s) > 1 &&
+	       unsent(s) > 0 && unsent(s) < LINGER_BELOW && now < s->next_send_us;
+}
+
+/* Whether the next step needs the answers to what is in flight, or room in the output. */
+static bool
+waits_for_output(const struct sender *s, int64_t now)
+{
+	return s->resend || s->mode != SENDER_LINGERS || window_limit(s) == 1 ||
+	       (unsent(s) > 0 && !is_lingering(s, now));
 }
 
 /* One row goes out; false: no more now. */
@@ -213,62 +202,58 @@ static bool
 send_row(void *arg, uint64_t n, const struct frame *frame)
 {
 	struct sender *s = arg;
-	bool to_kafka = s->start->output == PUBLISH_TO_KAFKA, taken = true;
-	struct row *row;
 
-	if (s->count >= window_limit(s) || s->rewind || s->stdout_errno != 0)
+	if (s->count >= window_limit(s) || s->resend)
 		return false;
-	/* before it goes: the verdict may come at once */
-	row = &s->window[s->count];
-	*row = (struct row){ n, ROW_FLYING, util_mono_us(), frame->slot_us };
-	s->count++;
-	s->flying++;
-	if (to_kafka)
-		taken = kafka_send(s->kafka, n, frame) != 1;
-	else if (s->start->output == PUBLISH_TO_STDOUT)
-		taken = print_record(s, frame);
-	if (!taken) {
+	/* before it goes: the answer may come at once */
+	s->window[s->count++] = (struct row){ n, ROW_IN_FLIGHT, util_mono_us(), frame->slot_us };
+	s->in_flight++;
+	if (!s->output->send(s->handle, n, frame)) {
 		s->count--;
-		s->flying--;
+		s->in_flight--;
 		return false;
 	}
-	if (!to_kafka)
-		settle(s, row, ROW_DELIVERED);
 	s->last_sent = n;
 	return true;
 }
 
-/* A new producer, where there is none; or false, with the mistakes logged. */
+/* Open the output where it is not. False: that failed, with the mistakes logged. */
 static bool
-open_kafka(struct sender *s)
+open_output(struct sender *s)
 {
-	struct kafka_handler handler = { on_verdict, count_waiting, s };
+	struct output_handler handler = { on_answer, count_waiting, s };
 	struct mistakes mistakes = { 0 };
 
-	s->kafka = kafka_open(s->start->config, &handler, &mistakes);
+	s->handle = s->output->open(s->config, &handler, &mistakes);
 	for (size_t i = 0; i < mistakes.count; i++)
 		log_error("%s", mistakes.line[i]);
 	mistakes_release(&mistakes);
-	return s->kafka != NULL;
+	return s->handle != NULL;
+}
+
+static bool
+output_is(const struct sender *s, enum output_state state)
+{
+	return s->handle != NULL && s->output->state(s->handle) == state;
 }
 
 /*
- * A row flies for ever, the oldest one although Kafka confirms younger ones, or any while a rewind
- * waits for it: only a new producer helps.
+ * Whether the answer to a row is lost: only a new producer helps. Either the oldest has none although
+ * rows behind it are confirmed, or some row has none while all others wait to be sent again.
  */
 static bool
 is_stuck(struct sender *s, int64_t now)
 {
 	const struct row *oldest = s->window;
-	bool holds_up_rewind, overtaken;
+	bool holds_up_resend, overtaken;
 
-	if (!kafka_is_delivering(s->kafka))
-		s->overtaken_us = 0; /* an outage is nobody's delay */
-	holds_up_rewind = s->flying > 0 && now - s->forward_us >= STUCK_US;
-	overtaken = s->count > 0 && oldest->state == ROW_FLYING && s->overtaken_us != 0 &&
+	if (!output_is(s, OUTPUT_DELIVERING))
+		s->overtaken_us = 0; /* in an outage all wait */
+	holds_up_resend = s->in_flight > 0 && now - s->last_progress_us >= STUCK_US;
+	overtaken = s->count > 0 && oldest->state == ROW_IN_FLIGHT && s->overtaken_us != 0 &&
 		    now - s->overtaken_us >= STUCK_US &&
 		    s->delivered_us >= s->overtaken_us + STUCK_US / 2;
-	if (!holds_up_rewind && !overtaken)
+	if (!holds_up_resend && !overtaken)
 		return false;
 	log_warning(
 	    "kafka: a record got no answer for %lld s and holds up others: a new producer is made",
@@ -276,19 +261,19 @@ is_stuck(struct sender *s, int64_t now)
 	return true;
 }
 
-/* Say it when the oldest row has flown for too long, unless all is known to stand still. */
+/* Log when the oldest row has waited too long for its answer, unless nothing gets through at all. */
 static void
-look_for_delay(struct sender *s, int64_t now)
+check_for_delay(struct sender *s, int64_t now)
 {
 	uint64_t oldest = 0;
 	int64_t age_us;
 
-	if (now < s->next_look_us)
+	if (now < s->next_check_us)
 		return;
-	s->next_look_us = now + US_PER_S;
-	while (oldest < s->count && s->window[oldest].state != ROW_FLYING)
-		oldest++; /* they go with the next transaction */
-	age_us = s->flying > 0 && oldest < s->count ? now - s->window[oldest].sent_us : 0;
+	s->next_check_us = now + US_PER_S;
+	while (oldest < s->count && s->window[oldest].state != ROW_IN_FLIGHT)
+		oldest++; /* they leave with the next transaction */
+	age_us = s->in_flight > 0 && oldest < s->count ? now - s->window[oldest].sent_us : 0;
 	if (s->slow_us == 0 && age_us >= SLOW_US && sender_is_delivering(s)) {
 		s->slow_us = now - age_us;
 		log_warning(
@@ -302,25 +287,25 @@ look_for_delay(struct sender *s, int64_t now)
 	}
 }
 
-/* Serve the producer, or make one. Whether it can take records now. */
+/* Serve the output, or open it. Whether it can take records now. */
 static bool
-kafka_is_ready(struct sender *s, int64_t now)
+output_is_ready(struct sender *s, int64_t now)
 {
-	if (s->kafka != NULL) {
-		kafka_poll(s->kafka);
-		if (kafka_is_fatal(s->kafka) || is_stuck(s, now)) {
+	if (s->handle != NULL) {
+		s->output->poll(s->handle);
+		if (output_is(s, OUTPUT_BROKEN) || is_stuck(s, now)) {
 			/* this first: its rows come back as refused, for no other cause */
-			s->rewind = true;
+			s->resend = true;
 			back_off(s);
-			kafka_close(s->kafka);
-			s->kafka = NULL;
-			s->flying = 0; /* nobody tells any more */
+			s->output->close(s->handle);
+			s->handle = NULL;
+			s->in_flight = 0; /* no answers come any more */
 		}
-		look_for_delay(s, now);
+		check_for_delay(s, now);
 	}
 	if (now < s->not_before_us)
 		return false;
-	if (s->kafka != NULL || open_kafka(s))
+	if (s->handle != NULL || open_output(s))
 		return true;
 	back_off(s); /* its files may be back by then */
 	return false;
@@ -333,27 +318,27 @@ send_ready(struct sender *s, int64_t now)
 	uint64_t before;
 
 	s->more_to_send = false;
-	if (!s->rewind)
-		s->forward_us = now;
-	if (s->catching_up && unsent(s) == 0 && s->flying == 0) {
+	if (!s->resend)
+		s->last_progress_us = now;
+	if (s->catching_up && unsent(s) == 0 && s->in_flight == 0) {
 		log_notice("kafka: all that waited is delivered");
 		s->catching_up = false;
 	}
-	if (s->start->output == PUBLISH_TO_KAFKA && !kafka_is_ready(s, now))
+	if (!output_is_ready(s, now))
 		return SPOOL_OK;
-	if (s->rewind) {
-		/* first the fate of all is known and the delivered ones are deleted */
-		if (s->flying > 0 || s->to_delete > 0)
+	if (s->resend) {
+		/* first all answers are here and what was delivered is deleted */
+		if (s->in_flight > 0 || s->to_delete > 0)
 			return SPOOL_OK;
-		s->rewind = false;
+		s->resend = false;
 		s->count = 0;
 		s->last_sent = 0;
 		s->overtaken_us = 0;
 	}
-	if (s->handing_over || s->count >= window_limit(s) || unsent(s) == 0 ||
-	    sender_is_gathering(s, now))
+	if (s->mode == SENDER_STOPS || s->count >= window_limit(s) || unsent(s) == 0 ||
+	    is_lingering(s, now))
 		return SPOOL_OK;
-	s->next_send_us = now + SEND_US;
+	s->next_send_us = now + LINGER_US;
 	before = s->count;
 	status = spool_read(s->spool, s->last_sent, READ_BATCH, send_row, s);
 	s->more_to_send = s->count - before == READ_BATCH;
@@ -365,9 +350,9 @@ sender_send(struct sender *s, int64_t now)
 {
 	enum spool_status status = send_ready(s, now);
 
-	/* alone, and at the end, records need not linger */
-	if (s->kafka != NULL && s->flying > 0 && (s->leaving || window_limit(s) == 1))
-		kafka_flush(s->kafka, 100);
+	/* a single one, and the last ones, need not linger in the producer */
+	if (s->in_flight > 0 && (s->mode != SENDER_LINGERS || window_limit(s) == 1))
+		sender_flush(s, 100);
 	return status;
 }
 
@@ -382,30 +367,27 @@ sender_delete(struct sender *s, uint64_t *deleted)
 
 	*deleted = 0;
 	while (i < s->count && *deleted < DELETE_MAX && status == SPOOL_OK) {
-		uint64_t begin = i;
+		const struct row *row = &s->window[i];
+		uint64_t run = 1;
 
-		if (s->window[i].state == ROW_BURIED) {
-			status = spool_bury(s->spool, s->window[i].n, s->why_unfit);
-			++*deleted;
-			i++;
-			continue;
+		if (row->state == ROW_DEAD) {
+			status = spool_bury(s->spool, row->n, s->why_unfit);
+		} else if (row->state == ROW_DELIVERED) {
+			while (i + run < s->count && *deleted + run < DELETE_MAX &&
+			       row[run].state == ROW_DELIVERED)
+				run++;
+			status = spool_delete(s->spool, row->n, row[run - 1].n);
 		}
-		while (i < s->count && i - begin + *deleted < DELETE_MAX &&
-		       s->window[i].state == ROW_DELIVERED)
-			i++;
-		if (i == begin) {
-			i++;
-			continue;
-		}
-		status = spool_delete(s->spool, s->window[begin].n, s->window[i - 1].n);
-		*deleted += i - begin;
+		if (row->state == ROW_DEAD || row->state == ROW_DELIVERED)
+			*deleted += run;
+		i += run;
 	}
 	return status;
 }
 
-/* They make room, whatever still flies before them: one partition must not stop the others. */
+/* They make room, whatever is still in flight before them: a partition must not stop the others. */
 void
-sender_forget(struct sender *s, uint64_t deleted)
+sender_deleted(struct sender *s, uint64_t deleted)
 {
 	uint64_t kept = 0;
 
@@ -413,7 +395,7 @@ sender_forget(struct sender *s, uint64_t deleted)
 	for (uint64_t i = 0; i < s->count; i++) {
 		const struct row *row = &s->window[i];
 
-		if (deleted == 0 || (row->state != ROW_DELIVERED && row->state != ROW_BURIED)) {
+		if (deleted == 0 || (row->state != ROW_DELIVERED && row->state != ROW_DEAD)) {
 			s->window[kept++] = *row;
 			continue;
 		}
@@ -430,32 +412,62 @@ bool
 sender_wants_deletion(const struct sender *s)
 {
 	return s->to_delete > 0 && (s->to_delete >= DELETE_MAX || window_limit(s) == 1 ||
-				       (s->rewind && s->flying == 0));
+				       (s->resend && s->in_flight == 0));
+}
+
+int64_t
+sender_wake_us(const struct sender *s, int64_t now, bool tick_is_coming)
+{
+	int64_t wake = INT64_MAX;
+
+	if (s->more_to_send)
+		return now;
+	if (s->not_before_us > now)
+		wake = s->not_before_us;
+	if (is_lingering(s, now) && !tick_is_coming && s->next_send_us < wake)
+		wake = s->next_send_us;
+	if (s->in_flight > 0 && !waits_for_output(s, now) && now + ANSWERS_US < wake)
+		wake = now + ANSWERS_US;
+	return wake;
+}
+
+struct pollfd
+sender_wait_for(const struct sender *s, int64_t now)
+{
+	/* only who waits for answers is woken by each */
+	if (s->handle != NULL && (s->in_flight > 0 || unsent(s) > 0) && waits_for_output(s, now))
+		return s->output->wait_for(s->handle);
+	return (struct pollfd){ .fd = -1 };
 }
 
 bool
-sender_wants_verdicts(const struct sender *s, int64_t now)
+sender_has_room(const struct sender *s)
 {
-	return s->rewind || s->leaving || window_limit(s) == 1 ||
-	       (unsent(s) > 0 && !sender_is_gathering(s, now));
+	return s->output->durable || spool_count(s->spool) < s->window_size;
+}
+
+bool
+sender_is_done(const struct sender *s)
+{
+	return spool_count(s->spool) == s->to_delete && !s->resend;
+}
+
+bool
+sender_has_ended(const struct sender *s, bool *failed)
+{
+	*failed = output_is(s, OUTPUT_LOST);
+	return *failed || output_is(s, OUTPUT_CLOSED);
 }
 
 bool
 sender_is_delivering(const struct sender *s)
 {
-	return s->start->output != PUBLISH_TO_KAFKA ||
-	       (s->kafka != NULL && s->slow_us == 0 && kafka_is_delivering(s->kafka));
-}
-
-int
-sender_fd(const struct sender *s)
-{
-	return s->kafka != NULL ? kafka_fd(s->kafka) : -1;
+	return s->slow_us == 0 && output_is(s, OUTPUT_DELIVERING);
 }
 
 void
 sender_flush(struct sender *s, int timeout_ms)
 {
-	if (s->kafka != NULL)
-		kafka_flush(s->kafka, timeout_ms);
+	if (s->handle != NULL)
+		s->output->flush(s->handle, timeout_ms);
 }

@@ -2,76 +2,89 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the publisher sends: records of the spool in its order, through a window of those that are
- * sent and not confirmed.
+ * Sends the records of the spool to an output, in their order, through a window of those that are
+ * sent and have no answer yet.
  */
 #ifndef WEBMOND_SENDER_H
 #define WEBMOND_SENDER_H
 
-#include "publisher.h"
+#include "output.h"
 #include "spool.h"
 
-struct sender {
-	const struct publisher_start *start;
-	struct spool *spool;
-	struct kafka *kafka; /* NULL: there is none now */
-
-	struct row *window; /* `count`, in their order: no others of the spool up to the last */
-	uint64_t window_size, count;
-	uint64_t flying, to_delete;
-	uint64_t last_sent;      /* row */
-	uint64_t single_through; /* rows up to here are sent one at a time */
-	bool probing;            /* after a refusal: one at a time until one is taken */
-	bool rewind;             /* send again from the lowest row, once nothing flies */
-	char why_unfit[128];
-	int64_t forward_us;                /* the last time that there was nothing to send again */
-	bool more_to_send;                 /* the last look ended only because it was long enough */
-	int64_t not_before_us, backoff_us; /* of sending */
-	int64_t next_send_us;              /* of few records */
-	int64_t delivered_us;              /* the last confirmation */
-	int64_t overtaken_us;              /* the first one of a row behind the oldest; 0: none */
-	int64_t slow_us;                   /* when a row went that waits too long; 0: none does */
-	int64_t next_look_us;              /* for such a row */
-	bool catching_up;                  /* after an outage: what waited is being sent */
-	uint64_t delivered;
-	int stdout_errno; /* why it takes no more; EPIPE: its reader has gone */
-
-	/* set by the publisher */
-	bool handing_over; /* nothing more is sent: a successor does */
-	bool leaving;      /* nothing waits for company any more */
+enum sender_mode {
+	SENDER_LINGERS, /* a few records wait a moment for more */
+	SENDER_HURRIES, /* they do not, and answers are waited for */
+	SENDER_STOPS,   /* likewise, and nothing more is sent */
 };
 
-/* At most `window` records are on their way. Lives as long as the process. */
-void sender_init(
-    struct sender *s, const struct publisher_start *start, struct spool *spool, uint64_t window);
+struct sender {
+	const struct output *output;
+	const struct config *config;
+	struct spool *spool;
+	void *handle; /* of the output; NULL: it is not open now */
+	enum sender_mode mode;
 
-/* Hear what became of what was sent, and send what may go now. */
+	struct row *window; /* `count`, ascending: no others of the spool up to the last */
+	uint64_t window_size, count;
+	uint64_t in_flight, to_delete;
+	uint64_t last_sent;      /* row */
+	uint64_t single_through; /* rows up to here are sent one at a time */
+	bool single_mode;        /* after a refusal: one at a time until one is taken */
+	bool resend;             /* send again from the lowest row, once nothing is in flight */
+	char why_unfit[128];
+	bool more_to_send; /* the last round ended only because it was long enough */
+	int64_t not_before_us, backoff_us; /* of sending */
+	int64_t next_send_us;              /* of a few records */
+	int64_t last_progress_us;          /* the last time that there was nothing to send again */
+	int64_t delivered_us;              /* the last confirmation */
+	int64_t overtaken_us;              /* the first one of a row behind the oldest; 0: none */
+	int64_t slow_us;                   /* when a row was sent that waits too long; 0: none */
+	int64_t next_check_us;             /* for such a row */
+	bool catching_up;                  /* after an outage: what waited is being sent */
+	uint64_t delivered;
+};
+
+/* At most `window` records are in flight. Lives as long as the process. */
+void sender_init(struct sender *s, const struct output *output, const struct config *config,
+    struct spool *spool, uint64_t window);
+
+void sender_set_mode(struct sender *s, enum sender_mode mode);
+
+/* Take the answers to what was sent, and send what may go now. */
 enum spool_status sender_send(struct sender *s, int64_t now);
 
 /*
- * Within a transaction: delete rows whose records have arrived, and bury those that Kafka refuses
- * for good: `*deleted` of both. Once that is committed, sender_forget() them.
+ * Within a transaction: delete the rows that have arrived, and make dead letters of those that are
+ * refused for good; `*deleted` counts both. Once that is committed, call sender_deleted().
  */
 enum spool_status sender_delete(struct sender *s, uint64_t *deleted);
-void sender_forget(struct sender *s, uint64_t deleted);
+void sender_deleted(struct sender *s, uint64_t deleted);
 
 /* Whether sending waits for that: for room in the window, or for the window to be empty. */
 bool sender_wants_deletion(const struct sender *s);
 
 /*
- * Whether sending waits for verdicts of Kafka; then sender_fd(), -1 without a producer, is readable
- * when there is one.
+ * When sender_send() has something to do though nothing becomes ready; INT64_MAX: never.
+ * `tick_is_coming`: the next transaction is near, and brings more to send.
  */
-bool sender_wants_verdicts(const struct sender *s, int64_t now);
-int sender_fd(const struct sender *s);
+int64_t sender_wake_us(const struct sender *s, int64_t now, bool tick_is_coming);
 
-/* Whether there are few to be sent and they wait for more. */
-bool sender_is_gathering(const struct sender *s, int64_t now);
+/* What else it waits for; `fd` -1: nothing. */
+struct pollfd sender_wait_for(const struct sender *s, int64_t now);
+
+/* Whether more may be stored: an output that is not durable holds up the pipes. */
+bool sender_has_room(const struct sender *s);
+
+/* Whether all that is stored has arrived. */
+bool sender_is_done(const struct sender *s);
+
+/* Whether the output takes no records any more; `*failed`: for a reason that was logged. */
+bool sender_has_ended(const struct sender *s, bool *failed);
 
 /* Whether records get through, each in time, as far as is known. */
 bool sender_is_delivering(const struct sender *s);
 
-/* Wait until all that was sent has a verdict. */
+/* Wait until all that was sent has an answer. */
 void sender_flush(struct sender *s, int timeout_ms);
 
 #endif

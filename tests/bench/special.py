@@ -144,10 +144,10 @@ def publisher(bench):
 
 # functions of publisher.c and sender.c, each with what it calls in other files; all others are
 # the loop
-PHASES = {"tick": "peek", "apply_frames": "transaction", "transact": "transaction",
-          "sender_delete": "delete", "sender_forget": "delete", "sender_send": "produce",
-          "send_ready": "produce", "send_row": "produce", "kafka_is_ready": "produce",
-          "on_verdict": "produce"}
+PHASES = {"tick": "peek", "transact": "transaction", "sender_delete": "delete",
+          "sender_deleted": "delete", "sender_send": "produce", "send_ready": "produce",
+          "send_row": "produce", "output_is_ready": "produce", "on_answer": "produce",
+          "on_delivered": "produce"}
 
 
 def _functions(binary):

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * What supervisor and checkers write, as changes of the spool. Called by the publisher. Damaged
+ * bytes and what a checker must not write are skipped and logged once; nothing is fatal here.
+ */
+#include "intake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "util.h"
+#include "wire.h"
+
+/* A slot ends. */
+struct slot_end {
+	struct frame frame;
+	const unsigned char *raw;
+	bool by_checker;
+};
+
+int
+intake_init(struct intake *in, int supervisor_fd, int checkers_fd, const char *epoch,
+    const unsigned char *token_key)
+{
+	*in = (struct intake){ .epoch = epoch, .token_key = token_key };
+	in->supervisor.fd = supervisor_fd;
+	in->checkers.fd = checkers_fd;
+	in->supervisor.peek = pipe_peek_new(supervisor_fd);
+	in->checkers.peek = pipe_peek_new(checkers_fd);
+	if (in->supervisor.peek != NULL && in->checkers.peek != NULL)
+		return 0;
+	log_error("cannot look into the pipes: %s", strerror(errno));
+	return -1;
+}
+
+/* --- reading ----------------------------------------------------------------------------- */
+
+static int
+cannot_read(void)
+{
+	log_error("cannot read what supervisor and checkers write: %s", strerror(errno));
+	return -1;
+}
+
+int
+intake_peek(struct intake *in)
+{
+	in->supervisor.ready = in->checkers.ready = false;
+	/* in this order, see intake_apply() */
+	if (pipe_peek_read(in->supervisor.peek, &in->supervisor.view) == 0 &&
+	    pipe_peek_read(in->checkers.peek, &in->checkers.view) == 0)
+		return 0;
+	return cannot_read();
+}
+
+void
+intake_skip(struct intake *in)
+{
+	in->supervisor.used = in->checkers.used = 0;
+}
+
+int
+intake_consume(struct intake *in)
+{
+	in->taken += in->checkers.used;
+	if (pipe_peek_consume(in->checkers.peek, in->checkers.used) < 0 ||
+	    pipe_peek_consume(in->supervisor.peek, in->supervisor.used) < 0)
+		return cannot_read();
+	/* more will come: no need to be woken by the first of it */
+	in->supervisor.ready = in->checkers.ready = intake_has_frames(in);
+	return 0;
+}
+
+bool
+intake_has_frames(const struct intake *in)
+{
+	return in->supervisor.view.size + in->checkers.view.size > 0;
+}
+
+bool
+intake_is_busy(const struct intake *in)
+{
+	return in->supervisor.view.size > PIPE_SIZE_OPEN / 4 ||
+	       in->checkers.view.size > PIPE_SIZE / 4;
+}
+
+bool
+intake_has_ended(const struct intake *in)
+{
+	return in->supervisor.view.eof && in->checkers.view.eof;
+}
+
+void
+intake_polls(const struct intake *in, struct pollfd polls[2])
+{
+	const struct intake_pipe *pipes[] = { &in->supervisor, &in->checkers };
+
+	for (int i = 0; i < 2; i++)
+		polls[i] = (struct pollfd){
+			.fd = intake_is_ready(in) || pipes[i]->view.eof ? -1 : pipes[i]->fd,
+			.events = POLLIN,
+		};
+}
+
+void
+intake_polled(struct intake *in, const struct pollfd polls[2])
+{
+	in->supervisor.ready |= polls[0].revents != 0;
+	in->checkers.ready |= polls[1].revents != 0;
+}
+
+bool
+intake_is_ready(const struct intake *in)
+{
+	return in->supervisor.ready || in->checkers.ready;
+}
+
+/* --- frames ------------------------------------------------------------------------------ */
+
+static void
+log_damage(struct intake *in, const struct intake_pipe *pipe)
+{
+	if (in->damage_logged)
+		return;
+	in->damage_logged = true;
+	log_error("damaged bytes in the pipe of the %s: skipped; please report this",
+	    pipe == &in->checkers ? "checkers" : "supervisor");
+}
+
+static void
+log_refusal(struct intake *in, const char *what)
+{
+	if (in->refusal_logged)
+		return;
+	in->refusal_logged = true;
+	log_error("a checker %s: refused, like all that follow; it may be in foreign hands", what);
+}
+
+/* Decode the next frame of `pipe`; damaged bytes are skipped. False: there is no other. */
+static bool
+next_frame(struct intake *in, struct intake_pipe *pipe, struct frame *frame,
+    const unsigned char **raw, size_t *size)
+{
+	while (pipe->used < pipe->view.size) {
+		ssize_t n;
+
+		*raw = pipe->view.data + pipe->used;
+		n = wire_decode(*raw, pipe->view.size - pipe->used, frame);
+		if (n > 0) {
+			pipe->used += (size_t)n;
+			*size = (size_t)n;
+			return true;
+		}
+		log_damage(in, pipe);
+		pipe->used += wire_resync(*raw, pipe->view.size - pipe->used);
+	}
+	return false;
+}
+
+static void
+add_end(struct intake *in, const struct frame *frame, const unsigned char *raw, bool by_checker)
+{
+	if (in->end_count == in->end_room) {
+		in->end_room = 2 * in->end_room + 64;
+		in->ends = xreallocarray(in->ends, in->end_room, sizeof(*in->ends));
+	}
+	in->ends[in->end_count++] = (struct slot_end){ *frame, raw, by_checker };
+}
+
+/* Begin the slots that the supervisor announces; collect those that it ends. */
+static enum spool_status
+begin_slots(struct intake *in, struct spool *spool)
+{
+	enum spool_status status = SPOOL_OK;
+	struct frame frame;
+	const unsigned char *raw;
+	size_t size;
+
+	while (status == SPOOL_OK && next_frame(in, &in->supervisor, &frame, &raw, &size)) {
+		if (frame.type == WIRE_SETTLED) {
+			if (strcmp(frame.epoch, in->epoch) == 0)
+				in->settled = frame.seq;
+			continue;
+		}
+		if (frame.type != WIRE_CLOSE)
+			status = spool_begin_slot(spool, &frame, raw, size);
+		if (frame.type != WIRE_OPEN)
+			add_end(in, &frame, raw, false);
+	}
+	return status;
+}
+
+/*
+ * Collect the ends that checkers write, if they have the token of the slot. All else is refused
+ * before it reaches the spool, so that a flood costs little.
+ *
+ * If a slot began after the look into the supervisor's pipe, its end has to wait for the next look.
+ * Then nothing of the checkers' pipe is consumed; what was applied comes again, without harm. A
+ * checker cannot make this go on for ever: each time takes a job that was sent between two looks.
+ * Returns whether it is so.
+ */
+static bool
+collect_ends(struct intake *in, const struct spool *spool)
+{
+	struct frame frame;
+	const unsigned char *raw;
+	bool early = false;
+	size_t size;
+
+	while (next_frame(in, &in->checkers, &frame, &raw, &size)) {
+		if (frame.type != WIRE_CLOSE)
+			log_refusal(in, "wrote what only the supervisor may");
+		else if (frame.token != wire_token(in->token_key, &frame))
+			log_refusal(in, "wants to end a slot that is not its own");
+		else if (spool_is_ahead(spool, &frame))
+			early = true;
+		else
+			add_end(in, &frame, raw, true);
+	}
+	if (early)
+		in->checkers.used = 0;
+	return early;
+}
+
+/*
+ * The records of a site are in the order of its slots, and so of seq. Of two ends of one slot the
+ * checker's comes first, and thereby counts.
+ */
+static int
+compare_ends(const void *a, const void *b)
+{
+	const struct slot_end *x = a, *y = b;
+	int epochs = strcmp(x->frame.epoch, y->frame.epoch);
+
+	if (epochs != 0)
+		return epochs;
+	if (x->frame.seq != y->frame.seq)
+		return x->frame.seq < y->frame.seq ? -1 : 1;
+	return y->by_checker - x->by_checker;
+}
+
+/* Leave the first `count` ends, those of the supervisor, to the next transaction. */
+static void
+postpone_ends(struct intake *in, size_t count)
+{
+	in->end_count -= count;
+	memmove(in->ends, in->ends + count, in->end_count * sizeof(*in->ends));
+	in->supervisor.used = 0;
+}
+
+/*
+ * The supervisor ends a slot itself, or begins the next one of the site, when it knows that the check
+ * is over: then the checker's end was written before. As the supervisor's pipe was looked at first,
+ * that end has been seen now or earlier, unless the look into the checkers' pipe was not complete.
+ * Then the ends of the supervisor wait until it is.
+ */
+enum spool_status
+intake_apply(struct intake *in, struct spool *spool)
+{
+	const bool complete = in->checkers.view.whole;
+	enum spool_status status;
+	size_t count;
+	bool early;
+
+	intake_skip(in);
+	in->end_count = 0;
+	status = begin_slots(in, spool);
+	if (status != SPOOL_OK)
+		return status;
+	count = in->end_count;
+	early = collect_ends(in, spool);
+	if (!complete && !early) /* one of the two pipes must be emptied */
+		postpone_ends(in, count);
+	qsort(in->ends, in->end_count, sizeof(*in->ends), compare_ends);
+	for (size_t i = 0; i < in->end_count && status == SPOOL_OK; i++)
+		status = spool_end_slot(spool, &in->ends[i].frame, in->ends[i].raw);
+	if (status == SPOOL_OK && in->settled > 0 && !early && complete) {
+		status = spool_settle(spool, in->settled);
+		in->settled = 0;
+	}
+	return status;
+}
