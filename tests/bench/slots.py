@@ -6,7 +6,7 @@
 import os
 import re
 
-_HEADER = os.path.join(os.path.dirname(__file__), "..", "..", "include", "schedule.h")
+_HEADER = os.path.join(os.path.dirname(__file__), "..", "..", "src", "supervisor", "schedule.h")
 
 
 def tick_ms():
