@@ -53,12 +53,17 @@ END_TEST
 /* A response of `status` with the body "all is well" becomes `r`, to a site that wants 200 and `pattern`. */
 static struct result r;
 static bool negated;
-static enum tristate cut = TRISTATE_FALSE;
+static bool cut;
+
+static bool long_list;
+
+#define LIMITED "(*LIMIT_MATCH=1)(.|l)+x?$"
 
 static const struct result *
 judge(int status, const char *pattern, bool redirects)
 {
 	static struct match *match;
+	static char list[1000];
 	static const struct status_range expect[] = { { 200, 200 }, { 301, 302 } };
 	struct pattern patterns[] = { { .text = pattern, .negated = negated } };
 	struct site site = { .expect_status = "200,301-302",
@@ -67,12 +72,19 @@ judge(int status, const char *pattern, bool redirects)
 		.patterns = patterns,
 		.pattern_count = pattern != NULL };
 
+	struct response response = { .status = status,
+		.body = "all is well",
+		.size = 11,
+		.truncated = cut,
+		.redirects = redirects };
+
+	if (long_list)
+		site.expect_status = memset(list, '2', sizeof(list) - 1);
 	if (match == NULL)
 		match = match_new();
+	response.match = match;
 	result_init(&r);
-	r.http_status = status;
-	r.body_truncated = cut;
-	verdict_response(&r, match, &site, "all is well", 11, redirects);
+	verdict_response(&r, &response, &site);
 	return &r;
 }
 
@@ -81,12 +93,30 @@ START_TEST(status_comes_first)
 	ck_assert_int_eq(judge(200, NULL, false)->error, ERROR_NONE);
 	ck_assert_int_eq(judge(302, "well", false)->error, ERROR_NONE);
 	ck_assert_int_eq(judge(201, "well", false)->error, ERROR_HTTP_STATUS);
-	ck_assert_str_eq(judge(500, "no", false)->error_message, "got 500, want 200,301-302");
+	ck_assert_str_eq(judge(500, "well", false)->error_message, "got 500, want 200,301-302");
 	ck_assert_int_eq(judge(500, "no", false)->body_matched, TRISTATE_FALSE);
 	ck_assert_int_eq(judge(200, "no", false)->error, ERROR_REGEX_MISMATCH);
 	ck_assert_str_eq(judge(200, "no", false)->failed_regex, "no");
 	ck_assert_int_eq(judge(200, NULL, false)->body_matched, TRISTATE_NULL);
 	ck_assert_int_eq(judge(200, "well", false)->body_matched, TRISTATE_TRUE);
+}
+END_TEST
+
+START_TEST(several_things_are_wrong)
+{
+	ck_assert_str_eq(
+	    judge(500, "no", false)->error_message, "got 500, want 200,301-302 (and 1 more)");
+	/* a pattern that hit a limit may hold */
+	ck_assert_str_eq(judge(500, LIMITED, false)->error_message, "got 500, want 200,301-302");
+	ck_assert_int_eq(r.body_matched, TRISTATE_NULL);
+	ck_assert_str_eq(r.failed_regex, LIMITED);
+	ck_assert_int_eq(judge(200, LIMITED, false)->error, ERROR_REGEX_LIMIT);
+	/* the end of a sentence that is too long is kept */
+	long_list = true;
+	judge(500, "no", false);
+	long_list = false;
+	ck_assert_uint_le(strlen(r.error_message), RESULT_MESSAGE_MAX);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "\xe2\x80\xa6 (and 1 more)"));
 }
 END_TEST
 
@@ -113,14 +143,14 @@ START_TEST(the_pattern_is_named)
 	ck_assert_str_eq(judge(200, "w.ll", false)->error_message,
 	    "the body matches \"w.ll\", which it must not");
 	negated = false;
-	ck_assert_str_eq(judge(200, "(*LIMIT_MATCH=1)(.|l)+x?$", false)->error_message,
+	ck_assert_str_eq(judge(200, LIMITED, false)->error_message,
 	    "the pattern \"(*LIMIT_MATCH=1)(.|l)+x?$\" hit a limit on this body");
 	/* a long one is cut, so that the line of the log still has the end of the sentence */
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	cut = TRISTATE_TRUE;
+	cut = true;
 	judge(200, text, false);
-	cut = TRISTATE_FALSE;
+	cut = false;
 	ck_assert_ptr_nonnull(
 	    strstr(r.error_message, "x\xe2\x80\xa6\" (it was cut at body_limit_kb)"));
 	ck_assert_uint_lt(
@@ -139,6 +169,7 @@ main(void)
 	tcase_add_test(tcase, whose_fault_it_is);
 	tcase_add_test(tcase, a_clock_before_the_release_is_wrong);
 	tcase_add_test(tcase, status_comes_first);
+	tcase_add_test(tcase, several_things_are_wrong);
 	tcase_add_test(tcase, redirects_that_are_not_followed);
 	tcase_add_test(tcase, the_pattern_is_named);
 	suite_add_tcase(suite, tcase);

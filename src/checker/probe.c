@@ -123,17 +123,15 @@ probe_ca_file(const struct probe *p)
 static void
 judge_response(struct probe *p)
 {
-	bool redirects = p->site->follow_redirects == 0 && p->location[0] != '\0';
+	struct response response = { .status = p->result->http_status,
+		.body = p->body != NULL ? p->body : "",
+		.size = p->body_size,
+		.truncated = p->body_cut,
+		.partial = p->rest_skipped,
+		.redirects = p->site->follow_redirects == 0 && p->location[0] != '\0',
+		.match = p->match };
 
-	verdict_response(
-	    p->result, p->match, p->site, p->body != NULL ? p->body : "", p->body_size, redirects);
-	if (p->rest_skipped && p->result->error == ERROR_REGEX_MISMATCH) {
-		char sentence[RESULT_MESSAGE_MAX + 1];
-
-		memcpy(sentence, p->result->error_message, sizeof(sentence));
-		result_fail(p->result, ERROR_REGEX_MISMATCH,
-		    "%s (of the compressed body only the first part was read)", sentence);
-	}
+	verdict_response(p->result, &response, p->site);
 }
 
 void

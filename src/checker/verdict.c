@@ -64,58 +64,77 @@ verdict_clock_is_wrong(int64_t utc_us)
 	return strncmp(now, RELEASE_DATE, strlen(RELEASE_DATE)) < 0;
 }
 
+/* --- assertions -------------------------------------------------------------------------- */
+
 static bool
-status_expected(const struct site *site, int status)
+status_holds(struct result *r, const struct response *response, const struct site *site)
 {
 	for (size_t i = 0; i < site->expect_count; i++)
-		if (status >= site->expect[i].first && status <= site->expect[i].last)
+		if (response->status >= site->expect[i].first &&
+		    response->status <= site->expect[i].last)
 			return true;
+	result_fail(r, ERROR_HTTP_STATUS, "got %d, want %s%s", response->status,
+	    site->expect_status,
+	    response->redirects ? " (follow_redirects = 0 does not follow it)" : "");
 	return false;
 }
 
 /* How much of a pattern a sentence names: with it, it is short enough for the log. */
 #define NAMED_MAX 64
 
-/* Give the verdict on the body: which pattern, and what it did. */
-static void
-fail_pattern(struct result *r, enum match_outcome outcome, const struct pattern *decisive)
-{
-	char named[NAMED_MAX + 1];
-	size_t size = strlen(decisive->text);
-
-	util_clean_text(named, sizeof(named), decisive->text, size);
-	if (outcome == MATCH_LIMIT)
-		result_fail(
-		    r, ERROR_REGEX_LIMIT, "the pattern \"%s\" hit a limit on this body", named);
-	else if (decisive->negated)
-		result_fail(
-		    r, ERROR_REGEX_MISMATCH, "the body matches \"%s\", which it must not", named);
-	else
-		result_fail(r, ERROR_REGEX_MISMATCH, "the body does not match \"%s\"%s", named,
-		    r->body_truncated == TRISTATE_TRUE ? " (it was cut at body_limit_kb)" : "");
-}
-
-void
-verdict_response(struct result *r, struct match *match, const struct site *site, const char *body,
-    size_t size, bool redirects)
+static bool
+patterns_hold(struct result *r, const struct response *response, const struct site *site)
 {
 	const struct pattern *decisive = NULL;
-	enum match_outcome outcome = MATCH_HOLDS;
-	bool expected = status_expected(site, r->http_status);
+	enum match_outcome outcome;
+	char named[NAMED_MAX + 1];
+
+	if (site->pattern_count == 0)
+		return true;
+	outcome = match_body(response->match, site, response->body, response->size, &decisive);
+	if (outcome != MATCH_LIMIT)
+		r->body_matched = outcome == MATCH_HOLDS ? TRISTATE_TRUE : TRISTATE_FALSE;
+	if (outcome == MATCH_HOLDS)
+		return true;
+	util_clean_text(
+	    r->failed_regex, sizeof(r->failed_regex), decisive->text, strlen(decisive->text));
+	util_clean_text(named, sizeof(named), decisive->text, strlen(decisive->text));
+	if (outcome == MATCH_FAILS) {
+		result_fail(r, ERROR_REGEX_MISMATCH, "the body %s \"%s\"%s%s",
+		    decisive->negated ? "matches" : "does not match", named,
+		    decisive->negated ? ", which it must not" : "",
+		    response->truncated && !decisive->negated ? " (it was cut at body_limit_kb)"
+		    : response->partial ? " (of the compressed body only the first part was read)"
+					: "");
+		return false;
+	}
+	/* whether they hold is not known: that counts only if nothing is wrong */
+	if (r->error == ERROR_NONE)
+		result_fail(
+		    r, ERROR_REGEX_LIMIT, "the pattern \"%s\" hit a limit on this body", named);
+	return true;
+}
+
+/* In the order of the manual: the first that does not hold gives the verdict. */
+static bool (*const assertions[])(struct result *r, const struct response *response,
+    const struct site *site) = { status_holds, patterns_hold };
+
+/* Room for " (and 12 more)" behind the longest sentence. */
+#define MORE_MAX 16
+
+void
+verdict_response(struct result *r, const struct response *response, const struct site *site)
+{
+	char sentence[RESULT_MESSAGE_MAX + 1 - MORE_MAX];
+	int failed = 0;
 
 	r->completed = true;
-	if (site->pattern_count > 0) {
-		outcome = match_body(match, site, body, size, &decisive);
-		if (outcome != MATCH_LIMIT)
-			r->body_matched = outcome == MATCH_HOLDS ? TRISTATE_TRUE : TRISTATE_FALSE;
-		if (decisive != NULL)
-			util_clean_text(r->failed_regex, sizeof(r->failed_regex), decisive->text,
-			    strlen(decisive->text));
+	/* from the last to the first, which has the last word */
+	for (size_t i = ARRAY_LENGTH(assertions); i-- > 0;)
+		failed += !assertions[i](r, response, site);
+	if (failed > 1) {
+		util_clean_text(
+		    sentence, sizeof(sentence), r->error_message, strlen(r->error_message));
+		result_fail(r, r->error, "%s (and %d more)", sentence, failed - 1);
 	}
-	if (!expected)
-		result_fail(r, ERROR_HTTP_STATUS, "got %d, want %s%s", r->http_status,
-		    site->expect_status,
-		    redirects ? " (follow_redirects = 0 does not follow it)" : "");
-	else if (decisive != NULL)
-		fail_pattern(r, outcome, decisive);
 }

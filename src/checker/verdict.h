@@ -24,11 +24,22 @@ bool verdict_is_local(int error);
 /* Whether the time of day is before the release of this program, and so cannot be right. */
 bool verdict_clock_is_wrong(int64_t utc_us);
 
+/* The last response, whole or up to body_limit_kb, and what judging it needs. */
+struct response {
+	int status;
+	const char *body; /* never NULL; decompressed */
+	size_t size;
+	bool truncated; /* at body_limit_kb */
+	bool partial;   /* of a body that is compressed in several parts, only the first is there */
+	bool redirects; /* it is a redirect that `follow_redirects = 0` does not follow */
+	struct match *match;
+};
+
 /*
- * Judge a whole response: status first, then the body. `redirects`: it is a redirect that
- * `follow_redirects = 0` does not follow, which is a response like any other; the message says so.
+ * Hold `response` against all assertions of `site`, and give the result its verdict: that of the
+ * first one in the order of the manual that does not hold. The sentence says how many others do not
+ * hold either, as in "got 500, want 200-299 (and 1 more)".
  */
-void verdict_response(struct result *r, struct match *match, const struct site *site,
-    const char *body, size_t size, bool redirects);
+void verdict_response(struct result *r, const struct response *response, const struct site *site);
 
 #endif
