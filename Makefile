@@ -127,7 +127,7 @@ EDITED = $(patsubst $(srcdir)/%.in,$(B)/%,$(filter-out %/config.mk.in,\
 # into the sources go, and paths are those of this build.
 DOCUMENTS = $(B)/doc/README.md $(B)/doc/aiven.md
 RELINK = -e 's|\]\((etc/\|\.\./)(README\|aiven)\.md|](:\2.md|g' \
-	-e 's/!\[[^]]*\]\([^):]*\)//; s/\[([^]]*)\]\([^):\#][^):]*\)/\1/g; s/\]\(:/](/g' \
+	-e 's/!\[[^]]*\]\([^):]*\)//g; s/\[([^]]*)\]\([^):\#][^):]*\)/\1/g; s/\]\(:/](/g' \
 	-e 's|/usr/local/etc|$(sysconfdir)|g; s|/usr/local/var/run|$(runstatedir)|g' \
 	-e 's|/usr/local/var|$(localstatedir)|g; s|/usr/local/share|$(datadir)|g' \
 	-e 's|/usr/local/sbin|$(sbindir)|g'
@@ -137,7 +137,7 @@ $(B)/doc/aiven.md: $(srcdir)/etc/aiven.md
 $(DOCUMENTS): $(srcdir)/Makefile config.mk
 	$(SAY) EDIT $(@F)
 	$(Q)mkdir -p $(@D)
-	$(Q)sed -E $(RELINK) $(filter %.md,$^) >$@
+	$(Q)sed -Ez $(RELINK) $(filter %.md,$^) >$@
 
 all: $(if $(SANITIZE),,$(EDITED) $(DOCUMENTS))
 
