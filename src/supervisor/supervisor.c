@@ -178,7 +178,7 @@ become_ready(struct supervisor *s)
 	}
 	if (s->start->once)
 		return;
-	log_notice("webmond " VERSION " sites %zu site%s with %d to %d checkers; epoch %s",
+	log_notice("webmond " VERSION " watches %zu site%s with %d to %d checkers; epoch %s",
 	    s->site_count, util_plural(s->site_count), config->workers_min, config->workers_max,
 	    s->epoch);
 	daemon_tell_starter(EXIT_FINE);
