@@ -5,6 +5,7 @@
 # listener on ports of 127.0.0.1 that stay the same over restarts, and a plaintext one that sends
 # its clients through a Proxy. Used by the scenarios, by bench.py and, for people, by tests/kafka.
 
+import fcntl
 import glob
 import os
 import shutil
@@ -94,13 +95,21 @@ def cache_directory(version):
 def fetch(version=VERSION):
     """The directory with Kafka's jars, filled by Maven when it is not there yet."""
     jars = cache_directory(version)
-    there = glob.glob(os.path.join(jars, "kafka_2.13-*.jar"))
-    for tool in ["java"] if there else ["java", "mvn"]:
+    pattern = os.path.join(jars, "kafka_2.13-*.jar")
+    for tool in ["java"] if glob.glob(pattern) else ["java", "mvn"]:
         if shutil.which(tool) is None:
             raise Skip(f"real Kafka needs {tool} (Debian: default-jre-headless, maven)")
-    if there:
+    if glob.glob(pattern):
         return jars
     os.makedirs(os.path.dirname(jars), exist_ok=True)
+    with open(jars + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker wants it, too
+        if not glob.glob(pattern):
+            _get(version, jars)
+    return jars
+
+
+def _get(version, jars):
     with tempfile.TemporaryDirectory(dir=os.path.dirname(jars)) as work:
         with open(os.path.join(work, "pom.xml"), "w", encoding="utf-8") as f:
             f.write(_POM.format(version=version))
@@ -114,7 +123,6 @@ def fetch(version=VERSION):
             raise Skip("cannot fetch Kafka: " + (done.stdout.strip() or "mvn failed").split("\n")[0])
         shutil.rmtree(jars, ignore_errors=True)
         os.rename(os.path.join(work, "jars"), jars)
-    return jars
 
 
 class Broker:

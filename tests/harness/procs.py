@@ -70,18 +70,28 @@ class Pauses:
 pauses = Pauses()
 
 
+_ports = 0, 1
+
+
+def ports_are(number, of):
+    """From now on free_ports() takes every `of`-th port only, from the `number`-th on."""
+    global _ports
+    _ports = number, of
+
+
 def free_ports(count, address="127.0.0.1"):
     """
     Ports that nobody uses now, below the range of outgoing connections: the many short
     connections of a test must not take the port of a server that is about to restart.
     """
+    number, of = _ports
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
         low = int(f.read().split()[0])
     held, ports = [], []
     while len(ports) < count:
         s = socket.socket()
         try:
-            s.bind((address, random.randrange(10000, max(low, 20000))))
+            s.bind((address, random.randrange(10000 + number, max(low, 20000), of)))
         except OSError:
             s.close()
             continue
