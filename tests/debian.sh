@@ -60,7 +60,7 @@ there() {
 		mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc" || exit
 		[ ! -d "$jars" ] || mount --bind "$jars" "$root/root/.cache/webmond-tests" || exit
 		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-		    REQUIRE_KAFKA="${REQUIRE_KAFKA-}" DEMO_SECONDS="${DEMO_SECONDS-10}" \
+		    MAKEFLAGS="-j$(nproc)" REQUIRE_KAFKA="${REQUIRE_KAFKA-}" DEMO_SECONDS="${DEMO_SECONDS-10}" \
 		    sh -c "cd /webmond && exec \"\$@\"" sh "$@"
 	' sh "$root" "$jars" "$@" </dev/null
 }

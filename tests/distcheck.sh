@@ -47,10 +47,10 @@ cd "$work/build"
 	exit 1
 }
 rm configure.out
-$make -j2
+$make -j"$(nproc)"
 
 say "testing"
-$make check-unit
+$make -j"$(nproc)" check-unit
 
 say "installing, into the prefix and into a DESTDIR"
 $make install >/dev/null
