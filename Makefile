@@ -169,12 +169,13 @@ $(B)/tests/check_%.o: TEST_CFLAGS = $(PRIVATE) $(shell $(PKG_CONFIG) --cflags 'c
 
 $(UNITS): $(B)/tests/%: $(B)/tests/%.o $(TESTED)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $< $(TESTED) $(CHECK_LIBS) $(LIB_LIBS) $(LIBS)
+	$(Q)$(LINK) $(WRAP) -o $@ $< $(TESTED) $(CHECK_LIBS) $(LIB_LIBS) $(LIBS)
 
 $(HELPERS): $(B)/tests/%: $(B)/tests/%.o
 	$(SAY) LINK $@
 	$(Q)$(LINK) $(WRAP) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
 
+$(B)/tests/check_validate: WRAP = -Wl,--wrap=checker_validate_site
 $(B)/tests/fillspool: $(TESTED)
 $(B)/tests/hijacked: $(OBJECTS)
 $(B)/tests/hijacked: WRAP = -Wl,--wrap=probe_run,--wrap=util_clean_text \

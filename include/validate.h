@@ -3,8 +3,9 @@
 
 /*
  * The checks of a configuration that need libraries or the rights of another user: URLs, patterns,
- * Kafka's properties and files. They run in a short-lived child that has dropped its privileges,
- * so the supervisor hands nothing to those libraries and never reads another user's files.
+ * Kafka's properties and files. They run in a short-lived child that has dropped its privileges, and
+ * those of sites in a child of its own with the rights of the checkers, so the supervisor hands
+ * nothing to those libraries and never reads another user's files.
  */
 #ifndef WEBMOND_VALIDATE_H
 #define WEBMOND_VALIDATE_H
@@ -17,8 +18,10 @@
 #include "proc.h"
 #include "publisher.h"
 
-/* What is tested beside the configuration itself. */
+/* Whose files it is about, and what is tested beside the configuration itself. */
 struct validation {
+	const struct proc_user *checker;   /* with whose rights sites are tested */
+	const struct proc_user *publisher; /* … and Kafka and the spool */
 	struct preflight needed;
 	bool network; /* whether Kafka and the topic are there, and we may write to it */
 	char found
@@ -32,15 +35,13 @@ struct validation {
  * EXIT_UNAVAILABLE when Kafka or the topic is not there. The only text that it writes with EXIT_FINE
  * is that of `network`: what was found. Returns its pid, or -1 with errno.
  */
-pid_t validate_start(const struct config *config, const struct proc_user *user,
-    const struct validation *what, int *fd);
+pid_t validate_start(const struct config *config, const struct validation *what, int *fd);
 
 /* The same of the file `path`, which the child reads itself, into `share`. */
-pid_t validate_start_file(const char *path, struct config_share *share,
-    const struct proc_user *user, const struct validation *what, int *fd);
+pid_t validate_start_file(
+    const char *path, struct config_share *share, const struct validation *what, int *fd);
 
 /* As validate_start(), waited for, with the lines printed to standard error. Returns the exit code. */
-int
-validate_run(const struct config *config, const struct proc_user *user, struct validation *what);
+int validate_run(const struct config *config, struct validation *what);
 
 #endif

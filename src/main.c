@@ -301,14 +301,15 @@ main(int argc, char **argv)
 	config = start.config = config_load(options.config_file);
 	find_users(config, &start.publisher_user, &start.checker_user);
 	start.output = choose_output(config);
-	what = (struct validation){
+	start.checker_user.exposed = true;
+	what = (struct validation){ .checker = &start.checker_user,
+		.publisher = &start.publisher_user,
 		.needed = { .kafka = start.output == PUBLISH_TO_KAFKA,
 		    .pid_file = daemonise ||
 				(config_gives(&config->at, "pid_file") && !options.once),
 		    .descriptors = true },
-		.network = options.test_network
-	};
-	code = validate_run(config, &start.publisher_user, &what);
+		.network = options.test_network };
+	code = validate_run(config, &what);
 	for (size_t i = 0; options.test && i < config->warnings.count; i++)
 		fprintf(stderr, "%s\n", config->warnings.line[i]);
 	if (code == EXIT_FINE && options.test)
@@ -341,7 +342,6 @@ main(int argc, char **argv)
 		fatal(EXIT_OS, "cannot initialise libcurl");
 	if (proc_limit_root() < 0)
 		log_warning("cannot give up capabilities: %s", strerror(errno));
-	start.checker_user.exposed = true;
 	start.once = options.once;
 	start.only = argv + optind;
 	code = supervisor_main(&start);

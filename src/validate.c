@@ -27,46 +27,21 @@ print(const struct mistakes *mistakes, int fd)
 		dprintf(fd, "%s\n", mistakes->line[i]);
 }
 
-/* `lacking`: what a start lacks, as far as it is known, and the code that it would have. */
 static int
-check_all(const struct config *config, const struct validation *what, struct mistakes *lacking,
-    int lacking_code, int fd)
+wait_for(pid_t pid)
 {
-	struct mistakes mistakes = { 0 };
-	char said[PUBLISHER_REASON_SIZE], clean[PUBLISHER_REASON_SIZE];
-	int code;
+	int status;
 
-	checker_validate_site(&config->defaults, &config->defaults, &mistakes);
-	for (size_t i = 0; i < config->site_count + config->disabled_count; i++)
-		checker_validate_site(&config->sites[i], &config->defaults, &mistakes);
-	if (config->has_kafka)
-		publisher_check_config(config, &mistakes);
-	code = preflight_as_user(config, &what->needed, lacking);
-	print(&config->mistakes, fd);
-	print(&mistakes, fd);
-	print(lacking, fd);
-	if (config->mistakes.count + mistakes.count > 0)
-		code = EXIT_CONFIG;
-	else if (lacking_code != EXIT_FINE)
-		code = lacking_code;
-	if (code == EXIT_FINE && what->network && config->has_kafka) {
-		if (publisher_find_topic(config, FIND_TOPIC_MS, said, sizeof(said)) < 0)
-			code = EXIT_UNAVAILABLE;
-		util_clean_text(clean, sizeof(clean), said, strlen(said));
-		dprintf(fd, code == EXIT_FINE ? "%s" : "kafka: %s\n", clean);
-	}
-	mistakes_release(&mistakes);
-	return code;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
 }
 
-/* In the child. */
-static _Noreturn void
-validate(const struct config *config, const struct proc_user *user, const struct validation *what,
-    pid_t parent, int fd)
+/* Become `user`, for what is left of this process. */
+static void
+become(const struct proc_user *user, pid_t parent, int fd)
 {
-	struct mistakes lacking = { 0 };
 	sigset_t none;
-	int code = preflight_as_starter(config, &what->needed, &lacking);
 
 	if (proc_drop(user) < 0) {
 		dprintf(fd, "cannot become user \"%s\": %s\n", user->name, strerror(errno));
@@ -75,7 +50,88 @@ validate(const struct config *config, const struct proc_user *user, const struct
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	proc_follow_parent(parent);
-	_exit(check_all(config, what, &lacking, code, fd));
+}
+
+static int
+check_sites(const struct config *config, int fd)
+{
+	struct mistakes mistakes = { 0 };
+
+	checker_validate_site(&config->defaults, &config->defaults, &mistakes);
+	for (size_t i = 0; i < config->site_count + config->disabled_count; i++)
+		checker_validate_site(&config->sites[i], &config->defaults, &mistakes);
+	print(&mistakes, fd);
+	return mistakes.count > 0 ? EXIT_CONFIG : EXIT_FINE;
+}
+
+/* In a child of its own: this process has to become somebody else. Returns its exit code. */
+static int
+check_sites_as(const struct proc_user *checker, const struct config *config, int fd)
+{
+	pid_t self = getpid(), pid = fork();
+	char why[128];
+	int status;
+
+	if (pid < 0) {
+		dprintf(fd, "cannot start the validation: %s\n", strerror(errno));
+		return EXIT_OS;
+	}
+	if (pid == 0) {
+		become(checker, self, fd);
+		_exit(check_sites(config, fd));
+	}
+	status = wait_for(pid);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	dprintf(fd, "the validation %s\n", proc_describe_exit(status, why, sizeof(why)));
+	return EXIT_INTERNAL;
+}
+
+/*
+ * `lacking`: what a start lacks, as far as it is known. `code`: what that or the mistakes so far
+ * lead to.
+ */
+static int
+check_publisher(const struct config *config, const struct validation *what,
+    struct mistakes *lacking, int code, int fd)
+{
+	struct mistakes mistakes = { 0 };
+	char said[PUBLISHER_REASON_SIZE], clean[PUBLISHER_REASON_SIZE];
+	int spool_code;
+
+	if (config->has_kafka)
+		publisher_check_config(config, &mistakes);
+	spool_code = preflight_as_user(config, &what->needed, lacking);
+	print(&mistakes, fd);
+	print(lacking, fd);
+	if (mistakes.count > 0)
+		code = EXIT_CONFIG;
+	else if (code == EXIT_FINE)
+		code = spool_code;
+	if (code == EXIT_FINE && what->network && config->has_kafka) {
+		if (publisher_find_topic(config, FIND_TOPIC_MS, said, sizeof(said)) < 0)
+			code = EXIT_UNAVAILABLE;
+		util_clean_text(clean, sizeof(clean), said, strlen(said));
+		dprintf(fd, code == EXIT_FINE ? "%s" : "kafka: %s\n", clean);
+	}
+	return code;
+}
+
+/* In the child. */
+static _Noreturn void
+validate(const struct config *config, const struct validation *what, pid_t parent, int fd)
+{
+	struct mistakes lacking = { 0 };
+	int code = preflight_as_starter(config, &what->needed, &lacking), sites_code;
+
+	print(&config->mistakes, fd);
+	sites_code = check_sites_as(what->checker, config, fd);
+	if (sites_code != EXIT_FINE && sites_code != EXIT_CONFIG)
+		_exit(sites_code);
+	become(what->publisher, parent, fd);
+	if (config->mistakes.count > 0 || sites_code == EXIT_CONFIG)
+		code = EXIT_CONFIG;
+	_exit(check_publisher(config, what, &lacking, code, fd));
 }
 
 /* As fork(2), with the reading end in `*fd`, the writing end in the child. `keep`: -1, or one more. */
@@ -98,19 +154,18 @@ fork_validator(int keep, int *fd)
 }
 
 pid_t
-validate_start(const struct config *config, const struct proc_user *user,
-    const struct validation *what, int *fd)
+validate_start(const struct config *config, const struct validation *what, int *fd)
 {
 	pid_t parent = getpid(), pid = fork_validator(-1, fd);
 
 	if (pid == 0)
-		validate(config, user, what, parent, *fd);
+		validate(config, what, parent, *fd);
 	return pid;
 }
 
 pid_t
-validate_start_file(const char *path, struct config_share *share, const struct proc_user *user,
-    const struct validation *what, int *fd)
+validate_start_file(
+    const char *path, struct config_share *share, const struct validation *what, int *fd)
 {
 	struct config *config;
 	pid_t parent = getpid(), pid;
@@ -124,7 +179,7 @@ validate_start_file(const char *path, struct config_share *share, const struct p
 			dprintf(*fd, "no memory to read the configuration: %s\n", strerror(errno));
 			_exit(EXIT_OS);
 		}
-		validate(config, user, what, parent, *fd);
+		validate(config, what, parent, *fd);
 	}
 	if (pid < 0)
 		config_share_close(share);
@@ -132,13 +187,13 @@ validate_start_file(const char *path, struct config_share *share, const struct p
 }
 
 int
-validate_run(const struct config *config, const struct proc_user *user, struct validation *what)
+validate_run(const struct config *config, struct validation *what)
 {
 	char buffer[4096], why[128];
 	size_t kept = 0;
 	int fd, status;
 	ssize_t n;
-	pid_t pid = validate_start(config, user, what, &fd);
+	pid_t pid = validate_start(config, what, &fd);
 
 	if (pid < 0) {
 		fprintf(stderr, "cannot start the validation: %s\n", strerror(errno));
@@ -153,8 +208,7 @@ validate_run(const struct config *config, const struct proc_user *user, struct v
 		}
 	}
 	close(fd);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	status = wait_for(pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FINE) {
 		snprintf(what->found, sizeof(what->found), "%.*s", (int)kept, buffer);
 		return EXIT_FINE;

@@ -36,15 +36,20 @@ count_descriptors(void)
 	return count;
 }
 
+/* Whose rights are used for sites, if not those of the publisher. */
+static const struct proc_user *checker;
+
 /* validate_run() on `text`; what it prints is in captured(). */
 static int
 validate_for(const char *text, const struct proc_user *user, struct preflight needed)
 {
 	struct config *config = config_load(write_file("w.conf", text, 0644));
-	struct validation what = { .needed = needed };
+	struct validation what = {
+		.checker = checker != NULL ? checker : user, .publisher = user, .needed = needed
+	};
 	int descriptors = count_descriptors(), code;
 
-	code = validate_run(config, user, &what);
+	code = validate_run(config, &what);
 	ck_assert_int_eq(count_descriptors(), descriptors);
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1); /* nobody is left */
 	ck_assert_int_eq(errno, ECHILD);
@@ -145,6 +150,54 @@ START_TEST(files_are_read_with_the_rights_of_the_user)
 }
 END_TEST
 
+/* A file that a site would name: no key does yet. */
+static char *file_of_sites;
+
+void __real_checker_validate_site(
+    const struct site *site, const struct site *defaults, struct mistakes *mistakes);
+void __wrap_checker_validate_site(
+    const struct site *site, const struct site *defaults, struct mistakes *mistakes);
+
+void
+__wrap_checker_validate_site(
+    const struct site *site, const struct site *defaults, struct mistakes *mistakes)
+{
+	__real_checker_validate_site(site, defaults, mistakes);
+	if (file_of_sites != NULL && site != defaults && access(file_of_sites, R_OK) < 0)
+		mistakes_add(
+		    mistakes, config_origin(&site->at, "name"), "file: %s", strerror(errno));
+}
+
+/* What sites name is read with the rights of the checkers, what Kafka does with the publisher's. */
+START_TEST(each_file_is_read_with_the_rights_of_who_needs_it)
+{
+	static const char text[] = SITES
+	    "kafka = { topic = \"t\"; properties_file = \"kafka.properties\"; };\n";
+	struct proc_user nobody, other;
+	const char *path;
+
+	if (geteuid() != 0 || proc_find_user("nobody", &nobody) < 0 ||
+	    proc_find_user("daemon", &other) < 0)
+		return; /* only root can become another */
+	path = write_file("kafka.properties", "bootstrap.servers=127.0.0.1:1\n", 0400);
+	ck_assert_int_eq(chown(path, nobody.uid, nobody.gid), 0);
+	path = write_file("ca.pem", "", 0400);
+	ck_assert_int_eq(chown(path, other.uid, other.gid), 0);
+	file_of_sites = xstrdup(path);
+	checker = &other;
+	ck_assert_int_eq(validate(text, &nobody), EXIT_FINE);
+	ck_assert_str_eq(captured(), "");
+
+	checker = &nobody;
+	ck_assert_int_eq(validate(text, &other), EXIT_CONFIG);
+	ck_assert_int_eq(count_of(captured(), "\n"), 3);
+	ck_assert_int_eq(count_of(captured(), "w.conf:1: file: Permission denied"), 1);
+	ck_assert_int_eq(count_of(captured(), "w.conf:2: file: Permission denied"), 1);
+	ck_assert_int_eq(count_of(captured(), "w.conf:3: properties_file: cannot read"), 1);
+	free(file_of_sites);
+}
+END_TEST
+
 START_TEST(who_cannot_become_the_user_says_so)
 {
 	struct proc_user nobody, root = { .drop = true, .name = "root" };
@@ -158,7 +211,8 @@ START_TEST(who_cannot_become_the_user_says_so)
 					  setgid(nobody.gid) < 0 || setuid(nobody.uid) < 0))
 			_exit(1);
 		config = config_load("/nonexistent/w.conf");
-		_exit(validate_run(config, &root, &(struct validation){ 0 }));
+		_exit(validate_run(
+		    config, &(struct validation){ .checker = &root, .publisher = &root }));
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFEXITED(status));
@@ -305,6 +359,7 @@ main(void)
 	tcase_add_test(tcase, every_mistake_is_told_in_one_go);
 	tcase_add_test(tcase, no_mistake_is_too_many);
 	tcase_add_test(tcase, files_are_read_with_the_rights_of_the_user);
+	tcase_add_test(tcase, each_file_is_read_with_the_rights_of_who_needs_it);
 	tcase_add_test(tcase, who_cannot_become_the_user_says_so);
 	tcase_add_test(tcase, a_start_that_has_all_leaves_no_trace);
 	tcase_add_test(tcase, all_that_a_start_lacks_is_told_in_one_go);

@@ -94,7 +94,9 @@ void
 begin_reload(struct supervisor *s, int64_t now)
 {
 	/* what else a start needs is held already */
-	const struct validation what = { .needed = { .descriptors = true } };
+	const struct validation what = { .checker = &s->start->checker_user,
+		.publisher = &s->start->publisher_user,
+		.needed = { .descriptors = true } };
 	pid_t pid;
 
 	s->reload.again = s->reload.pid > 0 || s->publisher.handing_over;
@@ -102,8 +104,7 @@ begin_reload(struct supervisor *s, int64_t now)
 		return;   /* one at a time; all that come meanwhile are one */
 	outcome_forget(); /* before the file is read: a request from now on is another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
-	pid = validate_start_file(
-	    s->config->file, &s->reload.share, &s->start->publisher_user, &what, &s->reload.fd);
+	pid = validate_start_file(s->config->file, &s->reload.share, &what, &s->reload.fd);
 	if (pid < 0) {
 		complain(s, "cannot start the validation: %s", strerror(errno));
 		refuse(s);
