@@ -41,7 +41,6 @@ struct spool_options {
 	pid_t supervisor;       /* an epoch begins only as a child of it; 0: always */
 	const char *lost_epoch; /* the one before, whose spool was lost; "" or NULL: none */
 	int lock_fd; /* the lock that an earlier spool_open() took, held since; -1: none */
-	const unsigned char *token_key; /* UTIL_KEY_SIZE bytes; only for a lost epoch */
 };
 
 /*
@@ -72,12 +71,12 @@ enum spool_status
 spool_begin_slot(struct spool *spool, const struct frame *frame, const void *raw, size_t size);
 
 /*
- * A slot ends: a CLOSE or WHOLE. It counts if the slot is open, and all that its OPEN says, the token
- * too, stands here as well; repeats, strangers and what fits no slot change nothing. What fits and
- * holds no outcome of ours ends the slot as `aborted`. Of the lost epoch, which has no open slots any
- * more, the first end of each slot with a right token counts.
+ * A slot ends: a CLOSE or WHOLE of the supervisor, or a CLOSE of a checker whose token is right, see
+ * wire_token(). It counts if the slot is open; repeats, other epochs and what comes too late change
+ * nothing. What holds no outcome that this program writes ends the slot as `aborted`. Of the lost
+ * epoch, which has no open slots any more, the first end of each slot counts.
  */
-enum spool_status spool_end_slot(struct spool *spool, const struct frame *frame, const void *raw);
+enum spool_status spool_end_slot(struct spool *spool, const struct frame *frame);
 
 /*
  * All checks of slots of our epoch below `seq` are over, and what checkers wrote of them was given to

@@ -96,14 +96,6 @@ ssize_t wire_decode(const void *data, size_t size, struct frame *frame);
  */
 uint64_t wire_token(const unsigned char key[UTIL_KEY_SIZE], const struct frame *frame);
 
-/*
- * The part of an encoded frame, which was decoded, that says which slot it is: site, instance, seq,
- * time, epoch, token and the identity of the record. The same bytes in OPEN and CLOSE of a slot, at
- * the same place, WIRE_IDENTITY_AT.
- */
-#define WIRE_IDENTITY_AT 12
-size_t wire_identity_size(const struct frame *frame);
-
 /* How many bytes to skip from damaged `data` to what may be the next frame, or `size`. */
 size_t wire_resync(const void *data, size_t size);
 

@@ -31,12 +31,14 @@
 #include "suite.h"
 #include "wire.h"
 
-#define EPOCH "20260101T000000Z-0000000000000001"
-#define TOPIC "results"
+#define EPOCH      "20260101T000000Z-0000000000000001"
+#define LOST_EPOCH "20251231T000000Z-0000000000000000"
+#define TOPIC      "results"
 
 static struct pipe supervisor, checkers;
 static const unsigned char key[UTIL_KEY_SIZE] = "a key for tokens";
 static const unsigned char *token_key = key; /* what frames are made with */
+static const char *epoch = EPOCH;            /* likewise */
 static int control;                          /* our end; -1: closed */
 static int stdout_read;                      /* what the publisher prints; non-blocking */
 static pid_t publisher;
@@ -96,6 +98,7 @@ start(enum publisher_output output, const char *brokers)
 		struct publisher_start how = { .config = &config,
 			.output = output,
 			.epoch = EPOCH,
+			.lost_epoch = LOST_EPOCH,
 			.supervisor_fd = supervisor.read_fd,
 			.checkers_fd = checkers.read_fd,
 			.control_fd = sockets[1],
@@ -151,7 +154,7 @@ make_frame(unsigned char *out, enum wire_type type, uint64_t seq, int code)
 	struct config config = { .instance = "test" };
 	struct site site = { .name = "shop", .url = "http://a/", .method = "GET" };
 	struct slot slot = {
-		.epoch = EPOCH, .seq = seq, .slot_us = 1767225600000000, .interval_us = 1
+		.epoch = epoch, .seq = seq, .slot_us = 1767225600000000, .interval_us = 1
 	};
 	struct result result;
 
@@ -337,6 +340,53 @@ START_TEST(checkers_may_only_close)
 	ck_assert_int_eq(seen.code[1], 200);
 	ck_assert_int_eq(count_of(captured(), "wrote what only the supervisor may"), 1);
 	ck_assert_int_eq(count_of(captured(), "damaged bytes in the pipe of the checkers"), 1);
+}
+END_TEST
+
+/* It has the token of its own slot: with that it can end no other, and have nothing else recorded. */
+START_TEST(a_token_ends_only_what_it_was_made_for)
+{
+	struct config config = { .instance = "test" };
+	struct site site = { .name = "shop", .url = "http://a/", .method = "GET" };
+	struct slot slot = { .epoch = EPOCH, .slot_us = 1767225600000000, .interval_us = 1 };
+	unsigned char frame[WIRE_FRAME_MAX];
+	struct result result;
+
+	put_into(
+	    &supervisor, frame, payload_frame(frame, WIRE_OPEN, &config, &site, &slot, NULL, key));
+	put(WIRE_OPEN, 1);
+	result_init(&result);
+	result_fail(&result, ERROR_ABORTED, "not mine");
+	for (int i = 0; i < 6; i++) {
+		struct site other_site = site;
+		struct slot other = slot;
+
+		other.seq = i == 0;
+		other.slot_us += i == 1;
+		other.token ^= i == 2;
+		other.epoch = i == 3 ? LOST_EPOCH : EPOCH;
+		other_site.name = i == 4 ? "shoq" : "shop";
+		other_site.url = i == 5 ? "http://elsewhere.example/" : site.url;
+		put_into(&checkers, frame,
+		    payload_frame(frame, WIRE_CLOSE, &config, &other_site, &other, &result, NULL));
+	}
+	put(WIRE_CLOSE, 1);
+	put_into(&checkers, frame,
+	    payload_frame(frame, WIRE_CLOSE, &config, &site, &slot, &result, NULL));
+	epoch = LOST_EPOCH;
+	put(WIRE_CLOSE, 2); /* of a check that ran when the spool was lost */
+	epoch = EPOCH;
+	start(PUBLISH_TO_STDOUT, NULL);
+	end_of_pipe();
+	read_stdout_to_its_end();
+	ck_assert_int_eq(exit_code(), EXIT_FINE);
+	ck_assert_uint_eq(seen.count, 3);
+	ck_assert_uint_eq(seen.seq[0], 2);
+	ck_assert_uint_eq(seen.seq[1], 0);
+	ck_assert_uint_eq(seen.seq[2], 1);
+	ck_assert_int_eq(seen.code[1], 0);
+	ck_assert_int_eq(seen.code[2], 200);
+	ck_assert_int_eq(count_of(captured(), "wants to end a slot that is not its own"), 1);
 }
 END_TEST
 
@@ -886,6 +936,7 @@ main(void)
 	tcase_add_test(tcase, all_is_printed_once_in_order);
 	tcase_add_test(tcase, damage_costs_what_is_damaged);
 	tcase_add_test(tcase, checkers_may_only_close);
+	tcase_add_test(tcase, a_token_ends_only_what_it_was_made_for);
 	tcase_add_test(tcase, a_verdict_that_was_written_counts);
 	tcase_add_loop_test(tcase, a_verdict_waits_for_its_slot, 1, 4);
 	tcase_add_test(tcase, what_nobody_ends_is_settled);

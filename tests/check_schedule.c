@@ -148,7 +148,8 @@ START_TEST(the_heap_is_as_good_as_a_search)
 				continue;
 			waiting++;
 			if (other->priority_us < first->priority_us ||
-			    (other->priority_us == first->priority_us && other->slot_us < first->slot_us))
+			    (other->priority_us == first->priority_us &&
+				other->slot_us < first->slot_us))
 				ck_abort_msg(
 				    "step %d: timer %d is earlier than the first", step, i);
 		}

@@ -117,7 +117,7 @@ store(int records)
 		ck_assert_int_eq(spool_begin(spool), SPOOL_OK);
 		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
 		ck_assert_int_eq(spool_begin_slot(spool, &frame, raw, size), SPOOL_OK);
-		ck_assert_int_eq(spool_end_slot(spool, &frame, raw), SPOOL_OK);
+		ck_assert_int_eq(spool_end_slot(spool, &frame), SPOOL_OK);
 		ck_assert_int_eq(spool_commit(spool), SPOOL_OK);
 	}
 }

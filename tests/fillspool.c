@@ -62,7 +62,7 @@ fill(struct spool *spool, uint64_t count)
 				return SPOOL_FAILED;
 			status = spool_begin_slot(spool, &frame, raw, size);
 			if (status == SPOOL_OK)
-				status = spool_end_slot(spool, &frame, raw);
+				status = spool_end_slot(spool, &frame);
 		}
 		if (status == SPOOL_OK)
 			status = spool_commit(spool);

@@ -18,7 +18,6 @@
 /* A slot ends. */
 struct slot_end {
 	struct frame frame;
-	const unsigned char *raw;
 	bool by_checker;
 };
 
@@ -162,13 +161,13 @@ next_frame(struct intake *in, struct intake_pipe *pipe, struct frame *frame,
 }
 
 static void
-add_end(struct intake *in, const struct frame *frame, const unsigned char *raw, bool by_checker)
+add_end(struct intake *in, const struct frame *frame, bool by_checker)
 {
 	if (in->end_count == in->end_room) {
 		in->end_room = 2 * in->end_room + 64;
 		in->ends = xreallocarray(in->ends, in->end_room, sizeof(*in->ends));
 	}
-	in->ends[in->end_count++] = (struct slot_end){ *frame, raw, by_checker };
+	in->ends[in->end_count++] = (struct slot_end){ *frame, by_checker };
 }
 
 /* Begin the slots that the supervisor announces; collect those that it ends. */
@@ -189,7 +188,7 @@ begin_slots(struct intake *in, struct spool *spool)
 		if (frame.type != WIRE_CLOSE)
 			status = spool_begin_slot(spool, &frame, raw, size);
 		if (frame.type != WIRE_OPEN)
-			add_end(in, &frame, raw, false);
+			add_end(in, &frame, false);
 	}
 	return status;
 }
@@ -219,7 +218,7 @@ collect_ends(struct intake *in, const struct spool *spool)
 		else if (spool_is_ahead(spool, &frame))
 			early = true;
 		else
-			add_end(in, &frame, raw, true);
+			add_end(in, &frame, true);
 	}
 	if (early)
 		in->checkers.used = 0;
@@ -277,7 +276,7 @@ intake_apply(struct intake *in, struct spool *spool)
 		postpone_ends(in, count);
 	qsort(in->ends, in->end_count, sizeof(*in->ends), compare_ends);
 	for (size_t i = 0; i < in->end_count && status == SPOOL_OK; i++)
-		status = spool_end_slot(spool, &in->ends[i].frame, in->ends[i].raw);
+		status = spool_end_slot(spool, &in->ends[i].frame);
 	if (status == SPOOL_OK && in->settled > 0 && !early && complete) {
 		status = spool_settle(spool, in->settled);
 		in->settled = 0;

@@ -331,7 +331,6 @@ open_all(struct publisher *p)
 		.epoch_stored = start->epoch_stored,
 		.lost_epoch = start->lost_epoch,
 		.lock_fd = start->spool_lock_fd,
-		.token_key = start->token_key,
 		.supervisor = start->supervisor };
 
 	/* at most a quarter of the spool, at a KiB a record, may be in flight */

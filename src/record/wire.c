@@ -38,9 +38,6 @@ struct header {
 _Static_assert(sizeof(struct header) + 2 * 64 + WIRE_PAYLOAD_MAX <= WIRE_FRAME_MAX,
     "a record with its frame must fit into one atomic write");
 
-_Static_assert(offsetof(struct header, site_size) == WIRE_IDENTITY_AT,
-    "what differs between the frames of a slot comes first");
-
 _Static_assert(offsetof(struct header, token) + TOKEN_SIZE == sizeof(struct header),
     "no byte of a frame is without a meaning");
 
@@ -130,13 +127,6 @@ wire_token(const unsigned char key[UTIL_KEY_SIZE], const struct frame *frame)
 	end = mempcpy(end, frame->instance, frame->instance_size);
 	end = mempcpy(end, frame->payload, frame->identity_size);
 	return util_mac(key, all, (size_t)(end - all)) & TOKEN_MASK;
-}
-
-size_t
-wire_identity_size(const struct frame *frame)
-{
-	return sizeof(struct header) - WIRE_IDENTITY_AT + frame->site_size + frame->instance_size +
-	       frame->identity_size;
 }
 
 size_t

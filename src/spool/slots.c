@@ -13,15 +13,6 @@
 #include "payload.h"
 #include "util.h"
 
-/* A checker may be in foreign hands: it can end its own slots, and nothing else. */
-static void
-refuse(struct spool *s, const struct frame *frame, const char *why)
-{
-	if (s->refused++ == 0)
-		log_error("spool: a checker %s seq %llu: refused, like all that follow", why,
-		    (unsigned long long)frame->seq);
-}
-
 /* The record of a slot that ends with this CLOSE or WHOLE. */
 static enum spool_status
 store_record(struct spool *s, int64_t epoch, const struct frame *frame)
@@ -33,7 +24,10 @@ store_record(struct spool *s, int64_t epoch, const struct frame *frame)
 	if (payload_outcome(frame, &outcome)) {
 		size = payload_record(out, frame, &outcome, RESULT_NONE);
 	} else {
-		refuse(s, frame, "sent what no check ends with for");
+		if (s->refused++ == 0)
+			log_error("spool: a checker sent what no check ends with for seq %llu: "
+				  "refused, like all that follow",
+			    (unsigned long long)frame->seq);
 		size = payload_unfinished(out, frame, ERROR_ABORTED, RESULT_NONE,
 		    "the checker sent what no check ends with");
 	}
@@ -82,47 +76,26 @@ spool_store_begun(struct spool *s)
 	return status;
 }
 
-/* Whether two frames, the second decoded, are of the same slot. */
-static bool
-same_slot(const struct begun *begun, const struct frame *frame, const unsigned char *raw)
-{
-	size_t size = wire_identity_size(frame);
-
-	return begun->size >= WIRE_IDENTITY_AT + size &&
-	       memcmp(begun->raw + WIRE_IDENTITY_AT, raw + WIRE_IDENTITY_AT, size) == 0;
-}
-
-/* A CLOSE ends the slot that it names, if it names the one that is open. */
+/* A CLOSE ends the slot that it names, if that is open; else it is a repeat, or comes too late. */
 static enum spool_status
-close_slot(struct spool *s, const struct frame *frame, const unsigned char *raw)
+close_slot(struct spool *s, const struct frame *frame)
 {
-	size_t identity_size = wire_identity_size(frame);
 	struct begun *begun = find_begun(s, frame->seq);
-	bool is_open, ours;
+	bool was_open;
 
 	if (begun != NULL) {
-		is_open = begun->raw != NULL;
-		ours = is_open && same_slot(begun, frame, raw);
-		if (ours)
-			begun->raw = NULL;
+		was_open = begun->raw != NULL;
+		begun->raw = NULL;
 	} else {
 		enum spool_status status;
 
 		spool_bind(s, DELETE_OPEN, 1, frame->seq);
-		spool_bind(s, DELETE_OPEN, 2, WIRE_IDENTITY_AT);
-		spool_bind(s, DELETE_OPEN, 3, identity_size);
-		spool_bind_blob(s, DELETE_OPEN, 4, raw + WIRE_IDENTITY_AT, identity_size);
 		status = spool_step(s, DELETE_OPEN, "close a slot");
 		if (status != SPOOL_OK)
 			return status;
-		ours = sqlite3_changes(s->db) > 0;
-		is_open = ours || spool_number(spool_bind(s, IS_OPEN, 1, frame->seq)) > 0;
+		was_open = sqlite3_changes(s->db) > 0;
 	}
-	if (ours)
-		return store_record(s, s->epoch, frame);
-	if (is_open) /* else a repeat, or the other writer was first */
-		refuse(s, frame, "wants to end a slot that is not its own:");
-	return SPOOL_OK;
+	return was_open ? store_record(s, s->epoch, frame) : SPOOL_OK;
 }
 
 /*
@@ -135,18 +108,15 @@ take_lost(struct spool *s, const struct frame *frame)
 	const int64_t alone = -1 - (int64_t)frame->seq; /* as an epoch it is in no run to drop */
 	enum spool_status status;
 
-	if (frame->type == WIRE_CLOSE && frame->token != wire_token(s->options.token_key, frame)) {
-		refuse(s, frame, "wants to end a slot of the lost epoch that is not its own:");
-		return SPOOL_OK;
-	}
 	/* where the spool is back, what was open is finished already */
-	if (alone >= 0 || frame->seq < s->lost_next_seq ||
-	    spool_number(spool_bind(s, IS_OPEN, 1, (uint64_t)alone)) > 0)
+	if (alone >= 0 || frame->seq < s->lost_next_seq)
 		return SPOOL_OK;
 	spool_bind(s, INSERT_OPEN, 1, (uint64_t)alone);
 	spool_bind_blob(s, INSERT_OPEN, 2, "", 0); /* the number says it all */
 	status = spool_step(s, INSERT_OPEN, "note a record of the lost epoch");
-	return status == SPOOL_OK ? store_record(s, alone, frame) : status;
+	if (status != SPOOL_OK || sqlite3_changes(s->db) == 0)
+		return status;
+	return store_record(s, alone, frame);
 }
 
 /* No room for new records: what is under way is undone. */
@@ -199,13 +169,13 @@ spool_begin_slot(struct spool *s, const struct frame *frame, const void *raw, si
 }
 
 enum spool_status
-spool_end_slot(struct spool *s, const struct frame *frame, const void *raw)
+spool_end_slot(struct spool *s, const struct frame *frame)
 {
 	if (s->no_room)
 		return wait_for_room(s);
 	if (is_lost_epoch(s, frame))
 		return take_lost(s, frame);
-	return is_our_epoch(s, frame) ? close_slot(s, frame, raw) : SPOOL_OK;
+	return is_our_epoch(s, frame) ? close_slot(s, frame) : SPOOL_OK;
 }
 
 /* --- slots that nobody will end ------------------------------------------------------------- */
@@ -255,8 +225,10 @@ spool_finish_first(struct spool *s, struct finish *f)
 	}
 	if (status != SPOOL_OK)
 		return status;
-	if (spool_run(s, "DELETE FROM open WHERE seq = %lld", (long long)seq) != SQLITE_OK)
-		return spool_failed(s, "delete an open slot");
+	spool_bind(s, DELETE_OPEN, 1, (uint64_t)seq);
+	status = spool_step(s, DELETE_OPEN, "delete an open slot");
+	if (status != SPOOL_OK)
+		return status;
 	return sqlite3_changes(s->db) > 0
 		   ? SPOOL_OK
 		   : spool_give_up(s, "is damaged"); /* it would come for ever */

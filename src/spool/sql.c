@@ -13,10 +13,8 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
-	[INSERT_OPEN] = "INSERT OR REPLACE INTO open(seq, frame) VALUES(?1, ?2)",
-	/* the bytes that say which slot it is; substr() counts from 1 */
-	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1 AND substr(frame, 1 + ?2, ?3) = ?4",
-	[IS_OPEN] = "SELECT EXISTS(SELECT 1 FROM open WHERE seq = ?1)",
+	[INSERT_OPEN] = "INSERT OR IGNORE INTO open(seq, frame) VALUES(?1, ?2)",
+	[DELETE_OPEN] = "DELETE FROM open WHERE seq = ?1",
 	[FIRST_OPEN] = "SELECT seq, frame FROM open WHERE seq >= ?1 AND seq < ?2 "
 		       "ORDER BY seq LIMIT 1",
 	[INSERT_READY] =

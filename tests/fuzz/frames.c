@@ -61,7 +61,7 @@ apply_frame(struct spool *s, const struct frame *frame, const unsigned char *raw
 	if (frame->type == WIRE_OPEN || frame->type == WIRE_WHOLE)
 		status = spool_begin_slot(s, frame, raw, size);
 	if (status == SPOOL_OK && (frame->type == WIRE_CLOSE || frame->type == WIRE_WHOLE))
-		status = spool_end_slot(s, frame, raw);
+		status = spool_end_slot(s, frame);
 	return status;
 }
 

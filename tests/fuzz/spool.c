@@ -97,7 +97,7 @@ put(struct spool *spool, uint64_t seq)
 	size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, size, &frame) == (ssize_t)size);
 	status = spool_begin_slot(spool, &frame, raw, size);
-	return status == SPOOL_OK ? spool_end_slot(spool, &frame, raw) : status;
+	return status == SPOOL_OK ? spool_end_slot(spool, &frame) : status;
 }
 
 /* A life with all that the publisher does; stops at the first failure, as the publisher does. */
