@@ -15,9 +15,6 @@
 #include "kafka_internal.h"
 #include "log.h"
 
-/* A record so far ahead of the time is of a clock that was wrong; Kafka's own limit is the same. */
-#define AHEAD_US (3600 * US_PER_S)
-
 struct kafka {
 	rd_kafka_t *rk;
 	rd_kafka_topic_t *topic;
@@ -26,8 +23,6 @@ struct kafka {
 	int event_fd[2];
 	bool fatal;
 	bool delivering;
-	bool sent_ahead;    /* a record from the future */
-	bool refuses_ahead; /* such records */
 };
 
 /* Causes of an outage that are remembered; what comes on top is not said. */
@@ -187,7 +182,6 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
 	default:
 		answer = message->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ? ANSWER_UNTIMELY
 									     : ANSWER_REFUSED;
-		k->refuses_ahead |= answer == ANSWER_UNTIMELY && k->sent_ahead;
 		kafka_describe_refusal(message->err, k->topic_name, why, sizeof(why));
 		if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
 		    message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT && !k->fatal)
@@ -307,23 +301,21 @@ kafka_send(void *handle, uint64_t row, const struct frame *frame)
 	struct kafka *k = handle;
 	rd_kafka_headers_t *headers = make_headers(frame);
 	int64_t now = util_utc_us();
-	bool ahead = frame->slot_us > now + AHEAD_US;
 	rd_kafka_vu_t arguments[] = {
 		{ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = k->topic },
 		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
 		{ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)frame->site, frame->site_size } },
 		{ .vtype = RD_KAFKA_VTYPE_VALUE,
 		    .u.mem = { (void *)frame->payload, frame->payload_size } },
-		/* else it, and all behind it, would wait for that time to come */
+		/* a clock that was ahead must not have Kafka refuse records until that time comes */
 		{ .vtype = RD_KAFKA_VTYPE_TIMESTAMP,
-		    .u.i64 = (ahead && k->refuses_ahead ? now : frame->slot_us) / US_PER_MS },
+		    .u.i64 = (frame->slot_us < now ? frame->slot_us : now) / US_PER_MS },
 		{ .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers },
 		{ .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)row },
 	};
 	rd_kafka_error_t *error = rd_kafka_produceva(k->rk, arguments, ARRAY_LENGTH(arguments));
 	rd_kafka_resp_err_t code;
 
-	k->sent_ahead |= ahead;
 	if (error == NULL)
 		return true;
 	code = rd_kafka_error_code(error);
