@@ -28,6 +28,7 @@
 static int sent, refused, threads, threads_failed;
 static bool out_of_threads;
 static void (*tell)(rd_kafka_t *, const rd_kafka_message_t *, void *);
+static void (*report_error)(rd_kafka_t *, int, const char *, void *);
 static void *teller;
 
 /* Not called; `refused` says which record is, all others get no answer but those of answer(). */
@@ -70,6 +71,26 @@ answer(uint64_t from, uint64_t to)
 
 		tell(NULL, &message, teller);
 	}
+}
+
+void
+rd_kafka_conf_set_error_cb(
+    rd_kafka_conf_t *conf, void (*callback)(rd_kafka_t *, int, const char *, void *))
+{
+	void (*real)(rd_kafka_conf_t *,
+	    void (*)(rd_kafka_t *, int, const char *, void *)) = (void (*)(rd_kafka_conf_t *,
+	    void (*)(rd_kafka_t *, int, const char *, void *)))dlsym(RTLD_NEXT,
+	    "rd_kafka_conf_set_error_cb");
+
+	report_error = callback;
+	real(conf, callback);
+}
+
+/* No broker is there any more. */
+static void
+fail_broker(void)
+{
+	report_error(NULL, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "1/1 brokers are down", teller);
 }
 
 /* librdkafka makes its threads by this one: of a new producer the first, then one a broker. */
@@ -155,7 +176,8 @@ start_with(int records)
 	ck_assert_int_eq(spool_open(&spool, &options), SPOOL_OK);
 	store(records);
 	sender_init(&s, &output_kafka, &config, spool, WINDOW);
-	ck_assert_int_eq(sender_send(&s, util_mono_us()), SPOOL_OK);
+	for (int i = 0; i < 2; i++) /* with a new producer, and with one that is there */
+		ck_assert_int_eq(sender_send(&s, util_mono_us()), SPOOL_OK);
 	now = util_mono_us();
 }
 
@@ -265,6 +287,55 @@ START_TEST(what_was_sent_is_never_dropped)
 }
 END_TEST
 
+/* Kafka answers others all the time: then the answer is lost, and another producer sends all again. */
+START_TEST(a_lost_answer_is_not_waited_for)
+{
+	uint64_t last = 1;
+
+	start_with(300);
+	for (int seconds = 0; seconds < 119; seconds++) {
+		answer(last + 1, last + 1);
+		last = s.last_sent < last + 1 ? s.last_sent : last + 1;
+		go_on(1);
+	}
+	ck_assert_int_eq(count_of(captured(), "a new producer is made"), 0);
+	answer(last + 1, last + 1);
+	go_on(3);
+	ck_assert_int_eq(count_of(captured(), "a record got no answer for 122 s"), 1);
+}
+END_TEST
+
+/* Each is overtaken, but has its answer in the end: nothing is lost. */
+START_TEST(slow_answers_are_waited_for)
+{
+	start_with(1000);
+	for (uint64_t row = 1; row < 600; row += 2) {
+		answer(row + 1, row + 1);
+		go_on(1);
+		answer(row + 3, row + 3);
+		answer(row, row);
+		go_on(1);
+	}
+	ck_assert_int_eq(count_of(captured(), "a new producer is made"), 0);
+}
+END_TEST
+
+/* Nobody has answers then: it begins anew when the first come, however long it was. */
+START_TEST(an_outage_is_no_lost_answer)
+{
+	start_with(50);
+	answer(2, 2);
+	go_on(1);
+	fail_broker();
+	go_on(600);
+	answer(3, 3);
+	go_on(60);
+	answer(1, 1);
+	go_on(100);
+	ck_assert_int_eq(count_of(captured(), "a new producer is made"), 0);
+}
+END_TEST
+
 START_TEST(a_delay_is_said_and_its_end)
 {
 	start_with(20);
@@ -322,6 +393,9 @@ main(void)
 	tcase_add_test(tcase, one_that_waits_holds_up_no_others);
 	tcase_add_test(tcase, the_window_bounds_what_is_on_its_way);
 	tcase_add_test(tcase, what_was_sent_is_never_dropped);
+	tcase_add_test(tcase, a_lost_answer_is_not_waited_for);
+	tcase_add_test(tcase, slow_answers_are_waited_for);
+	tcase_add_test(tcase, an_outage_is_no_lost_answer);
 	tcase_add_test(tcase, a_delay_is_said_and_its_end);
 	tcase_add_test(tcase, a_producer_without_threads_is_replaced);
 	suite_add_tcase(suite, tcase);

@@ -106,9 +106,7 @@ on_delivered(struct sender *s, struct row *row)
 	set_state(s, row, ROW_DELIVERED);
 	s->backoff_us = 0;
 	s->single_mode = false;
-	s->delivered_us = util_mono_us();
-	if (s->overtaken_us == 0 && row != s->window)
-		s->overtaken_us = s->delivered_us;
+	s->overtaken |= row != s->window;
 	s->delivered++;
 }
 
@@ -238,26 +236,22 @@ output_is(const struct sender *s, enum output_state state)
 }
 
 /*
- * Whether the answer to a row is lost: only a new producer helps. Either the oldest has none although
- * rows behind it are confirmed, or some row has none while all others wait to be sent again.
+ * Whether an answer is lost: a row has none although Kafka answers rows behind it, or while all others
+ * wait to be sent again. Only a new producer helps. In an outage all wait, and nothing is lost.
  */
 static bool
 is_stuck(struct sender *s, int64_t now)
 {
-	const struct row *oldest = s->window;
-	bool holds_up_resend, overtaken;
+	bool others_had_answers = s->resend || (s->overtaken && output_is(s, OUTPUT_DELIVERING));
 
-	if (!output_is(s, OUTPUT_DELIVERING))
-		s->overtaken_us = 0; /* in an outage all wait */
-	holds_up_resend = s->in_flight > 0 && now - s->last_progress_us >= STUCK_US;
-	overtaken = s->count > 0 && oldest->state == ROW_IN_FLIGHT && s->overtaken_us != 0 &&
-		    now - s->overtaken_us >= STUCK_US &&
-		    s->delivered_us >= s->overtaken_us + STUCK_US / 2;
-	if (!holds_up_resend && !overtaken)
+	if (s->in_flight == 0 || !others_had_answers || s->window->n != s->oldest)
+		s->last_progress_us = now;
+	s->oldest = s->window->n;
+	if (now - s->last_progress_us < STUCK_US)
 		return false;
 	log_warning(
 	    "kafka: a record got no answer for %lld s and holds up others: a new producer is made",
-	    (long long)((now - oldest->sent_us) / US_PER_S));
+	    (long long)((now - s->window->sent_us) / US_PER_S));
 	return true;
 }
 
@@ -318,8 +312,6 @@ send_ready(struct sender *s, int64_t now)
 	uint64_t before;
 
 	s->more_to_send = false;
-	if (!s->resend)
-		s->last_progress_us = now;
 	if (s->catching_up && unsent(s) == 0 && s->in_flight == 0) {
 		log_notice("kafka: all that waited is delivered");
 		s->catching_up = false;
@@ -333,7 +325,7 @@ send_ready(struct sender *s, int64_t now)
 		s->resend = false;
 		s->count = 0;
 		s->last_sent = 0;
-		s->overtaken_us = 0;
+		s->overtaken = false;
 	}
 	if (s->mode == SENDER_STOPS || s->count >= window_limit(s) || unsent(s) == 0 ||
 	    is_lingering(s, now))
@@ -401,7 +393,7 @@ sender_deleted(struct sender *s, uint64_t deleted)
 		}
 		deleted--;
 		if (i == 0)
-			s->overtaken_us = 0;
+			s->overtaken = false; /* the oldest has its answer */
 	}
 	s->count = kept;
 }

@@ -35,9 +35,9 @@ struct sender {
 	bool more_to_send; /* the last round ended only because it was long enough */
 	int64_t not_before_us, backoff_us; /* of sending */
 	int64_t next_send_us;              /* of a few records */
-	int64_t last_progress_us;          /* the last time that there was nothing to send again */
-	int64_t delivered_us;              /* the last confirmation */
-	int64_t overtaken_us;              /* the first one of a row behind the oldest; 0: none */
+	uint64_t oldest;                   /* row, when that was looked at */
+	bool overtaken;                    /* a row behind the oldest was confirmed before it */
+	int64_t last_progress_us;          /* the last time that no row was overdue */
 	int64_t slow_us;                   /* when a row was sent that waits too long; 0: none */
 	int64_t next_check_us;             /* for such a row */
 	bool catching_up;                  /* after an outage: what waited is being sent */
