@@ -59,6 +59,7 @@ describe_output(const struct supervisor *s, char *buffer, size_t size)
 {
 	const struct wire_report *report = &s->publisher.report;
 	const char *word;
+	int n;
 
 	if (s->start->output != PUBLISH_TO_KAFKA) {
 		snprintf(buffer, size, "%s",
@@ -74,15 +75,18 @@ describe_output(const struct supervisor *s, char *buffer, size_t size)
 		word = "nothing to deliver yet";
 	else
 		word = "Kafka does not take records";
-	snprintf(buffer, size, "%s, %llu record%s waiting", word,
+	n = snprintf(buffer, size, "%s, %llu record%s waiting", word,
 	    (unsigned long long)report->queued, util_plural(report->queued));
+	if (report->dead > 0)
+		snprintf(buffer + n, size - (size_t)n, ", %llu dead letter%s",
+		    (unsigned long long)report->dead, util_plural(report->dead));
 }
 
 static const char *
 describe(const struct supervisor *s, char *buffer, size_t size)
 {
 	struct tally tally = tally_sites(s);
-	char output[96];
+	char output[128];
 
 	describe_output(s, output, sizeof(output));
 	snprintf(buffer, size,

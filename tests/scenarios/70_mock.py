@@ -5,6 +5,7 @@
 # cluster while the daemon runs, and everything arrives all the same.
 
 import os
+import signal
 import sqlite3
 import time
 
@@ -103,6 +104,9 @@ def test_record_too_large_is_a_dead_letter(t):
     topic.wait(lambda found: sum(r.site == "large" for r in found) >= 2, 30,
                "nothing takes the place of the large ones")
     topic.wait(lambda found: len(found) >= 40, 30, "the neighbours do not arrive")
+    mark = d.log_size()
+    d.signal(signal.SIGUSR1)
+    d.wait_log(r"status: .* records? waiting, \d+ dead letters?", 20, mark)
     d.stop()
     summary = topic.check(at_least=40)
     given_way = [r for r in summary.firsts if r.site == "large" and not records.is_busy(r)]
