@@ -781,7 +781,8 @@ END_TEST
 /*
  * Behind a process that takes a whole processor. What comes of a check depends on the machine, and
  * so does how long one takes; but a site that answers at once is never blamed. Two seconds of it
- * are enough, however few checks that is.
+ * are enough, however few checks that is. The server goes before everybody else on the machine, or
+ * it would not answer at once.
  */
 START_TEST(who_is_starved_does_not_blame_the_site)
 {
@@ -791,11 +792,12 @@ START_TEST(who_is_starved_does_not_blame_the_site)
 
 	CPU_ZERO(&first);
 	CPU_SET(0, &first);
-	if (sched_setaffinity(0, sizeof(first), &first) < 0)
-		return; /* it is not ours */
+	if (sched_setaffinity(0, sizeof(first), &first) < 0 || setpriority(PRIO_PGRP, 0, -20) < 0)
+		return; /* it is not ours, or we are not root */
 	glutton = fork();
 	if (glutton == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setpriority(PRIO_PROCESS, 0, 0);
 		for (;;)
 			;
 	}
