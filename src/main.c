@@ -192,50 +192,41 @@ warn_of_users(
 		    checker->name, publisher->name);
 }
 
-/* Who the publisher and the checkers become. A user that does not exist is one more mistake. */
+/* False: there is no such user without rights; that is one more mistake. */
+static bool
+find_user(struct config *config, const char *key, const char *name, struct proc_user *user)
+{
+	if (proc_find_user(name, user) < 0)
+		mistakes_add(&config->mistakes, config_origin(&config->at, key),
+		    "%s: there is no user \"%s\"; name another one, or create it with: " CREATE_USER
+		    "%s",
+		    key, name, name);
+	else if (user->uid == 0)
+		mistakes_add(&config->mistakes, config_origin(&config->at, key),
+		    "%s: must be a user without rights, not \"%s\"", key, name);
+	else
+		return true;
+	/* the rest is validated without rights */
+	*user = (struct proc_user){ .drop = true, .uid = 65534, .gid = 65534, .name = "nobody" };
+	return false;
+}
+
+/* Who the publisher and the checkers become; without root they stay who we are. */
 static void
 find_users(struct config *config, struct proc_user *publisher, struct proc_user *checker)
 {
 	const char *user = config->user != NULL ? config->user : "webmond";
 	const char *checker_user = config->checker_user != NULL ? config->checker_user
 								: default_checker_user(user);
-	const struct {
-		const char *key, *name;
-		struct proc_user *user;
-	} wanted[] = { { "user", user, publisher }, { "checker_user", checker_user, checker } };
-	/* a file that cannot be parsed, or a value that is no name, is one mistake and not two */
-	bool told = config->user == NULL && (!config->parsed || config_gives(&config->at, "user"));
 
-	*publisher = *checker = (struct proc_user){ .drop = false };
 	if (geteuid() != 0)
 		return;
-	for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
-		struct origin at = config_origin(&config->at, wanted[i].key);
-		bool found;
-
-		if (i > 0 && checker_user == user) {
-			*checker = *publisher;
-			break;
-		}
-		found = proc_find_user(wanted[i].name, wanted[i].user) == 0;
-		if (found && wanted[i].user->uid != 0)
-			continue;
-		if (found)
-			mistakes_add(&config->mistakes, at,
-			    "%s: must be a user without rights, not \"%s\"", wanted[i].key,
-			    wanted[i].name);
-		else if (i > 0 || !told)
-			mistakes_add(&config->mistakes, at,
-			    "%s: there is no user \"%s\"; name another one, or create it with: " CREATE_USER
-			    "%s",
-			    wanted[i].key, wanted[i].name, wanted[i].name);
-		/* the rest is validated without rights; nobody knows whose files Kafka's are */
-		*wanted[i].user = (struct proc_user){
-			.drop = true, .uid = 65534, .gid = 65534, .name = "nobody"
-		};
-		if (i == 0)
-			config->has_kafka = false;
-	}
+	if (!find_user(config, "user", user, publisher))
+		config->has_kafka = false; /* nobody knows who must read its files */
+	if (checker_user == user)
+		*checker = *publisher;
+	else
+		find_user(config, "checker_user", checker_user, checker);
 	if (config->mistakes.count == 0)
 		warn_of_users(config, publisher, checker);
 }
