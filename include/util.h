@@ -77,6 +77,9 @@ uint32_t util_crc32(const void *data, size_t size);
  */
 bool util_processors_busy(void);
 
+/* The wait before another try: `first_us`, and twice the `last_us` (0: none yet) up to `max_us`. */
+int64_t util_backoff(int64_t last_us, int64_t first_us, int64_t max_us);
+
 /* Fill `out`, up to 256 bytes, from the kernel's random source; ends the process without one. */
 void util_random(void *out, size_t size);
 

@@ -251,13 +251,14 @@ within_limits(enum log_level level)
 	return within(&second, level) && within(&hour, level);
 }
 
-static void __attribute__((format(printf, 2, 0)))
-write_line(enum log_level level, const char *format, va_list ap)
+/* `asked`: somebody waits for it, so level and limits do not count. */
+static void __attribute__((format(printf, 3, 0)))
+write_line(enum log_level level, bool asked, const char *format, va_list ap)
 {
 	int saved = errno;
 	char raw[1536], text[1536];
 
-	if (level <= threshold && within_limits(level)) {
+	if (asked || (level <= threshold && within_limits(level))) {
 		vsnprintf(raw, sizeof(raw), format, ap);
 		/* what a site or a broker says must not forge lines or drive a terminal */
 		util_clean_text(text, sizeof(text), raw, strlen(raw));
@@ -272,7 +273,7 @@ write_line(enum log_level level, const char *format, va_list ap)
 		va_list ap;                                                                        \
                                                                                                    \
 		va_start(ap, format);                                                              \
-		write_line(level, format, ap);                                                     \
+		write_line(level, false, format, ap);                                              \
 		va_end(ap);                                                                        \
 	}
 
@@ -285,16 +286,11 @@ DEFINE_LEVEL(log_debug, LOG_LEVEL_DEBUG)
 void
 log_asked(const char *format, ...)
 {
-	char raw[1536], text[1536];
-	int saved = errno;
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(raw, sizeof(raw), format, ap);
+	write_line(LOG_LEVEL_NOTICE, true, format, ap);
 	va_end(ap);
-	util_clean_text(text, sizeof(text), raw, strlen(raw));
-	emit(LOG_LEVEL_NOTICE, text);
-	errno = saved;
 }
 
 void
@@ -303,7 +299,7 @@ fatal(int code, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	write_line(LOG_LEVEL_ERROR, format, ap);
+	write_line(LOG_LEVEL_ERROR, false, format, ap);
 	va_end(ap);
 	exit(code);
 }

@@ -333,9 +333,8 @@ proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us)
 {
 	int64_t limit = worked ? BACKOFF_WORKED_US : BACKOFF_LAST_US;
 
-	if (b->delay_us == 0 || mono_us - b->started_us > BACKOFF_HEALTHY_US)
-		b->delay_us = BACKOFF_FIRST_US;
-	else
-		b->delay_us = 2 * b->delay_us < limit ? 2 * b->delay_us : limit;
+	if (mono_us - b->started_us > BACKOFF_HEALTHY_US)
+		b->delay_us = 0;
+	b->delay_us = util_backoff(b->delay_us, BACKOFF_FIRST_US, limit);
 	b->not_before_us = mono_us + b->delay_us;
 }

@@ -53,20 +53,40 @@ util_cpu_us(void)
 	return clock_us(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+/* The beginning of a file in /proc, or "". */
+static void
+read_proc(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, size - 1) : 0;
+
+	text[n > 0 ? n : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
 int64_t
 util_queued_us(void)
 {
-	int fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
-	char text[64] = "";
+	char text[64];
 	long long queued_ns = 0;
 
-	if (fd < 0)
-		return 0;
 	/* nanoseconds: it ran, it was queued */
-	if (read(fd, text, sizeof(text) - 1) > 0)
-		sscanf(text, "%*d %lld", &queued_ns);
-	close(fd);
+	read_proc("/proc/self/schedstat", text, sizeof(text));
+	sscanf(text, "%*d %lld", &queued_ns);
 	return queued_ns / 1000;
+}
+
+bool
+util_processors_busy(void)
+{
+	char text[64];
+	int running = 0;
+
+	/* "0.20 0.18 0.12 3/80 11206": three run or wait to, us included */
+	read_proc("/proc/loadavg", text, sizeof(text));
+	sscanf(text, "%*s %*s %*s %d/", &running);
+	return running > sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 void
@@ -227,20 +247,12 @@ util_crc32(const void *data, size_t size)
 	return ~crc;
 }
 
-bool
-util_processors_busy(void)
+int64_t
+util_backoff(int64_t last_us, int64_t first_us, int64_t max_us)
 {
-	char text[64] = "";
-	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
-	int running = 0;
-
-	if (fd < 0)
-		return false;
-	/* "0.20 0.18 0.12 3/80 11206": three run or wait to, us included */
-	if (read(fd, text, sizeof(text) - 1) > 0)
-		sscanf(text, "%*s %*s %*s %d/", &running);
-	close(fd);
-	return running > sysconf(_SC_NPROCESSORS_ONLN);
+	if (last_us == 0)
+		return first_us;
+	return 2 * last_us < max_us ? 2 * last_us : max_us;
 }
 
 void

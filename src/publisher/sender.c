@@ -94,9 +94,7 @@ find_row(const struct sender *s, uint64_t n)
 static void
 back_off(struct sender *s)
 {
-	s->backoff_us = s->backoff_us == 0 ? US_PER_S : 2 * s->backoff_us;
-	if (s->backoff_us > BACKOFF_MAX_US)
-		s->backoff_us = BACKOFF_MAX_US;
+	s->backoff_us = util_backoff(s->backoff_us, US_PER_S, BACKOFF_MAX_US);
 	s->not_before_us = util_mono_us() + s->backoff_us;
 }
 
