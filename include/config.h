@@ -73,8 +73,9 @@ struct site {
 	size_t expect_count;
 	const struct pattern *patterns; /* all of body_regex, then all of body_regex_not */
 	size_t pattern_count;
-	size_t body_limit;    /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */
-	int follow_redirects; /* 0 … 20 */
+	int64_t max_response_us; /* whole milliseconds; 0: no limit */
+	size_t body_limit;       /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */
+	int follow_redirects;    /* 0 … 20 */
 	bool verify_tls;
 	bool decode; /* undo a Content-Encoding */
 	bool keepalive;

@@ -34,6 +34,7 @@ enum error_type {
 	ERROR_REGEX_MISMATCH,
 	ERROR_TOO_MANY_REDIRECTS,
 	ERROR_REDIRECT_REFUSED,
+	ERROR_SLOW,
 	/* ours: unknown, for a failure here is never reported as a failure there */
 	ERROR_REGEX_LIMIT,
 	ERROR_MISSED_OVERLOAD,

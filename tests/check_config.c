@@ -110,6 +110,7 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_int_eq(s->expect[0].first, 200);
 	ck_assert_int_eq(s->expect[0].last, 299);
 	ck_assert_uint_eq(s->body_limit, 1024 * 1024);
+	ck_assert_int_eq(s->max_response_us, 0);
 	ck_assert_int_eq(s->follow_redirects, 5);
 	ck_assert(s->verify_tls && s->decode && !s->keepalive && s->ip_version == IP_ANY);
 	ck_assert(!c->has_kafka && c->spool_sync_full == 1 && !config_gives(&c->at, "pid_file"));
@@ -182,8 +183,9 @@ END_TEST
 static const char *const other_values[] = { "name = \"b\"", "url = \"http://b/\"", "interval = 61",
 	"timeout = 9", "method = \"HEAD\"", "headers = \"A: 1\"", "body = \"x\"",
 	"user_agent = \"x\"", "expect_status = \"204\"", "body_regex = \"x\"",
-	"body_regex_not = \"x\"", "body_limit_kb = 1", "follow_redirects = 0", "verify_tls = false",
-	"decode = false", "keepalive = true", "ip_version = \"6\"", "labels = \"k=v\"" };
+	"body_regex_not = \"x\"", "body_limit_kb = 1", "max_response_time = 0.5",
+	"follow_redirects = 0", "verify_tls = false", "decode = false", "keepalive = true",
+	"ip_version = \"6\"", "labels = \"k=v\"" };
 
 /* Each key of a site, but for `enabled`: two that are compared are. */
 START_TEST(sites_differ_by_each_key)
@@ -522,11 +524,13 @@ START_TEST(the_sample_holds_the_defaults)
 	b = full->sites[0];
 	ck_assert(b.headers[0] != NULL && b.body != NULL && b.labels != NULL);
 	ck_assert_uint_eq(b.pattern_count, 2);
+	ck_assert_int_gt(b.max_response_us, 0);
 	/* which have no default, nor have these; all the others are the same */
 	b.headers = a.headers;
 	b.body = a.body;
 	b.labels = a.labels;
 	b.pattern_count = a.pattern_count;
+	b.max_response_us = a.max_response_us;
 	b.name = a.name;
 	b.url = a.url;
 	ck_assert(config_site_equal(&a, &b));

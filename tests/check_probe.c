@@ -767,6 +767,18 @@ START_TEST(who_sleeps_past_the_timeout_does_not_blame_the_site)
 }
 END_TEST
 
+/* The same for a response that came: whether it was slow is not known. */
+START_TEST(a_stall_is_not_the_response_time_of_the_site)
+{
+	site.max_response_us = US_PER_S;
+	stall_ms = 1500;
+	ck_assert_int_eq(check("body/1"), ERROR_LOCAL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "that the response took"));
+	ck_assert(r.completed);
+	ck_assert_int_gt(r.elapsed_us, US_PER_S);
+}
+END_TEST
+
 START_TEST(who_burns_the_processor_was_let_run)
 {
 	site.timeout_us = US_PER_S;
@@ -992,6 +1004,7 @@ main(void)
 	tcase_add_test(tcase, no_way_to_one_address_does_not_excuse_another);
 	tcase_add_test(tcase, a_thread_that_cannot_be_made_is_local);
 	tcase_add_test(tcase, who_sleeps_past_the_timeout_does_not_blame_the_site);
+	tcase_add_test(tcase, a_stall_is_not_the_response_time_of_the_site);
 	tcase_add_test(tcase, who_burns_the_processor_was_let_run);
 	tcase_add_test(tcase, who_is_starved_does_not_blame_the_site);
 	tcase_add_test(tcase, an_abort_ends_the_check_and_all_later_ones);

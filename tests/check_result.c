@@ -27,6 +27,7 @@ static const struct {
 	{ ERROR_REGEX_MISMATCH, "regex_mismatch", "down" },
 	{ ERROR_TOO_MANY_REDIRECTS, "too_many_redirects", "down" },
 	{ ERROR_REDIRECT_REFUSED, "redirect_refused", "down" },
+	{ ERROR_SLOW, "slow", "down" },
 	{ ERROR_REGEX_LIMIT, "regex_limit", "unknown" },
 	{ ERROR_MISSED_OVERLOAD, "missed_overload", "unknown" },
 	{ ERROR_MISSED_OVERRUN, "missed_overrun", "unknown" },

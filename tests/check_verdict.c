@@ -56,6 +56,7 @@ static bool negated;
 static bool cut;
 
 static bool long_list;
+static int64_t took_us, starved_us, max_us;
 
 #define LIMITED "(*LIMIT_MATCH=1)(.|l)+x?$"
 
@@ -70,12 +71,15 @@ judge(int status, const char *pattern, bool redirects)
 		.expect = expect,
 		.expect_count = ARRAY_LENGTH(expect),
 		.patterns = patterns,
-		.pattern_count = pattern != NULL };
+		.pattern_count = pattern != NULL,
+		.max_response_us = max_us };
 
 	struct response response = { .status = status,
 		.body = "all is well",
 		.size = 11,
 		.truncated = cut,
+		.elapsed_us = took_us,
+		.starved_us = starved_us,
 		.redirects = redirects };
 
 	if (long_list)
@@ -106,6 +110,13 @@ START_TEST(several_things_are_wrong)
 {
 	ck_assert_str_eq(
 	    judge(500, "no", false)->error_message, "got 500, want 200,301-302 (and 1 more)");
+	max_us = 1;
+	took_us = 2;
+	ck_assert_str_eq(
+	    judge(500, "no", false)->error_message, "got 500, want 200,301-302 (and 2 more)");
+	ck_assert_int_eq(judge(200, "no", false)->error, ERROR_REGEX_MISMATCH);
+	ck_assert_int_eq(judge(200, LIMITED, false)->error, ERROR_SLOW);
+	max_us = 0;
 	/* a pattern that hit a limit may hold */
 	ck_assert_str_eq(judge(500, LIMITED, false)->error_message, "got 500, want 200,301-302");
 	ck_assert_int_eq(r.body_matched, TRISTATE_NULL);
@@ -117,6 +128,31 @@ START_TEST(several_things_are_wrong)
 	long_list = false;
 	ck_assert_uint_le(strlen(r.error_message), RESULT_MESSAGE_MAX);
 	ck_assert_ptr_nonnull(strstr(r.error_message, "\xe2\x80\xa6 (and 1 more)"));
+}
+END_TEST
+
+START_TEST(a_response_can_be_too_slow)
+{
+	max_us = US_PER_S;
+	took_us = US_PER_S;
+	ck_assert_int_eq(judge(200, NULL, false)->error, ERROR_NONE);
+	took_us = US_PER_S + 1;
+	ck_assert_int_eq(judge(200, NULL, false)->error, ERROR_SLOW);
+	ck_assert_str_eq(r.error_message, "took 1.001 s, want at most 1 s");
+	ck_assert(r.completed);
+	took_us = 1230 * US_PER_MS;
+	ck_assert_str_eq(judge(200, NULL, false)->error_message, "took 1.23 s, want at most 1 s");
+	starved_us = 200 * US_PER_MS;
+	ck_assert_int_eq(judge(200, NULL, false)->error, ERROR_SLOW);
+	/* without that it may have been in time */
+	starved_us = 230 * US_PER_MS;
+	ck_assert_int_eq(judge(200, NULL, false)->error, ERROR_LOCAL);
+	ck_assert_str_eq(r.error_message,
+	    "this process was starved of CPU for 0.23 s of the 1.23 s that the response took");
+	/* but not what is wrong all the same */
+	ck_assert_str_eq(judge(500, NULL, false)->error_message, "got 500, want 200,301-302");
+	max_us = 0;
+	ck_assert_int_eq(judge(200, NULL, false)->error, ERROR_NONE);
 }
 END_TEST
 
@@ -170,6 +206,7 @@ main(void)
 	tcase_add_test(tcase, a_clock_before_the_release_is_wrong);
 	tcase_add_test(tcase, status_comes_first);
 	tcase_add_test(tcase, several_things_are_wrong);
+	tcase_add_test(tcase, a_response_can_be_too_slow);
 	tcase_add_test(tcase, redirects_that_are_not_followed);
 	tcase_add_test(tcase, the_pattern_is_named);
 	suite_add_tcase(suite, tcase);

@@ -289,6 +289,12 @@ case("slow-headers", byte_by_byte(response(b"never comes to this"), 0.1),
      down("timeout", "receiving|waiting"), timeout=SHORT_S)
 case("slow-body", for_ever(response(length=1000), b".", 0.1),
      down("timeout", "receiving", code=200), timeout=SHORT_S)
+case("slow-response", later(0.3, response(b"ok")),
+     judged("slow", r"^took [0-9.]+ s, want at most 0.1 s$", body_regex_matched=True),
+     max_response_time=0.1, body_regex="ok")
+case("slow-and-wrong", later(0.3, response(b"sorry", status="500 X")),
+     judged("http_status", r"^got 500, want 200-299 \(and 2 more\)$", code=500,
+            body_regex_matched=False, failed_regex="ok"), max_response_time=0.1, body_regex="ok")
 case("slow-but-in-time", byte_by_byte(response(b"ok"), 0.002), up(body_bytes=2))
 
 # TLS. Nothing here is signed by an authority that the system trusts.

@@ -123,11 +123,14 @@ probe_ca_file(const struct probe *p)
 static void
 judge_response(struct probe *p)
 {
+	int64_t elapsed_us = p->result->elapsed_us, max_us = p->site->max_response_us;
 	struct response response = { .status = p->result->http_status,
 		.body = p->body != NULL ? p->body : "",
 		.size = p->body_size,
 		.truncated = p->body_cut,
 		.partial = p->rest_skipped,
+		.elapsed_us = elapsed_us,
+		.starved_us = max_us > 0 && elapsed_us > max_us ? probe_starved_us(p) : 0,
 		.redirects = p->site->follow_redirects == 0 && p->location[0] != '\0',
 		.match = p->match };
 

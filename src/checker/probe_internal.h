@@ -121,8 +121,8 @@ void probe_times_end(struct probe *p);
 void probe_enter(struct probe *p, enum phase phase);
 
 /*
- * To be called whenever libcurl has waited: from an eighth of the timeout on it is known how long
- * this process was starved of CPU. Most checks are over by then, and pay nothing. Returns how long
+ * To be called whenever libcurl has waited: from an eighth of the timeout, or of
+ * max_response_time, on it is known how long this process was starved of CPU. Most checks are over by then, and pay nothing. Returns how long
  * to wait next, in milliseconds.
  */
 int probe_watch(struct probe *p);

@@ -66,7 +66,8 @@ probe_watch(struct probe *p)
 	if (p->watched || p->site == NULL)
 		return 1000;
 	elapsed_us = util_mono_us() - p->begun_us;
-	look_us = p->site->timeout_us / 8;
+	look_us = (p->site->max_response_us > 0 ? p->site->max_response_us : p->site->timeout_us) /
+		  8;
 	if (elapsed_us < look_us)
 		return (int)((look_us - elapsed_us) / US_PER_MS) + 1;
 	/* if the process comes late to this look, it was starved before */

@@ -115,9 +115,31 @@ patterns_hold(struct result *r, const struct response *response, const struct si
 	return true;
 }
 
+/* Time that this process had no CPU is not the site's: without it the response may be in time. */
+static bool
+time_holds(struct result *r, const struct response *response, const struct site *site)
+{
+	int64_t max_us = site->max_response_us;
+	double took_s = (double)((response->elapsed_us + 999) / US_PER_MS) / 1000;
+
+	if (max_us == 0 || response->elapsed_us <= max_us)
+		return true;
+	if (response->elapsed_us - response->starved_us > max_us) {
+		result_fail(r, ERROR_SLOW, "took %.10g s, want at most %.10g s", took_s,
+		    (double)max_us / US_PER_S);
+		return false;
+	}
+	if (r->error == ERROR_NONE)
+		result_fail(r, ERROR_LOCAL,
+		    "this process was starved of CPU for %.3g s of the %.10g s that the response "
+		    "took",
+		    (double)response->starved_us / US_PER_S, took_s);
+	return true;
+}
+
 /* In the order of the manual: the first that does not hold gives the verdict. */
 static bool (*const assertions[])(struct result *r, const struct response *response,
-    const struct site *site) = { status_holds, patterns_hold };
+    const struct site *site) = { status_holds, patterns_hold, time_holds };
 
 /* Room for " (and 12 more)" behind the longest sentence. */
 #define MORE_MAX 16

@@ -31,7 +31,9 @@ struct response {
 	size_t size;
 	bool truncated; /* at body_limit_kb */
 	bool partial;   /* of a body that is compressed in several parts, only the first is there */
-	bool redirects; /* it is a redirect that `follow_redirects = 0` does not follow */
+	int64_t elapsed_us;
+	int64_t starved_us; /* how long of that this process had no CPU; 0 if it was fast enough */
+	bool redirects;     /* it is a redirect that `follow_redirects = 0` does not follow */
 	struct match *match;
 };
 

@@ -235,6 +235,11 @@ config_add_site(struct reader *r, struct site *site)
 		config_mistake(r, config_origin(&site->at, "timeout").line,
 		    "timeout: %.10g s is longer than the interval of %.10g s",
 		    (double)site->timeout_us / US_PER_S, (double)site->interval_us / US_PER_S);
+	if (site->max_response_us > site->timeout_us)
+		config_mistake(r, config_origin(&site->at, "max_response_time").line,
+		    "max_response_time: %.10g s is longer than the timeout of %.10g s, so no "
+		    "response could ever be slow",
+		    (double)site->max_response_us / US_PER_S, (double)site->timeout_us / US_PER_S);
 	if (site->body_limit == 0 && site->pattern_count > 0)
 		config_mistake(r, config_origin(&site->at, "body_limit_kb").line,
 		    "body_limit_kb: with 0 the body is not read, so %s has nothing to match; leave "
@@ -272,6 +277,7 @@ const struct key config_site_keys[] = {
 	{ "body_regex", KEY_PATTERNS, .min = 1, .store = store_patterns },
 	{ "body_regex_not", KEY_PATTERNS, .min = 1, .store = store_patterns, .negated = true },
 	{ "body_limit_kb", KEY_KIB, SITE(body_limit), .min = 0, .max = 65536 },
+	{ "max_response_time", KEY_SECONDS, SITE(max_response_us), .min = 0.001, .max = 86400 },
 	{ "follow_redirects", KEY_INTEGER, SITE(follow_redirects), .min = 0, .max = 20 },
 	{ "verify_tls", KEY_BOOL, SITE(verify_tls) },
 	{ "decode", KEY_BOOL, SITE(decode) },

@@ -13,8 +13,8 @@
 
 static const char *const reserved_keys[] = { "allow_private_redirects", "auth", "body_file",
 	"ca_file", "cert_min_days", "client_cert", "client_key", "connect_timeout", "header_regex",
-	"header_regex_not", "http_version", "max_body_bytes", "max_response_time", "min_body_bytes",
-	"no_proxy", "password_file", "proxy", "record_query", "resolve", "retries", "retry_delay",
+	"header_regex_not", "http_version", "max_body_bytes", "min_body_bytes", "no_proxy",
+	"password_file", "proxy", "record_query", "resolve", "retries", "retry_delay",
 	"server_name", "tls_min_version", "token_file", "username", "vantage", NULL };
 
 #define SITES      "sites = ( { name = \"…\"; url = \"…\"; }, { … } )"

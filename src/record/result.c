@@ -26,6 +26,7 @@ static const struct {
 	[ERROR_REGEX_MISMATCH] = { "regex_mismatch", STATUS_DOWN },
 	[ERROR_TOO_MANY_REDIRECTS] = { "too_many_redirects", STATUS_DOWN },
 	[ERROR_REDIRECT_REFUSED] = { "redirect_refused", STATUS_DOWN },
+	[ERROR_SLOW] = { "slow", STATUS_DOWN },
 	[ERROR_REGEX_LIMIT] = { "regex_limit", STATUS_UNKNOWN },
 	[ERROR_MISSED_OVERLOAD] = { "missed_overload", STATUS_UNKNOWN },
 	[ERROR_MISSED_OVERRUN] = { "missed_overrun", STATUS_UNKNOWN },

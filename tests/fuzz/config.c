@@ -39,6 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			assert(config_find_site(config, site->name) == (ssize_t)i);
 			assert(config_site_equal(site, site));
 			assert(site->timeout_us > 0 && site->timeout_us <= site->interval_us);
+			assert(site->max_response_us <= site->timeout_us);
 			assert(strlen(site->url) <= CONFIG_URL_MAX);
 		}
 	}
