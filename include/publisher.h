@@ -32,7 +32,7 @@ struct publisher_start {
 	/* the read ends of the pipes */
 	int supervisor_fd; /* OPEN, WHOLE, and CLOSE for checkers that are dead */
 	int checkers_fd;   /* CLOSE, of any checker, which may be in foreign hands */
-	int control_fd;    /* SOCK_SEQPACKET: enum wire_order in, struct wire_report out */
+	int control_fd;    /* SOCK_SEQPACKET: orders in, reports out: see message.h */
 };
 
 /*

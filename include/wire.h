@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "result.h"
@@ -126,31 +125,6 @@ struct wire_done {
 	int64_t elapsed_us;
 	int64_t ended_us;        /* monotonic */
 	char error_message[128]; /* for the log; the record has it whole */
-};
-
-/* Supervisor to publisher. */
-enum wire_order {
-	WIRE_HAND_OVER = 1, /* reload: commit, wait briefly for reports, leave */
-	WIRE_NO_FLUSH,      /* second TERM: commit, but do not wait for Kafka */
-};
-
-/*
- * Room for a descriptor beside a message: with its first report the publisher passes the lock of the
- * spool, which the supervisor then holds for its life, so that two daemons never share a spool.
- */
-union wire_descriptor {
-	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
-};
-
-/* Publisher to supervisor, each second: a sign of life; losing one loses nothing. */
-struct wire_report {
-	bool ready;         /* the spool is open */
-	bool delivering;    /* Kafka takes records */
-	uint64_t queued;    /* records in the spool */
-	uint64_t delivered; /* since this publisher started */
-	uint64_t taken;     /* bytes out of the checkers' pipe, likewise */
-	uint64_t dead;      /* refused for good, kept in the spool */
 };
 
 #endif

@@ -27,6 +27,7 @@
 #include "json.h"
 #include "payload.h"
 #include "pipe.h"
+#include "reports.h"
 #include "scratch.h"
 #include "suite.h"
 #include "wire.h"
@@ -128,19 +129,19 @@ exit_code(void)
 }
 
 static void
-order(enum wire_order what)
+order(enum message_type what)
 {
-	ck_assert_int_eq(send(control, &what, sizeof(what), 0), sizeof(what));
+	ck_assert_int_eq(message_send(control, what, NULL, 0, -1), 0);
 }
 
 /* The next report in which `wanted` holds. */
-static struct wire_report
-await_report(bool (*wanted)(const struct wire_report *report))
+static struct message_report
+await_report(bool (*wanted)(const struct message_report *report))
 {
-	struct wire_report report;
+	struct message_report report;
 
 	do
-		ck_assert_int_eq(recv(control, &report, sizeof(report), 0), sizeof(report));
+		ck_assert(read_report(control, &report, -1));
 	while (!wanted(&report));
 	return report;
 }
@@ -723,7 +724,7 @@ consume(uint64_t count, bool ordered)
 }
 
 static bool
-is_ready(const struct wire_report *report)
+is_ready(const struct message_report *report)
 {
 	return report->ready;
 }
@@ -745,7 +746,7 @@ START_TEST(all_is_delivered_whatever_happens)
 	enum {
 		COUNT = 100
 	};
-	struct wire_report last = { 0 }, report;
+	struct message_report last = { 0 }, report;
 
 	start_mock();
 	start(PUBLISH_TO_KAFKA, servers);
@@ -757,7 +758,7 @@ START_TEST(all_is_delivered_whatever_happens)
 	ck_assert_int_eq(consume(COUNT, troubles[_i].ordered), 0);
 	end_of_pipe();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
-	while (recv(control, &report, sizeof(report), MSG_DONTWAIT) == sizeof(report))
+	while (read_report(control, &report, 0))
 		last = report;
 	ck_assert_uint_eq(last.dead, 0);
 	close(mock_control);
@@ -807,7 +808,7 @@ START_TEST(the_work_is_handed_over)
 	await_report(is_ready);
 	for (uint64_t seq = 0; seq < 100; seq++)
 		put(WIRE_WHOLE, seq);
-	order(WIRE_HAND_OVER);
+	order(MESSAGE_HAND_OVER);
 	for (uint64_t seq = 100; seq < 150; seq++)
 		put(WIRE_WHOLE, seq);
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
@@ -833,7 +834,7 @@ START_TEST(an_orphan_hands_nothing_over)
 	await_report(is_ready);
 	kill(publisher, SIGSTOP);
 	ck_assert_int_eq(waitpid(publisher, &status, WUNTRACED), publisher);
-	order(WIRE_HAND_OVER);
+	order(MESSAGE_HAND_OVER);
 	close(control);
 	put(WIRE_WHOLE, 0);
 	kill(publisher, SIGCONT);
@@ -860,7 +861,7 @@ START_TEST(an_orphan_is_found_after_the_last_transaction)
 	kill(publisher, SIGSTOP);
 	ck_assert_int_eq(waitpid(publisher, &status, WUNTRACED), publisher);
 	*stop_at_sync = true;
-	order(WIRE_HAND_OVER);
+	order(MESSAGE_HAND_OVER);
 	put(WIRE_WHOLE, seq++);
 	/* the first may be not the last: what came meanwhile needs another one */
 	while (seq < 4) {
@@ -890,7 +891,7 @@ START_TEST(an_absent_broker_costs_nothing)
 		put(WIRE_CLOSE, seq);
 	}
 	put_bytes("garbage", 7);
-	order(WIRE_NO_FLUSH);
+	order(MESSAGE_NO_FLUSH);
 	end_of_pipe();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
 	ck_assert_int_eq(count_of(captured(), "50 records wait in the spool"), 1);

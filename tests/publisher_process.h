@@ -24,6 +24,7 @@
 #include "payload.h"
 #include "pipe.h"
 #include "publisher.h"
+#include "reports.h"
 #include "scratch.h"
 
 #define EPOCH   "20260101T000000Z-0000000000000001"
@@ -44,7 +45,7 @@ static struct {
 	pid_t pid;
 	int go;
 	int control;
-	struct wire_report report; /* the last */
+	struct message_report report; /* the last */
 } publisher;
 
 static inline void
@@ -173,17 +174,13 @@ static inline void
 await_delivery(uint64_t delivered)
 {
 	int64_t until = util_mono_us() + WAIT_US;
-	struct wire_report *r = &publisher.report;
+	struct message_report *r = &publisher.report;
 
 	do {
-		struct pollfd p = { .fd = publisher.control, .events = POLLIN };
-
 		ck_assert_msg(util_mono_us() < until, "%llu are queued, %llu delivered, not %llu",
 		    (unsigned long long)r->queued, (unsigned long long)r->delivered,
 		    (unsigned long long)delivered);
-		if (poll(&p, 1, 1000) == 1)
-			ck_assert_int_eq(
-			    recv(publisher.control, r, sizeof(*r), 0), (ssize_t)sizeof(*r));
+		read_report(publisher.control, r, 1000);
 	} while (r->queued > 0 || r->delivered < delivered);
 	ck_assert_uint_eq(r->delivered, delivered);
 }

@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "intake.h"
 #include "kafka.h"
 #include "log.h"
+#include "message.h"
 #include "sender.h"
 #include "spool.h"
 #include "state.h"
@@ -146,54 +146,39 @@ tick_due_us(const struct publisher *p)
 
 /* --- the supervisor ---------------------------------------------------------------------- */
 
-/* With the lock of the spool, if the supervisor does not have it yet. */
-static bool
-send_report(const struct publisher *p, struct wire_report *report)
-{
-	int lock_fd = spool_lock_fd(p->spool);
-	union wire_descriptor control = { .header = { .cmsg_len = CMSG_LEN(sizeof(lock_fd)),
-					      .cmsg_level = SOL_SOCKET,
-					      .cmsg_type = SCM_RIGHTS } };
-	struct iovec bytes = { report, sizeof(*report) };
-	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
-
-	if (!p->lock_passed && lock_fd >= 0 && lock_fd != p->start->spool_lock_fd) {
-		memcpy(CMSG_DATA(&control.header), &lock_fd, sizeof(lock_fd));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-	}
-	return sendmsg(p->start->control_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
-}
-
+/* A second after the last one, also when there is nothing new: the supervisor sees that we live. */
 static void
-tell_supervisor(struct publisher *p, int64_t now)
+send_report(struct publisher *p, int64_t now)
 {
-	struct wire_report report = { .ready = true,
+	const struct message_report report = { .ready = true,
 		.delivering = sender_is_delivering(&p->out),
 		.queued = spool_count(p->spool),
 		.delivered = p->out.delivered,
 		.taken = p->in.taken,
 		.dead = spool_buried(p->spool) };
+	int lock_fd = spool_lock_fd(p->spool);
 
 	if (p->orphaned || now < p->next_report_us)
 		return;
-	/* also when there is nothing new: the supervisor sees that we are alive */
 	p->next_report_us = now + REPORT_US;
-	if (send_report(p, &report))
+	if (p->lock_passed || lock_fd == p->start->spool_lock_fd)
+		lock_fd = -1; /* the supervisor has it */
+	if (message_send(p->start->control_fd, MESSAGE_REPORT, &report, sizeof(report), lock_fd) ==
+	    0)
 		p->lock_passed = true;
 	else
-		log_debug("the supervisor does not listen: %s", strerror(errno));
+		log_debug("the supervisor takes no reports: %s", strerror(errno));
 }
 
 static void
 read_orders(struct publisher *p)
 {
-	enum wire_order order;
-	ssize_t n;
+	struct message m;
+	int n, descriptor;
 
-	while ((n = recv(p->start->control_fd, &order, sizeof(order), MSG_DONTWAIT)) > 0) {
-		p->hand_over |= order == WIRE_HAND_OVER;
-		p->no_flush |= order == WIRE_NO_FLUSH;
+	while ((n = message_receive(p->start->control_fd, &m, &descriptor)) > 0) {
+		p->hand_over |= m.type == MESSAGE_HAND_OVER;
+		p->no_flush |= m.type == MESSAGE_NO_FLUSH;
 	}
 	p->orphaned |= n == 0 || (errno != EAGAIN && errno != EINTR);
 }
@@ -357,7 +342,7 @@ open_all(struct publisher *p)
 static void
 run(struct publisher *p)
 {
-	tell_supervisor(p, util_mono_us());
+	send_report(p, util_mono_us());
 	tick(p); /* what a predecessor left in the pipes comes before anything is sent */
 	while (p->exit_code < 0) { /* else the spool may be gone */
 		int64_t now = util_mono_us();
@@ -368,7 +353,7 @@ run(struct publisher *p)
 		if (p->exit_code >= 0 || (p->state == PUBLISHER_LEAVING && finish(p, now)))
 			return;
 		set_exit_code(p, sender_send(&p->out, now));
-		tell_supervisor(p, now);
+		send_report(p, now);
 		shrink_spool(p, now);
 		wait_for_work(p, now);
 	}

@@ -53,49 +53,41 @@ start_publisher(struct supervisor *s, int64_t now)
 	s->publisher.handing_over = false;
 	s->publisher.report.ready = false;
 	if (s->hurry)
-		order_publisher(s, WIRE_NO_FLUSH);
+		order_publisher(s, MESSAGE_NO_FLUSH);
 }
 
 void
-order_publisher(struct supervisor *s, enum wire_order order)
+order_publisher(struct supervisor *s, enum message_type order)
 {
-	if (s->publisher.fd >= 0 &&
-	    send(s->publisher.fd, &order, sizeof(order), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (s->publisher.fd >= 0 && message_send(s->publisher.fd, order, NULL, 0, -1) < 0)
 		log_debug("the publisher does not take orders: %s", strerror(errno));
 }
 
-/* One report; the first one brings the lock of the spool, which the supervisor keeps. */
-static ssize_t
-receive_report(struct supervisor *s, struct wire_report *report)
+/* With its first report comes the lock of the spool, which the supervisor holds for its life. */
+static void
+take_lock(struct supervisor *s, int lock_fd)
 {
-	union wire_descriptor control;
-	struct iovec bytes = { report, sizeof(*report) };
-	struct msghdr message = { .msg_iov = &bytes,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(s->publisher.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-
-	if (c != NULL && c->cmsg_type == SCM_RIGHTS) {
-		if (s->spool_lock_fd >= 0)
-			close(s->spool_lock_fd); /* that of a directory that no longer exists */
-		memcpy(&s->spool_lock_fd, CMSG_DATA(c), sizeof(s->spool_lock_fd));
-	}
-	return n;
+	if (lock_fd < 0)
+		return;
+	if (s->spool_lock_fd >= 0)
+		close(s->spool_lock_fd); /* that of a directory that has gone */
+	s->spool_lock_fd = lock_fd;
 }
 
 void
 read_publisher(struct supervisor *s)
 {
-	struct wire_report report = { 0 };
-	ssize_t n;
+	const struct message_report *report;
+	struct message m;
+	int n, lock_fd;
 
-	while ((n = receive_report(s, &report)) > 0) {
-		if (n != (ssize_t)sizeof(report))
+	while ((n = message_receive(s->publisher.fd, &m, &lock_fd)) > 0) {
+		take_lock(s, lock_fd);
+		report = message_body(&m, sizeof(*report));
+		if (m.type != MESSAGE_REPORT || report == NULL)
 			continue;
-		s->publisher.report = report;
-		s->epoch_stored |= report.ready;
+		s->publisher.report = *report;
+		s->epoch_stored |= report->ready;
 		s->publisher.last_report_us = util_mono_us();
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

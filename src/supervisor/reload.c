@@ -208,7 +208,7 @@ take_over(struct supervisor *s, struct config *config, int64_t now)
 	s->start->open_log(config);
 	if (s->publisher.pid > 0 && s->start->output == PUBLISH_TO_KAFKA) {
 		s->publisher.handing_over = true;
-		order_publisher(s, WIRE_HAND_OVER);
+		order_publisher(s, MESSAGE_HAND_OVER);
 	}
 	tell_outcome(s, outcome);
 	systemd_notify("READY=1");

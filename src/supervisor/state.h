@@ -29,6 +29,7 @@
 #include <sys/queue.h>
 
 #include "claims.h"
+#include "message.h"
 #include "payload.h"
 #include "pipe.h"
 #include "pool.h"
@@ -129,7 +130,7 @@ struct supervisor {
 		pid_t pid; /* 0: none */
 		int fd;
 		struct proc_backoff backoff;
-		struct wire_report report;
+		struct message_report report;
 		int64_t last_report_us;
 		bool handing_over;
 		int64_t kill_at_us; /* at a hand-over or a stop; 0: not */
@@ -277,7 +278,7 @@ void kill_overdue(struct supervisor *s, int64_t now);
 /* --- publisher_child.c ------------------------------------------------------------------- */
 
 void start_publisher(struct supervisor *s, int64_t now);
-void order_publisher(struct supervisor *s, enum wire_order order);
+void order_publisher(struct supervisor *s, enum message_type order);
 void read_publisher(struct supervisor *s);
 void publisher_died(struct supervisor *s, int status, int64_t now);
 

@@ -57,7 +57,7 @@ describe_stage(enum stage stage)
 static void
 describe_output(const struct supervisor *s, char *buffer, size_t size)
 {
-	const struct wire_report *report = &s->publisher.report;
+	const struct message_report *report = &s->publisher.report;
 	const char *word;
 	int n;
 

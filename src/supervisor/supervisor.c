@@ -136,7 +136,7 @@ handle_signals(struct supervisor *s, int64_t now)
 		terms_seen = got_sigterm;
 		if (s->stage >= STAGE_STOPPING && !s->hurry) {
 			s->hurry = true;
-			order_publisher(s, WIRE_NO_FLUSH);
+			order_publisher(s, MESSAGE_NO_FLUSH);
 		}
 		begin_stop(s, now);
 	}
