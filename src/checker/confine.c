@@ -35,7 +35,7 @@
 static const unsigned char landlock_kinds[] = { 13, 14, 15, 15, 16 };
 
 /*
- * What a check reads: libraries that libc loads when it looks up a name, the authorities, itself.
+ * What a check reads: libraries that libc loads when it looks up a name, CA certificates, itself.
  * Not all of /usr, where configurations can lie too, nor of /etc/ssl, where keys do.
  */
 static const char *const always_readable[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64",
@@ -52,8 +52,7 @@ static const char *const libc_files[] = { "/etc/resolv.conf", "/etc/hosts", "/et
 static struct {
 	bool restricted, own_user;
 	struct timespec etc_changed;
-	dev_t device[ARRAY_LENGTH(libc_files)];
-	ino_t inode[ARRAY_LENGTH(libc_files)];
+	uint64_t files; /* see identify_files() */
 } at_entry;
 
 static long
@@ -137,11 +136,11 @@ restrict_files(const char *const readable[])
 	return outcome;
 }
 
-/* Whether another one stands at the place of any of those files; notes which, if `note`. */
-static bool
-places_changed(bool note)
+/* A number that is another one when one of those files has been replaced. */
+static uint64_t
+identify_files(void)
 {
-	bool changed = false;
+	uint64_t sum = 0;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(libc_files); i++) {
 		char path[PATH_MAX];
@@ -149,13 +148,9 @@ places_changed(bool note)
 
 		if (find_place(libc_files[i], path))
 			(void)!stat(path, &st);
-		changed |= st.st_dev != at_entry.device[i] || st.st_ino != at_entry.inode[i];
-		if (note) {
-			at_entry.device[i] = st.st_dev;
-			at_entry.inode[i] = st.st_ino;
-		}
+		sum = (sum * 31 + st.st_dev) * 31 + st.st_ino;
 	}
-	return changed;
+	return sum;
 }
 
 bool
@@ -167,7 +162,7 @@ confine_is_stale(void)
 	    (etc.st_mtim.tv_sec == at_entry.etc_changed.tv_sec &&
 		etc.st_mtim.tv_nsec == at_entry.etc_changed.tv_nsec))
 		return false;
-	if (places_changed(false))
+	if (identify_files() != at_entry.files)
 		return true;
 	at_entry.etc_changed = etc.st_mtim;
 	return false;
@@ -230,7 +225,7 @@ confine_enter(bool own_user, const char *const readable[])
 	if (landlock_version() > 0) {
 		(void)!stat("/etc", &etc);
 		at_entry.etc_changed = etc.st_mtim;
-		places_changed(true);
+		at_entry.files = identify_files();
 		if (restrict_files(readable) < 0)
 			return -1;
 		at_entry.restricted = true;

@@ -200,18 +200,6 @@ server_address(const struct look *look, int i, socklen_t *size)
 }
 
 static void
-give_up(struct look *look, int i, int error)
-{
-	look->error[i] = error;
-	for (int q = 0; q < look->queries; q++)
-		if (look->query[q].said[i] == RESOLVER_SILENT)
-			look->query[q].said[i] = RESOLVER_AWAY;
-	if (look->fd[i] >= 0)
-		close(look->fd[i]);
-	look->fd[i] = -1;
-}
-
-static void
 open_servers(struct look *look)
 {
 	for (int i = 0; i < look->count; i++) {
@@ -221,16 +209,8 @@ open_servers(struct look *look)
 		look->fd[i] = socket(
 		    address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (look->fd[i] < 0 || connect(look->fd[i], address, size) < 0)
-			give_up(look, i, errno);
+			look->error[i] = errno;
 	}
-}
-
-static void
-close_servers(struct look *look)
-{
-	for (int i = 0; i < look->count; i++)
-		if (look->fd[i] >= 0)
-			close(look->fd[i]);
 }
 
 /* What has not been answered yet. */
@@ -238,14 +218,14 @@ static void
 send_queries(struct look *look)
 {
 	for (int i = 0; i < look->count; i++)
-		for (int q = 0; q < look->queries && look->fd[i] >= 0; q++) {
+		for (int q = 0; q < look->queries && look->error[i] == 0; q++) {
 			const struct query *query = &look->query[q];
 
 			if (query->said[i] == RESOLVER_SILENT &&
 			    send(look->fd[i], query->packet, (size_t)query->size, MSG_NOSIGNAL) <
 				0 &&
 			    errno != EAGAIN)
-				give_up(look, i, errno);
+				look->error[i] = errno;
 		}
 }
 
@@ -257,7 +237,7 @@ receive(struct look *look, int i)
 	struct query *query;
 
 	if (size < 0 && errno != EAGAIN && errno != EINTR)
-		give_up(look, i, errno);
+		look->error[i] = errno;
 	if (size < 2 || (response[1] & INDEX_MASK) >= look->queries)
 		return;
 	query = &look->query[response[1] & INDEX_MASK];
@@ -265,17 +245,28 @@ receive(struct look *look, int i)
 		query->said[i] = resolver_read(response, (size_t)size, query->type);
 }
 
-/* The first server that knows counts, as for getaddrinfo(3); if none does, the best of what is. */
+/*
+ * The answer to a query: of the first server that knows it, as for getaddrinfo(3), else the best that
+ * any server said. `waits`: whether another one may still come.
+ */
 static enum resolver_finding
-said(const struct look *look, const struct query *query)
+answer(const struct look *look, const struct query *query, bool *waits)
 {
 	enum resolver_finding best = RESOLVER_AWAY;
 
+	*waits = false;
 	for (int i = 0; i < look->count; i++) {
-		if (query->said[i] <= RESOLVER_RESOLVES)
-			return query->said[i];
-		if (query->said[i] < best)
-			best = query->said[i];
+		enum resolver_finding said = query->said[i];
+
+		if (said == RESOLVER_SILENT && look->error[i] != 0)
+			said = RESOLVER_AWAY;
+		if (said <= RESOLVER_RESOLVES) {
+			*waits = false;
+			return said;
+		}
+		*waits |= said == RESOLVER_SILENT;
+		if (said < best)
+			best = said;
 	}
 	return best;
 }
@@ -283,14 +274,11 @@ said(const struct look *look, const struct query *query)
 static bool
 is_complete(const struct look *look)
 {
-	for (int q = 0; q < look->queries; q++) {
-		if (said(look, &look->query[q]) <= RESOLVER_RESOLVES)
-			continue;
-		for (int i = 0; i < look->count; i++)
-			if (look->query[q].said[i] == RESOLVER_SILENT)
-				return false;
-	}
-	return true;
+	bool waits = false;
+
+	for (int q = 0; q < look->queries && !waits; q++)
+		answer(look, &look->query[q], &waits);
+	return !waits;
 }
 
 /* 0, or -1 if a signal came. */
@@ -305,7 +293,8 @@ ask(struct look *look)
 			struct pollfd polls[MAXNS];
 
 			for (int i = 0; i < look->count; i++)
-				polls[i] = (struct pollfd){ look->fd[i], POLLIN, 0 };
+				polls[i] = (struct pollfd){ look->error[i] == 0 ? look->fd[i] : -1,
+					POLLIN, 0 };
 			if (poll(polls, (nfds_t)look->count, (int)(left / US_PER_MS) + 1) < 0)
 				return -1;
 			for (int i = 0; i < look->count; i++)
@@ -322,9 +311,10 @@ static enum resolver_finding
 conclude(struct look *look)
 {
 	enum resolver_finding name = RESOLVER_NO_NAME;
+	bool waits;
 
 	for (int q = 0; q < look->queries; q++) {
-		enum resolver_finding one = said(look, &look->query[q]);
+		enum resolver_finding one = answer(look, &look->query[q], &waits);
 
 		if (one <= RESOLVER_RESOLVES)
 			look->answers = true;
@@ -368,7 +358,9 @@ look_now(struct resolver *resolver, struct look *look)
 		resolver->seen_us = util_mono_us();
 		name_servers(look, resolver->servers, sizeof(resolver->servers));
 	}
-	close_servers(look);
+	for (int i = 0; i < look->count; i++)
+		if (look->fd[i] >= 0)
+			close(look->fd[i]);
 	return found;
 }
 
