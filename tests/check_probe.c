@@ -328,7 +328,7 @@ set_up(void)
 	start_server();
 	start_name_server();
 	ck_assert_int_eq(checker_init(), 0);
-	probe = probe_new();
+	probe = probe_new(NULL, 0);
 	ck_assert_ptr_nonnull(probe);
 }
 
@@ -962,7 +962,7 @@ probe_kb(bool prepared)
 		kb = own_memory_kb();
 		if (!prepared)
 			ck_assert_int_eq(checker_init(), 0);
-		ck_assert_ptr_nonnull(probe_new());
+		ck_assert_ptr_nonnull(probe_new(NULL, 0));
 		kb = own_memory_kb() - kb;
 		_exit(write(answer[1], &kb, sizeof(kb)) == sizeof(kb) ? 0 : 1);
 	}

@@ -63,12 +63,11 @@ get_ready(const struct checker_start *start)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 
-	probe = probe_new();
+	probe = probe_new(start->config->sites, start->config->site_count);
 	if (probe == NULL) {
 		log_error("cannot initialise libcurl");
 		return NULL;
 	}
-	probe_know_sites(probe, start->config->sites, start->config->site_count);
 	readable[0] = probe_ca_file(probe);
 	if (confine_enter(start->own_user, readable) < 0) {
 		log_error("cannot confine itself: %s", strerror(errno));

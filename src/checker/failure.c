@@ -140,7 +140,7 @@ fail_connect(struct probe *p)
 	int error = os_errno(p);
 
 	if (p->phase == PHASE_DNS) /* there is an address, but not one of ip_version */
-		probe_fail_address(p);
+		probe_fail_name(p);
 	else if (verdict_is_local(error))
 		result_fail(
 		    p->result, ERROR_LOCAL, "cannot connect from here: %s", strerror(error));

@@ -59,7 +59,7 @@ note_neighbours(struct probe *p, const char *host)
 	size_t own, i;
 	int noted = 0;
 
-	if (p->sites == NULL)
+	if (p->site_count == 0)
 		return;
 	own = (size_t)(p->site - p->sites);
 	for (i = own > NEIGHBOURS ? own - NEIGHBOURS : 0;
@@ -95,12 +95,6 @@ blame(struct probe *p, bool timeout, enum error_type word, const char *when)
 		result_fail(p->result, word, "%s%s", when, sentence);
 	else
 		result_fail(p->result, ERROR_LOCAL, "%s", sentence);
-}
-
-void
-probe_fail_address(struct probe *p)
-{
-	blame(p, false, ERROR_DNS, "");
 }
 
 void

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "checker.h"
 
@@ -96,20 +95,11 @@ compile(const char *text, char *reason, size_t size)
 	return code;
 }
 
-static int64_t
-cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * US_PER_S + t.tv_nsec / 1000;
-}
-
 /* Whether the time for the patterns of a body is over; it begins with the first question. */
 static bool
 is_late(struct match *m)
 {
-	int64_t now_us = cpu_us();
+	int64_t now_us = util_cpu_us();
 
 	if (m->end_us == 0)
 		m->end_us = now_us + MATCH_TIME_US;

@@ -69,7 +69,7 @@ let_lookups_hang(CURLM *multi)
 }
 
 struct probe *
-probe_new(void)
+probe_new(const struct site *sites, size_t count)
 {
 	struct probe *p = xcalloc(1, sizeof(*p));
 
@@ -82,14 +82,9 @@ probe_new(void)
 	let_lookups_hang(p->multi);
 	p->match = match_new();
 	p->ca_file = probe_ca_find();
-	return p;
-}
-
-void
-probe_know_sites(struct probe *p, const struct site *sites, size_t count)
-{
 	p->sites = sites;
 	p->site_count = count;
+	return p;
 }
 
 void

@@ -15,17 +15,14 @@
 
 struct probe;
 
-/* After fork, once a process. NULL: impossible. */
-struct probe *probe_new(void);
+/*
+ * After fork, once a process. `sites`: all that there are, until the end; when the name of one of them
+ * does not resolve, those of others tell whether names resolve at all. NULL: impossible.
+ */
+struct probe *probe_new(const struct site *sites, size_t count);
 
 /* The file of the CA certificates that are trusted; NULL: none is known. */
 const char *probe_ca_file(const struct probe *probe);
-
-/*
- * All sites that there are, until the end: when the name of one of them does not resolve, those of
- * others tell whether names resolve at all.
- */
-void probe_know_sites(struct probe *probe, const struct site *sites, size_t count);
 
 /*
  * Read the CA certificates, which takes 30 ms of CPU time. Otherwise the first check over TLS does it,

@@ -43,7 +43,7 @@ struct probe {
 	CURLM *multi;
 	struct match *match;
 	const char *ca_file;
-	const struct site *sites; /* all of them, of which `site` is one; NULL: not known */
+	const struct site *sites; /* all of them, of which `site` is one */
 	size_t site_count;
 	int leaked_threads;
 	struct resolver resolver;
@@ -172,12 +172,11 @@ void probe_fail(struct probe *p, CURLcode code);
 
 /*
  * The same for single causes, of which libcurl says `p->why`: CURLE_BAD_CONTENT_ENCODING,
- * CURLE_WRITE_ERROR, a name that was not resolved, or not in time, or to no address of ip_version.
+ * CURLE_WRITE_ERROR, a name that was not resolved (to an address of ip_version), or not in time.
  */
 void probe_fail_decode(struct probe *p);
 void probe_fail_write(struct probe *p);
 void probe_fail_name(struct probe *p);
 void probe_fail_name_in_time(struct probe *p);
-void probe_fail_address(struct probe *p);
 
 #endif

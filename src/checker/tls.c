@@ -91,29 +91,22 @@ print_subject(char *out, size_t size, const X509 *certificate)
 	BIO_free(bio);
 }
 
-static void
-print_date(char *out, size_t size, const ASN1_TIME *t)
-{
-	struct tm tm;
-
-	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1 || strftime(out, size, "%Y-%m-%d", &tm) == 0)
-		snprintf(out, size, "no date");
-}
-
 /* "an intermediate, CN=Authority, on 2026-11-25": `context` tells where in the chain it stands. */
 static void
 print_certificate(char *out, size_t size, const X509_STORE_CTX *context, X509 *certificate,
     const char *when, const ASN1_TIME *t)
 {
 	const char *whose = "the site's certificate";
-	char subject[SUBJECT_MAX + 1], date[32];
+	char subject[SUBJECT_MAX + 1], date[UTIL_RFC3339_SIZE] = "no date";
+	int64_t us = asn1_time_us(t);
 
 	if (X509_STORE_CTX_get_error_depth(context) > 0)
 		whose = X509_get_extension_flags(certificate) & EXFLAG_SI ? "the root"
 									  : "an intermediate";
 	print_subject(subject, sizeof(subject), certificate);
-	print_date(date, sizeof(date), t);
-	snprintf(out, size, "%s, %s, %s %s", whose, subject, when, date);
+	if (us != RESULT_NONE)
+		util_rfc3339(date, us);
+	snprintf(out, size, "%s, %s, %s %.10s", whose, subject, when, date);
 }
 
 /* "certificate has expired: an intermediate, CN=Authority, on 2026-11-25" */

@@ -107,7 +107,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int64_t sum = 0;
 
 	if (probe == NULL && checker_init() == 0)
-		probe = probe_new();
+		probe = probe_new(NULL, 0);
 	assert(probe != NULL);
 	response = data;
 	response_left = size;
