@@ -10,8 +10,11 @@
 #include <ctype.h>
 #include <string.h>
 
-#define AT(place) (1u << AT_##place)
-#define ANYWHERE  (AT(KEY) | AT(EQUALS) | AT(VALUE) | AT(COMMA))
+#define KEY      (1u << AT_KEY | 1u << AT_END)
+#define EQUALS   (1u << AT_EQUALS)
+#define VALUE    (1u << AT_VALUE | 1u << AT_FIRST)
+#define COMMA    (1u << AT_COMMA)
+#define ANYWHERE (KEY | EQUALS | VALUE | COMMA)
 
 enum cure {
 	STOP,
@@ -27,11 +30,11 @@ static const struct habit {
 	const char *seen, *sentence;
 	enum cure cure;
 } habits[] = {
-	{ AT(KEY), true, "[", "this is JSON, INI or TOML; write kafka = { … };" SYNTAX_SEE, STOP },
+	{ KEY, true, "[", "this is JSON, INI or TOML; write kafka = { … };" SYNTAX_SEE, STOP },
 	{ ANYWHERE, true, "<<<<<<<",
 	    "a conflict that git has left; keep one of the two versions, and take out its marks",
 	    STOP },
-	{ AT(KEY), true, "<", "this is XML or HTML; write name = value;" SYNTAX_SEE, STOP },
+	{ KEY, true, "<", "this is XML or HTML; write name = value;" SYNTAX_SEE, STOP },
 	{ ANYWHERE, true, "---", "this is YAML; write name = value;" SYNTAX_SEE, STOP },
 	{ ANYWHERE, true, "- ",
 	    "this is YAML; write sites = ( { name = \"…\"; url = \"…\"; } );" SYNTAX_SEE, STOP },
@@ -43,13 +46,12 @@ static const struct habit {
 	    SKIP },
 	{ ANYWHERE, false, "\xe2\x80\x8b", "a character of no width; take it out", SKIP },
 	{ ANYWHERE, false, "\xef\xbb\xbf", "a byte order mark; take it out", SKIP },
-	{ AT(KEY), false, ";", "a ; too many; take it out", SKIP },
-	{ AT(EQUALS), false, "+", "a + too many; write name = value;", SKIP },
-	{ AT(VALUE), false, "=", "one = is enough; write name = value;", SKIP },
-	{ AT(VALUE), false, ":", "one = is enough; write name = value;", SKIP },
-	{ AT(VALUE), false, ">", "a > too many; write name = value;", SKIP },
-	{ AT(COMMA), false, "{", "a comma is missing between the groups; write }, {",
-	    INSERT_COMMA },
+	{ KEY, false, ";", "a ; too many; take it out", SKIP },
+	{ EQUALS, false, "+", "a + too many; write name = value;", SKIP },
+	{ VALUE, false, "=", "one = is enough; write name = value;", SKIP },
+	{ VALUE, false, ":", "one = is enough; write name = value;", SKIP },
+	{ VALUE, false, ">", "a > too many; write name = value;", SKIP },
+	{ COMMA, false, "{", "a comma is missing between the groups; write }, {", INSERT_COMMA },
 };
 
 bool
@@ -65,12 +67,11 @@ doctor_find_habit(struct doctor *d)
 		if (h->cure == STOP) {
 			d->stopped = true;
 		} else if (h->cure == INSERT_COMMA) {
-			doctor_replace(d, d->c, ",");
-			d->at = AT_VALUE;
-			d->fresh = false;
+			doctor_replace(d, d->c, ",", AT_VALUE);
 		} else {
 			doctor_replace(d,
-			    d->c + (h->cure == SKIP ? strlen(h->seen) : strcspn(d->c, "\n")), " ");
+			    d->c + (h->cure == SKIP ? strlen(h->seen) : strcspn(d->c, "\n")), " ",
+			    d->at);
 		}
 		return true;
 	}
@@ -93,9 +94,7 @@ doctor_find_block(struct doctor *d)
 	if (brace == d->c && doctor_is_group(key->name, key->size)) {
 		doctor_tell(d, d->c, d->line, "a = is missing; write %.*s = { … };", (int)key->size,
 		    key->name);
-		doctor_replace(d, d->c, " = ");
-		d->at = AT_VALUE;
-		d->fresh = false;
+		doctor_replace(d, d->c, " = ", AT_VALUE);
 	} else {
 		doctor_tell(d, d->c, d->line,
 		    "this is the syntax of nginx; write sites = ( { name = \"…\"; url = \"…\"; }, { … } "
@@ -140,10 +139,10 @@ doctor_take_odd_name(struct doctor *d, const char *name, size_t size, const char
 		doctor_tell(d, d->c, d->line, "this is no name of a setting; write name = value;");
 	if (dot != NULL || config_name_size(name) != size) {
 		d->levels[d->depth].drop = true;
-		doctor_replace(d, end, "x");
+		doctor_replace(d, end, "x", AT_EQUALS);
 	} else {
 		d->copied = name;
 		d->c = name + size;
-		doctor_replace(d, end, "");
+		doctor_replace(d, end, "", AT_EQUALS);
 	}
 }

@@ -43,8 +43,7 @@ open_bracket(struct doctor *d)
 		.line = d->line,
 		.out = d->out_size,
 		.key = l[-1].key };
-	d->at = *d->c == '{' ? AT_KEY : AT_VALUE;
-	d->fresh = *d->c != '{';
+	d->at = *d->c == '{' ? AT_KEY : AT_FIRST;
 	d->c++;
 }
 
@@ -64,9 +63,9 @@ close_bracket(struct doctor *d)
 
 	if (d->levels[d->depth].drop)
 		doctor_drop_setting(d);
-	doctor_replace(d, d->c + 1, bracket);
+	doctor_replace(d, d->c + 1, bracket, AT_END);
 	d->depth--;
-	doctor_value_ended(d);
+	d->at = doctor_behind_value(d);
 }
 
 static bool
@@ -101,9 +100,9 @@ wrong_bracket(struct doctor *d)
 
 		if (d->levels[d->depth].drop)
 			doctor_drop_setting(d);
-		doctor_replace(d, d->c, missing);
+		doctor_replace(d, d->c, missing, AT_END);
 	}
-	doctor_value_ended(d);
+	d->at = doctor_behind_value(d);
 }
 
 /* The bracket that is open ends before this; with `ended` a ; stands behind it. */
@@ -118,25 +117,28 @@ bracket_missing(struct doctor *d, bool ended)
 		return;
 	doctor_tell(d, d->c, d->line, "the %c of line %d has no %c before this", l->bracket,
 	    l->line, closing(l));
-	doctor_replace(d, d->c, missing);
+	doctor_replace(d, d->c, missing, AT_END);
 	d->depth--;
-	doctor_value_ended(d);
 	if (ended)
-		return;
-	if (d->at == AT_COMMA)
-		d->at = AT_VALUE;
-	d->fresh = false;
+		d->at = doctor_behind_value(d);
+	else
+		d->at = doctor_in_list(d) ? AT_VALUE : AT_KEY;
 }
 
 /* --- the grammar ------------------------------------------------------------------------- */
+
+#define SETTING "here a setting should begin with its name; write name = value;"
+#define A_VALUE "here a value should stand: \"text\", a number, true or false"
 
 static void
 unexpected(struct doctor *d)
 {
 	static const char *const sentences[] = {
-		[AT_KEY] = "here a setting should begin with its name; write name = value;",
+		[AT_KEY] = SETTING,
+		[AT_END] = SETTING,
 		[AT_EQUALS] = "here a = should stand; write name = value;",
-		[AT_VALUE] = "here a value should stand: \"text\", a number, true or false",
+		[AT_VALUE] = A_VALUE,
+		[AT_FIRST] = A_VALUE,
 		[AT_COMMA] = "here a comma or the end of the list should stand",
 	};
 
@@ -159,7 +161,7 @@ at_key(struct doctor *d)
 	size_t size = config_name_size(d->c), quote = doctor_odd_quote(d->c);
 	const char *name = d->c + (quote > 0 ? quote : 1), *end = name;
 
-	d->fresh = false;
+	d->at = AT_KEY;
 	if (*d->c == '"' || quote > 0) {
 		while (*end != '\0' && *end != '\n' && *end != '"' && doctor_odd_quote(end) == 0)
 			end++;
@@ -183,7 +185,7 @@ at_key(struct doctor *d)
 	} else if (*d->c == ',') {
 		if (*doctor_skip_blanks(d->c + 1, &(int){ 0 }) != '{' || d->depth == 0)
 			doctor_tell(d, d->c, d->line, "a comma too many; take it out");
-		doctor_replace(d, d->c + 1, " ");
+		doctor_replace(d, d->c + 1, " ", AT_KEY);
 	} else {
 		unexpected(d);
 	}
@@ -198,16 +200,13 @@ at_equals(struct doctor *d)
 		l->colon = *d->c == ':';
 		d->c++;
 		d->at = AT_VALUE;
-		d->fresh = false;
 	} else if (doctor_find_block(d)) {
 		return;
 	} else if (d->line == l->key.line && strchr(";,", *d->c) == NULL &&
 		   (*d->c == '"' || isdigit((unsigned char)*d->c) || doctor_still_sure(d))) {
 		doctor_tell(d, d->c, d->line, "a = is missing; write %.*s = value;",
 		    (int)l->key.size, l->key.name);
-		doctor_replace(d, d->c, " = ");
-		d->at = AT_VALUE;
-		d->fresh = false;
+		doctor_replace(d, d->c, " = ", AT_VALUE);
 	} else {
 		unexpected(d);
 	}
@@ -218,7 +217,7 @@ static void
 not_a_value(struct doctor *d)
 {
 	const struct open_bracket *l = &d->levels[d->depth];
-	bool in_list = l->bracket == '(' || l->bracket == '[';
+	bool in_list = doctor_in_list(d);
 	bool other_line = d->line > l->key.line;
 	bool in_sites = in_list && l->key.size == 5 && doctor_begins(l->key.name, "sites");
 
@@ -229,7 +228,7 @@ not_a_value(struct doctor *d)
 		d->stopped = true;
 	} else if (in_list && *d->c == ',') {
 		doctor_tell(d, d->c, d->line, "a comma too many; take it out");
-		doctor_replace(d, d->c + 1, " ");
+		doctor_replace(d, d->c + 1, " ", d->at);
 	} else if (l->colon && other_line && doctor_is_setting(d->c)) {
 		doctor_tell(d, d->c, d->line, "this is YAML; write %.*s = { … };" SYNTAX_SEE,
 		    (int)l->key.size, l->key.name);
@@ -265,7 +264,6 @@ at_comma(struct doctor *d)
 	if (*d->c == ',') {
 		d->c++;
 		d->at = AT_VALUE;
-		d->fresh = false;
 	} else if (*d->c == '"' && d->string != NULL) {
 		doctor_take_string(d);
 	} else if (*d->c == ';' && doctor_is_setting(behind)) {
@@ -273,32 +271,26 @@ at_comma(struct doctor *d)
 	} else if (*d->c == ';') {
 		doctor_tell(d, d->c, d->line,
 		    "in a list a comma stands between two values, and nothing behind the last; no ;");
-		doctor_replace(d, d->c + 1, strchr(")]", *behind) != NULL ? " " : ",");
-		d->at = d->out[d->out_size - 1] == ',' ? AT_VALUE : AT_COMMA;
-		d->fresh = false;
+		if (strchr(")]", *behind) != NULL)
+			doctor_replace(d, d->c + 1, " ", AT_COMMA);
+		else
+			doctor_replace(d, d->c + 1, ",", AT_VALUE);
 	} else if (doctor_is_setting(d->c)) {
 		bracket_missing(d, false);
 	} else if (doctor_still_sure(d)) {
 		doctor_tell(d, d->c, d->line, "a comma is missing before this");
-		doctor_replace(d, d->c, ",");
-		d->at = AT_VALUE;
-		d->fresh = false;
+		doctor_replace(d, d->c, ",", AT_VALUE);
 	}
 }
 
 static void
 at_closing(struct doctor *d)
 {
-	const struct open_bracket *l = &d->levels[d->depth];
-	bool in_list = l->bracket == '(' || l->bracket == '[';
-
-	if (d->at == AT_EQUALS)
+	if (d->at == AT_EQUALS || (d->at == AT_VALUE && doctor_in_list(d)))
 		unexpected(d);
-	else if (d->at == AT_VALUE && !in_list)
+	else if (d->at == AT_VALUE)
 		doctor_value_missing(d); /* and again to here */
-	else if (d->at == AT_VALUE && !d->fresh)
-		unexpected(d); /* behind a comma */
-	else if (l->bracket != 0 && closes(l, *d->c))
+	else if (d->depth > 0 && closes(&d->levels[d->depth], *d->c))
 		close_bracket(d);
 	else
 		wrong_bracket(d);
@@ -311,19 +303,19 @@ at_end(struct doctor *d)
 
 	if (d->at == AT_EQUALS)
 		unexpected(d);
-	else if (d->at == AT_VALUE && l->bracket != '(' && l->bracket != '[')
+	else if (d->at == AT_VALUE && !doctor_in_list(d))
 		doctor_value_missing(d);
 	else if (d->depth > 0 && doctor_still_sure(d))
 		doctor_tell(d, l->start, l->line, "this %c has no %c: the file ends before",
 		    l->bracket, closing(l));
 	/* what ended behind a comma would be fine for some versions of libconfig, and not for others */
-	d->stopped |= d->at == AT_VALUE && !d->fresh;
+	d->stopped |= d->at == AT_VALUE;
 	for (; d->depth >= 0; d->depth--) {
 		const char missing[] = { closing(&d->levels[d->depth]), '\0' };
 
 		if (d->levels[d->depth].drop)
 			doctor_drop_setting(d);
-		doctor_replace(d, d->c, d->depth > 0 ? missing : "");
+		doctor_replace(d, d->c, d->depth > 0 ? missing : "", AT_END);
 	}
 }
 
@@ -333,12 +325,12 @@ take_terminator(struct doctor *d)
 {
 	const char *behind = d->c + 1 + strspn(d->c + 1, " \t\r");
 
-	if (d->at != AT_KEY || !d->fresh || (*d->c != ';' && *d->c != ',') ||
+	if (d->at != AT_END || (*d->c != ';' && *d->c != ',') ||
 	    (*d->c == ';' && doctor_line_begins(d) && *behind != '\n' && *behind != '\0' &&
 		!doctor_is_setting(behind)))
 		return false;
 	d->c++;
-	d->fresh = false;
+	d->at = AT_KEY;
 	return true;
 }
 
@@ -347,13 +339,15 @@ step(struct doctor *d)
 {
 	static void (*const steps[])(struct doctor * d) = {
 		[AT_KEY] = at_key,
+		[AT_END] = at_key,
 		[AT_EQUALS] = at_equals,
 		[AT_VALUE] = at_value,
+		[AT_FIRST] = at_value,
 		[AT_COMMA] = at_comma,
 	};
 	bool ended = take_terminator(d);
 
-	if (d->at == AT_KEY && d->levels[d->depth].drop)
+	if (d->at <= AT_END && d->levels[d->depth].drop)
 		doctor_drop_setting(d);
 	if (ended || doctor_find_habit(d))
 		return;

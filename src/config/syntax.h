@@ -21,9 +21,11 @@
 
 /* What the grammar wants next. */
 enum syntax_place {
-	AT_KEY, /* or the end of a group; behind a value also ';' or ',' */
+	AT_KEY, /* or the end of a group */
+	AT_END, /* the same, or the ';' or ',' behind a setting */
 	AT_EQUALS,
-	AT_VALUE, /* in a list that has just begun, also its end */
+	AT_VALUE,
+	AT_FIRST, /* value of a list, or its end */
 	AT_COMMA, /* or the end of a list */
 };
 
@@ -56,7 +58,6 @@ struct doctor {
 	struct open_bracket levels[SYNTAX_DEPTH_MAX];
 	int depth;
 	enum syntax_place at;
-	bool fresh; /* AT_KEY: a value has just ended; AT_VALUE: nothing stands in the list yet */
 	/* the string before this, if one is, and where it stands in the copy */
 	const char *string, *string_end;
 	int string_line;
@@ -78,6 +79,9 @@ bool doctor_line_begins(const struct doctor *d);
 
 /* What follows blanks and comments; their lines are added to `*line`. */
 const char *doctor_skip_blanks(const char *c, int *line);
+
+/* Whether the bracket that is open is one of a list. */
+bool doctor_in_list(const struct doctor *d);
 
 /* Whether a name and a = or : stand here. */
 bool doctor_is_setting(const char *c);
@@ -102,8 +106,8 @@ bool doctor_still_sure(struct doctor *d);
 /* The copy gets all up to `d->c`. */
 void doctor_copy(struct doctor *d);
 
-/* Go on at `end`, with `text` in the copy for what was there. */
-void doctor_replace(struct doctor *d, const char *end, const char *text);
+/* Go on at `end` in the state `at`, with `text` in the copy for what was there. */
+void doctor_replace(struct doctor *d, const char *end, const char *text, enum syntax_place at);
 
 /* Take the setting that ends here out of the copy. */
 void doctor_drop_setting(struct doctor *d);
@@ -113,8 +117,8 @@ void doctor_drop_setting(struct doctor *d);
 /* A setting begins, and its name is `size` bytes at `name`. */
 void doctor_begin_setting(struct doctor *d, const char *name, size_t size);
 
-/* What comes next after a value. */
-void doctor_value_ended(struct doctor *d);
+/* What comes next behind a value. */
+enum syntax_place doctor_behind_value(const struct doctor *d);
 
 void doctor_value_missing(struct doctor *d);
 

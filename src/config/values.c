@@ -30,11 +30,12 @@ doctor_copy(struct doctor *d)
 }
 
 void
-doctor_replace(struct doctor *d, const char *end, const char *text)
+doctor_replace(struct doctor *d, const char *end, const char *text, enum syntax_place at)
 {
 	doctor_copy(d);
 	put(d, text, strlen(text));
 	d->c = d->copied = end;
+	d->at = at;
 }
 
 void
@@ -138,9 +139,9 @@ doctor_odd_quote(const char *c)
 	return 0;
 }
 
-/* Text for the copy; what might need more than quotes is left out. */
+/* Go on at `next`, with a string in the copy; what might need more than quotes is left out. */
 static void
-put_string(struct doctor *d, const char *start, const char *end)
+replace_by_string(struct doctor *d, const char *start, const char *end, const char *next)
 {
 	bool plain = true;
 
@@ -152,15 +153,22 @@ put_string(struct doctor *d, const char *start, const char *end)
 	else
 		put(d, "-", 1);
 	put(d, "\"", 1);
+	d->c = d->copied = next;
+	d->at = doctor_behind_value(d);
 }
 
-void
-doctor_value_ended(struct doctor *d)
+bool
+doctor_in_list(const struct doctor *d)
 {
 	char bracket = d->levels[d->depth].bracket;
 
-	d->at = bracket == '(' || bracket == '[' ? AT_COMMA : AT_KEY;
-	d->fresh = true;
+	return bracket == '(' || bracket == '[';
+}
+
+enum syntax_place
+doctor_behind_value(const struct doctor *d)
+{
+	return doctor_in_list(d) ? AT_COMMA : AT_END;
 }
 
 void
@@ -189,7 +197,7 @@ doctor_take_string(struct doctor *d)
 		d->string_out = d->out_size;
 	}
 	d->c = d->string_end = c + 1;
-	doctor_value_ended(d);
+	d->at = doctor_behind_value(d);
 }
 
 static const char typographic[] = "this quote is a typographic one; write plain ones: \"…\"";
@@ -208,10 +216,8 @@ doctor_take_odd_string(struct doctor *d)
 	if (*end == '\0' || *end == '\n')
 		end = start + strcspn(start, ";,)}]\r\n");
 	doctor_copy(d);
-	put_string(d, start, end);
-	d->c = d->copied = end + (*end == '"' ? 1 : doctor_odd_quote(end));
+	replace_by_string(d, start, end, end + (*end == '"' ? 1 : doctor_odd_quote(end)));
 	d->string = NULL;
-	doctor_value_ended(d);
 }
 
 /* Go on at `end` as if the string before had ended at `last`. */
@@ -219,11 +225,9 @@ static void
 end_string_at(struct doctor *d, const char *last, const char *end)
 {
 	d->out_size = d->string_out;
-	put_string(d, d->string + 1, last);
-	d->c = d->copied = end;
+	replace_by_string(d, d->string + 1, last, end);
 	d->line = d->string_line;
 	d->string = NULL;
-	doctor_value_ended(d);
 }
 
 /* A string with something glued to it: a quote too few, or too many. */
@@ -366,8 +370,7 @@ take_unit(struct doctor *d, const char *number)
 	snprintf(mended, sizeof(mended), "%.10g", value * (factor > 0 ? factor : 1));
 	doctor_tell(d, unit, d->line, "%.*s: a number stands without a unit%s%s", (int)key->size,
 	    key->name, factor > 0 ? "; write " : "", factor > 0 ? mended : "");
-	doctor_replace(d, end, mended); /* d->c stands at the number */
-	doctor_value_ended(d);
+	doctor_replace(d, end, mended, doctor_behind_value(d)); /* d->c stands at the number */
 	return true;
 }
 
@@ -384,7 +387,7 @@ doctor_take_number(struct doctor *d)
 	    takes_text(&d->levels[d->depth].key, config_main_keys))
 		return false; /* 200,404 */
 	d->c = end;
-	doctor_value_ended(d);
+	d->at = doctor_behind_value(d);
 	return true;
 }
 
@@ -396,7 +399,7 @@ doctor_take_boolean(struct doctor *d)
 	if (!is_name(d->c, size, "true") && !is_name(d->c, size, "false"))
 		return false;
 	d->c += size;
-	doctor_value_ended(d);
+	d->at = doctor_behind_value(d);
 	return true;
 }
 
@@ -414,8 +417,7 @@ doctor_take_bare(struct doctor *d)
 		if (is_name(start, (size_t)(end - start), truth[i][0])) {
 			doctor_tell(d, start, d->line, "%.*s: write true or false, here: %s", size,
 			    l->key.name, truth[i][1]);
-			doctor_replace(d, end, truth[i][1]);
-			doctor_value_ended(d);
+			doctor_replace(d, end, truth[i][1], doctor_behind_value(d));
 			return;
 		}
 	if (l->drop) {
@@ -430,9 +432,7 @@ doctor_take_bare(struct doctor *d)
 		l->drop = true;
 	}
 	doctor_copy(d);
-	put_string(d, start, end);
-	d->c = d->copied = end;
-	doctor_value_ended(d);
+	replace_by_string(d, start, end, end);
 }
 
 void
@@ -443,7 +443,7 @@ doctor_value_missing(struct doctor *d)
 	doctor_tell(d, d->c, d->line, "the value of %.*s is missing; write %.*s = value;",
 	    (int)l->key.size, l->key.name, (int)l->key.size, l->key.name);
 	l->drop = true;
-	doctor_value_ended(d);
+	d->at = doctor_behind_value(d);
 }
 
 void
