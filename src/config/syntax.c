@@ -55,15 +55,15 @@ closing(const struct open_bracket *l)
 	return l->bracket == '{' ? '}' : l->bracket == '(' ? ')' : ']';
 }
 
-/* The bracket here ends what is open. */
+/* End the innermost bracket in the copy, for what stands up to `end`. */
 static void
-close_bracket(struct doctor *d)
+close_bracket(struct doctor *d, const char *end)
 {
 	const char bracket[] = { closing(&d->levels[d->depth]), '\0' };
 
 	if (d->levels[d->depth].drop)
 		doctor_drop_setting(d);
-	doctor_replace(d, d->c + 1, bracket, AT_END);
+	doctor_replace(d, end, bracket, AT_END);
 	d->depth--;
 	d->at = doctor_behind_value(d);
 }
@@ -75,54 +75,49 @@ closes(const struct open_bracket *l, char c)
 }
 
 static void
-wrong_bracket(struct doctor *d)
+tell_unclosed(struct doctor *d)
 {
 	const struct open_bracket *l = &d->levels[d->depth];
+
+	doctor_tell(d, d->c, d->line, "the %c of line %d has no %c before this", l->bracket,
+	    l->line, closing(l));
+}
+
+static void
+wrong_bracket(struct doctor *d)
+{
 	int open = d->depth;
 
 	while (open > 0 && !closes(&d->levels[open], *d->c))
 		open--;
 	if (!doctor_still_sure(d))
 		return;
-	if (open == 0) {
-		doctor_tell(d, d->c, d->line,
-		    "this %c closes nothing: one too many, or a %c too few before", *d->c,
-		    *d->c == ')'   ? '('
-		    : *d->c == '}' ? '{'
-				   : '[');
-		d->stopped = true;
+	if (open > 0) {
+		tell_unclosed(d);
+		while (d->depth > open)
+			close_bracket(d, d->c);
 		return;
 	}
-	doctor_tell(d, d->c, d->line, "the %c of line %d has no %c before this", l->bracket,
-	    l->line, closing(l));
-	for (; d->depth > open; d->depth--) {
-		const char missing[] = { closing(&d->levels[d->depth]), '\0' };
-
-		if (d->levels[d->depth].drop)
-			doctor_drop_setting(d);
-		doctor_replace(d, d->c, missing, AT_END);
-	}
-	d->at = doctor_behind_value(d);
+	doctor_tell(d, d->c, d->line,
+	    "this %c closes nothing: one too many, or a %c too few before", *d->c,
+	    *d->c == ')'   ? '('
+	    : *d->c == '}' ? '{'
+			   : '[');
+	d->stopped = true;
 }
 
 /* The bracket that is open ends before this; with `ended` a ; stands behind it. */
 static void
 bracket_missing(struct doctor *d, bool ended)
 {
-	const struct open_bracket *l = &d->levels[d->depth];
-	const char separator = l->bracket == '{' ? ',' : ';';
-	const char missing[] = { closing(l), ended ? '\0' : separator, '\0' };
+	const char *separator = d->levels[d->depth].bracket == '{' ? "," : ";";
 
 	if (!doctor_still_sure(d))
 		return;
-	doctor_tell(d, d->c, d->line, "the %c of line %d has no %c before this", l->bracket,
-	    l->line, closing(l));
-	doctor_replace(d, d->c, missing, AT_END);
-	d->depth--;
-	if (ended)
-		d->at = doctor_behind_value(d);
-	else
-		d->at = doctor_in_list(d) ? AT_VALUE : AT_KEY;
+	tell_unclosed(d);
+	close_bracket(d, d->c);
+	if (!ended)
+		doctor_replace(d, d->c, separator, doctor_in_list(d) ? AT_VALUE : AT_KEY);
 }
 
 /* --- the grammar ------------------------------------------------------------------------- */
@@ -291,7 +286,7 @@ at_closing(struct doctor *d)
 	else if (d->at == AT_VALUE)
 		doctor_value_missing(d); /* and again to here */
 	else if (d->depth > 0 && closes(&d->levels[d->depth], *d->c))
-		close_bracket(d);
+		close_bracket(d, d->c + 1);
 	else
 		wrong_bracket(d);
 }
@@ -310,13 +305,11 @@ at_end(struct doctor *d)
 		    l->bracket, closing(l));
 	/* what ended behind a comma would be fine for some versions of libconfig, and not for others */
 	d->stopped |= d->at == AT_VALUE;
-	for (; d->depth >= 0; d->depth--) {
-		const char missing[] = { closing(&d->levels[d->depth]), '\0' };
-
-		if (d->levels[d->depth].drop)
-			doctor_drop_setting(d);
-		doctor_replace(d, d->c, d->depth > 0 ? missing : "", AT_END);
-	}
+	while (d->depth > 0)
+		close_bracket(d, d->c);
+	if (d->levels[0].drop)
+		doctor_drop_setting(d);
+	doctor_copy(d);
 }
 
 /* Whether a setting ends here as it should; a ; with words behind it in its line is no such end. */
