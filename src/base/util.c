@@ -271,35 +271,23 @@ size_t
 util_utf8_length(const char *text, size_t size)
 {
 	const unsigned char *s = (const unsigned char *)text;
-	static const struct {
-		unsigned char low, high, second_low, second_high;
-		size_t length;
-	} forms[] = {
-		{ 0x00, 0x7f, 0, 0, 1 },
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },
-		{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
+	size_t n = *s < 0x80   ? 1
+		   : *s < 0xc2 ? 0
+		   : *s < 0xe0 ? 2
+		   : *s < 0xf0 ? 3
+		   : *s < 0xf5 ? 4
+			       : 0;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(forms); i++) {
-		size_t n = forms[i].length;
-
-		if (s[0] < forms[i].low || s[0] > forms[i].high)
-			continue;
-		if (n > size ||
-		    (n > 1 && (s[1] < forms[i].second_low || s[1] > forms[i].second_high)))
+	if (n > size)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-		for (size_t k = 2; k < n; k++)
-			if ((s[k] & 0xc0) != 0x80)
-				return 0;
-		return n;
-	}
-	return 0;
+	/* overlong forms, surrogates, and what is beyond U+10FFFF */
+	if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||
+	    (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
 }
 
 /*

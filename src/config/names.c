@@ -17,114 +17,60 @@ static const char *const reserved_keys[] = { "allow_private_redirects", "auth", 
 	"password_file", "proxy", "record_query", "resolve", "retries", "retry_delay",
 	"server_name", "tls_min_version", "token_file", "username", "vantage", NULL };
 
-#define SITES      "sites = ( { name = \"…\"; url = \"…\"; }, { … } )"
-#define URL        "url = \"…\""
-#define EXPECT     "expect_status = \"200-299\""
-#define MATCH      "body_regex = \"…\""
-#define MATCH_NOT  "body_regex_not = \"…\""
-#define INTERVAL   "interval = 60"
-#define REDIRECTS  "follow_redirects = 5"
-#define UNVERIFIED "verify_tls = false"
-#define VERIFIED   "verify_tls = true"
-#define KAFKA      "kafka = { properties = [ \"bootstrap.servers=HOST:PORT\" ]; … }"
-
 /*
- * What other programs that check web sites, or speak to Kafka, call it, and what is written here;
- * in lower case and without '_' and '-'.
+ * What is written here, and what other programs that check web sites, or speak to Kafka, call it: in
+ * lower case and without '_' and '-', with a blank on both sides.
  */
 static const struct {
-	const char *name, *here;
+	const char *here, *names;
 } foreign_words[] = {
-	{ "bodycontains", MATCH },
-	{ "bodymatch", MATCH },
-	{ "bodysizelimit", "body_limit_kb = 1024" },
-	{ "bootstrapservers", KAFKA },
-	{ "broker", KAFKA },
-	{ "brokers", KAFKA },
-	{ "checkinterval", INTERVAL },
-	{ "conditions", EXPECT "; " MATCH },
-	{ "contains", MATCH },
-	{ "endpoint", URL },
-	{ "endpoints", SITES },
-	{ "every", INTERVAL },
-	{ "expectbody", MATCH },
-	{ "expectedstatus", EXPECT },
-	{ "expectedstatuscode", EXPECT },
-	{ "expectedstatuscodes", EXPECT },
-	{ "failifbodymatchesregexp", MATCH_NOT },
-	{ "failifbodynotmatchesregexp", MATCH },
-	{ "followlocation", REDIRECTS },
-	{ "frequency", INTERVAL },
-	{ "group", "labels = [ \"group=…\" ]" },
-	{ "host", URL },
-	{ "hosts", SITES },
-	{ "hostname", "instance = \"…\", or url = \"…\" in a site" },
-	{ "httpmethod", "method = \"GET\"" },
-	{ "id", "name = \"…\"" },
-	{ "ignoreredirect", "follow_redirects = 0" },
-	{ "include", "sites_dir = \"sites.d\"" },
-	{ "insecure", UNVERIFIED },
-	{ "insecureskipverify", UNVERIFIED },
-	{ "keyword", MATCH },
-	{ "logfile", "log = { destination = \"syslog\"; }" },
-	{ "logging", "log = { destination = \"syslog\"; level = \"info\"; }" },
-	{ "loglevel", "log = { level = \"info\"; }" },
-	{ "maxredirects", REDIRECTS },
-	{ "maxredirs", REDIRECTS },
-	{ "monitors", SITES },
-	{ "mustcontain", MATCH },
-	{ "mustnotcontain", MATCH_NOT },
-	{ "pattern", MATCH },
-	{ "period", INTERVAL },
-	{ "postdata", "body = \"…\"" },
-	{ "preferredipprotocol", "ip_version = \"any\"" },
-	{ "redirects", REDIRECTS },
-	{ "regex", MATCH },
-	{ "regexp", MATCH },
-	{ "responsestatuscode", EXPECT },
-	{ "responsestringmatch", MATCH },
-	{ "responsetimeout", "timeout = 10" },
-	{ "schedule", INTERVAL },
-	{ "server", URL },
-	{ "servers", SITES },
-	{ "services", SITES },
-	{ "site", SITES },
-	{ "sitesd", "sites_dir = \"sites.d\"" },
-	{ "skipverify", UNVERIFIED },
-	{ "sslverify", VERIFIED },
-	{ "status", EXPECT },
-	{ "statuscode", EXPECT },
-	{ "statuscodes", EXPECT },
-	{ "statuses", EXPECT },
-	{ "string", MATCH },
-	{ "tags", "labels = [ \"key=value\" ]" },
-	{ "target", URL },
-	{ "targets", SITES },
-	{ "threads", "workers = { min = 4; max = 256; }" },
-	{ "timeoutms", "timeout = 0.5" },
-	{ "timeouts", "timeout = 10" },
-	{ "tlsverify", VERIFIED },
-	{ "topics", "kafka = { topic = \"…\"; … }" },
-	{ "uri", URL },
-	{ "urls", SITES },
-	{ "validstatuscodes", EXPECT },
-	{ "verify", VERIFIED },
-	{ "verifyssl", VERIFIED },
-	{ "websites", SITES },
-	{ "workerprocesses", "workers = { min = 4; max = 256; }" },
+	{ "body_regex = \"…\"",
+	    " bodycontains bodymatch contains expectbody failifbodynotmatchesregexp keyword mustcontain pattern regex regexp responsestringmatch string " },
+	{ "body_limit_kb = 1024", " bodysizelimit " },
+	{ "kafka = { properties = [ \"bootstrap.servers=HOST:PORT\" ]; … }",
+	    " bootstrapservers broker brokers " },
+	{ "interval = 60", " checkinterval every frequency period schedule " },
+	{ "expect_status = \"200-299\"; body_regex = \"…\"", " conditions " },
+	{ "url = \"…\"", " endpoint host server target uri " },
+	{ "sites = ( { name = \"…\"; url = \"…\"; }, { … } )",
+	    " endpoints hosts monitors servers services site targets urls websites " },
+	{ "expect_status = \"200-299\"",
+	    " expectedstatus expectedstatuscode expectedstatuscodes responsestatuscode status statuscode statuscodes statuses validstatuscodes " },
+	{ "body_regex_not = \"…\"", " failifbodymatchesregexp mustnotcontain " },
+	{ "follow_redirects = 5", " followlocation maxredirects maxredirs redirects " },
+	{ "labels = [ \"group=…\" ]", " group " },
+	{ "instance = \"…\", or url = \"…\" in a site", " hostname " },
+	{ "method = \"GET\"", " httpmethod " },
+	{ "name = \"…\"", " id " },
+	{ "follow_redirects = 0", " ignoreredirect " },
+	{ "sites_dir = \"sites.d\"", " include sitesd " },
+	{ "verify_tls = false", " insecure insecureskipverify skipverify " },
+	{ "log = { destination = \"syslog\"; }", " logfile " },
+	{ "log = { destination = \"syslog\"; level = \"info\"; }", " logging " },
+	{ "log = { level = \"info\"; }", " loglevel " },
+	{ "body = \"…\"", " postdata " },
+	{ "ip_version = \"any\"", " preferredipprotocol " },
+	{ "timeout = 10", " responsetimeout timeouts " },
+	{ "verify_tls = true", " sslverify tlsverify verify verifyssl " },
+	{ "labels = [ \"key=value\" ]", " tags " },
+	{ "workers = { min = 4; max = 256; }", " threads workerprocesses " },
+	{ "timeout = 0.5", " timeoutms " },
+	{ "kafka = { topic = \"…\"; … }", " topics " },
 };
 
-/* Whether `name` is `word` but for case, '_' and '-'. */
+/* Whether `name` is one of `words` but for case, '_' and '-'. */
 static bool
-is_word(const char *name, const char *word)
+is_among(const char *name, const char *words)
 {
-	for (; *name != '\0'; name++) {
-		if (*name == '_' || *name == '-')
-			continue;
-		if (tolower((unsigned char)*name) != *word++)
-			return false;
-	}
-	return *word == '\0';
+	char word[40] = " ";
+	size_t n = 1;
+
+	for (; *name != '\0' && n < sizeof(word) - 2; name++)
+		if (*name != '_' && *name != '-')
+			word[n++] = (char)tolower((unsigned char)*name);
+	word[n] = ' ';
+	word[n + 1] = '\0';
+	return *name == '\0' && strstr(words, word) != NULL;
 }
 
 /* How many letters must change to make `b` of `a`; both are short. */
@@ -224,7 +170,7 @@ config_unknown_key(struct reader *r, int line, const char *name, const struct ke
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(foreign_words); i++)
-		if (is_word(name, foreign_words[i].name) &&
+		if (is_among(name, foreign_words[i].names) &&
 		    (!kafka || strncmp(foreign_words[i].here, "kafka", 5) == 0)) {
 			config_mistake(
 			    r, line, "unknown key \"%s\"; write %s", name, foreign_words[i].here);

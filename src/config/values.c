@@ -403,25 +403,37 @@ doctor_take_boolean(struct doctor *d)
 	return true;
 }
 
+/* The words for true and false of other syntaxes, with a blank on both sides. */
+static const char *
+truth_of(const char *word, size_t size)
+{
+	char padded[16];
+
+	if (size > sizeof(padded) - 3)
+		return NULL;
+	snprintf(padded, sizeof(padded), " %.*s ", (int)size, word);
+	return strcasestr(" yes on enabled y ", padded) != NULL    ? "true"
+	       : strcasestr(" no off disabled n ", padded) != NULL ? "false"
+								   : NULL;
+}
+
 void
 doctor_take_bare(struct doctor *d)
 {
-	static const char *const truth[][2] = { { "yes", "true" }, { "no", "false" },
-		{ "on", "true" }, { "off", "false" }, { "enabled", "true" },
-		{ "disabled", "false" }, { "y", "true" }, { "n", "false" } };
-	struct open_bracket *l = &d->levels[d->depth];
 	const char *start = d->c, *end = bare_end(start);
+	const char *truth = truth_of(start, (size_t)(end - start));
+	struct open_bracket *l = &d->levels[d->depth];
 	int size = (int)l->key.size;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(truth) && !l->drop; i++)
-		if (is_name(start, (size_t)(end - start), truth[i][0])) {
-			doctor_tell(d, start, d->line, "%.*s: write true or false, here: %s", size,
-			    l->key.name, truth[i][1]);
-			doctor_replace(d, end, truth[i][1], doctor_behind_value(d));
-			return;
-		}
+	while (l->bracket == '(' || l->bracket == '[')
+		l--; /* to the group of the setting */
 	if (l->drop) {
 		; /* its name is told, and what stands here goes with it */
+	} else if (truth != NULL) {
+		doctor_tell(d, start, d->line, "%.*s: write true or false, here: %s", size,
+		    l->key.name, truth);
+		doctor_replace(d, end, truth, doctor_behind_value(d));
+		return;
 	} else if (takes_text(&l->key, config_main_keys)) {
 		doctor_tell(d, start, d->line,
 		    "%.*s: text stands in double quotes%s: write %.*s = \"…\";", size, l->key.name,
