@@ -309,10 +309,10 @@ await(void *k, int count)
 {
 	struct pollfd p = output_kafka.wait_for(k);
 
-	output_kafka.poll(k);
+	output_kafka.serve(k, 0);
 	while (answers.count < count) {
 		ck_assert_int_eq(poll(&p, 1, 30000), 1);
-		output_kafka.poll(k);
+		output_kafka.serve(k, 0);
 	}
 	ck_assert_int_eq(answers.count, count);
 }
@@ -322,10 +322,10 @@ await_words(void *k, const char *words)
 {
 	struct pollfd p = output_kafka.wait_for(k);
 
-	output_kafka.poll(k);
+	output_kafka.serve(k, 0);
 	while (strstr(captured(), words) == NULL) {
 		ck_assert_int_eq(poll(&p, 1, 30000), 1);
-		output_kafka.poll(k);
+		output_kafka.serve(k, 0);
 	}
 }
 
@@ -701,7 +701,7 @@ START_TEST(an_absent_broker_is_said_once)
 		struct pollfd p = output_kafka.wait_for(k);
 
 		poll(&p, 1, 50);
-		output_kafka.poll(k);
+		output_kafka.serve(k, 0);
 	}
 	ck_assert_int_eq(count_of(captured(), " warning: "), 1);
 	ck_assert(output_kafka.state(k) != OUTPUT_DELIVERING);

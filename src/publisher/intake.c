@@ -26,14 +26,16 @@ intake_init(struct intake *in, int supervisor_fd, int checkers_fd, const char *e
     const unsigned char *token_key)
 {
 	*in = (struct intake){ .epoch = epoch, .token_key = token_key };
-	in->supervisor.fd = supervisor_fd;
-	in->checkers.fd = checkers_fd;
-	in->supervisor.peek = pipe_peek_new(supervisor_fd);
-	in->checkers.peek = pipe_peek_new(checkers_fd);
-	if (in->supervisor.peek != NULL && in->checkers.peek != NULL)
-		return 0;
-	log_error("cannot look into the pipes: %s", strerror(errno));
-	return -1;
+	in->pipes[FROM_SUPERVISOR].fd = supervisor_fd;
+	in->pipes[FROM_CHECKERS].fd = checkers_fd;
+	for (int i = 0; i < INTAKE_PIPES; i++) {
+		in->pipes[i].peek = pipe_peek_new(in->pipes[i].fd);
+		if (in->pipes[i].peek == NULL) {
+			log_error("cannot look into the pipes: %s", strerror(errno));
+			return -1;
+		}
+	}
+	return 0;
 }
 
 /* --- reading ----------------------------------------------------------------------------- */
@@ -48,102 +50,80 @@ cannot_read(void)
 int
 intake_peek(struct intake *in)
 {
-	in->supervisor.ready = in->checkers.ready = false;
-	/* in this order, see intake_apply() */
-	if (pipe_peek_read(in->supervisor.peek, &in->supervisor.view) == 0 &&
-	    pipe_peek_read(in->checkers.peek, &in->checkers.view) == 0)
-		return 0;
-	return cannot_read();
+	in->ready = false;
+	/* the supervisor's first, see intake_apply() */
+	for (int i = 0; i < INTAKE_PIPES; i++)
+		if (pipe_peek_read(in->pipes[i].peek, &in->pipes[i].view) < 0)
+			return cannot_read();
+	return 0;
 }
 
 void
 intake_skip(struct intake *in)
 {
-	in->supervisor.used = in->checkers.used = 0;
+	for (int i = 0; i < INTAKE_PIPES; i++)
+		in->pipes[i].used = 0;
 }
 
 int
 intake_consume(struct intake *in)
 {
-	in->taken += in->checkers.used;
-	if (pipe_peek_consume(in->checkers.peek, in->checkers.used) < 0 ||
-	    pipe_peek_consume(in->supervisor.peek, in->supervisor.used) < 0)
-		return cannot_read();
+	in->taken += in->pipes[FROM_CHECKERS].used;
+	for (int i = 0; i < INTAKE_PIPES; i++)
+		if (pipe_peek_consume(in->pipes[i].peek, in->pipes[i].used) < 0)
+			return cannot_read();
 	/* more will come: no need to be woken by the first of it */
-	in->supervisor.ready = in->checkers.ready = intake_has_frames(in);
+	in->ready = intake_has_frames(in);
 	return 0;
 }
 
 bool
 intake_has_frames(const struct intake *in)
 {
-	return in->supervisor.view.size + in->checkers.view.size > 0;
+	return in->pipes[FROM_SUPERVISOR].view.size + in->pipes[FROM_CHECKERS].view.size > 0;
 }
 
 bool
 intake_is_busy(const struct intake *in)
 {
-	return in->supervisor.view.size > PIPE_SIZE_OPEN / 4 ||
-	       in->checkers.view.size > PIPE_SIZE / 4;
+	return in->pipes[FROM_SUPERVISOR].view.size > PIPE_SIZE_OPEN / 4 ||
+	       in->pipes[FROM_CHECKERS].view.size > PIPE_SIZE / 4;
 }
 
 bool
 intake_has_ended(const struct intake *in)
 {
-	return in->supervisor.view.eof && in->checkers.view.eof;
+	return in->pipes[FROM_SUPERVISOR].view.eof && in->pipes[FROM_CHECKERS].view.eof;
 }
 
 void
-intake_polls(const struct intake *in, struct pollfd polls[2])
+intake_polls(const struct intake *in, struct pollfd polls[INTAKE_PIPES])
 {
-	const struct intake_pipe *pipes[] = { &in->supervisor, &in->checkers };
-
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < INTAKE_PIPES; i++)
 		polls[i] = (struct pollfd){
-			.fd = intake_is_ready(in) || pipes[i]->view.eof ? -1 : pipes[i]->fd,
+			.fd = in->ready || in->pipes[i].view.eof ? -1 : in->pipes[i].fd,
 			.events = POLLIN,
 		};
-}
-
-void
-intake_polled(struct intake *in, const struct pollfd polls[2])
-{
-	in->supervisor.ready |= polls[0].revents != 0;
-	in->checkers.ready |= polls[1].revents != 0;
-}
-
-bool
-intake_is_ready(const struct intake *in)
-{
-	return in->supervisor.ready || in->checkers.ready;
 }
 
 /* --- frames ------------------------------------------------------------------------------ */
 
 static void
-log_damage(struct intake *in, const struct intake_pipe *pipe)
-{
-	if (in->damage_logged)
-		return;
-	in->damage_logged = true;
-	log_error("damaged bytes in the pipe of the %s: skipped; please report this",
-	    pipe == &in->checkers ? "checkers" : "supervisor");
-}
-
-static void
 log_refusal(struct intake *in, const char *what)
 {
-	if (in->refusal_logged)
-		return;
+	if (!in->refusal_logged)
+		log_error("a checker %s: refused, like all that follow; it may be in foreign hands",
+		    what);
 	in->refusal_logged = true;
-	log_error("a checker %s: refused, like all that follow; it may be in foreign hands", what);
 }
 
-/* Decode the next frame of `pipe`; damaged bytes are skipped. False: there is no other. */
+/* Decode the next frame of a pipe; damaged bytes are skipped. False: there is no other. */
 static bool
-next_frame(struct intake *in, struct intake_pipe *pipe, struct frame *frame,
+next_frame(struct intake *in, enum intake_writer writer, struct frame *frame,
     const unsigned char **raw, size_t *size)
 {
+	struct intake_pipe *pipe = &in->pipes[writer];
+
 	while (pipe->used < pipe->view.size) {
 		ssize_t n;
 
@@ -154,7 +134,11 @@ next_frame(struct intake *in, struct intake_pipe *pipe, struct frame *frame,
 			*size = (size_t)n;
 			return true;
 		}
-		log_damage(in, pipe);
+		if (!in->damage_logged)
+			log_error(
+			    "damaged bytes in the pipe of the %s: skipped; please report this",
+			    writer == FROM_CHECKERS ? "checkers" : "supervisor");
+		in->damage_logged = true;
 		pipe->used += wire_resync(*raw, pipe->view.size - pipe->used);
 	}
 	return false;
@@ -179,7 +163,7 @@ begin_slots(struct intake *in, struct spool *spool)
 	const unsigned char *raw;
 	size_t size;
 
-	while (status == SPOOL_OK && next_frame(in, &in->supervisor, &frame, &raw, &size)) {
+	while (status == SPOOL_OK && next_frame(in, FROM_SUPERVISOR, &frame, &raw, &size)) {
 		if (frame.type == WIRE_SETTLED) {
 			if (strcmp(frame.epoch, in->epoch) == 0)
 				in->settled = frame.seq;
@@ -210,7 +194,7 @@ collect_ends(struct intake *in, const struct spool *spool)
 	bool early = false;
 	size_t size;
 
-	while (next_frame(in, &in->checkers, &frame, &raw, &size)) {
+	while (next_frame(in, FROM_CHECKERS, &frame, &raw, &size)) {
 		if (frame.type != WIRE_CLOSE)
 			log_refusal(in, "wrote what only the supervisor may");
 		else if (frame.token != wire_token(in->token_key, &frame))
@@ -221,7 +205,7 @@ collect_ends(struct intake *in, const struct spool *spool)
 			add_end(in, &frame, true);
 	}
 	if (early)
-		in->checkers.used = 0;
+		in->pipes[FROM_CHECKERS].used = 0;
 	return early;
 }
 
@@ -248,7 +232,7 @@ postpone_ends(struct intake *in, size_t count)
 {
 	in->end_count -= count;
 	memmove(in->ends, in->ends + count, in->end_count * sizeof(*in->ends));
-	in->supervisor.used = 0;
+	in->pipes[FROM_SUPERVISOR].used = 0;
 }
 
 /*
@@ -260,7 +244,7 @@ postpone_ends(struct intake *in, size_t count)
 enum spool_status
 intake_apply(struct intake *in, struct spool *spool)
 {
-	const bool complete = in->checkers.view.whole;
+	const bool complete = in->pipes[FROM_CHECKERS].view.whole;
 	enum spool_status status;
 	size_t count;
 	bool early;

@@ -14,17 +14,20 @@
 #include "pipe.h"
 #include "spool.h"
 
-/* One of the two pipes. */
-struct intake_pipe {
-	int fd;
-	struct pipe_peek *peek;
-	struct pipe_view view;
-	size_t used; /* bytes of the view that were applied or skipped */
-	bool ready;  /* there is something to read */
+enum intake_writer {
+	FROM_SUPERVISOR,
+	FROM_CHECKERS,
+	INTAKE_PIPES,
 };
 
 struct intake {
-	struct intake_pipe supervisor, checkers;
+	struct intake_pipe {
+		int fd;
+		struct pipe_peek *peek;
+		struct pipe_view view;
+		size_t used; /* bytes of the view that were applied or skipped */
+	} pipes[INTAKE_PIPES];
+	bool ready; /* there is something to read */
 	const char *epoch;
 	const unsigned char *token_key;
 	struct slot_end *ends; /* of the running transaction */
@@ -41,7 +44,7 @@ struct intake {
 int intake_init(struct intake *in, int supervisor_fd, int checkers_fd, const char *epoch,
     const unsigned char *token_key);
 
-/* Look into both pipes. Returns 0, or -1 with the reason logged. */
+/* Look into both pipes; `ready` is false then. Returns 0, or -1 with the reason logged. */
 int intake_peek(struct intake *in);
 
 /* Whether the last look showed anything. */
@@ -63,11 +66,9 @@ void intake_skip(struct intake *in);
 int intake_consume(struct intake *in);
 
 /*
- * What to wait for, and what came of it. Once there is something to read, the next transaction has
- * its time, and nobody is woken by more.
+ * What to wait for. Once a poll(2) has set `ready`, the next transaction has its time, and nobody is
+ * woken by more.
  */
-void intake_polls(const struct intake *in, struct pollfd polls[2]);
-void intake_polled(struct intake *in, const struct pollfd polls[2]);
-bool intake_is_ready(const struct intake *in);
+void intake_polls(const struct intake *in, struct pollfd polls[INTAKE_PIPES]);
 
 #endif

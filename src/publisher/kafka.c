@@ -325,7 +325,7 @@ kafka_send(void *handle, uint64_t row, const struct frame *frame)
 }
 
 static void
-kafka_poll(void *handle)
+kafka_serve(void *handle, int flush_ms)
 {
 	struct kafka *k = handle;
 	char drain[64];
@@ -334,14 +334,8 @@ kafka_poll(void *handle)
 		;
 	while (rd_kafka_poll(k->rk, 0) > 0)
 		;
-}
-
-static void
-kafka_flush(void *handle, int timeout_ms)
-{
-	struct kafka *k = handle;
-
-	rd_kafka_flush(k->rk, timeout_ms);
+	if (flush_ms > 0)
+		rd_kafka_flush(k->rk, flush_ms);
 }
 
 static struct pollfd
@@ -367,8 +361,7 @@ const struct output output_kafka = {
 	.open = kafka_open,
 	.close = kafka_close,
 	.send = kafka_send,
-	.poll = kafka_poll,
-	.flush = kafka_flush,
+	.serve = kafka_serve,
 	.wait_for = kafka_wait_for,
 	.state = kafka_state,
 };

@@ -11,8 +11,8 @@
 #include "output.h"
 
 /*
- * open() reads the properties file and the files that it names. wait_for() is readable when poll()
- * has something to do; poll() empties it.
+ * open() reads the properties file and the files that it names. wait_for() is readable when serve()
+ * has something to do; serve() empties it.
  */
 extern const struct output output_kafka;
 

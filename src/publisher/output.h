@@ -54,18 +54,17 @@ struct output {
 	void (*close)(void *handle);
 
 	/*
-	 * Send a record. Its answer comes through the handler: at once, or later out of poll() or
-	 * flush(). False: there is no room now, and no answer will come.
+	 * Send a record. Its answer comes through the handler: at once, or later out of serve(). False: there is no room now, and no answer will come.
 	 */
 	bool (*send)(void *handle, uint64_t row, const struct frame *frame);
 
-	/* Serve answers, errors and logs; returns at once. */
-	void (*poll)(void *handle);
+	/*
+	 * Take answers, errors and logs. With `flush_ms`, what lingers is sent, and answers are
+	 * waited for up to this time.
+	 */
+	void (*serve)(void *handle, int flush_ms);
 
-	/* Send what lingers and wait up to `timeout_ms` for answers. */
-	void (*flush)(void *handle, int timeout_ms);
-
-	/* What becomes ready when poll() or send() has something to do. */
+	/* What becomes ready when serve() or send() has something to do. */
 	struct pollfd (*wait_for)(const void *handle);
 
 	enum output_state (*state)(const void *handle);

@@ -139,7 +139,7 @@ tick_due_us(const struct publisher *p)
 {
 	if (!p->retrying && sender_wants_deletion(&p->out))
 		return 0;
-	if (intake_is_ready(&p->in) && sender_has_room(&p->out))
+	if (p->in.ready && sender_has_room(&p->out))
 		return p->next_tick_us;
 	return p->out.to_delete > 0 ? p->next_tick_us + DELETE_AFTER_US : INT64_MAX;
 }
@@ -275,8 +275,7 @@ wake_us(const struct publisher *p, int64_t now)
 {
 	const int64_t times[] = { next_state(p, now) != p->state ? now : p->deadline_us,
 		p->exit_code >= 0 ? now : INT64_MAX, tick_due_us(p),
-		sender_wake_us(&p->out, now, intake_is_ready(&p->in)), p->next_shrink_us,
-		now + REPORT_US };
+		sender_wake_us(&p->out, now, p->in.ready), p->next_shrink_us, now + REPORT_US };
 	int64_t wake = INT64_MAX;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(times); i++)
@@ -297,7 +296,7 @@ wait_for_work(struct publisher *p, int64_t now)
 	if (poll(polls, ARRAY_LENGTH(polls),
 		wake > now ? (int)((wake - now + 999) / US_PER_MS) : 0) <= 0)
 		return;
-	intake_polled(&p->in, polls);
+	p->in.ready |= polls[FROM_SUPERVISOR].revents != 0 || polls[FROM_CHECKERS].revents != 0;
 	if (((polls[0].revents | polls[1].revents) & POLLHUP) != 0)
 		spool_use_reserve(p->spool);
 	if (polls[2].revents != 0)

@@ -284,7 +284,7 @@ static bool
 output_is_ready(struct sender *s, int64_t now)
 {
 	if (s->handle != NULL) {
-		s->output->poll(s->handle);
+		s->output->serve(s->handle, 0);
 		if (output_is(s, OUTPUT_BROKEN) || is_stuck(s, now)) {
 			/* this first: its rows come back as refused, for no other cause */
 			s->resend = true;
@@ -459,5 +459,5 @@ void
 sender_flush(struct sender *s, int timeout_ms)
 {
 	if (s->handle != NULL)
-		s->output->flush(s->handle, timeout_ms);
+		s->output->serve(s->handle, timeout_ms);
 }

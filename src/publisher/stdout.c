@@ -85,15 +85,9 @@ nothing_send(void *handle, uint64_t row, const struct frame *frame)
 }
 
 static void
-stdout_poll(void *handle)
+stdout_serve(void *handle, int flush_ms)
 {
-	(void)handle;
-}
-
-static void
-stdout_flush(void *handle, int timeout_ms)
-{
-	(void)handle, (void)timeout_ms;
+	(void)handle, (void)flush_ms;
 }
 
 static struct pollfd
@@ -115,8 +109,7 @@ const struct output output_stdout = {
 	.open = stdout_open,
 	.close = free,
 	.send = stdout_send,
-	.poll = stdout_poll,
-	.flush = stdout_flush,
+	.serve = stdout_serve,
 	.wait_for = stdout_wait_for,
 	.state = stdout_state,
 };
@@ -125,8 +118,7 @@ const struct output output_nothing = {
 	.open = stdout_open,
 	.close = free,
 	.send = nothing_send,
-	.poll = stdout_poll,
-	.flush = stdout_flush,
+	.serve = stdout_serve,
 	.wait_for = stdout_wait_for,
 	.state = stdout_state,
 };
