@@ -149,6 +149,16 @@ unexpected(struct doctor *d)
 	d->stopped = true;
 }
 
+/* Whether a string is the name of a setting: that of JSON. */
+static bool
+is_quoted_name(const char *c)
+{
+	c += 1 + strcspn(c + 1, "\"\n");
+	c += *c == '"';
+	c += strspn(c, " \t");
+	return *c == ':' || *c == '=';
+}
+
 static void
 at_key(struct doctor *d)
 {
@@ -156,6 +166,10 @@ at_key(struct doctor *d)
 	size_t size = config_name_size(d->c), quote = doctor_odd_quote(d->c);
 	const char *name = d->c + (quote > 0 ? quote : 1), *end = name;
 
+	if (*d->c == '"' && d->at == AT_END && d->string != NULL && !is_quoted_name(d->c)) {
+		doctor_take_string(d); /* another piece of the one before */
+		return;
+	}
 	d->at = AT_KEY;
 	if (*d->c == '"' || quote > 0) {
 		while (*end != '\0' && *end != '\n' && *end != '"' && doctor_odd_quote(end) == 0)
