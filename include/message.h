@@ -47,8 +47,8 @@ int message_send(int fd, enum message_type type, const void *body, size_t length
 
 /*
  * Receive the next message; what is none is skipped. Never waits. Returns 1; 0 when the other side
- * has closed; -1 with errno (EAGAIN: there is none now). A descriptor that came with it is stored in
- * `*descriptor` and the caller's; else that is -1.
+ * has closed; -1 with errno (EAGAIN: there is none now). A descriptor that came with it is stored
+ * in `*descriptor` and the caller's; else that is -1.
  */
 int message_receive(int fd, struct message *message, int *descriptor);
 

@@ -236,10 +236,10 @@ postpone_ends(struct intake *in, size_t count)
 }
 
 /*
- * The supervisor ends a slot itself, or begins the next one of the site, when it knows that the check
- * is over: then the checker's end was written before. As the supervisor's pipe was looked at first,
- * that end has been seen now or earlier, unless the look into the checkers' pipe was not complete.
- * Then the ends of the supervisor wait until it is.
+ * The supervisor ends a slot itself, or begins the next one of the site, when it knows that the
+ * check is over: then the checker's end was written before. As the supervisor's pipe was looked at
+ * first, that end has been seen now or earlier, unless the look into the checkers' pipe was not
+ * complete. Then the ends of the supervisor wait until it is.
  */
 enum spool_status
 intake_apply(struct intake *in, struct spool *spool)

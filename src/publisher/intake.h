@@ -62,12 +62,14 @@ enum spool_status intake_apply(struct intake *in, struct spool *spool);
 /* Nothing is applied in this transaction: intake_consume() is to take nothing. */
 void intake_skip(struct intake *in);
 
-/* What was applied is committed: take it out of the pipes. Returns 0, or -1 with the reason logged. */
+/*
+ * What was applied is committed: take it out of the pipes. Returns 0, or -1 with the reason logged.
+ */
 int intake_consume(struct intake *in);
 
 /*
- * What to wait for. Once a poll(2) has set `ready`, the next transaction has its time, and nobody is
- * woken by more.
+ * What to wait for. Once a poll(2) has set `ready`, the next transaction has its time, and nobody
+ * is woken by more.
  */
 void intake_polls(const struct intake *in, struct pollfd polls[INTAKE_PIPES]);
 

@@ -25,29 +25,29 @@ struct kafka {
 	bool delivering;
 };
 
-/* Causes of an outage that are remembered; what comes on top is not said. */
+/* Causes of an outage that are logged, each once; more are not. */
 #define CAUSES_MAX 8
 
-/* The outage; of the process, since it outlives producers. */
+/* The present outage. It belongs to the process: it may outlive a producer. */
 static struct {
 	int64_t since_us; /* 0: none */
-	char said[CAUSES_MAX][160];
+	char logged[CAUSES_MAX][160];
 	size_t count;
 } trouble;
 
-/* Records were delivered by this process; its settings stay the same as long as it lives. */
+/* This process has delivered records: its settings work, and they never change. */
 static bool worked;
 
 /* --- trouble ----------------------------------------------------------------------------- */
 
 /*
- * Say a cause once in an outage; those that differ in numbers (ports, ids, times) only are the
- * same.
+ * Log a cause once in an outage. Causes are the same if they differ in numbers only: ports, ids,
+ * times.
  */
 static void
 note_trouble(struct kafka *k, const char *cause, const char *line)
 {
-	char bare[sizeof(trouble.said[0])];
+	char bare[sizeof(trouble.logged[0])];
 	size_t n = 0;
 
 	if (trouble.since_us == 0)
@@ -58,11 +58,11 @@ note_trouble(struct kafka *k, const char *cause, const char *line)
 			bare[n++] = *c;
 	bare[n] = '\0';
 	for (size_t i = 0; i < trouble.count; i++)
-		if (strcmp(bare, trouble.said[i]) == 0)
+		if (strcmp(bare, trouble.logged[i]) == 0)
 			return;
 	if (trouble.count == CAUSES_MAX)
 		return;
-	memcpy(trouble.said[trouble.count++], bare, n + 1);
+	memcpy(trouble.logged[trouble.count++], bare, n + 1);
 	log_warning("kafka: %s", line);
 }
 
@@ -102,8 +102,8 @@ note_delivery(struct kafka *k)
 /* --- what comes back --------------------------------------------------------------------- */
 
 /*
- * What librdkafka guesses about the settings when a connection ends cannot be right when they have
- * worked. Returns the text without it, in `buffer` if need be.
+ * When a connection ends, librdkafka guesses that settings are wrong. Once they have worked, that
+ * cannot be. Returns the text without the guess, in `buffer` if need be.
  */
 static const char *
 without_guess(const char *text, char *buffer, size_t size)
@@ -140,7 +140,7 @@ on_error(rd_kafka_t *rk, int error, const char *text, void *arg)
 		return;
 	}
 	if (error == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE) {
-		/* it goes on without a thread, and would never connect */
+		/* it would go on without this thread, and never connect */
 		k->fatal = true;
 		snprintf(line, sizeof(line),
 		    "raise the limit of threads (TasksMax, ulimit -u); a new producer is made; "
@@ -167,8 +167,8 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
 	(void)rk;
 	switch (message->err) {
 	case RD_KAFKA_RESP_ERR_NO_ERROR:
-		/* without an offset it is a guess, made when a request has failed and a later one
-		 * not; but a broker that does not know the producer yet takes that one alone too */
+		/* without an offset librdkafka infers it from a later request that was taken, and
+		 * may be wrong: a broker that forgot the producer also takes that later one */
 		answer = message->offset >= 0 ? ANSWER_DELIVERED : ANSWER_REFUSED;
 		note_delivery(k);
 		break;
@@ -307,7 +307,8 @@ kafka_send(void *handle, uint64_t row, const struct frame *frame)
 		{ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)frame->site, frame->site_size } },
 		{ .vtype = RD_KAFKA_VTYPE_VALUE,
 		    .u.mem = { (void *)frame->payload, frame->payload_size } },
-		/* a clock that was ahead must not have Kafka refuse records until that time comes */
+		/* a clock that was ahead must not have Kafka refuse records until that time
+		 * comes */
 		{ .vtype = RD_KAFKA_VTYPE_TIMESTAMP,
 		    .u.i64 = (frame->slot_us < now ? frame->slot_us : now) / US_PER_MS },
 		{ .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers },

@@ -42,8 +42,8 @@ publisher_check_config(const struct config *config, struct mistakes *mistakes)
 /* --- -T ---------------------------------------------------------------------------------- */
 
 /*
- * So long after the first error, each address of each broker has had its turn; when there is no
- * connection in the making then, there will be none.
+ * Within this time after the first error each address of each broker has been tried once. If no
+ * connection is being made then, none will be.
  */
 #define HOPELESS_US US_PER_S
 
@@ -90,7 +90,7 @@ read_word(const char *json, const char *name, char out[256], const char **next)
 	return out;
 }
 
-/* Whether a connection to it is there or in the making. */
+/* Whether there is a connection to a broker, or one is being made. */
 static bool
 is_active(const struct search *s, const char *node, const char *source, const char *state)
 {
@@ -104,8 +104,8 @@ is_active(const struct search *s, const char *node, const char *source, const ch
 }
 
 /*
- * The statistics are the only place where librdkafka tells the states of its brokers, and whether it
- * has a producer id. What belongs to a broker comes in this order.
+ * Only the statistics show the states of librdkafka's brokers, and whether it has a producer id.
+ * The members of a broker come in this order.
  */
 static int
 on_search_statistics(rd_kafka_t *rk, char *json, size_t size, void *arg)
@@ -126,7 +126,7 @@ on_search_statistics(rd_kafka_t *rk, char *json, size_t size, void *arg)
 	return 0; /* librdkafka frees it */
 }
 
-/* A producer that tells what it does. Returns NULL with the reason in `said`. */
+/* A producer that reports what it does. Returns NULL with the reason in `said`. */
 static rd_kafka_t *
 start_search(const struct config *config, struct search *s, char *said, size_t size)
 {

@@ -13,7 +13,7 @@
 #include "log.h"
 #include "properties.h"
 
-struct gathering {
+struct building {
 	rd_kafka_conf_t *conf;
 	struct mistakes *mistakes;
 	bool scram;
@@ -22,14 +22,14 @@ struct gathering {
 static void
 set_property(void *arg, struct origin at, const char *name, const char *value)
 {
-	struct gathering *g = arg;
+	struct building *b = arg;
 	char why[512];
 
-	if (rd_kafka_conf_set(g->conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
-		mistakes_add(g->mistakes, at, "%s: %.*s", name, (int)strcspn(why, "\n"),
+	if (rd_kafka_conf_set(b->conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
+		mistakes_add(b->mistakes, at, "%s: %.*s", name, (int)strcspn(why, "\n"),
 		    property_is_secret(name) ? "librdkafka does not take the value" : why);
 	if (strncmp(name, "sasl.mechanism", 14) == 0)
-		g->scram = strncmp(value, "SCRAM", 5) == 0;
+		b->scram = strncmp(value, "SCRAM", 5) == 0;
 }
 
 rd_kafka_conf_t *
@@ -48,32 +48,32 @@ kafka_conf_new(const struct config *config, struct mistakes *mistakes)
 		{ "queue.buffering.max.kbytes", "32768" },
 		{ "partitioner", "murmur2_random" }, /* where Java's producer would put the key */
 		{ "reconnect.backoff.max.ms", "1000" },
-		/* a frozen broker answers nothing: its partitions have a new leader after 9 s, which
-		 * nobody asks before this is over (60 s by default) */
+		/* a frozen broker answers nothing: its partitions have a new leader after 9 s,
+		 * which nobody asks before this is over (60 s by default) */
 		{ "socket.timeout.ms", "10000" },
 		{ "socket.keepalive.enable", "true" },
 		/* not the default before 2.0 */
 		{ "ssl.endpoint.identification.algorithm", "https" },
 		{ "log.queue", "true" },
 	};
-	struct gathering g = { .conf = rd_kafka_conf_new(), .mistakes = mistakes };
+	struct building b = { .conf = rd_kafka_conf_new(), .mistakes = mistakes };
 	size_t before = mistakes->count;
 	char *client_id = xasprintf("webmond/%s", config->instance), why[256];
 
 	for (size_t i = 0; i < ARRAY_LENGTH(defaults); i++)
-		rd_kafka_conf_set(g.conf, defaults[i][0], defaults[i][1], why, sizeof(why));
-	rd_kafka_conf_set(g.conf, "client.id", client_id, why, sizeof(why));
+		rd_kafka_conf_set(b.conf, defaults[i][0], defaults[i][1], why, sizeof(why));
+	rd_kafka_conf_set(b.conf, "client.id", client_id, why, sizeof(why));
 	free(client_id);
-	properties_read(config, mistakes, set_property, &g);
-	kafka_tls_watch(g.conf);
-	if (g.scram && rd_kafka_version() < KAFKA_SCRAM_FIXED)
+	properties_read(config, mistakes, set_property, &b);
+	kafka_tls_watch(b.conf);
+	if (b.scram && rd_kafka_version() < KAFKA_SCRAM_FIXED)
 		log_warning(
 		    "kafka: librdkafka %s cannot log in by SCRAM to Kafka 4 or later (2.6.1 can): "
 		    "use PLAIN over sasl_ssl, or a client certificate",
 		    rd_kafka_version_str());
 	if (mistakes->count == before)
-		return g.conf;
-	rd_kafka_conf_destroy(g.conf);
+		return b.conf;
+	rd_kafka_conf_destroy(b.conf);
 	return NULL;
 }
 
@@ -98,7 +98,7 @@ void
 kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
 	(void)rk;
-	/* errors come by on_error(), once; what librdkafka adds is for those who ask */
+	/* errors come by the error callback, once; the rest is for those who debug */
 	if (level <= 3)
 		log_debug("kafka: %s: %s", facility, text);
 }

@@ -27,7 +27,7 @@ rd_kafka_conf_t *kafka_conf_new(const struct config *config, struct mistakes *mi
 rd_kafka_t *
 kafka_producer_new(rd_kafka_conf_t *conf, const struct config *config, struct mistakes *mistakes);
 
-/* A log callback: what librdkafka says beside its errors goes to our log, for those who ask. */
+/* A log callback: what librdkafka logs beside its errors goes to our log, for those who debug. */
 void kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
 
 /* --- kafka_hints.c ----------------------------------------------------------------------- */

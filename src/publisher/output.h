@@ -21,6 +21,7 @@ enum answer {
 	ANSWER_UNTIMELY,  /* its time is too far from the broker's: too old, or the clocks differ */
 };
 
+/* From OUTPUT_CLOSED on it is the end. */
 enum output_state {
 	OUTPUT_DELIVERING, /* the last record was taken */
 	OUTPUT_FAILING,    /* nothing was taken yet, or nothing is now */
@@ -39,8 +40,8 @@ struct output_handler {
 
 /* A kind of output. `handle` is what open() returned. */
 struct output {
-	/* what it does not take now waits in a spool on disk; otherwise in the pipes, so that a slow
-	 * reader slows down whoever writes, and the end waits for the reader */
+	/* what it does not take now waits in a spool on disk; otherwise in the pipes, so that a
+	 * slow reader slows down whoever writes, and the end waits for the reader */
 	bool durable;
 
 	/*
@@ -50,11 +51,12 @@ struct output {
 	void *(*open)(const struct config *config, const struct output_handler *handler,
 	    struct mistakes *mistakes);
 
-	/* Give up what has no answer (it gets ANSWER_REFUSED) and free the handle, which may be NULL. */
+	/* Give up what has no answer (it gets ANSWER_REFUSED) and free the handle. */
 	void (*close)(void *handle);
 
 	/*
-	 * Send a record. Its answer comes through the handler: at once, or later out of serve(). False: there is no room now, and no answer will come.
+	 * Send a record. Its answer comes through the handler: at once, or later out of serve().
+	 * False: there is no room now, and no answer will come.
 	 */
 	bool (*send)(void *handle, uint64_t row, const struct frame *frame);
 

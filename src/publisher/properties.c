@@ -19,7 +19,7 @@
 /* A properties file longer than this is none. */
 #define FILE_MAX (1024 * 1024)
 
-struct gathering {
+struct reader {
 	struct mistakes *mistakes;
 	void (*set)(void *arg, struct origin at, const char *name, const char *value);
 	void *arg;
@@ -46,7 +46,9 @@ property_is_secret(const char *name)
 	return false;
 }
 
-/* Root starts us, but these files are read by the user that we became: name it, where that is why. */
+/*
+ * The files are not read by root but by `user`: if that is why one cannot be read, name this user.
+ */
 static const char *
 name_reader(const char *path, char *buffer, size_t size)
 {
@@ -72,7 +74,7 @@ names_file(const char *name, const char *value)
 
 /* Files that properties name: readable by us, and a key by nobody else. */
 static void
-check_file(struct gathering *g, struct origin at, const char *name, const char *path)
+check_file(struct reader *r, struct origin at, const char *name, const char *path)
 {
 	char reader[128];
 	struct stat st;
@@ -81,17 +83,17 @@ check_file(struct gathering *g, struct origin at, const char *name, const char *
 	if (fd < 0) {
 		const char *why = strerror(errno);
 
-		mistakes_add(g->mistakes, at, "%s: cannot read \"%s\": %s%s", name, path, why,
+		mistakes_add(r->mistakes, at, "%s: cannot read \"%s\": %s%s", name, path, why,
 		    name_reader(path, reader, sizeof(reader)));
 		return;
 	}
 	if (fstat(fd, &st) == 0) {
 		if (S_ISDIR(st.st_mode) && !ends_with(name, "ca.location"))
-			mistakes_add(g->mistakes, at, "%s: \"%s\" is a directory", name, path);
+			mistakes_add(r->mistakes, at, "%s: \"%s\" is a directory", name, path);
 		else if ((st.st_mode & S_IROTH) != 0 &&
 			 (strstr(name, "key.") != NULL || strstr(name, "keystore.") != NULL ||
 			     strstr(name, "keytab") != NULL))
-			mistakes_add(g->mistakes, at,
+			mistakes_add(r->mistakes, at,
 			    "%s: everybody can read \"%s\"; do: chmod o-rwx %s", name, path, path);
 	}
 	close(fd);
@@ -111,12 +113,12 @@ trim(char *s)
 
 /* Cut "name = value" in two. Returns the value, or NULL with the mistake noted. */
 static char *
-cut(struct gathering *g, struct origin at, char *line)
+cut(struct reader *r, struct origin at, char *line)
 {
 	char *equals = strchr(line, '=');
 
 	if (equals == NULL || equals == line) {
-		mistakes_add(g->mistakes, at, "a property must look like name=value");
+		mistakes_add(r->mistakes, at, "a property must look like name=value");
 		return NULL;
 	}
 	*equals = '\0';
@@ -127,28 +129,28 @@ cut(struct gathering *g, struct origin at, char *line)
 /* `dir`: what relative file names are relative to, with its slash; "" for none. */
 static void
 set_property(
-    struct gathering *g, struct origin at, const char *dir, const char *name, const char *value)
+    struct reader *r, struct origin at, const char *dir, const char *name, const char *value)
 {
 	const char *refusal = property_why_refused(name, value);
 	char *path = NULL;
 
 	if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0)
-		g->has_servers = value[0] != '\0';
+		r->has_servers = value[0] != '\0';
 	if (refusal != NULL) {
-		mistakes_add(g->mistakes, at, "%s: %s", name, refusal);
+		mistakes_add(r->mistakes, at, "%s: %s", name, refusal);
 		return;
 	}
 	if (names_file(name, value)) {
 		path = xasprintf("%s%s", value[0] == '/' ? "" : dir, value);
-		check_file(g, at, name, path);
+		check_file(r, at, name, path);
 	}
-	g->set(g->arg, at, name, path != NULL ? path : value);
+	r->set(r->arg, at, name, path != NULL ? path : value);
 	free(path);
 }
 
 /* name=value lines, as `kcat -F` reads them. */
 static void
-read_properties_file(struct gathering *g, const struct config *config)
+read_properties_file(struct reader *r, const struct config *config)
 {
 	const char *path = config->kafka_properties_file, *why;
 	struct origin at = { path, 1 };
@@ -160,26 +162,26 @@ read_properties_file(struct gathering *g, const struct config *config)
 	char reader[128];
 
 	if (text == NULL || strlen(text) < size) {
-		mistakes_add(g->mistakes, config_origin(&config->at, "kafka.properties_file"),
+		mistakes_add(r->mistakes, config_origin(&config->at, "kafka.properties_file"),
 		    "properties_file: cannot read \"%s\": %s%s", path,
 		    text == NULL ? why : "it contains a NUL byte",
 		    name_reader(path, reader, sizeof(reader)));
-		g->has_servers = true; /* who knows */
+		r->has_servers = true; /* perhaps: it is not known */
 	}
 	if ((mode & S_IWOTH) != 0)
 		mistakes_add(
-		    g->mistakes, at, "everybody can write this file; do: chmod o-w %s", path);
+		    r->mistakes, at, "everybody can write this file; do: chmod o-w %s", path);
 	for (; next != NULL; at.line++) {
 		char *line = trim(strsep(&next, "\n"));
 
-		if (line[0] == '\0' || line[0] == '#' || (value = cut(g, at, line)) == NULL)
+		if (line[0] == '\0' || line[0] == '#' || (value = cut(r, at, line)) == NULL)
 			continue;
 		if (open_to_all && (property_is_secret(line) || strncmp(line, "sasl.", 5) == 0)) {
-			mistakes_add(g->mistakes, at,
+			mistakes_add(r->mistakes, at,
 			    "%s: everybody can read this file; do: chmod o-rwx %s", line, path);
 			open_to_all = false; /* once is enough */
 		}
-		set_property(g, at, dir, line, value);
+		set_property(r, at, dir, line, value);
 	}
 	free(dir);
 	free(text);
@@ -189,26 +191,26 @@ void
 properties_read(const struct config *config, struct mistakes *mistakes,
     void (*set)(void *arg, struct origin at, const char *name, const char *value), void *arg)
 {
-	struct gathering g = { mistakes, set, arg, false };
+	struct reader r = { mistakes, set, arg, false };
 	char *dir = util_directory_of(config->file);
 
 	if (config->kafka_properties_file != NULL)
-		read_properties_file(&g, config);
+		read_properties_file(&r, config);
 	for (size_t i = 0; i < config->kafka_property_count; i++) {
 		struct origin at = config->kafka_properties[i].at;
 		char *line = xstrdup(config->kafka_properties[i].value), *value;
 
-		if ((value = cut(&g, at, line)) == NULL)
-			; /* told */
+		if ((value = cut(&r, at, line)) == NULL)
+			; /* reported */
 		else if (property_is_secret(line))
 			mistakes_add(
 			    mistakes, at, "%s: is a secret; put it into properties_file", line);
 		else
-			set_property(&g, at, dir, line, value);
+			set_property(&r, at, dir, line, value);
 		free(line);
 	}
 	free(dir);
-	if (!g.has_servers)
+	if (!r.has_servers)
 		mistakes_add(mistakes, config_origin(&config->at, "kafka"),
 		    "kafka: no broker: set bootstrap.servers in properties_file or properties");
 }

@@ -19,8 +19,8 @@
 #include "wire.h"
 
 /*
- * What librdkafka counts for a record: the frame holds payload, key and instance; headers (make_headers()
- * in kafka.c) and the overhead of Kafka's format take less than the rest.
+ * What librdkafka counts for a record: the frame holds payload, key and instance; headers
+ * (make_headers() in kafka.c) and the overhead of Kafka's format take less than the rest.
  */
 #define RECORD_MAX    4608
 #define RECORD_MAX_KB 5

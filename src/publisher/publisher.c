@@ -188,12 +188,11 @@ read_orders(struct publisher *p)
 static enum publisher_state
 next_state(const struct publisher *p, int64_t now)
 {
-	bool failed;
 	struct publisher_facts facts = { .hand_over = p->hand_over,
 		.no_flush = p->no_flush,
 		.orphaned = p->orphaned,
 		.pipes_ended = intake_has_ended(&p->in),
-		.output_ended = sender_has_ended(&p->out, &failed),
+		.output_ended = sender_output_state(&p->out) >= OUTPUT_CLOSED,
 		.answered = p->out.in_flight == 0,
 		.delivered = sender_is_done(&p->out),
 		.overdue = now >= p->deadline_us };
@@ -208,16 +207,16 @@ enter_state(struct publisher *p, enum publisher_state state, int64_t now)
 	switch (state) {
 	case PUBLISHER_HANDING_OVER:
 		p->deadline_us = now + FLUSH_RELOAD_US;
-		sender_set_mode(&p->out, SENDER_STOPS);
+		p->out.mode = SENDER_STOPS;
 		break;
 	case PUBLISHER_DRAINING:
 		p->deadline_us = p->output->durable ? now + FLUSH_STOP_US : INT64_MAX;
-		sender_set_mode(&p->out, SENDER_HURRIES);
+		p->out.mode = SENDER_HURRIES;
 		break;
 	case PUBLISHER_ORPHANED:
 		p->hand_over = false;
 		p->deadline_us = now + ORPHAN_WAIT_US;
-		sender_set_mode(&p->out, SENDER_LINGERS);
+		p->out.mode = SENDER_LINGERS;
 		break;
 	case PUBLISHER_RUNNING:
 	case PUBLISHER_LEAVING:
@@ -365,7 +364,6 @@ publisher_main(const struct publisher_start *start)
 		.output = outputs[start->output],
 		.deadline_us = INT64_MAX,
 		.exit_code = -1 };
-	bool failed;
 
 	signal(SIGTERM, SIG_IGN); /* it ends with the pipes, after the last record */
 	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
@@ -380,6 +378,6 @@ publisher_main(const struct publisher_start *start)
 		sender_flush(&p.out, FLUSH_RELOAD_US / US_PER_MS);
 	spool_close(p.spool);
 	if (p.exit_code < 0) /* a reader may close standard output when it has enough */
-		p.exit_code = sender_has_ended(&p.out, &failed) && failed ? EXIT_OS : EXIT_FINE;
+		p.exit_code = sender_output_state(&p.out) == OUTPUT_LOST ? EXIT_OS : EXIT_FINE;
 	return p.exit_code; /* the process ends, and frees what it has */
 }

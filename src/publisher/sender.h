@@ -21,8 +21,8 @@ struct sender {
 	const struct output *output;
 	const struct config *config;
 	struct spool *spool;
-	void *handle; /* of the output; NULL: it is not open now */
-	enum sender_mode mode;
+	void *handle;          /* of the output; NULL: it is not open now */
+	enum sender_mode mode; /* set by the publisher */
 
 	struct row *window; /* `count`, ascending: no others of the spool up to the last */
 	uint64_t window_size, count;
@@ -39,7 +39,6 @@ struct sender {
 	bool overtaken;                    /* a row behind the oldest was confirmed before it */
 	int64_t last_progress_us;          /* the last time that no row was overdue */
 	int64_t slow_us;                   /* when a row was sent that waits too long; 0: none */
-	int64_t next_check_us;             /* for such a row */
 	bool catching_up;                  /* after an outage: what waited is being sent */
 	uint64_t delivered;
 };
@@ -47,8 +46,6 @@ struct sender {
 /* At most `window` records are in flight. Lives as long as the process. */
 void sender_init(struct sender *s, const struct output *output, const struct config *config,
     struct spool *spool, uint64_t window);
-
-void sender_set_mode(struct sender *s, enum sender_mode mode);
 
 /* Take the answers to what was sent, and send what may go now. */
 enum spool_status sender_send(struct sender *s, int64_t now);
@@ -78,8 +75,8 @@ bool sender_has_room(const struct sender *s);
 /* Whether all that is stored has arrived. */
 bool sender_is_done(const struct sender *s);
 
-/* Whether the output takes no records any more; `*failed`: for a reason that was logged. */
-bool sender_has_ended(const struct sender *s, bool *failed);
+/* Of the output; OUTPUT_FAILING while it is not open. */
+enum output_state sender_output_state(const struct sender *s);
 
 /* Whether records get through, each in time, as far as is known. */
 bool sender_is_delivering(const struct sender *s);

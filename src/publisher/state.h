@@ -4,10 +4,11 @@
 /*
  * The states of the publisher, and the only place that says when one follows another.
  *
- *   RUNNING ──► DRAINING ──────► LEAVING
- *      │  └──► HANDING_OVER ──►     │
- *      └────────────►│ ORPHANED ◄───┘ (if it was about to hand over)
- *                          └──► LEAVING
+ *   RUNNING        then HANDING_OVER, DRAINING or ORPHANED
+ *   HANDING_OVER   then LEAVING or ORPHANED
+ *   DRAINING       then LEAVING
+ *   ORPHANED       then LEAVING
+ *   LEAVING        then the end, or ORPHANED if nobody is there any more to hand over to
  */
 #ifndef WEBMOND_PUBLISHER_STATE_H
 #define WEBMOND_PUBLISHER_STATE_H
