@@ -59,11 +59,18 @@ config_alloc(struct config *c, size_t size)
 }
 
 const char *
+config_join(struct config *c, const char *a, const char *b)
+{
+	char *text = config_alloc(c, strlen(a) + strlen(b) + 1);
+
+	stpcpy(stpcpy(text, a), b);
+	return text;
+}
+
+const char *
 config_strdup(struct config *c, const char *text)
 {
-	size_t size = strlen(text) + 1;
-
-	return memcpy(config_alloc(c, size), text, size);
+	return config_join(c, text, "");
 }
 
 void

@@ -21,17 +21,6 @@ line_of(const config_setting_t *s)
 	return (int)config_setting_source_line(s);
 }
 
-/* --- names of keys ----------------------------------------------------------------------- */
-
-static const struct key *
-find_key(const struct key *keys, const char *name)
-{
-	for (; keys->name != NULL; keys++)
-		if (strcmp(name, keys->name) == 0)
-			return keys;
-	return NULL;
-}
-
 /* --- values ------------------------------------------------------------------------------ */
 
 static bool
@@ -96,7 +85,8 @@ get_text(struct reader *r, const struct key *key, const config_setting_t *s)
 	else if (key->max > 0 && (double)config_encoded_size(value) > key->max)
 		config_mistake(r, line, "%s: is longer than %g bytes", key->name, key->max);
 	else
-		return config_strdup(r->config, value);
+		return config_join(
+		    r->config, key->kind == KEY_PATH && value[0] != '/' ? r->dir : "", value);
 	return NULL;
 }
 
@@ -153,20 +143,6 @@ get_word(struct reader *r, const struct key *key, const config_setting_t *s)
 	return -1;
 }
 
-static const char *
-get_path(struct reader *r, const struct key *key, const config_setting_t *s)
-{
-	const char *value = get_text(r, key, s);
-	char *path;
-
-	if (value == NULL || value[0] == '/')
-		return value;
-	path = xasprintf("%s%s", r->dir, value);
-	value = config_strdup(r->config, path);
-	free(path);
-	return value;
-}
-
 static void
 read_value(struct reader *r, const struct key *key, const config_setting_t *s, void *target)
 {
@@ -182,13 +158,10 @@ read_value(struct reader *r, const struct key *key, const config_setting_t *s, v
 		read_texts(r, key, s, target);
 		break;
 	case KEY_TEXT:
+	case KEY_PATH:
 		if (key->store != NULL)
 			read_texts(r, key, s, target);
 		else if ((text = get_text(r, key, s)) != NULL)
-			*(const char **)field = text;
-		break;
-	case KEY_PATH:
-		if ((text = get_path(r, key, s)) != NULL)
 			*(const char **)field = text;
 		break;
 	case KEY_WORD:
@@ -280,31 +253,26 @@ read_subgroup(struct reader *r, const config_setting_t *s, const struct key *key
 	else if (key->kind == KEY_DEFAULTS)
 		read_site(r, s, key->keys, (struct site *)((char *)target + key->field));
 	else
-		read_group(r, s, key->keys, target, lines, key->name);
+		read_group(r, s, key->keys, target, lines, config_join(r->config, key->name, "."));
 }
 
 static void
 note_line(struct reader *r, struct lines *lines, const char *group, const struct key *key, int line)
 {
-	const char *name = key->name;
-	char full[64];
+	const char *name = group != NULL ? config_join(r->config, group, key->name) : key->name;
 
-	if (group != NULL) {
-		snprintf(full, sizeof(full), "%s.%s", group, name);
-		name = config_strdup(r->config, full);
-	}
 	if (lines->count < KEYS_MAX)
 		lines->keys[lines->count++] = (struct key_line){ name, line - lines->first };
 }
 
-/* `name`: of a group of the main file, whose values go into the same struct; else NULL. */
+/* `name`: of a group of the main file, whose values go into the same struct, with a dot; else NULL. */
 static void
 read_group(struct reader *r, const config_setting_t *group, const struct key *keys, void *target,
     struct lines *lines, const char *name)
 {
 	for (int i = 0; i < config_setting_length(group); i++) {
 		const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
-		const struct key *key = find_key(keys, config_setting_name(s));
+		const struct key *key = config_find_key(keys, config_setting_name(s));
 
 		if (key == NULL) {
 			config_unknown_key(r, line_of(s), config_setting_name(s), keys);

@@ -76,6 +76,9 @@ struct key {
 	bool negated;
 };
 
+/* The key of this name, or NULL. */
+const struct key *config_find_key(const struct key *keys, const char *name);
+
 extern const struct key config_main_keys[];  /* struct config */
 extern const struct key config_sites_keys[]; /* a file of sites_dir */
 extern const struct key config_site_keys[];  /* struct site */
@@ -83,6 +86,7 @@ extern const struct key config_site_keys[];  /* struct site */
 /* Memory that lives as long as the configuration; zeroed. */
 void *config_alloc(struct config *config, size_t size);
 const char *config_strdup(struct config *config, const char *text);
+const char *config_join(struct config *config, const char *a, const char *b);
 void config_arena_free(struct config *config);
 
 void config_mistake(struct reader *r, int line, const char *format, ...)

@@ -252,6 +252,15 @@ config_add_site(struct reader *r, struct site *site)
 	r->sites[r->site_count++] = *site;
 }
 
+const struct key *
+config_find_key(const struct key *keys, const char *name)
+{
+	for (; keys->name != NULL; keys++)
+		if (strcmp(name, keys->name) == 0)
+			return keys;
+	return NULL;
+}
+
 /* --- the tables -------------------------------------------------------------------------- */
 
 #define SITE(member)   .field = offsetof(struct site, member)

@@ -97,42 +97,24 @@ distance(const char *a, const char *b)
 	return row[n];
 }
 
-static bool
-holds(const struct key *keys, const char *name)
-{
-	for (; keys->name != NULL; keys++)
-		if (strcmp(name, keys->name) == 0)
-			return true;
-	return false;
-}
-
 /* Where a key belongs that does not stand in `keys`; "": it is none. */
 static void
 find_home(char *out, size_t size, const char *name, const struct key *keys)
 {
 	out[0] = '\0';
 	for (const struct key *key = config_main_keys; key->name != NULL; key++)
-		if (key->keys != NULL && holds(key->keys, name))
+		if (key->keys != NULL && config_find_key(key->keys, name) != NULL)
 			snprintf(out, size,
 			    strcmp(key->name, "defaults") == 0 ? "into a site or into %s"
 							       : "into %s = { … }",
 			    key->name);
-	if (out[0] == '\0' && holds(config_site_keys, name))
+	if (out[0] == '\0' && config_find_key(config_site_keys, name) != NULL)
 		snprintf(out, size, "into a site");
-	else if (out[0] == '\0' && holds(config_main_keys, name))
+	else if (out[0] == '\0' && config_find_key(config_main_keys, name) != NULL)
 		snprintf(out, size, "%s",
 		    keys == config_sites_keys
 			? "into webmond.conf: a file of sites_dir holds sites only"
 			: "outside of all braces");
-}
-
-static const char *
-name_of_group(const struct key *keys)
-{
-	for (const struct key *key = config_main_keys; key->name != NULL; key++)
-		if (key->keys != NULL && key->keys == keys)
-			return key->name;
-	return "";
 }
 
 static const char *
@@ -155,7 +137,7 @@ find_nearest(const struct key *keys, const char *name)
 void
 config_unknown_key(struct reader *r, int line, const char *name, const struct key *keys)
 {
-	bool kafka = strcmp(name_of_group(keys), "kafka") == 0;
+	bool kafka = keys == config_find_key(config_main_keys, "kafka")->keys;
 	const char *nearest = find_nearest(keys, name);
 	char home[80];
 

@@ -264,20 +264,17 @@ doctor_find_lost_quote(struct doctor *d)
 
 /* --- values ------------------------------------------------------------------------------ */
 
+/* Numbers that are none of ours are no more in the text: config_read_text() has seen to that. */
 static const char *
 number_end(const char *c)
 {
 	const char *first = c + (*c == '-' || *c == '+');
-	const char *end = first + strspn(first, "0123456789"), *e;
+	char *end;
 
-	if (*end == '.')
-		end += 1 + strspn(end + 1, "0123456789");
-	if (end == first)
+	if (*first != '.' && !isdigit((unsigned char)*first))
 		return c;
-	e = end + (*end == 'e' || *end == 'E');
-	e += e > end && (*e == '-' || *e == '+');
-	if (e > end && isdigit((unsigned char)*e))
-		end = e + strspn(e, "0123456789");
+	strtod(first, &end);
+	end += end == first; /* a lone dot, for libconfig */
 	return end + strspn(end, "L");
 }
 
