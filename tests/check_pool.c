@@ -29,12 +29,12 @@ START_TEST(a_site_goes_to_its_affinity_or_to_any_idle_worker)
 	struct pool pool = make_idle_pool(4, 8, 4);
 
 	ck_assert_int_eq(pool_choose(&pool, 6, NOBODY, UNKNOWN)->index, 2);
-	pool_assign(&pool, &pool.worker[2], false, UNKNOWN, 100, 0);
+	pool_assign(&pool, &pool.worker[2], false, UNKNOWN, 0);
 	ck_assert_int_eq(pool_choose(&pool, 6, NOBODY, UNKNOWN)->index, 0);
 	pool.worker[0].retiring = true;
 	ck_assert_int_eq(pool_choose(&pool, 6, NOBODY, UNKNOWN)->index, 1);
-	pool_assign(&pool, &pool.worker[1], false, UNKNOWN, 100, 0);
-	pool_assign(&pool, &pool.worker[3], false, UNKNOWN, 100, 0);
+	pool_assign(&pool, &pool.worker[1], false, UNKNOWN, 0);
+	pool_assign(&pool, &pool.worker[3], false, UNKNOWN, 0);
 	ck_assert_ptr_null(pool_choose(&pool, 6, NOBODY, UNKNOWN));
 	ck_assert_int_eq(pool_vacant(&pool, pool.max, NULL)->index, 4);
 	free(pool.worker);
@@ -48,7 +48,7 @@ START_TEST(kept_connections_are_found_again)
 	ck_assert_int_eq(pool_choose(&pool, 0, 3, UNKNOWN)->index, 3);
 	ck_assert_int_eq(pool_choose(&pool, 0, 3, POOL_QUICK_US + 1)->index, 3);
 	ck_assert_int_eq(pool_choose(&pool, 0, 3, POOL_QUICK_US)->index, 0); /* with its tick */
-	pool_assign(&pool, &pool.worker[3], false, 200, 500, 0);
+	pool_assign(&pool, &pool.worker[3], false, 200, 0);
 	ck_assert_int_eq(pool_choose(&pool, 0, 3, UNKNOWN)->index, 0);
 	pool.worker[2].retiring = true;
 	ck_assert_int_eq(pool_choose(&pool, 1, 2, UNKNOWN)->index, 1);
@@ -60,9 +60,9 @@ START_TEST(slow_sites_hold_at_most_half)
 {
 	struct pool pool = make_idle_pool(4, 4, 4);
 
-	pool_assign(&pool, pool_choose(&pool, 0, NOBODY, UNKNOWN), true, UNKNOWN, 100, 0);
+	pool_assign(&pool, pool_choose(&pool, 0, NOBODY, UNKNOWN), true, UNKNOWN, 0);
 	ck_assert(!pool_slow_lane_full(&pool));
-	pool_assign(&pool, pool_choose(&pool, 1, NOBODY, UNKNOWN), true, UNKNOWN, 100, 0);
+	pool_assign(&pool, pool_choose(&pool, 1, NOBODY, UNKNOWN), true, UNKNOWN, 0);
 	ck_assert(pool_slow_lane_full(&pool));
 	ck_assert_ptr_nonnull(pool_choose(&pool, 2, NOBODY, UNKNOWN));
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
@@ -76,12 +76,12 @@ START_TEST(it_grows_when_nothing_begins)
 {
 	struct pool pool = make_idle_pool(1, 2, 1);
 
-	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 500, 1000);
+	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 1000);
 	ck_assert_int_eq(pool_grow_us(&pool, 1000), 1000 + POOL_GROW_STALLED_US);
 	ck_assert_int_eq(pool_grow_us(&pool, 3000), 3000 + POOL_GROW_STALLED_US);
 	/* checks begin: the queue moves */
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 4000);
-	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 500, 4000);
+	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 4000);
 	ck_assert_int_eq(pool_grow_us(&pool, 3000), 4000 + POOL_GROW_STALLED_US);
 	pool.assigned_us = 3000 + POOL_GROW_US; /* all the time */
 	ck_assert_int_eq(pool_grow_us(&pool, 3000), 3000 + POOL_GROW_US);
@@ -93,25 +93,25 @@ START_TEST(quick_checks_are_queued_at_their_affinity)
 {
 	struct pool pool = make_idle_pool(2, 4, 4);
 
-	pool_assign(&pool, &pool.worker[1], false, 200, 500, 0);
+	pool_assign(&pool, &pool.worker[1], false, 200, 0);
 	for (int64_t taken = 200; taken + 200 <= POOL_QUEUE_US; taken += 200) {
 		ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 1);
-		pool_assign(&pool, &pool.worker[1], false, 200, 500, 0);
+		pool_assign(&pool, &pool.worker[1], false, 200, 0);
 	}
 	ck_assert_int_eq(pool.idle, 3);
 	ck_assert_int_eq(pool.queued, pool.worker[1].checks - 1);
 	/* the queue is full: the next core worker, never a spare one */
 	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 0);
-	pool_assign(&pool, &pool.worker[0], false, POOL_QUEUE_US, 500, 0);
+	pool_assign(&pool, &pool.worker[0], false, POOL_QUEUE_US, 0);
 	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 2);
-	pool_assign(&pool, &pool.worker[2], false, 200, 500, 0);
+	pool_assign(&pool, &pool.worker[2], false, 200, 0);
 	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 3);
-	pool_assign(&pool, &pool.worker[3], false, 200, 500, 0);
+	pool_assign(&pool, &pool.worker[3], false, 200, 0);
 	ck_assert_ptr_null(pool_choose(&pool, 1, NOBODY, 200));
 	/* it moves: there is room again */
-	pool_next(&pool, &pool.worker[1], 200, 500, 1000);
+	pool_next(&pool, &pool.worker[1], 200, 1000);
 	ck_assert_int_eq(pool_choose(&pool, 1, NOBODY, 200)->index, 1);
-	ck_assert_int_eq(pool.worker[1].deadline_us, 1500);
+	ck_assert_int_eq(pool.worker[1].since_us, 1000);
 	free(pool.worker);
 }
 END_TEST
@@ -120,14 +120,14 @@ START_TEST(only_quick_checks_are_queued)
 {
 	struct pool pool = make_idle_pool(1, 2, 2);
 
-	pool_assign(&pool, &pool.worker[0], false, 200, 500, 0);
+	pool_assign(&pool, &pool.worker[0], false, 200, 0);
 	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, POOL_QUICK_US)->index, 0);
 	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, POOL_QUICK_US + 1)->index, 1);
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
-	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 500, 0);
+	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 0);
 	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1); /* nor behind one */
 	pool_set_state(&pool, &pool.worker[0], WORKER_IDLE, 0);
-	pool_assign(&pool, &pool.worker[0], false, 200, 500, 0);
+	pool_assign(&pool, &pool.worker[0], false, 200, 0);
 	pool.worker[0].retiring = true;
 	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1); /* nor at one that leaves */
 	free(pool.worker);
@@ -158,14 +158,14 @@ START_TEST(a_queue_that_stalls_is_reclaimed)
 	struct pool pool = make_idle_pool(2, 2, 2);
 	struct worker *w = &pool.worker[0];
 
-	pool_assign(&pool, w, false, 200, 500, 0);
+	pool_assign(&pool, w, false, 200, 0);
 	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US)); /* there is no queue */
-	pool_assign(&pool, w, false, 200, 500, 0);
-	pool_assign(&pool, w, false, 200, 500, 0);
+	pool_assign(&pool, w, false, 200, 0);
+	pool_assign(&pool, w, false, 200, 0);
 	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US - 1));
 	ck_assert_ptr_eq(pool_stalled(&pool, NULL, POOL_STALL_US), w);
 	ck_assert_ptr_null(pool_stalled(&pool, w, POOL_STALL_US));
-	pool_next(&pool, w, 200, 500, 1000); /* it moved meanwhile */
+	pool_next(&pool, w, 200, 1000); /* it moved meanwhile */
 	ck_assert_ptr_null(pool_stalled(&pool, NULL, POOL_STALL_US));
 	ck_assert_ptr_eq(pool_stalled(&pool, NULL, 1000 + POOL_STALL_US), w);
 	pool_reclaim(&pool, w);
@@ -186,9 +186,9 @@ START_TEST(a_reclaimed_queue_is_closed_until_it_ends)
 	struct worker *w = &pool.worker[0];
 
 	for (int i = 0; i < 3; i++)
-		pool_assign(&pool, w, false, 200, 500, 0);
+		pool_assign(&pool, w, false, 200, 0);
 	pool_reclaim(&pool, w); /* the second has begun, and nobody has heard of it yet */
-	pool_next(&pool, w, 200, 500, 1000);
+	pool_next(&pool, w, 200, 1000);
 	ck_assert_int_eq(w->checks, 1);
 	ck_assert_int_eq(pool_choose(&pool, 0, NOBODY, 200)->index, 1);
 	pool_set_state(&pool, w, WORKER_IDLE, 2000);
@@ -206,27 +206,12 @@ START_TEST(a_pool_of_one_serves_slow_sites_too)
 }
 END_TEST
 
-START_TEST(deadlines_and_idle_spare_workers)
+START_TEST(idle_spare_workers_and_vacant_ones)
 {
 	struct pool pool = make_idle_pool(1, 3, 3);
 
-	ck_assert_int_eq(pool.next_deadline_us, INT64_MAX);
-	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 500, 0);
-	pool_assign(&pool, &pool.worker[1], false, UNKNOWN, 300, 0);
-	ck_assert_int_eq(pool.next_deadline_us, 300);
-	ck_assert_ptr_null(pool_overdue(&pool, 299));
-	ck_assert_int_eq(pool_overdue(&pool, 300)->index, 1);
-	pool.worker[1].deadline_us = INT64_MAX; /* killed; its end comes with waitpid(2) */
-	ck_assert_ptr_null(pool_overdue(&pool, 300));
-	ck_assert_int_eq(pool.next_deadline_us, 500);
-	pool_set_deadline(&pool, &pool.worker[2], 400); /* idle, and told to leave */
-	ck_assert_int_eq(pool_overdue(&pool, 400)->index, 2);
-	pool_postpone(&pool, 450); /* nobody was let run */
-	ck_assert_ptr_null(pool_overdue(&pool, 449));
-	ck_assert_int_eq(pool_overdue(&pool, 450)->index, 2);
-	pool_set_state(&pool, &pool.worker[2], WORKER_IDLE, 0);
-	ck_assert_ptr_null(pool_overdue(&pool, 450));
-	ck_assert_int_eq(pool.worker[0].deadline_us, 500);
+	pool_assign(&pool, &pool.worker[0], false, UNKNOWN, 0);
+	pool_assign(&pool, &pool.worker[1], false, UNKNOWN, 0);
 	ck_assert_ptr_null(pool_surplus(&pool, POOL_IDLE_US - 1));
 	ck_assert_int_eq(pool_surplus(&pool, POOL_IDLE_US)->index, 2);
 	pool_set_state(&pool, &pool.worker[0], WORKER_NONE, 0);
@@ -240,7 +225,7 @@ START_TEST(the_table_grows_and_keeps_its_sums)
 {
 	struct pool pool = make_idle_pool(2, 2, 2);
 
-	pool_assign(&pool, &pool.worker[1], true, UNKNOWN, 9, 0);
+	pool_assign(&pool, &pool.worker[1], true, UNKNOWN, 0);
 	pool_resize(&pool, 1, 5);
 	ck_assert_int_eq(pool.count, 5);
 	ck_assert_int_eq(pool.idle, 1);
@@ -259,8 +244,7 @@ check_invariants(struct pool *pool, int64_t now)
 {
 	int idle = 0, busy = 0, slow = 0, starting = 0, queued = 0, free_hands = 0;
 	uint32_t affinity = (uint32_t)rand();
-	const struct worker *chosen = pool_choose(pool, affinity, NOBODY, UNKNOWN), *late, *gone;
-	bool overdue = false;
+	const struct worker *chosen = pool_choose(pool, affinity, NOBODY, UNKNOWN), *gone;
 
 	for (int i = 0; i < pool->count; i++) {
 		const struct worker *w = &pool->worker[i];
@@ -275,9 +259,6 @@ check_invariants(struct pool *pool, int64_t now)
 		slow += w->slow;
 		ck_assert(!w->slow || w->state == WORKER_BUSY);
 		free_hands += w->state == WORKER_IDLE && !w->retiring;
-		overdue |= w->deadline_us <= now;
-		ck_assert(
-		    pool->next_deadline_us <= w->deadline_us || pool->next_deadline_us <= now);
 	}
 	ck_assert_int_eq(pool->idle, idle);
 	ck_assert_int_eq(pool->busy, busy);
@@ -293,9 +274,6 @@ check_invariants(struct pool *pool, int64_t now)
 		if (own->state == WORKER_IDLE && !own->retiring)
 			ck_assert_ptr_eq(chosen, own);
 	}
-	late = pool_overdue(pool, now);
-	ck_assert_int_eq(late != NULL, overdue);
-	ck_assert(late == NULL || late->deadline_us <= now);
 	gone = pool_surplus(pool, now);
 	ck_assert(gone == NULL || (gone->index >= pool->min && gone->state == WORKER_IDLE &&
 				      gone->since_us + POOL_IDLE_US <= now));
@@ -335,13 +313,13 @@ START_TEST(any_life_of_a_pool_keeps_its_promises)
 			    &pool, (uint32_t)rand(), rand() % pool.count, expected);
 			if (chosen == NULL || (slow && pool_slow_lane_full(&pool)))
 				break;
-			pool_assign(&pool, chosen, slow, expected, rand() % (10 * US_PER_S), now);
+			pool_assign(&pool, chosen, slow, expected, now);
 			/* half of the pool stays free for the others */
 			ck_assert(!slow || pool.slow <= (pool.max > 1 ? pool.max / 2 : 1));
 			break;
 		case 4:
 			if (w->checks > 1)
-				pool_next(&pool, w, 0, 500, now);
+				pool_next(&pool, w, 0, now);
 			else if (w->state == WORKER_BUSY)
 				pool_set_state(&pool, w, WORKER_IDLE, now);
 			break;
@@ -401,7 +379,7 @@ main(void)
 	tcase_add_test(tcase, a_queue_that_stalls_is_reclaimed);
 	tcase_add_test(tcase, a_reclaimed_queue_is_closed_until_it_ends);
 	tcase_add_test(tcase, a_pool_of_one_serves_slow_sites_too);
-	tcase_add_test(tcase, deadlines_and_idle_spare_workers);
+	tcase_add_test(tcase, idle_spare_workers_and_vacant_ones);
 	tcase_add_test(tcase, the_table_grows_and_keeps_its_sums);
 	tcase_add_test(tcase, any_life_of_a_pool_keeps_its_promises);
 	tcase_add_test(tcase, twice_in_a_row_is_quarantine);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* * What is due: OPEN and a checker, or the record of a slot that never runs. Nothing is fatal; a full
+/*
+ * What is due: OPEN and a checker, or the record of a slot that never runs. Nothing is fatal; a full
  * pipe means later.
  */
 #include <stdio.h>
@@ -30,7 +31,7 @@ why_missed(const struct supervisor *s, const struct site_state *state, int64_t n
 		return ERROR_QUARANTINED;
 	}
 	if (!s->start->once && state->timer.due_us + state->interval_us <= now) {
-		if (s->pipe_full_us >= state->timer.due_us)
+		if (s->pipes.full_us >= state->timer.due_us)
 			snprintf(message, size, "the publisher took no records; the log says why");
 		else
 			snprintf(message, size,
@@ -53,17 +54,12 @@ record_missed(struct supervisor *s, struct site_state *state, int64_t now)
 	char message[128];
 	enum error_type error;
 
-	while (state->timer.due_us <= now &&
-	       (state->removed == NULL || state->timer.due_us <= state->grid_ends_us) &&
+	while (state->timer.due_us <= now && !site_is_over(state) &&
 	       (error = why_missed(s, state, now, message, sizeof(message))) != ERROR_NONE) {
-		int64_t priority_us = state->timer.priority_us;
-
-		if (!write_missed(s, state, error, message))
+		if (!write_missed(s, state, error, message, now))
 			return false;
-		site_advance(s, state);
-		if (error == ERROR_MISSED_OVERLOAD && state->timer.due_us <= now)
-			state->timer.priority_us =
-			    priority_us; /* a site that missed a slot by waiting keeps its place */
+		/* a site that missed a slot by waiting keeps its place */
+		site_miss(s, state, error == ERROR_MISSED_OVERLOAD, now);
 	}
 	return true;
 }
@@ -74,8 +70,8 @@ record_missed(struct supervisor *s, struct site_state *state, int64_t now)
 static struct site_state *
 first_due(const struct supervisor *s, bool without_slow, int64_t now)
 {
-	struct timer *normal = schedule_first(&s->lane[0]);
-	struct timer *slow = without_slow ? NULL : schedule_first(&s->lane[1]);
+	struct timer *normal = schedule_first(&s->sites.lane[0]);
+	struct timer *slow = without_slow ? NULL : schedule_first(&s->sites.lane[1]);
 	struct timer *first = normal;
 
 	if (first == NULL || (slow != NULL && slow->priority_us < first->priority_us))
@@ -90,7 +86,8 @@ choose_checker(const struct supervisor *s, const struct site_state *state, int64
 	    state->site->keepalive ? state->last_worker : -1, expected_us);
 }
 
-/* * A check that has been due since `due_us` finds no worker: start more checkers, if that lasts.
+/*
+ * A check that has been due since `due_us` finds no worker: start more checkers, if that lasts.
  * Returns when to look again.
  */
 static int64_t
@@ -99,7 +96,7 @@ grow_pool(struct supervisor *s, int64_t due_us, int64_t now)
 	int64_t when = pool_grow_us(&s->pool, due_us);
 	struct worker *worker = NULL;
 
-	s->listening = true;
+	s->site_waits = true;
 	if (now < when)
 		return when;
 	if (now < due_us + POOL_GROW_BUSY_US && util_processors_busy())
@@ -117,24 +114,20 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 	struct check *check;
 
 	/* with a full pipe each check would only hold a checker with its verdict, and the pool grow */
-	if (!STAILQ_EMPTY(&s->waiting) && !pipe_wait_room(s->own.write_fd, 0)) {
-		pipe_is_full(s);
+	if (!STAILQ_EMPTY(&s->waiting) && !own_pipe_has_room(s, now))
 		return INT64_MAX;
-	}
 	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
 		struct worker *worker;
 
-		if (check->config != s->config && !follow_reload(s, check)) {
-			STAILQ_REMOVE_HEAD(&s->waiting, next);
-			abandon_check(s, check, "the site was %s before the check began",
+		if (!follow_reload(s, check)) {
+			abandon_check(s, take_waiting(s), "the site was %s before the check began",
 			    check->state->removed != NULL ? "removed" : "changed");
 			continue;
 		}
 		worker = choose_checker(s, check->state, INT64_MAX);
 		if (worker == NULL)
 			return grow_pool(s, check->job.due_us, now);
-		STAILQ_REMOVE_HEAD(&s->waiting, next);
-		if (!assign_check(s, check, worker, now))
+		if (!assign_check(s, take_waiting(s), worker, now))
 			return now + POOL_STALL_US;
 	}
 	return INT64_MAX;
@@ -147,12 +140,12 @@ dispatch(struct supervisor *s, int64_t now)
 	int64_t wake;
 	struct site_state *state;
 
-	s->listening = false;
+	s->site_waits = false;
 	wake = dispatch_waiting(s, now);
-	if (!flush_pending_closes(s))
+	if (!flush_pending_closes(s, now))
 		return INT64_MAX;
-	if (now >= s->next_settle_us)
-		settle(s);
+	if (now >= s->epoch.next_settle_us)
+		settle(s, now);
 	if (!STAILQ_EMPTY(&s->waiting))
 		return wake;
 	while ((state = first_due(s, without_slow, now)) != NULL) {
@@ -169,20 +162,20 @@ dispatch(struct supervisor *s, int64_t now)
 			continue;
 		}
 		if (state->slow && pool_slow_lane_full(&s->pool)) {
-			without_slow = s->listening = true;
+			without_slow = s->site_waits = true;
 			continue;
 		}
 		worker = choose_checker(s, state, state->expected_us);
 		if (worker == NULL)
 			return grow_pool(s, state->timer.due_us, now);
-		check = open_check(s, state);
+		check = open_check(s, state, now);
 		if (check == NULL)
 			return INT64_MAX;
 		if (!assign_check(s, check, worker, now))
 			return now + POOL_STALL_US;
 	}
 	for (int i = 0; i < (without_slow ? 1 : 2); i++) {
-		struct timer *t = schedule_first(&s->lane[i]);
+		struct timer *t = schedule_first(&s->sites.lane[i]);
 
 		if (t != NULL && t->priority_us < wake)
 			wake = t->priority_us;
@@ -191,16 +184,16 @@ dispatch(struct supervisor *s, int64_t now)
 }
 
 bool
-record_remaining(struct supervisor *s)
+record_remaining(struct supervisor *s, int64_t now)
 {
 	for (int i = 0; i < 2; i++) {
 		struct timer *t;
 
-		while ((t = schedule_first(&s->lane[i])) != NULL) {
+		while ((t = schedule_first(&s->sites.lane[i])) != NULL) {
 			struct site_state *state = site_of(t);
 
 			site_dequeue(s, state);
-			if (!record_missed(s, state, s->stopping_since_us)) {
+			if (!record_missed(s, state, now)) {
 				site_enqueue(s, state);
 				return false;
 			}

@@ -12,17 +12,14 @@
 #include "log.h"
 #include "state.h"
 
-static int name_width; /* 0: there is no table */
-static size_t ended;   /* sites from the first on whose check is over, and its row printed */
-
 /* A reader that has closed the pipe (EPIPE) is no failure. */
 static void
 flush(struct supervisor *s)
 {
-	if (fflush(stdout) == 0 || errno == EPIPE || s->exit_code == EXIT_OS)
+	if (fflush(stdout) == 0 || errno == EPIPE || s->once.exit_code == EXIT_OS)
 		return;
 	log_error("cannot write to standard output: %s", strerror(errno));
-	s->exit_code = EXIT_OS;
+	s->once.exit_code = EXIT_OS;
 }
 
 void
@@ -30,19 +27,20 @@ once_begin(struct supervisor *s)
 {
 	if (s->start->output != PUBLISH_TO_NOTHING)
 		return;
-	name_width = sizeof("SITE") - 1;
-	for (size_t i = 0; i < s->site_count; i++) {
-		int length = (int)strlen(s->sites[i]->site->name);
+	s->once.name_width = sizeof("SITE") - 1;
+	for (size_t i = 0; i < s->sites.count; i++) {
+		int length = (int)strlen(s->sites.all[i]->site->name);
 
-		if (length > name_width)
-			name_width = length;
+		if (length > s->once.name_width)
+			s->once.name_width = length;
 	}
-	printf("%-*s  %-7s  %4s  %8s  %s\n", name_width, "SITE", "STATUS", "CODE", "MS", "WHY");
+	printf("%-*s  %-7s  %4s  %8s  %s\n", s->once.name_width, "SITE", "STATUS", "CODE", "MS",
+	    "WHY");
 	flush(s);
 }
 
 static void
-print_row(const struct site_state *state)
+print_row(const struct supervisor *s, const struct site_state *state)
 {
 	char code[12] = "-", ms[24] = "-";
 
@@ -50,7 +48,7 @@ print_row(const struct site_state *state)
 		snprintf(code, sizeof(code), "%d", state->http_status);
 	if (state->elapsed_us != RESULT_NONE)
 		snprintf(ms, sizeof(ms), "%.1f", (double)state->elapsed_us / US_PER_MS);
-	printf("%-*s  %-7s  %4s  %8s%s%s\n", name_width, state->site->name,
+	printf("%-*s  %-7s  %4s  %8s%s%s\n", s->once.name_width, state->site->name,
 	    status_name(state->status), code, ms, state->why != NULL ? "  " : "",
 	    state->why != NULL ? state->why : "");
 }
@@ -58,14 +56,14 @@ print_row(const struct site_state *state)
 bool
 once_is_over(struct supervisor *s)
 {
-	size_t before = ended;
+	size_t before = s->once.over;
 
-	for (; ended < s->site_count && s->sites[ended]->known; ended++)
-		if (name_width > 0)
-			print_row(s->sites[ended]);
-	if (ended > before && name_width > 0)
+	for (; s->once.over < s->sites.count && s->sites.all[s->once.over]->known; s->once.over++)
+		if (s->once.name_width > 0)
+			print_row(s, s->sites.all[s->once.over]);
+	if (s->once.over > before && s->once.name_width > 0)
 		flush(s);
-	return ended == s->site_count;
+	return s->once.over == s->sites.count;
 }
 
 void
@@ -73,11 +71,11 @@ once_end(struct supervisor *s)
 {
 	struct tally tally = tally_sites(s);
 
-	if (name_width == 0)
+	if (s->once.name_width == 0)
 		return;
-	for (; ended < s->site_count; ended++)
-		if (s->sites[ended]->known)
-			print_row(s->sites[ended]);
+	for (; s->once.over < s->sites.count; s->once.over++)
+		if (s->sites.all[s->once.over]->known)
+			print_row(s, s->sites.all[s->once.over]);
 	printf("%zu site%s: %zu up, %zu down", tally.sites, util_plural(tally.sites),
 	    tally.with[STATUS_UP], tally.with[STATUS_DOWN]);
 	if (tally.with[STATUS_UNKNOWN] > 0)

@@ -15,16 +15,13 @@
 void
 pool_resize(struct pool *pool, int min, int max)
 {
-	if (pool->count == 0)
-		pool->next_deadline_us = INT64_MAX;
 	pool->min = min;
 	pool->max = max;
 	if (max <= pool->count)
 		return;
 	pool->worker = xreallocarray(pool->worker, (size_t)max, sizeof(*pool->worker));
 	for (; pool->count < max; pool->count++)
-		pool->worker[pool->count] = (struct worker){ .index = pool->count,
-			.deadline_us = INT64_MAX };
+		pool->worker[pool->count] = (struct worker){ .index = pool->count };
 }
 
 void
@@ -41,7 +38,6 @@ pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int
 		pool->queued -= w->checks - 1;
 	w->checks = 0;
 	w->queued_us = 0;
-	w->deadline_us = INT64_MAX;
 	w->since_us = now_us;
 	w->state = state;
 }
@@ -56,24 +52,7 @@ share(int64_t expected_us)
 }
 
 void
-pool_set_deadline(struct pool *pool, struct worker *w, int64_t deadline_us)
-{
-	w->deadline_us = deadline_us;
-	if (w->deadline_us < pool->next_deadline_us)
-		pool->next_deadline_us = w->deadline_us;
-}
-
-void
-pool_postpone(struct pool *pool, int64_t deadline_us)
-{
-	for (int i = 0; i < pool->count; i++)
-		if (pool->worker[i].deadline_us < deadline_us)
-			pool->worker[i].deadline_us = deadline_us;
-}
-
-void
-pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us, int64_t allowed_us,
-    int64_t now_us)
+pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us, int64_t now_us)
 {
 	pool->assigned_us = now_us;
 	if (w->state == WORKER_BUSY) {
@@ -82,21 +61,18 @@ pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us,
 		pool_set_state(pool, w, WORKER_BUSY, now_us);
 		w->slow = slow;
 		pool->slow += slow;
-		pool_set_deadline(pool, w, now_us + allowed_us);
 	}
 	w->checks++;
 	w->queued_us += share(expected_us);
 }
 
 void
-pool_next(struct pool *pool, struct worker *w, int64_t ended_expected_us, int64_t allowed_us,
-    int64_t now_us)
+pool_next(struct pool *pool, struct worker *w, int64_t ended_expected_us, int64_t now_us)
 {
 	w->checks--;
 	w->queued_us -= share(ended_expected_us);
 	pool->queued--;
 	w->since_us = now_us;
-	pool_set_deadline(pool, w, now_us + allowed_us);
 }
 
 void
@@ -194,25 +170,6 @@ pool_surplus(const struct pool *pool, int64_t now_us)
 
 		if (takes_work(w) && w->since_us + POOL_IDLE_US <= now_us)
 			return w;
-	}
-	return NULL;
-}
-
-struct worker *
-pool_overdue(struct pool *pool, int64_t now_us)
-{
-	if (now_us < pool->next_deadline_us)
-		return NULL;
-	pool->next_deadline_us = INT64_MAX;
-	for (int i = 0; i < pool->count; i++) {
-		struct worker *w = &pool->worker[i];
-
-		if (w->deadline_us <= now_us) {
-			pool->next_deadline_us = now_us; /* there may be more */
-			return w;
-		}
-		if (w->deadline_us < pool->next_deadline_us)
-			pool->next_deadline_us = w->deadline_us;
 	}
 	return NULL;
 }

@@ -54,13 +54,12 @@ enum worker_state {
 struct worker {
 	int index;
 	enum worker_state state;
-	bool retiring;       /* gets no more work: its checker is to leave */
-	bool slow;           /* busy with a slow site */
-	int checks;          /* busy: the running one and those that are queued */
-	int64_t queued_us;   /* how long they are expected to take together */
-	int64_t since_us;    /* when this state, or the running check, began (monotonic) */
-	int64_t deadline_us; /* when the watchdog kills the checker; INT64_MAX: never */
-	struct child *child; /* the process; opaque here */
+	bool retiring;           /* gets no more work: its checker is to leave */
+	bool slow;               /* busy with a slow site */
+	int checks;              /* busy: the running one and those that are queued */
+	int64_t queued_us;       /* how long they are expected to take together */
+	int64_t since_us;        /* when this state, or the running check, began (monotonic) */
+	struct checker *checker; /* the process; opaque here */
 };
 
 struct pool {
@@ -68,9 +67,8 @@ struct pool {
 	int count; /* entries in `worker`: the largest max so far */
 	int min, max;
 	int idle, busy, slow, starting;
-	int queued;               /* checks that have not begun, of all workers */
-	int64_t assigned_us;      /* when a check was last assigned */
-	int64_t next_deadline_us; /* not later than the earliest; INT64_MAX: none */
+	int queued;          /* checks that have not begun, of all workers */
+	int64_t assigned_us; /* when a check was last assigned */
 };
 
 /*
@@ -81,12 +79,6 @@ void pool_resize(struct pool *pool, int min, int max);
 
 /* Change the state of a worker, and the sums with it; the only way to do so. */
 void pool_set_state(struct pool *pool, struct worker *w, enum worker_state state, int64_t now_us);
-
-/* When the watchdog is to act; forgotten when the state of the worker changes. */
-void pool_set_deadline(struct pool *pool, struct worker *w, int64_t deadline_us);
-
-/* Move all deadlines that are earlier to `deadline_us`. */
-void pool_postpone(struct pool *pool, int64_t deadline_us);
 
 /*
  * The worker for a check of a site with this affinity (any number), which is expected to take
@@ -111,19 +103,15 @@ pool_choose(const struct pool *pool, uint32_t affinity, int connected, int64_t e
  */
 int64_t pool_expect(int64_t expected_us, int64_t took_us);
 
-/*
- * Give a check to a worker that was chosen for it. It may take `allowed_us` if it begins now; a
- * queued check gets its time from pool_next().
- */
-void pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us,
-    int64_t allowed_us, int64_t now_us);
+/* Give a check to a worker that was chosen for it: it begins now, or is queued. */
+void
+pool_assign(struct pool *pool, struct worker *w, bool slow, int64_t expected_us, int64_t now_us);
 
 /*
  * The running check, which had been expected to take `ended_expected_us`, has ended. The next one
- * in the queue begins and may take `allowed_us`.
+ * in the queue begins.
  */
-void pool_next(struct pool *pool, struct worker *w, int64_t ended_expected_us, int64_t allowed_us,
-    int64_t now_us);
+void pool_next(struct pool *pool, struct worker *w, int64_t ended_expected_us, int64_t now_us);
 
 /* A check that had not begun was taken back. The queue is closed until the others have ended. */
 void pool_reclaim(struct pool *pool, struct worker *w);
@@ -148,9 +136,6 @@ struct worker *pool_vacant(const struct pool *pool, int limit, const struct work
 
 /* A spare worker that has been idle for POOL_IDLE_US, or NULL. */
 struct worker *pool_surplus(const struct pool *pool, int64_t now_us);
-
-/* A worker whose deadline has passed, or NULL. The caller sets another one before it asks again. */
-struct worker *pool_overdue(struct pool *pool, int64_t now_us);
 
 /*
  * Quarantine: a site whose checks end their checker twice in a row is not checked for 60 s; each

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* * From HUP to the new configuration: a child reads and validates it, then all processes change over
+/*
+ * From HUP to the new configuration: a child reads and validates it, then all processes change over
  * to it. On any mistake the old one stays in force. Nothing is fatal.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,104 +91,40 @@ needs_restart(struct supervisor *s, const struct config *old, const struct confi
 }
 
 void
+request_reload(struct supervisor *s)
+{
+	s->reload.requested = true;
+}
+
+void
 begin_reload(struct supervisor *s, int64_t now)
 {
 	/* what else a start needs is held already */
 	const struct validation what = { .checker = &s->start->checker_user,
 		.publisher = &s->start->publisher_user,
 		.needed = { .descriptors = true } };
+	struct child *c = &s->reload.child;
+	int fd;
 	pid_t pid;
 
-	s->reload.again = s->reload.pid > 0 || s->publisher.handing_over;
-	if (s->reload.again)
-		return;   /* one at a time; all that come meanwhile are one */
+	/* one at a time; all that are requested meanwhile are one */
+	if (!s->reload.requested || s->stage != STAGE_RUNNING || s->start->once || c->pid > 0 ||
+	    s->publisher.handing_over)
+		return;
+	s->reload.requested = false;
 	outcome_forget(); /* before the file is read: a request from now on is another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
-	pid = validate_start_file(s->config->file, &s->reload.share, &what, &s->reload.fd);
+	pid = validate_start_file(s->config->file, &s->reload.share, &what, &fd);
 	if (pid < 0) {
 		complain(s, "cannot start the validation: %s", strerror(errno));
 		refuse(s);
 		return;
 	}
-	s->reload.pid = pid;
-	s->reload.since_us = now;
+	c->pid = pid;
+	c->fd = fd;
+	children_set_kill(&s->children, c, now + VALIDATION_MAX_US);
 	s->reload.line_size = 0;
 	s->reload.lines = 0;
-}
-
-static struct site_state *
-find_removed_in(const struct checks *checks, const char *name)
-{
-	struct check *check;
-
-	STAILQ_FOREACH(check, checks, next)
-	if (check->state->removed != NULL && strcmp(check->state->site->name, name) == 0)
-		return check->state;
-	return NULL;
-}
-
-/* The state of a site that was removed, and whose check has not ended. */
-static struct site_state *
-find_removed(const struct supervisor *s, const char *name)
-{
-	struct site_state *state = find_removed_in(&s->waiting, name);
-
-	if (state == NULL)
-		state = find_removed_in(&s->pending_closes, name);
-	for (int i = 0; i < s->pool.count && state == NULL; i++)
-		state = find_removed_in(&s->pool.worker[i].child->checks, name);
-	return state;
-}
-
-/* Take over the sites of `config`: the unchanged ones keep slot, state and running check. */
-static void
-adopt_sites(struct supervisor *s, const struct config *config, int64_t now, char *outcome,
-    size_t outcome_size)
-{
-	struct site_state **sites = xcalloc(config->site_count, sizeof(struct site_state *));
-	size_t added = 0, changed = 0, removed = 0;
-
-	for (size_t i = 0; i < s->site_count; i++) {
-		struct site_state *state = s->sites[i];
-		ssize_t index = config_find_site(config, state->site->name);
-
-		if (index < 0) {
-			removed++;
-			site_remove(s, state, now);
-			continue;
-		}
-		changed += !config_site_equal(&config->sites[index], state->site);
-		state->site = &config->sites[index];
-		state->index = (uint32_t)index;
-		sites[index] = state;
-		if (state->interval_us != state->site->interval_us)
-			site_restart(s, state, now);
-	}
-	for (size_t i = 0; i < config->site_count; i++) {
-		const struct site *site = &config->sites[i];
-		struct site_state *state;
-
-		if (sites[i] != NULL)
-			continue;
-		added++;
-		state = find_removed(s, site->name);
-		if (state == NULL) {
-			state = site_new(site, (uint32_t)i);
-		} else {
-			config_release(state->removed);
-			state->removed = NULL;
-			state->site = site;
-			state->index = (uint32_t)i;
-		}
-		sites[i] = state;
-		site_restart(s, state, now);
-	}
-	free(s->sites);
-	s->sites = sites;
-	s->site_count = config->site_count;
-	snprintf(outcome, outcome_size, "reloaded: %zu site%s, %zu added, %zu changed, %zu removed",
-	    s->site_count, util_plural(s->site_count), added, changed, removed);
-	log_notice("%s", outcome);
 }
 
 static void
@@ -197,22 +133,17 @@ take_over(struct supervisor *s, struct config *config, int64_t now)
 	struct config *old = s->config;
 	char outcome[128];
 
-	adopt_sites(s, config, now, outcome, sizeof(outcome));
+	sites_adopt(s, config, now, outcome, sizeof(outcome));
 	s->config = config_hold(config);
 	resize_pool(s, config->workers_min, config->workers_max);
-	for (int i = 0; i < s->pool.count; i++)
-		if (s->pool.worker[i].state != WORKER_NONE && !s->pool.worker[i].retiring)
-			retire_checker(s, &s->pool.worker[i], now);
-	/* running checks and removed sites still hold it */
-	config_release(old);
+	retire_all_checkers(s, now);
+	config_release(old); /* running checks and removed sites still hold it */
 	s->start->open_log(config);
-	if (s->publisher.pid > 0 && s->start->output == PUBLISH_TO_KAFKA) {
-		s->publisher.handing_over = true;
-		order_publisher(s, MESSAGE_HAND_OVER);
-	}
+	if (s->start->output == PUBLISH_TO_KAFKA)
+		replace_publisher(s);
 	tell_outcome(s, outcome);
 	systemd_notify("READY=1");
-	s->next_status_us = s->next_maintenance_us = 0;
+	status_changed(s);
 }
 
 /* The configuration that the child has read and found good, or NULL. */
@@ -234,14 +165,47 @@ take_config(struct supervisor *s, int status)
 	return config;
 }
 
+/* Its lines go to the log, except those that show parts of the file to a terminal. */
+static void
+log_line(struct supervisor *s, const char *line, size_t length)
+{
+	if (strncmp(line, CONFIG_SHOWN, strlen(CONFIG_SHOWN)) != 0 && s->reload.lines++ < LINES_MAX)
+		complain(s, "%.*s", (int)length, line);
+}
+
 void
-finish_validation(struct supervisor *s, int status, int64_t now)
+read_validation(struct supervisor *s, struct child *c, int64_t now)
+{
+	char *line = s->reload.line, *end;
+	ssize_t n = read(
+	    c->fd, line + s->reload.line_size, sizeof(s->reload.line) - 1 - s->reload.line_size);
+
+	(void)now;
+	if (n <= 0) {
+		child_close(c); /* its exit code comes with SIGCHLD */
+		return;
+	}
+	s->reload.line_size += (size_t)n;
+	line[s->reload.line_size] = '\0';
+	while ((end = strchr(line, '\n')) != NULL ||
+	       s->reload.line_size == sizeof(s->reload.line) - 1) {
+		size_t length = end != NULL ? (size_t)(end - line) : s->reload.line_size;
+
+		log_line(s, line, length);
+		length += end != NULL;
+		s->reload.line_size -= length;
+		memmove(line, line + length, s->reload.line_size + 1);
+	}
+}
+
+void
+validation_died(struct supervisor *s, struct child *c, int status, int64_t now)
 {
 	struct config *config;
 
-	while (s->reload.fd >= 0)
-		read_validation(s);
-	s->reload.pid = 0;
+	while (c->fd >= 0)
+		read_validation(s, c, now);
+	children_set_kill(&s->children, c, INT64_MAX);
 	if (s->reload.lines > LINES_MAX)
 		complain(s, "%d more lines like these; webmond -t prints them all",
 		    s->reload.lines - LINES_MAX);
@@ -257,40 +221,16 @@ finish_validation(struct supervisor *s, int status, int64_t now)
 }
 
 void
-limit_validation(struct supervisor *s, int64_t now)
+stop_validation(struct supervisor *s, int64_t now)
 {
-	if (s->reload.pid == 0 ||
-	    (s->stage == STAGE_RUNNING && now < s->reload.since_us + VALIDATION_MAX_US))
-		return;
-	complain(s, "the validation of the new configuration does not end: killed");
-	kill(s->reload.pid, SIGKILL);
-	s->reload.since_us = INT64_MAX - VALIDATION_MAX_US; /* once */
+	if (s->reload.child.pid > 0)
+		children_set_kill(&s->children, &s->reload.child, now);
 }
 
-/* Its lines go to the log, except those that show parts of the file to a terminal. */
-void
-read_validation(struct supervisor *s)
+bool
+validation_is_overdue(struct supervisor *s, struct child *c, int64_t now)
 {
-	char *end;
-	ssize_t n = read(s->reload.fd, s->reload.line + s->reload.line_size,
-	    sizeof(s->reload.line) - 1 - s->reload.line_size);
-
-	if (n <= 0) {
-		close(s->reload.fd);
-		s->reload.fd = -1; /* its exit code comes with SIGCHLD */
-		return;
-	}
-	s->reload.line_size += (size_t)n;
-	s->reload.line[s->reload.line_size] = '\0';
-	while ((end = strchr(s->reload.line, '\n')) != NULL ||
-	       s->reload.line_size == sizeof(s->reload.line) - 1) {
-		size_t length = end != NULL ? (size_t)(end - s->reload.line) : s->reload.line_size;
-
-		if (strncmp(s->reload.line, CONFIG_SHOWN, strlen(CONFIG_SHOWN)) != 0 &&
-		    s->reload.lines++ < LINES_MAX)
-			complain(s, "%.*s", (int)length, s->reload.line);
-		length += end != NULL;
-		s->reload.line_size -= length;
-		memmove(s->reload.line, s->reload.line + length, s->reload.line_size + 1);
-	}
+	(void)c, (void)now;
+	complain(s, "the validation of the new configuration does not end: killed");
+	return true;
 }

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * One site in the supervisor: when its next slot comes, what its last one said. Nothing is fatal.
+ * One site in the supervisor: when its next slot comes, how its last one ended. Nothing is fatal.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 #include "log.h"
 #include "state.h"
 
-/* Clocks further apart than this: a step or a suspend, not drift. */
-#define CLOCK_STEP_US (100 * US_PER_MS)
+/* The most sites that one sites_sweep() frees: others have slots that are due. */
+#define SWEEP_AT_ONCE 1000
 
 struct site_state *
 site_new(const struct site *site, uint32_t index)
@@ -24,8 +24,24 @@ site_new(const struct site *site, uint32_t index)
 	state->timer.due_us = INT64_MAX;
 	state->expected_us = INT64_MAX;
 	state->last_worker = -1;
+	state->http_status = RESULT_NONE;
+	state->elapsed_us = RESULT_NONE;
 	return state;
 }
+
+void
+site_set(struct site_state *state, const struct site *site, uint32_t index)
+{
+	state->site = site;
+	state->index = index;
+	if (state->removed == NULL)
+		return;
+	LIST_REMOVE(state, next_removed);
+	config_release(state->removed);
+	state->removed = NULL;
+}
+
+/* --- slots ------------------------------------------------------------------------------- */
 
 static void
 set_slot(struct site_state *state, int64_t slot_us, int64_t due_us)
@@ -38,13 +54,14 @@ set_slot(struct site_state *state, int64_t slot_us, int64_t due_us)
 static void
 next_grid(struct supervisor *s, struct site_state *state)
 {
+	const int64_t offset = s->sites.clock_offset_us;
 	int64_t slot;
 
 	state->interval_us = state->site->interval_us;
 	state->phase_us = schedule_phase(state->site->name, state->interval_us);
 	slot = schedule_next_slot(
-	    state->grid_ends_us + s->clock_offset_us, state->interval_us, state->phase_us);
-	set_slot(state, slot, slot - s->clock_offset_us);
+	    state->grid_ends_us + offset, state->interval_us, state->phase_us);
+	set_slot(state, slot, slot - offset);
 	state->grid_ends_us = INT64_MAX;
 	/* sites of one tick share a checker, where they run back to back on warm caches */
 	state->affinity = (uint32_t)(state->phase_us / SCHEDULE_TICK_US);
@@ -62,14 +79,23 @@ site_restart(struct supervisor *s, struct site_state *state, int64_t now)
 }
 
 void
-site_advance(struct supervisor *s, struct site_state *state)
+site_run_now(struct supervisor *s, struct site_state *state, int64_t now)
+{
+	site_dequeue(s, state);
+	set_slot(state, now + s->sites.clock_offset_us, now);
+	site_enqueue(s, state);
+}
+
+/* On to the slot after this one. */
+static void
+advance(struct supervisor *s, struct site_state *state)
 {
 	int64_t slot = schedule_next_slot(
 	    state->timer.slot_us, state->interval_us, state->phase_us);
 
 	if (state->grid_ends_us == INT64_MAX) {
 		/* follows a slow drift of the clocks */
-		set_slot(state, slot, slot - s->clock_offset_us);
+		set_slot(state, slot, slot - s->sites.clock_offset_us);
 		return;
 	}
 	set_slot(state, slot, state->timer.due_us + (slot - state->timer.slot_us));
@@ -78,23 +104,45 @@ site_advance(struct supervisor *s, struct site_state *state)
 }
 
 void
+site_begin(struct supervisor *s, struct site_state *state)
+{
+	site_dequeue(s, state);
+	advance(s, state);
+	state->running = true;
+}
+
+void
+site_miss(struct supervisor *s, struct site_state *state, bool keep_place, int64_t now)
+{
+	int64_t priority_us = state->timer.priority_us;
+
+	advance(s, state);
+	if (keep_place && state->timer.due_us <= now)
+		state->timer.priority_us = priority_us;
+}
+
+/* --- heaps ------------------------------------------------------------------------------- */
+
+bool
+site_is_over(const struct site_state *state)
+{
+	return state->removed != NULL && state->timer.due_us > state->grid_ends_us;
+}
+
+void
 site_dequeue(struct supervisor *s, struct site_state *state)
 {
-	schedule_remove(&s->lane[state->slow], &state->timer);
+	schedule_remove(&s->sites.lane[state->slow], &state->timer);
 }
 
 void
 site_enqueue(struct supervisor *s, struct site_state *state)
 {
-	if (state->removed == NULL || state->timer.due_us <= state->grid_ends_us) {
-		/* its last slots never run: in the slow lane they could wait until the site is back */
-		state->slow &= state->removed == NULL;
-		schedule_insert(&s->lane[state->slow], &state->timer);
+	if (site_is_over(state))
 		return;
-	}
-	config_release(state->removed);
-	free(state->why);
-	free(state);
+	/* its last slots never run: in the slow lane they could wait until the site is back */
+	state->slow &= state->removed == NULL;
+	schedule_insert(&s->sites.lane[state->slow], &state->timer);
 }
 
 void
@@ -102,28 +150,47 @@ site_remove(struct supervisor *s, struct site_state *state, int64_t now)
 {
 	site_dequeue(s, state);
 	state->removed = config_hold(s->config);
+	LIST_INSERT_HEAD(&s->sites.removed, state, next_removed);
 	state->grid_ends_us = now;
 	if (!state->running)
 		site_enqueue(s, state);
 }
 
-void
-follow_clock(struct supervisor *s)
+static bool
+can_be_freed(const struct site_state *state)
 {
-	int64_t now = util_mono_us();
-	int64_t offset = util_utc_us() - now;
-	int64_t step = offset - s->clock_offset_us;
-
-	if (util_mono_us() - now > CLOCK_STEP_US / 10)
-		return; /* we lost the processor in between; next time */
-	s->clock_offset_us = offset;
-	if (s->stage != STAGE_RUNNING || s->start->once || llabs(step) < CLOCK_STEP_US)
-		return;
-	log_warning("the clock moved by %.1f s: every site continues at its next slot",
-	    (double)step / US_PER_S);
-	for (size_t i = 0; i < s->site_count; i++)
-		site_restart(s, s->sites[i], now);
+	return !state->running && site_is_over(state);
 }
+
+struct site_state *
+site_find_removed(const struct supervisor *s, const char *name)
+{
+	struct site_state *state;
+
+	LIST_FOREACH(state, &s->sites.removed, next_removed)
+	if (!can_be_freed(state) && strcmp(state->site->name, name) == 0)
+		break;
+	return state;
+}
+
+void
+sites_sweep(struct supervisor *s)
+{
+	struct site_state *state = LIST_FIRST(&s->sites.removed), *next;
+
+	for (int freed = 0; state != NULL && freed < SWEEP_AT_ONCE; state = next) {
+		next = LIST_NEXT(state, next_removed);
+		if (!can_be_freed(state))
+			continue;
+		LIST_REMOVE(state, next_removed);
+		config_release(state->removed);
+		free(state->why);
+		free(state);
+		freed++;
+	}
+}
+
+/* --- results ----------------------------------------------------------------------------- */
 
 static const char *
 describe_duration(int64_t us, char *buffer, size_t size)
@@ -139,6 +206,12 @@ describe_duration(int64_t us, char *buffer, size_t size)
 	return buffer;
 }
 
+int64_t
+site_longest_us(const struct site *site)
+{
+	return site->timeout_us;
+}
+
 int
 site_shown_url(const struct site_state *state)
 {
@@ -147,7 +220,7 @@ site_shown_url(const struct site_state *state)
 
 /* Once for each change; a site is taken for up until its first check has ended. */
 static void
-log_change(const struct site_state *state, enum status before)
+log_change(const struct site_state *state, enum status before, int64_t now)
 {
 	char duration[32];
 
@@ -155,7 +228,7 @@ log_change(const struct site_state *state, enum status before)
 		return;
 	if (state->status == STATUS_UP)
 		log_notice("site \"%s\": up again after %s (%.*s)", state->site->name,
-		    describe_duration(util_mono_us() - state->since_us, duration, sizeof(duration)),
+		    describe_duration(now - state->since_us, duration, sizeof(duration)),
 		    site_shown_url(state), state->site->url);
 	else
 		log_notice("site \"%s\": %s: %s (%.*s)", state->site->name,
@@ -164,7 +237,7 @@ log_change(const struct site_state *state, enum status before)
 }
 
 void
-site_note(struct supervisor *s, struct site_state *state, const struct wire_done *done)
+site_note(struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now)
 {
 	enum status before = state->known ? state->status : STATUS_UP;
 
@@ -179,21 +252,48 @@ site_note(struct supervisor *s, struct site_state *state, const struct wire_done
 		state->why = xasprintf("%s: %s", error_type_name(done->error), done->error_message);
 		if (before == STATUS_UP)
 			state->since_us = done->error == ERROR_MISSED_OVERLOAD ? state->timer.due_us
-									       : util_mono_us();
+									       : now;
 	}
 	state->http_status = done->http_status;
 	state->elapsed_us = done->elapsed_us;
 	/* --once has a table; at a stop checks are cut off */
 	if (!s->start->once && (state->status == STATUS_UP || s->stage == STAGE_RUNNING))
-		log_change(state, before);
+		log_change(state, before, now);
+}
+
+/* --- checks ------------------------------------------------------------------------------ */
+
+void
+site_assigned(struct site_state *state, int worker)
+{
+	state->last_worker = worker;
 }
 
 void
-site_finished(struct supervisor *s, struct site_state *state, const struct wire_done *done)
+site_survived(struct site_state *state)
+{
+	quarantine_survived(&state->quarantine);
+}
+
+void
+site_crashed(struct site_state *state, int64_t now)
+{
+	struct quarantine *q = &state->quarantine;
+
+	quarantine_crashed(q, now);
+	if (quarantine_active(q, now))
+		log_error(
+		    "site \"%s\": quarantined for %lld s: %d checks in a row ended their checker",
+		    state->site->name, (long long)(q->rest_us / US_PER_S), q->crashes);
+}
+
+void
+site_finished(
+    struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now)
 {
 	int64_t expected_us = state->expected_us;
 
-	site_note(s, state, done);
+	site_note(s, state, done, now);
 	state->running = false;
 	state->busy_until_us = done->ended_us;
 	state->slow = done->error == ERROR_TIMEOUT || done->elapsed_us > POOL_SLOW_US;

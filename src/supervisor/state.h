@@ -3,20 +3,23 @@
 
 /*
  * What the files of the supervisor share: its state, and who does what with it. No other process
- * includes this.
- * *   supervisor.c       the loop: signals, clock, messages; start and stop
+ * includes this. Each file calls only those below it, and each part of struct supervisor is written
+ * by one file; the others read it.
+ *
+ *   supervisor.c       the loop: signals, clock, messages; start and stop
  *   reload.c           from HUP to the new configuration
  *   dispatch.c         what is due: OPEN and a checker, or the record of a slot that never runs
  *   checkers.c         checkers: start, messages, death
  *   publisher_child.c  the publisher: the same
  *   check.c            checks and their frames: OPEN, and the CLOSE that no checker writes
- *   site_state.c       one site: its next slot, its state, and what is logged about it
- *   status.c           the status, for systemd and for USR1
  *   once.c             the table of --once
+ *   status.c           the status, for systemd and for USR1
+ *   sites.c            all sites: which there are, at a start and after a reload; steps of the clock
+ *   site_state.c       one site: its next slot, its state, and what is logged about it
+ *   child.c, pool.c, schedule.c   tables of processes, workers and slots
  *
  * Three words for three things: a checker is a process; a worker is a place for one in the pool,
- * with or without a process (pool.h); a child is the supervisor's side of a process, with its PID
- * and its channel.
+ * with or without a process (pool.h); a child is the supervisor's side of any process (child.h).
  *
  * There is no queue of unwritten records: a site stays in its heap until its frame is in the pipe.
  * From then on there is a struct check in exactly one list: that of the checker that has it, of the
@@ -26,23 +29,24 @@
  */
 #ifndef WEBMOND_SUPERVISOR_STATE_H
 #define WEBMOND_SUPERVISOR_STATE_H
+
 #include <sys/queue.h>
 
+#include "child.h"
 #include "claims.h"
 #include "message.h"
 #include "payload.h"
 #include "pipe.h"
 #include "pool.h"
-#include "proc.h"
 #include "schedule.h"
 #include "supervisor.h"
 #include "util.h"
 #include "wire.h"
 
-/* How long after the timeout of its site the watchdog kills a checker. */
+/* How long after the longest time of its check the watchdog kills a checker. */
 #define WATCHDOG_GRACE_US (2 * US_PER_S)
 
-/* A site and what is known of it; lives as long as the site is configured. */
+/* A site and what is known of it; written by site_state.c. Lives as long as the site is configured. */
 struct site_state {
 	struct timer timer; /* the next slot; first member, see site_of() */
 	const struct site *site;
@@ -61,11 +65,14 @@ struct site_state {
 	bool running;
 	bool slow;           /* its last check was */
 	int64_t expected_us; /* how long its next check will take; INT64_MAX: not known */
-	/* Slots up to then (monotonic) are on the old grid and still get their records. After it the
-	 * site is gone, or has slots by another clock or interval. INT64_MAX: the grid goes on. */
+	/* Slots up to then (monotonic) are on the old grid and still get their records. After it
+	 * the site is gone, or has slots by another clock or interval. INT64_MAX: the grid goes on. */
 	int64_t grid_ends_us;
 	struct config *removed; /* no longer configured: what its site is part of; else NULL */
+	LIST_ENTRY(site_state) next_removed;
 };
+
+LIST_HEAD(site_list, site_state);
 
 /* A slot whose OPEN is in the pipe and whose CLOSE is not, as far as is known. */
 struct check {
@@ -83,81 +90,114 @@ struct check {
 
 STAILQ_HEAD(checks, check);
 
-/* The supervisor's side of a checker. */
-struct child {
-	pid_t pid; /* 0: none */
-	int fd;    /* -1: closed, or its end was seen */
+/* A checker, or a place for one: of the worker with the same index. Written by checkers.c. */
+struct checker {
+	struct child child; /* first member, see checker_of() */
+	int index;
 	struct claims *claims;
-	uint64_t jobs; /* sent so far */
-	struct config *config;
-	struct proc_backoff backoff;
-	struct checks checks; /* the running one, then those that are queued */
+	uint64_t jobs;         /* sent so far */
+	struct config *config; /* which it knows */
+	struct checks checks;  /* the running one, then those that are queued */
 };
 
 enum stage {
 	STAGE_STARTING,
 	STAGE_RUNNING,
 	STAGE_STOPPING, /* checks end, checkers leave */
-	STAGE_DRAINING, /* the pipe is closed, the publisher finishes */
+	STAGE_DRAINING, /* the pipes are closed, the publisher finishes */
 	STAGE_OVER,
 };
 
 struct supervisor {
+	/* supervisor.c */
 	const struct supervisor_start *start;
+	pid_t self;
+	enum stage stage;
+	struct {
+		int64_t since_us;
+		bool hurry;        /* a second TERM */
+		bool start_failed; /* or was stopped before all were ready */
+		int exit_code;
+	} stop;
+	int64_t next_answer_us; /* to USR1, at the earliest */
+	int64_t last_turn_us;   /* of the loop */
+
+	/* supervisor.c before the first fork, then reload.c */
 	struct config *config;
-	struct site_state **sites;
-	size_t site_count;
-	struct schedule lane[2]; /* normal, slow */
-	struct pool pool;
+
+	/* child.c; a time in it by the file whose child it is */
+	struct children children;
+
+	/* sites.c; the heaps and the list of removed sites by site_state.c */
+	struct {
+		struct site_state *
+		    *all; /* in the order of the configuration, or of the command line */
+		size_t count;
+		struct schedule lane[2];  /* normal, slow */
+		struct site_list removed; /* which have slots left, or a check */
+		int64_t clock_offset_us;  /* UTC - monotonic */
+	} sites;
+
+	/* check.c */
+	struct {
+		struct pipe own;      /* our frames to the publisher; nobody else can write there */
+		struct pipe checkers; /* the checkers' */
+		bool own_full;        /* since the turn of the loop began */
+		int64_t full_us;      /* the last time that one of the two was */
+		unsigned char token_key[UTIL_KEY_SIZE]; /* see wire_token() */
+	} pipes;
+	struct {
+		char name[WIRE_EPOCH_SIZE];
+		uint64_t next_seq;
+		uint64_t settled_seq;   /* the publisher knows that all below are over */
+		int64_t next_settle_us; /* when to tell it of more */
+	} epoch;
 	struct checks waiting;        /* reclaimed from a checker: they need another one */
 	struct checks pending_closes; /* no checker will write their CLOSE */
-	bool listening;       /* a site waits for a checker, so their messages are read at once */
-	struct pipe own;      /* our frames to the publisher; nobody else can write there */
-	struct pipe checkers; /* the checkers' */
-	bool own_full;
-	int64_t pipe_full_us;                   /* the last time that one of the two was */
-	unsigned char token_key[UTIL_KEY_SIZE]; /* see wire_token() */
-	char epoch[WIRE_EPOCH_SIZE];
-	bool epoch_stored; /* a spool has been opened for it */
-	char lost_epoch[WIRE_EPOCH_SIZE];
-	int spool_lock_fd; /* -1: no spool has been opened yet */
-	uint64_t next_seq;
-	uint64_t settled_seq;    /* the publisher knows that all below are over */
-	int64_t next_settle_us;  /* when to tell it of more */
-	int64_t clock_offset_us; /* UTC - monotonic */
 
+	/* checkers.c, by the functions of pool.h */
+	struct pool pool;
 	struct {
-		pid_t pid; /* 0: none */
-		int fd;
-		struct proc_backoff backoff;
+		int64_t next_maintenance_us; /* 0: at once */
+		int exit_code;               /* one died at the start */
+	} checkers;
+
+	/* dispatch.c */
+	bool site_waits; /* for a checker, so messages of checkers are read at once */
+
+	/* publisher_child.c */
+	struct {
+		struct child child;
 		struct message_report report;
 		int64_t last_report_us;
 		bool handing_over;
-		int64_t kill_at_us; /* at a hand-over or a stop; 0: not */
+		int spool_lock_fd; /* -1: no spool has been opened yet */
+		bool epoch_stored; /* a spool has been opened for the epoch */
+		char lost_epoch[WIRE_EPOCH_SIZE];
+		bool finished; /* it has written everything, or can write nothing any more */
+		int exit_code; /* it died at the start, or cannot write */
 	} publisher;
 
+	/* reload.c */
 	struct {
-		pid_t pid; /* the validation child; 0: none */
-		int fd;
+		struct child child;        /* the validation */
 		struct config_share share; /* where it reads the new configuration to */
 		char line[1024];
 		size_t line_size;
 		int lines;        /* that it has written */
 		char *complaints; /* a line each; NULL: none */
-		int64_t since_us;
-		bool again; /* another HUP came meanwhile */
+		bool requested;   /* by HUP, and not begun */
 	} reload;
 
-	enum stage stage;
-	int64_t stopping_since_us;
-	bool hurry;  /* a second TERM */
-	bool failed; /* to start, or was stopped before it could */
-	int exit_code;
-	int64_t next_status_us;      /* for systemd */
-	int64_t next_answer_us;      /* to USR1, at the earliest */
-	int64_t next_maintenance_us; /* of the pool; 0: at once */
-	int64_t last_watchdog_us;    /* when it last looked for overdue checkers */
-	pid_t self;
+	/* status.c */
+	int64_t next_status_us; /* for systemd; 0: at once */
+
+	/* once.c */
+	struct {
+		int name_width; /* 0: there is no table */
+		size_t over; /* sites from the first on whose check is over, and its row printed */
+		int exit_code; /* standard output cannot be written */
+	} once;
 };
 
 /* --- site_state.c ------------------------------------------------------------------------ */
@@ -171,131 +211,82 @@ site_of(struct timer *t)
 /* Has no slot and is in no heap before site_restart(). */
 struct site_state *site_new(const struct site *site, uint32_t index);
 
+/* The site has this description now; a removed one is no longer removed. */
+void site_set(struct site_state *state, const struct site *site, uint32_t index);
+
 /*
  * Continue at the first slot after now, on the grid of the site's interval and the clock as they
  * are now. Slots that are due already get their records first.
  */
 void site_restart(struct supervisor *s, struct site_state *state, int64_t now);
 
-/* On to the slot after this one. */
-void site_advance(struct supervisor *s, struct site_state *state);
+/* The only slot is now, for --once. */
+void site_run_now(struct supervisor *s, struct site_state *state, int64_t now);
 
-/*
- * Take it out of the heap of its lane, and put it back. A removed site that has no slot left is
- * freed by site_enqueue().
- */
+/* The next slot is on its way to a checker: go on to the one after it. */
+void site_begin(struct supervisor *s, struct site_state *state);
+
+/* The next slot is missed: go on to the one after it; `keep_place`: with its priority, if it is due. */
+void site_miss(struct supervisor *s, struct site_state *state, bool keep_place, int64_t now);
+
+/* Whether it has no slot any more: it was removed, and its grid has ended. */
+bool site_is_over(const struct site_state *state);
+
+/* Take it out of the heap of its lane; put it back, unless it is over. */
 void site_dequeue(struct supervisor *s, struct site_state *state);
 void site_enqueue(struct supervisor *s, struct site_state *state);
 
-/* The site is no longer configured; the caller drops its pointer. */
+/* The site is no longer configured. It is freed by sites_sweep() when it is over. */
 void site_remove(struct supervisor *s, struct site_state *state, int64_t now);
+
+/* The removed site of this name, or NULL. */
+struct site_state *site_find_removed(const struct supervisor *s, const char *name);
+
+/*
+ * Free removed sites that are over and have no check, the only place where a site is freed. Called
+ * by the loop, when no function holds one.
+ */
+void sites_sweep(struct supervisor *s);
+
+/* The longest that a check of this site can take. */
+int64_t site_longest_us(const struct site *site);
 
 /* How many bytes of the URL are logged: its query may hold secrets. */
 int site_shown_url(const struct site_state *state);
 
-/* Note how a slot ended; a change of state is logged once, with its reason. */
-void site_note(struct supervisor *s, struct site_state *state, const struct wire_done *done);
+/* A worker has got its check. */
+void site_assigned(struct site_state *state, int worker);
 
-/* A check has ended, with a result or without: the site goes on with its next slot. */
-void site_finished(struct supervisor *s, struct site_state *state, const struct wire_done *done);
+/* Note how a slot ended; a change of state is logged once, with its reason. */
+void site_note(
+    struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now);
+
+/*
+ * A check has ended, with a result or without: the site goes on with its next slot.
+ * site_survived() and site_crashed() say before what it did to its checker.
+ */
+void site_finished(
+    struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now);
+void site_survived(struct site_state *state);
+void site_crashed(struct site_state *state, int64_t now);
+
+/* --- sites.c ----------------------------------------------------------------------------- */
+
+/* The sites of a start. False: one of those that are named does not exist, which is logged. */
+bool sites_choose(struct supervisor *s);
+
+/* Give all sites their first slots. */
+void sites_start(struct supervisor *s, int64_t now);
+
+/*
+ * Take over the sites of `config`: those that were there keep slot, state and running check. What
+ * has changed is described in `outcome`.
+ */
+void sites_adopt(struct supervisor *s, const struct config *config, int64_t now, char *outcome,
+    size_t outcome_size);
 
 /* After a step of the clock or a suspend all sites continue at their next slot on the new clock. */
-void follow_clock(struct supervisor *s);
-
-/* --- check.c ----------------------------------------------------------------------------- */
-
-/* Checks that run now end in the epoch in which they were opened. */
-void epoch_begin(struct supervisor *s);
-
-/* Note that the own pipe is full: the loop waits until it has room. */
-void pipe_is_full(struct supervisor *s);
-
-/* The next slot of `state` never runs: write OPEN and CLOSE as one frame. */
-bool write_missed(
-    struct supervisor *s, struct site_state *state, enum error_type error, const char *message);
-
-/* The next slot of `state`, with its OPEN in the pipe; NULL if that is full. */
-struct check *open_check(struct supervisor *s, struct site_state *state);
-
-/* * After a reload: have a check that has not begun follow the new configuration, if what its OPEN
- * says of the site is still true. False: it is not, and no checker could run it.
-*/
-bool follow_reload(struct supervisor *s, struct check *check);
-
-/* No checker will run `check`, which is in no list: it becomes a pending close, `aborted`. */
-void abandon_check(struct supervisor *s, struct check *check, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* Write each CLOSE that no checker will write. */
-bool flush_pending_closes(struct supervisor *s);
-
-/* * Tell the publisher below which seq all checks are over. A slot that is still open there has a
- * checker that reported its end and wrote no CLOSE; the publisher then makes its record.
-*/
-bool settle(struct supervisor *s);
-
-/* At a stop: checks that wait for a checker become pending closes. */
-void abandon_waiting(struct supervisor *s);
-
-/* Drop a check whose CLOSE is in the pipe. */
-void check_free(struct check *check);
-
-/* --- dispatch.c -------------------------------------------------------------------------- */
-
-/* Start what is due. Returns when to look again (monotonic). */
-int64_t dispatch(struct supervisor *s, int64_t now);
-
-/* At a stop: write the records of slots that are due; afterwards the heaps are empty. */
-bool record_remaining(struct supervisor *s);
-
-/* --- checkers.c -------------------------------------------------------------------------- */
-
-/* Set the limits of the pool; each worker has a struct child, with a process or without. */
-void resize_pool(struct supervisor *s, int min, int max);
-
-/* Start missing checkers, retire surplus ones. Returns when to look again (monotonic). */
-int64_t maintain_pool(struct supervisor *s, int64_t now);
-bool start_checker(struct supervisor *s, struct worker *worker, int64_t now);
-
-/* Tell a checker to leave, which it does when it next reads its socket. */
-void retire_checker(struct supervisor *s, struct worker *worker, int64_t now);
-
-/* * Give the checker of `worker` a check that is in no list. Returns false when its socket has no
- * room: then the check waits for another one.
-*/
-bool assign_check(struct supervisor *s, struct check *check, struct worker *worker, int64_t now);
-
-/* Checks that are queued behind one that makes no progress go to other workers. */
-void requeue_stalled(struct supervisor *s, int64_t now);
-
-/* Read the messages of a checker. */
-void read_checker(struct supervisor *s, struct worker *worker, int64_t now);
-void checker_died(struct supervisor *s, struct worker *worker, int status, int64_t now);
-
-/* The watchdog. */
-void kill_overdue(struct supervisor *s, int64_t now);
-
-/* --- publisher_child.c ------------------------------------------------------------------- */
-
-void start_publisher(struct supervisor *s, int64_t now);
-void order_publisher(struct supervisor *s, enum message_type order);
-void read_publisher(struct supervisor *s);
-void publisher_died(struct supervisor *s, int status, int64_t now);
-
-/* Kill a publisher that takes too long to leave: its successor finds all its work in the spool. */
-void kill_stuck_publisher(struct supervisor *s, int64_t now);
-
-/* --- reload.c ---------------------------------------------------------------------------- */
-
-/* Have a child read and validate the file, or remember to do so. */
-void begin_reload(struct supervisor *s, int64_t now);
-void read_validation(struct supervisor *s);
-
-/* Kill a validation that does not end, or that runs at a stop. */
-void limit_validation(struct supervisor *s, int64_t now);
-
-/* The validation child has ended: the new configuration comes into force, if it is good. */
-void finish_validation(struct supervisor *s, int status, int64_t now);
+void sites_follow_clock(struct supervisor *s);
 
 /* --- status.c ---------------------------------------------------------------------------- */
 
@@ -311,6 +302,9 @@ struct tally tally_sites(const struct supervisor *s);
 /* The line of systemd, when it is due, and the watchdog's sign of life. */
 void tell_status(struct supervisor *s, int64_t now);
 
+/* Have the next tell_status() speak at once. */
+void status_changed(struct supervisor *s);
+
 /* The same line in the log, and the sites that are not up, with since when and why. */
 void log_status(struct supervisor *s, int64_t now);
 
@@ -323,5 +317,146 @@ void log_status(struct supervisor *s, int64_t now);
 void once_begin(struct supervisor *s);
 bool once_is_over(struct supervisor *s);
 void once_end(struct supervisor *s);
+
+/* --- check.c ----------------------------------------------------------------------------- */
+
+/* Make the pipes and the key of the tokens. Returns 0, or -1 with errno. */
+int pipes_open(struct supervisor *s);
+
+/* No more frames: the publisher finds the end of both pipes when all checkers have gone. */
+void pipes_close(struct supervisor *s);
+
+/* A turn of the loop begins: who needs room in the own pipe notes it again. */
+void pipes_begin_turn(struct supervisor *s);
+
+/* Whether there is room for a frame; that there is none is noted. */
+bool own_pipe_has_room(struct supervisor *s, int64_t now);
+bool checkers_pipe_has_room(struct supervisor *s, int64_t now);
+
+/* Checks that run now end in the epoch in which they were opened. */
+void epoch_begin(struct supervisor *s);
+
+/* The next slot of `state` never runs: write OPEN and CLOSE as one frame. */
+bool write_missed(struct supervisor *s, struct site_state *state, enum error_type error,
+    const char *message, int64_t now);
+
+/* The next slot of `state`, with its OPEN in the pipe; NULL if that is full. */
+struct check *open_check(struct supervisor *s, struct site_state *state, int64_t now);
+
+/*
+ * After a reload: have a check that has not begun follow the new configuration, if what its OPEN
+ * says of the site is still true. False: it is not, and no checker could run it.
+ */
+bool follow_reload(struct supervisor *s, struct check *check);
+
+/* A check, which is in no list, waits for another checker: as the first, or behind the others. */
+void wait_first(struct supervisor *s, struct check *check);
+void wait_last(struct supervisor *s, struct check *check);
+
+/* The first check that waits, which is taken out of the list. There is one. */
+struct check *take_waiting(struct supervisor *s);
+
+/*
+ * No checker will run `check`, or end it, which is in no list: it becomes a pending close, `aborted`
+ * with this message.
+ */
+void abandon_check(struct supervisor *s, struct check *check, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same; its message is there already. */
+void add_pending_close(struct supervisor *s, struct check *check);
+
+/* At a stop: checks that wait for a checker become pending closes. */
+void abandon_waiting(struct supervisor *s);
+
+/* Write each CLOSE that no checker will write. */
+bool flush_pending_closes(struct supervisor *s, int64_t now);
+
+/*
+ * Tell the publisher below which seq all checks are over. A slot that is still open there has a
+ * checker that reported its end and wrote no CLOSE; the publisher then makes its record.
+ */
+bool settle(struct supervisor *s, int64_t now);
+
+/* In a new checker: forget the tokens of all open slots, and the key that makes them. */
+void forget_tokens(struct supervisor *s);
+
+/* Free a check whose CLOSE is in the pipe. */
+void check_free(struct check *check);
+
+/* --- publisher_child.c ------------------------------------------------------------------- */
+
+void start_publisher(struct supervisor *s, int64_t now);
+void order_publisher(struct supervisor *s, enum message_type order);
+
+/* After a reload: it commits and leaves, and its successor starts. */
+void replace_publisher(struct supervisor *s);
+
+void read_publisher(struct supervisor *s, struct child *c, int64_t now);
+void publisher_died(struct supervisor *s, struct child *c, int status, int64_t now);
+
+/* Give it until now + 15 s if it is to leave, or for ever. */
+void limit_publisher(struct supervisor *s, int64_t now);
+bool publisher_is_overdue(struct supervisor *s, struct child *c, int64_t now);
+
+/* --- checkers.c -------------------------------------------------------------------------- */
+
+static inline struct checker *
+checker_of(struct child *c)
+{
+	return (struct checker *)c;
+}
+
+/* Set the limits of the pool; each worker has a struct checker, with a process or without. */
+void resize_pool(struct supervisor *s, int min, int max);
+
+/* Start missing checkers, retire surplus ones; when it is due. */
+void maintain_pool(struct supervisor *s, int64_t now);
+bool start_checker(struct supervisor *s, struct worker *worker, int64_t now);
+
+/* Tell a checker to leave, which it does when it next reads its socket. */
+void retire_checker(struct supervisor *s, struct worker *worker, int64_t now);
+void retire_all_checkers(struct supervisor *s, int64_t now);
+
+/*
+ * Give the checker of `worker` a check that is in no list. Returns false when its socket has no
+ * room: then the check waits for another one.
+ */
+bool assign_check(struct supervisor *s, struct check *check, struct worker *worker, int64_t now);
+
+/* Checks that are queued behind one that makes no progress go to other workers. */
+void requeue_stalled(struct supervisor *s, int64_t now);
+
+/* Whether a message of it may come, other than its death. */
+bool checker_may_speak(const struct supervisor *s, const struct checker *c);
+
+void read_checker(struct supervisor *s, struct child *c, int64_t now);
+void checker_died(struct supervisor *s, struct child *c, int status, int64_t now);
+
+/* The watchdog: whether a checker whose time is over is to be killed. */
+bool checker_is_overdue(struct supervisor *s, struct child *c, int64_t now);
+
+/* --- dispatch.c -------------------------------------------------------------------------- */
+
+/* Start what is due. Returns when to look again (monotonic). */
+int64_t dispatch(struct supervisor *s, int64_t now);
+
+/* At a stop: write the records of slots that were due at `now`; then the heaps are empty. */
+bool record_remaining(struct supervisor *s, int64_t now);
+
+/* --- reload.c ---------------------------------------------------------------------------- */
+
+/* A reload was asked for; begin_reload() begins it when none is under way. */
+void request_reload(struct supervisor *s);
+void begin_reload(struct supervisor *s, int64_t now);
+
+void read_validation(struct supervisor *s, struct child *c, int64_t now);
+
+/* The validation child has ended: the new configuration comes into force, if it is good. */
+void validation_died(struct supervisor *s, struct child *c, int status, int64_t now);
+
+/* A stop ends a validation. */
+bool validation_is_overdue(struct supervisor *s, struct child *c, int64_t now);
+void stop_validation(struct supervisor *s, int64_t now);
 
 #endif

@@ -23,10 +23,10 @@
 struct tally
 tally_sites(const struct supervisor *s)
 {
-	struct tally tally = { .sites = s->site_count };
+	struct tally tally = { .sites = s->sites.count };
 
-	for (size_t i = 0; i < s->site_count; i++) {
-		const struct site_state *state = s->sites[i];
+	for (size_t i = 0; i < s->sites.count; i++) {
+		const struct site_state *state = s->sites.all[i];
 
 		if (!state->known)
 			tally.not_known++;
@@ -67,7 +67,7 @@ describe_output(const struct supervisor *s, char *buffer, size_t size)
 							  : "no records are sent");
 		return;
 	}
-	if (s->publisher.pid == 0 || !report->ready)
+	if (s->publisher.child.pid == 0 || !report->ready)
 		word = "the publisher is starting";
 	else if (report->delivering)
 		word = "delivering";
@@ -115,14 +115,20 @@ tell_status(struct supervisor *s, int64_t now)
 }
 
 void
+status_changed(struct supervisor *s)
+{
+	s->next_status_us = 0;
+}
+
+void
 log_status(struct supervisor *s, int64_t now)
 {
 	char text[384], since[UTIL_RFC3339_SIZE];
 	size_t not_up = 0;
 
 	log_asked("status: %s", describe(s, text, sizeof(text)));
-	for (size_t i = 0; i < s->site_count; i++) {
-		const struct site_state *state = s->sites[i];
+	for (size_t i = 0; i < s->sites.count; i++) {
+		const struct site_state *state = s->sites.all[i];
 
 		if (!state->known || state->status == STATUS_UP || not_up++ >= NAMES_MAX)
 			continue;

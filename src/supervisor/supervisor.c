@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* * The loop of the supervisor: signals, messages, the clock; and how it starts and stops. Failures
+/*
+ * The loop of the supervisor: signals, messages, the clock; and how it starts and stops. Failures
  * before the first readiness end the program with their exit code; later ones are logged and tried
  * again.
  */
@@ -11,7 +12,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -25,6 +25,9 @@
 #define STOP_CHECKS_US (5 * US_PER_S)
 #define STOP_KILL_US   (7 * US_PER_S)
 #define STOP_MAX_US    (60 * US_PER_S)
+
+/* The loop turns every second. If it did not, this machine ran nothing, checkers included. */
+#define OVERSLEPT_US (1500 * US_PER_MS)
 
 /* The longest that a signal waits. */
 #define SIGNALS_US (10 * US_PER_MS)
@@ -50,6 +53,18 @@ on_signal(int signal_number)
 		got_sigterm++;
 }
 
+/* What each kind of child can do to the loop. */
+static const struct {
+	void (*read)(struct supervisor *s, struct child *c, int64_t now);
+	void (*died)(struct supervisor *s, struct child *c, int status, int64_t now);
+	/* its time is over: whether it is to be killed */
+	bool (*is_overdue)(struct supervisor *s, struct child *c, int64_t now);
+} roles[] = {
+	[CHILD_PUBLISHER] = { read_publisher, publisher_died, publisher_is_overdue },
+	[CHILD_VALIDATION] = { read_validation, validation_died, validation_is_overdue },
+	[CHILD_CHECKER] = { read_checker, checker_died, checker_is_overdue },
+};
+
 static void
 reap(struct supervisor *s, int64_t now)
 {
@@ -58,19 +73,29 @@ reap(struct supervisor *s, int64_t now)
 
 	got_sigchld = 0; /* this first: a child that dies from here on raises it again */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == s->publisher.pid) {
-			publisher_died(s, status, now);
+		struct child *c = children_find(&s->children, pid);
+
+		if (c == NULL)
 			continue;
-		}
-		if (pid == s->reload.pid) {
-			finish_validation(s, status, now);
-			continue;
-		}
-		for (int i = 0; i < s->pool.count; i++)
-			if (s->pool.worker[i].child->pid == pid)
-				checker_died(s, &s->pool.worker[i], status, now);
+		c->pid = 0;
+		roles[c->role].died(s, c, status, now);
 	}
 }
+
+static void
+kill_overdue(struct supervisor *s, int64_t now)
+{
+	struct child *c;
+
+	if (now - s->last_turn_us > OVERSLEPT_US)
+		children_postpone(&s->children, now + WATCHDOG_GRACE_US);
+	s->last_turn_us = now;
+	while ((c = children_overdue(&s->children, now)) != NULL)
+		if (roles[c->role].is_overdue(s, c, now))
+			child_signal(c, SIGKILL);
+}
+
+/* --- stop -------------------------------------------------------------------------------- */
 
 static void
 begin_stop(struct supervisor *s, int64_t now)
@@ -80,52 +105,60 @@ begin_stop(struct supervisor *s, int64_t now)
 	if (s->stage == STAGE_RUNNING && !s->start->once)
 		log_notice("stopping");
 	systemd_notify("STOPPING=1");
-	if (s->stage == STAGE_STARTING)
-		s->failed = true; /* no slot has begun, so a publisher that fails has lost none */
+	/* at the start no slot has begun, so a publisher that fails has lost none */
+	s->stop.start_failed = s->stage == STAGE_STARTING;
 	s->stage = STAGE_STOPPING;
-	s->stopping_since_us = now;
+	s->stop.since_us = now;
+	stop_validation(s, now);
+}
+
+/* The checkers leave. Returns how many are still there. */
+static int
+stop_checkers(struct supervisor *s, int64_t now)
+{
+	int64_t age = now - s->stop.since_us;
+	int alive = 0;
+
+	retire_all_checkers(s, now);
+	for (int i = 0; i < s->pool.count; i++) {
+		const struct worker *worker = &s->pool.worker[i];
+
+		alive += worker->checker->child.pid > 0;
+		if (age > STOP_KILL_US)
+			child_signal(&worker->checker->child, SIGKILL);
+		else if (worker->state == WORKER_BUSY && (age > STOP_CHECKS_US || s->stop.hurry))
+			child_signal(&worker->checker->child, SIGTERM);
+	}
+	return alive;
 }
 
 /* Bring the stop forward. Returns when to look again. */
 static int64_t
 continue_stop(struct supervisor *s, int64_t now)
 {
-	int64_t age = now - s->stopping_since_us;
-	int alive = 0;
+	int alive;
 
-	if (age > STOP_MAX_US && (!s->start->once || s->hurry)) {
+	if (now - s->stop.since_us > STOP_MAX_US && (!s->start->once || s->stop.hurry)) {
 		log_error("stopping takes too long: what the publisher has not stored is lost");
-		if (s->publisher.pid > 0)
-			kill(s->publisher.pid, SIGKILL);
-		s->exit_code = EXIT_INTERNAL;
+		child_signal(&s->publisher.child, SIGKILL);
+		s->stop.exit_code = EXIT_INTERNAL;
 		s->stage = STAGE_OVER;
 	}
-	if (s->stage == STAGE_DRAINING && s->publisher.pid == 0 && s->failed)
+	if (s->stage == STAGE_DRAINING && s->publisher.child.pid == 0 && s->stop.start_failed)
 		s->stage = STAGE_OVER; /* a start that failed has nothing to drain */
 	if (s->stage >= STAGE_DRAINING)
 		return now + US_PER_S;
-	for (int i = 0; i < s->pool.count; i++) {
-		struct worker *worker = &s->pool.worker[i];
-
-		if (worker->child->pid == 0)
-			continue;
-		alive++;
-		if (!worker->retiring)
-			retire_checker(s, worker, now);
-		if (age > STOP_KILL_US)
-			kill(worker->child->pid, SIGKILL);
-		else if (worker->state == WORKER_BUSY && (age > STOP_CHECKS_US || s->hurry))
-			kill(worker->child->pid, SIGTERM);
-	}
+	alive = stop_checkers(s, now);
 	abandon_waiting(s);
-	if (!flush_pending_closes(s) || !record_remaining(s) || alive > 0 || !settle(s))
+	if (!flush_pending_closes(s, now) || !record_remaining(s, s->stop.since_us) || alive > 0 ||
+	    !settle(s, now))
 		return now + 200 * US_PER_MS;
-	close(s->own.write_fd);
-	close(s->checkers.write_fd);
-	s->own.write_fd = s->checkers.write_fd = -1;
+	pipes_close(s);
 	s->stage = STAGE_DRAINING;
 	return now;
 }
+
+/* --- loop -------------------------------------------------------------------------------- */
 
 static void
 handle_signals(struct supervisor *s, int64_t now)
@@ -134,14 +167,19 @@ handle_signals(struct supervisor *s, int64_t now)
 
 	if (got_sigterm != terms_seen) {
 		terms_seen = got_sigterm;
-		if (s->stage >= STAGE_STOPPING && !s->hurry) {
-			s->hurry = true;
+		if (s->stage >= STAGE_STOPPING && !s->stop.hurry) {
+			s->stop.hurry = true;
 			order_publisher(s, MESSAGE_NO_FLUSH);
 		}
 		begin_stop(s, now);
 	}
 	if (got_sigchld)
 		reap(s, now);
+	if (s->publisher.finished)
+		s->stage = STAGE_OVER;
+	if (s->stage == STAGE_STARTING &&
+	    (s->publisher.exit_code != EXIT_FINE || s->checkers.exit_code != EXIT_FINE))
+		begin_stop(s, now);
 	if (got_sigusr1 && now >= s->next_answer_us) {
 		got_sigusr1 = 0;
 		s->next_answer_us = now + ANSWER_EVERY_US;
@@ -149,109 +187,118 @@ handle_signals(struct supervisor *s, int64_t now)
 	}
 	if (got_sighup) {
 		got_sighup = 0;
-		s->reload.again = true;
+		request_reload(s);
 	}
-	if (s->reload.again && s->stage == STAGE_RUNNING && !s->start->once)
-		begin_reload(s, now);
+	begin_reload(s, now);
 }
 
 /* All processes are ready: slots begin now. */
 static void
 become_ready(struct supervisor *s)
 {
-	const struct config *config = s->config;
-	int64_t now = util_mono_us();
+	size_t sites = s->sites.count;
 
 	s->stage = STAGE_RUNNING;
 	if (s->start->once)
 		once_begin(s);
-	for (size_t i = 0; i < s->site_count; i++) {
-		struct site_state *state = s->sites[i];
-
-		site_restart(s, state, now);
-		if (s->start->once) {
-			site_dequeue(s, state);
-			state->timer.due_us = state->timer.priority_us = now;
-			state->timer.slot_us = now + s->clock_offset_us;
-			site_enqueue(s, state);
-		}
-	}
+	sites_start(s, util_mono_us());
 	if (s->start->once)
 		return;
-	log_notice("webmond " VERSION " watches %zu site%s with %d to %d checkers; epoch %s",
-	    s->site_count, util_plural(s->site_count), config->workers_min, config->workers_max,
-	    s->epoch);
+	log_notice("webmond " VERSION " watches %zu site%s with %d to %d checkers; epoch %s", sites,
+	    util_plural(sites), s->config->workers_min, s->config->workers_max, s->epoch.name);
 	daemon_tell_starter(EXIT_FINE);
 	systemd_notify("READY=1\nMAINPID=%d", (int)getpid());
+}
+
+/* What ppoll() waits for, and whose it is. Descriptors in front of `loud` end the wait. */
+struct poll_set {
+	struct pollfd *poll;
+	struct child **child; /* NULL: nothing is to be read */
+	int count, loud, room;
+};
+
+static void
+poll_add(struct poll_set *set, int fd, short events, struct child *child)
+{
+	if (fd < 0)
+		return;
+	if (set->count == set->room) {
+		set->room = set->room > 0 ? 2 * set->room : 64;
+		set->poll = xreallocarray(set->poll, (size_t)set->room, sizeof(*set->poll));
+		set->child = xreallocarray(set->child, (size_t)set->room, sizeof(struct child *));
+	}
+	set->child[set->count] = child;
+	set->poll[set->count++] = (struct pollfd){ .fd = fd, .events = events };
+}
+
+/*
+ * While no site waits for a checker, messages of checkers are read when the loop turns anyway: each
+ * wake-up costs as much as ten messages. While checks are queued, a checker will be free when the
+ * queues are next looked at.
+ */
+static bool
+listens_to_checkers(const struct supervisor *s)
+{
+	return (s->site_waits && s->pool.queued == 0) || s->pool.starting > 0 ||
+	       s->stage != STAGE_RUNNING || s->start->once;
+}
+
+static void
+fill_poll_set(struct supervisor *s, struct poll_set *set)
+{
+	set->count = 0;
+	poll_add(set, s->pipes.own_full ? s->pipes.own.write_fd : -1, POLLOUT, NULL);
+	poll_add(set, s->publisher.child.fd, POLLIN, &s->publisher.child);
+	poll_add(set, s->reload.child.fd, POLLIN, &s->reload.child);
+	set->loud = set->count;
+	for (int i = 0; i < s->pool.count; i++) {
+		struct checker *c = s->pool.worker[i].checker;
+
+		if (checker_may_speak(s, c))
+			poll_add(set, c->child.fd, POLLIN, &c->child);
+	}
+	if (listens_to_checkers(s))
+		set->loud = set->count;
+}
+
+/* ppoll() delivers no signal when a descriptor is ready: under load none would ever come. */
+static void
+let_signals_in(const sigset_t *open_mask, int64_t now)
+{
+	static int64_t last_us;
+	sigset_t blocked;
+
+	if (now <= last_us + SIGNALS_US)
+		return;
+	last_us = now;
+	sigprocmask(SIG_SETMASK, open_mask, &blocked);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
 /* Wait for messages, signals and `wake`, and read the messages. */
 static void
 wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 {
-	static struct pollfd *polls;
-	static struct worker **speakers; /* of polls[FIRST_SPEAKER] and later */
-	static int room;
-	static int64_t signals_us;
-	enum {
-		PUBLISHER,
-		VALIDATION,
-		PIPE,
-		FIRST_SPEAKER
-	};
+	static struct poll_set set;
 	int64_t now = util_mono_us();
-	struct timespec timeout = { 0 };
-	sigset_t blocked;
-	bool listening;
-	int n = 0, ready;
+	int64_t wait_us = wake > now ? wake - now : 0;
+	struct timespec timeout = { wait_us / US_PER_S, wait_us % US_PER_S * 1000 };
+	int ready;
 
-	if (polls == NULL || room < s->pool.count) {
-		room = s->pool.count;
-		polls = xreallocarray(polls, FIRST_SPEAKER + (size_t)room, sizeof(*polls));
-		speakers = xreallocarray(speakers, (size_t)room, sizeof(*speakers));
-	}
-	polls[PUBLISHER] = (struct pollfd){ .fd = s->publisher.fd, .events = POLLIN };
-	polls[VALIDATION] = (struct pollfd){ .fd = s->reload.pid > 0 ? s->reload.fd : -1,
-		.events = POLLIN };
-	polls[PIPE] = (struct pollfd){ .fd = s->own_full ? s->own.write_fd : -1,
-		.events = POLLOUT };
-	for (int i = 0; i < s->pool.count; i++) {
-		struct worker *worker = &s->pool.worker[i];
-
-		if (worker->state != WORKER_STARTING && worker->state != WORKER_BUSY)
-			continue;
-		speakers[n] = worker;
-		polls[FIRST_SPEAKER + n++] = (struct pollfd){ .fd = worker->child->fd,
-			.events = POLLIN };
-	}
-	if (wake > now) {
-		timeout.tv_sec = (wake - now) / US_PER_S;
-		timeout.tv_nsec = (wake - now) % US_PER_S * 1000;
-	}
-	/* while checks are queued a checker will be free when the queues are next looked at */
-	listening = (s->listening && s->pool.queued == 0) || s->pool.starting > 0 ||
-		    s->stage != STAGE_RUNNING || s->start->once;
-	ready = ppoll(polls, (nfds_t)(FIRST_SPEAKER + (listening ? n : 0)), &timeout, open_mask);
+	fill_poll_set(s, &set);
+	ready = ppoll(set.poll, (nfds_t)set.loud, &timeout, open_mask);
 	if (ready < 0 && errno == EINVAL)
 		fatal(EXIT_OS, "the limit of descriptors was lowered below their number");
-	if (!listening && poll(polls + FIRST_SPEAKER, (nfds_t)n, 0) > 0)
+	if (set.loud < set.count &&
+	    poll(set.poll + set.loud, (nfds_t)(set.count - set.loud), 0) > 0)
 		ready = 1;
 	if (ready <= 0)
 		return;
 	now = util_mono_us();
-	/* ppoll() delivers no signal when a descriptor is ready: under load none would ever come */
-	if (now > signals_us + SIGNALS_US) {
-		signals_us = now;
-		sigprocmask(SIG_SETMASK, open_mask, &blocked);
-		sigprocmask(SIG_SETMASK, &blocked, NULL);
-	}
-	if (polls[PUBLISHER].revents != 0)
-		read_publisher(s);
-	if (polls[VALIDATION].revents != 0)
-		read_validation(s);
-	for (int i = 0; i < n; i++)
-		if (polls[FIRST_SPEAKER + i].revents != 0)
-			read_checker(s, speakers[i], now);
+	let_signals_in(open_mask, now);
+	for (int i = 0; i < set.count; i++)
+		if (set.poll[i].revents != 0 && set.child[i] != NULL)
+			roles[set.child[i]->role].read(s, set.child[i], now);
 }
 
 static bool
@@ -266,6 +313,21 @@ earliest(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* Slots that are due. Returns when to look again. */
+static int64_t
+run_sites(struct supervisor *s, int64_t now)
+{
+	int64_t wake;
+
+	requeue_stalled(s, now); /* at a stop the queues end by themselves */
+	wake = dispatch(s, now);
+	if (s->pool.busy > 0)
+		wake = earliest(wake, now + (s->pool.queued > 0 ? POOL_STALL_US : LISTEN_US));
+	if (s->start->once && once_is_over(s))
+		begin_stop(s, now);
+	return wake;
+}
+
 static void
 run(struct supervisor *s, const sigset_t *open_mask)
 {
@@ -274,39 +336,32 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		int64_t wake = now + US_PER_S; /* systemd, the clock */
 
 		handle_signals(s, now);
-		follow_clock(s);
+		sites_follow_clock(s);
 		now = util_mono_us(); /* a reload takes time */
-		if (s->stage == STAGE_STARTING && s->failed)
-			begin_stop(s, now);
-		kill_stuck_publisher(s, now);
-		limit_validation(s, now);
+		limit_publisher(s, now);
 		start_publisher(s, now);
-		if (now >= s->next_maintenance_us)
-			s->next_maintenance_us = maintain_pool(s, now);
+		maintain_pool(s, now);
 		if (s->stage == STAGE_STARTING && everyone_ready(s))
 			become_ready(s);
 		kill_overdue(s, now);
-		s->own_full = false; /* else dispatch() or continue_stop() will note it again */
-		if (s->stage == STAGE_RUNNING) {
-			requeue_stalled(s, now); /* at a stop the lines end by themselves */
-			wake = earliest(wake, dispatch(s, now));
-			wake = earliest(wake, s->pool.next_deadline_us);
-			if (s->pool.busy > 0)
-				wake = earliest(
-				    wake, now + (s->pool.queued > 0 ? POOL_STALL_US : LISTEN_US));
-			if (s->start->once && once_is_over(s))
-				begin_stop(s, now);
-		}
+		pipes_begin_turn(s);
+		if (s->stage == STAGE_RUNNING)
+			wake = earliest(wake, run_sites(s, now));
 		if (s->stage >= STAGE_STOPPING && s->stage != STAGE_OVER)
 			wake = earliest(wake, continue_stop(s, now));
+		sites_sweep(s);
 		tell_status(s, now);
-		wake = earliest(wake, s->next_maintenance_us);
-		if (s->publisher.pid == 0)
-			wake = earliest(wake, s->publisher.backoff.not_before_us);
+		wake = earliest(wake, s->children.next_kill_us);
+		if (s->stage <= STAGE_RUNNING)
+			wake = earliest(wake, s->checkers.next_maintenance_us);
+		if (s->publisher.child.pid == 0)
+			wake = earliest(wake, s->publisher.child.backoff.not_before_us);
 		if (s->stage != STAGE_OVER && !got_sigchld)
 			wait_and_read(s, wake, open_mask);
 	}
 }
+
+/* --- start ------------------------------------------------------------------------------- */
 
 static void
 catch_signals(sigset_t *open_mask)
@@ -337,27 +392,19 @@ raise_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* With --once SITE…: only these. Returns false after naming one that does not exist. */
-static bool
-choose_sites(struct supervisor *s)
+/* The first of several reasons; with --once also whether all sites are up. */
+static int
+exit_code(const struct supervisor *s)
 {
-	const struct config *config = s->config;
-	char *const *only = s->start->only;
-	bool all = !s->start->once || only == NULL || *only == NULL;
+	const int codes[] = { s->stop.exit_code, s->once.exit_code, s->publisher.exit_code,
+		s->checkers.exit_code };
 
-	s->sites = xcalloc(config->site_count, sizeof(struct site_state *));
-	for (size_t i = 0; all && i < config->site_count; i++)
-		s->sites[s->site_count++] = site_new(&config->sites[i], (uint32_t)i);
-	for (; !all && *only != NULL; only++) {
-		ssize_t i = config_find_site(config, *only);
-
-		if (i < 0) {
-			log_error("no enabled site \"%s\" in \"%s\"", *only, config->file);
-			return false;
-		}
-		s->sites[s->site_count++] = site_new(&config->sites[i], (uint32_t)i);
-	}
-	return true;
+	for (size_t i = 0; i < ARRAY_LENGTH(codes); i++)
+		if (codes[i] != EXIT_FINE)
+			return codes[i];
+	if (s->start->once && tally_sites(s).with[STATUS_UP] < s->sites.count)
+		return EXIT_NOT_UP;
+	return EXIT_FINE;
 }
 
 int
@@ -370,25 +417,22 @@ supervisor_main(const struct supervisor_start *start)
 	log_set_role("supervisor");
 	proc_set_title("webmond: supervisor");
 	s.start = start;
-	s.config = config_hold(start->config);
-	s.publisher.fd = s.spool_lock_fd = s.reload.share.fd = -1;
 	s.self = getpid();
-	if (!choose_sites(&s))
+	s.config = config_hold(start->config);
+	s.publisher.spool_lock_fd = s.reload.share.fd = -1;
+	if (!sites_choose(&s))
 		return EXIT_USAGE;
 	raise_descriptors();
-	if (pipe_open(&s.own, PIPE_SIZE_OPEN) < 0 || pipe_open(&s.checkers, PIPE_SIZE) < 0)
+	if (pipes_open(&s) < 0)
 		fatal(EXIT_OS, "cannot create a pipe: %s", strerror(errno));
-	util_random(s.token_key, sizeof(s.token_key));
+	children_add(&s.children, &s.publisher.child, CHILD_PUBLISHER);
+	children_add(&s.children, &s.reload.child, CHILD_VALIDATION);
 	resize_pool(&s, start->config->workers_min, start->config->workers_max);
-	STAILQ_INIT(&s.waiting);
-	STAILQ_INIT(&s.pending_closes);
 	epoch_begin(&s);
 	catch_signals(&open_mask);
 	run(&s, &open_mask);
 	once_end(&s);
-	code = s.exit_code;
-	if (start->once && code == EXIT_FINE && tally_sites(&s).with[STATUS_UP] < s.site_count)
-		code = EXIT_NOT_UP;
+	code = exit_code(&s);
 	if (!start->once && code == EXIT_FINE)
 		log_notice("stopped");
 	return code;
