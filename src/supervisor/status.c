@@ -20,20 +20,26 @@
 /* How many sites that are not up are named in the log. */
 #define NAMES_MAX 100
 
-struct tally
-tally_sites(const struct supervisor *s)
+struct supervisor_status
+status_now(const struct supervisor *s)
 {
-	struct tally tally = { .sites = s->sites.count };
+	struct supervisor_status status = { .stage = s->stage,
+		.sites = s->sites.count,
+		.checkers_busy = s->pool.busy,
+		.checkers_max = s->pool.max,
+		.output = s->start->output,
+		.publisher_up = s->publisher.child.pid > 0 && s->publisher.report.ready,
+		.report = s->publisher.report };
 
 	for (size_t i = 0; i < s->sites.count; i++) {
 		const struct site_state *state = s->sites.all[i];
 
 		if (!state->known)
-			tally.not_known++;
+			status.not_known++;
 		else
-			tally.with[state->status]++;
+			status.with[state->status]++;
 	}
-	return tally;
+	return status;
 }
 
 static const char *
@@ -55,26 +61,24 @@ describe_stage(enum stage stage)
 
 /* What happens to the records. */
 static void
-describe_output(const struct supervisor *s, char *buffer, size_t size)
+describe_output(const struct supervisor_status *status, char *buffer, size_t size)
 {
-	const struct message_report *report = &s->publisher.report;
-	const char *word;
+	const struct message_report *report = &status->report;
+	const char *word = "Kafka does not take records";
 	int n;
 
-	if (s->start->output != PUBLISH_TO_KAFKA) {
+	if (status->output != PUBLISH_TO_KAFKA) {
 		snprintf(buffer, size, "%s",
-		    s->start->output == PUBLISH_TO_STDOUT ? "records go to standard output"
-							  : "no records are sent");
+		    status->output == PUBLISH_TO_STDOUT ? "records go to standard output"
+							: "no records are sent");
 		return;
 	}
-	if (s->publisher.child.pid == 0 || !report->ready)
+	if (!status->publisher_up)
 		word = "the publisher is starting";
 	else if (report->delivering)
 		word = "delivering";
 	else if (report->queued == 0 && report->delivered == 0)
 		word = "nothing to deliver yet";
-	else
-		word = "Kafka does not take records";
 	n = snprintf(buffer, size, "%s, %llu record%s waiting", word,
 	    (unsigned long long)report->queued, util_plural(report->queued));
 	if (report->dead > 0)
@@ -82,19 +86,18 @@ describe_output(const struct supervisor *s, char *buffer, size_t size)
 		    (unsigned long long)report->dead, util_plural(report->dead));
 }
 
-static const char *
-describe(const struct supervisor *s, char *buffer, size_t size)
+const char *
+status_line(const struct supervisor_status *status, char *buffer, size_t size)
 {
-	struct tally tally = tally_sites(s);
 	char output[128];
 
-	describe_output(s, output, sizeof(output));
+	describe_output(status, output, sizeof(output));
 	snprintf(buffer, size,
 	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet; "
 	    "%d of %d checkers busy; %s",
-	    describe_stage(s->stage), tally.sites, util_plural(tally.sites), tally.with[STATUS_UP],
-	    tally.with[STATUS_DOWN], tally.with[STATUS_UNKNOWN], tally.not_known, s->pool.busy,
-	    s->pool.max, output);
+	    describe_stage(status->stage), status->sites, util_plural(status->sites),
+	    status->with[STATUS_UP], status->with[STATUS_DOWN], status->with[STATUS_UNKNOWN],
+	    status->not_known, status->checkers_busy, status->checkers_max, output);
 	return buffer;
 }
 
@@ -102,7 +105,8 @@ void
 tell_status(struct supervisor *s, int64_t now)
 {
 	long long every = systemd_watchdog_us() / 3;
-	char text[384];
+	struct supervisor_status status;
+	char text[STATUS_LINE_SIZE];
 
 	if (!systemd_listens() || now < s->next_status_us || s->stage != STAGE_RUNNING ||
 	    s->start->once)
@@ -111,7 +115,8 @@ tell_status(struct supervisor *s, int64_t now)
 	if (now - s->publisher.last_report_us < PUBLISHER_SILENT_US)
 		systemd_notify("WATCHDOG=1");
 	s->next_status_us = now + (every > 0 && every < STATUS_EVERY_US ? every : STATUS_EVERY_US);
-	systemd_notify("STATUS=%s", describe(s, text, sizeof(text)));
+	status = status_now(s);
+	systemd_notify("STATUS=%s", status_line(&status, text, sizeof(text)));
 }
 
 void
@@ -123,10 +128,11 @@ status_changed(struct supervisor *s)
 void
 log_status(struct supervisor *s, int64_t now)
 {
-	char text[384], since[UTIL_RFC3339_SIZE];
+	struct supervisor_status status = status_now(s);
+	char text[STATUS_LINE_SIZE], since[UTIL_RFC3339_SIZE];
 	size_t not_up = 0;
 
-	log_asked("status: %s", describe(s, text, sizeof(text)));
+	log_asked("status: %s", status_line(&status, text, sizeof(text)));
 	for (size_t i = 0; i < s->sites.count; i++) {
 		const struct site_state *state = s->sites.all[i];
 
