@@ -2,14 +2,14 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The spool: a durable queue in one SQLite database, opened by the publisher alone.
- * Only its own files know SQLite.
+ * The spool: a durable queue of records in one SQLite database. Only the publisher opens it, and only
+ * its own files know SQLite.
  *
- * Frames are kept as they came, with their checksum. `open` holds slots that wait for their CLOSE,
- * `ready` the records to publish in their order, `dead` what Kafka refuses for good.
+ * Four tables: `open` has the OPEN frames of slots that wait for their CLOSE; `ready` the records to
+ * publish, in their order; `dead` what Kafka refuses for good; `epoch` the epochs of these.
  *
- * All changes of a tick are one transaction: spool_begin(), any of the changes, spool_commit().
- * A call that does not return SPOOL_OK has undone the whole transaction.
+ * All changes of a tick are one transaction: spool_begin(), any number of changes, spool_commit(). A
+ * call that does not return SPOOL_OK has undone the whole transaction.
  */
 #ifndef WEBMOND_SPOOL_H
 #define WEBMOND_SPOOL_H
@@ -22,10 +22,10 @@
 
 enum spool_status {
 	SPOOL_OK,
-	SPOOL_RETRY,  /* disk full, no memory, …: nothing was changed, try again later */
-	SPOOL_LOST,   /* its epoch has ended: damaged or foreign and set aside, or gone */
-	SPOOL_IN_USE, /* somebody else holds it; logged with the PID */
-	SPOOL_FAILED, /* cannot be created or used, or set aside; logged with the reason */
+	SPOOL_RETRY, /* disk full, no memory, …: nothing was changed, try again later */
+	SPOOL_LOST, /* its epoch has ended: the file is gone, or was set aside as damaged or foreign */
+	SPOOL_IN_USE, /* another process holds it; logged with the PID */
+	SPOOL_FAILED, /* it cannot be created, used, or set aside; logged with the reason */
 };
 
 struct spool;
@@ -34,44 +34,52 @@ struct spool_options {
 	const char *dir; /* NULL: in memory, for outputs that need no durability */
 	bool sync_full;  /* survive power loss, not only kills */
 	int64_t max_bytes;
-	uint64_t window; /* the oldest so many rows may have been sent: they are never dropped; what
-			  * an earlier spool_open() said of those still there counts as well */
+	/*
+	 * The number of rows, counted from the oldest, that may have been sent and not confirmed:
+	 * these are never dropped. The largest window of the epochs in the spool counts.
+	 */
+	uint64_t window;
 	const char *epoch;
-	bool epoch_stored;      /* a spool has been opened for it: one without it is another one */
-	pid_t supervisor;       /* an epoch begins only as a child of it; 0: always */
-	const char *lost_epoch; /* the one before, whose spool was lost; "" or NULL: none */
+	bool
+	    epoch_stored; /* a spool was opened for this epoch before: one that has it not is another */
+	pid_t supervisor; /* an epoch begins only as a child of this process; 0: always */
+	/*
+	 * The epoch before, whose spool was lost, or NULL: records of checks that ran then are taken
+	 * without their OPEN, which is in the lost spool.
+	 */
+	const char *lost_epoch;
 	int lock_fd; /* the lock that an earlier spool_open() took, held since; -1: none */
 };
 
 /*
- * Whether who calls could use a spool in `dir`, now or after a running daemon: spool_open() begins
- * with it. Changes nothing and takes no lock. Returns 0, or -1 with what is wrong and its cure.
+ * Whether this process could use a spool in `dir`, now or after a running daemon; spool_open() begins
+ * with it. Changes nothing and takes no lock. Returns 0, or -1 with what is wrong and what to do.
  */
 int spool_check_place(const char *dir, char *reason, size_t size);
 
 /*
- * Open or create the spool and begin `epoch` if it is new: slots that an earlier epoch left open
- * are finished as `aborted`. Waits up to 5 s for the lock. On SPOOL_OK `*spool` is to be closed.
+ * Open or create the spool and begin `epoch` if it is new: slots that an earlier epoch left open are
+ * finished as `aborted`. Waits up to 5 s for the lock. On SPOOL_OK, `*spool` is to be closed.
  */
 enum spool_status spool_open(struct spool **spool, const struct spool_options *options);
 
-/* Bring SQLite's log into the database: that is most of what takes time when it is closed. */
+/* Bring SQLite's log into the database. That is what takes time when a spool is closed. */
 void spool_checkpoint(struct spool *spool);
 
-/* Close in good order: nothing is left but the database file. */
+/* Close the spool and free it; only the database file is left. NULL is ignored. */
 void spool_close(struct spool *spool);
 
 enum spool_status spool_begin(struct spool *spool);
 
 /*
- * A slot begins: an OPEN or WHOLE, which the supervisor alone may write. It counts once, in the order
- * of seq. `raw`, the encoded frame, is to stay as it is until spool_commit().
+ * A slot begins: an OPEN or SINGLE of the supervisor, in the order of seq; repeats and other epochs
+ * change nothing. `raw`, the encoded frame, is to stay as it is until spool_commit().
  */
 enum spool_status
 spool_begin_slot(struct spool *spool, const struct frame *frame, const void *raw, size_t size);
 
 /*
- * A slot ends: a CLOSE or WHOLE of the supervisor, or a CLOSE of a checker whose token is right, see
+ * A slot ends: a CLOSE or SINGLE of the supervisor, or a CLOSE of a checker whose token is right, see
  * wire_token(). It counts if the slot is open; repeats, other epochs and what comes too late change
  * nothing. What holds no outcome that this program writes ends the slot as `aborted`. Of the lost
  * epoch, which has no open slots any more, the first end of each slot counts.
@@ -80,54 +88,57 @@ enum spool_status spool_end_slot(struct spool *spool, const struct frame *frame)
 
 /*
  * All checks of slots of our epoch below `seq` are over, and what checkers wrote of them was given to
- * spool_end_slot(). What is open there ends as `aborted`.
+ * spool_end_slot(). Slots that are still open there end as `aborted`.
  */
 enum spool_status spool_settle(struct spool *spool, uint64_t seq);
 
-/* Whether a slot of this seq of our epoch has not begun yet. */
+/* Whether the slot of this frame is of our epoch and has not begun yet. */
 bool spool_is_ahead(const struct spool *spool, const struct frame *frame);
 
-/* Forget the ready rows from `first` through `last`: they are delivered. */
+/* Delete the ready rows from `first` through `last`: Kafka has confirmed them. */
 enum spool_status spool_delete(struct spool *spool, uint64_t first, uint64_t last);
 
 /*
- * Kafka refuses this row for good: keep the record in `dead`, and let a `dropped` record take its
- * place, so that the topic has no hole. When that one is refused as well, it goes too.
+ * Kafka refuses this row for good: keep the record as a dead letter, and let a `dropped` record take
+ * its place, so that the topic has no hole. A `dropped` record that is refused is deleted.
  */
-enum spool_status spool_bury(struct spool *spool, uint64_t row, const char *reason);
+enum spool_status spool_dead_letter(struct spool *spool, uint64_t row, const char *reason);
 
 /*
- * Keep the size, then commit. Above the cap, the oldest rows that surely were not sent yet are
- * looked at, in the order of seq; runs of consecutive seqs of one epoch become one `dropped` record
- * each, with the identity and the place of the first, until there is room. So the seqs it names,
- * its own through `dropped_through`, are exactly those of the rows it replaces: slots still open,
- * closed later or sent are in no run. Such records merge again like any others.
+ * Bring the spool below its cap, then commit. Above the cap, rows of consecutive seqs of one epoch
+ * become one `dropped` record each, in the place of the first and with its identity, the oldest
+ * first, until there is room; never rows that may have been sent. The seqs that such a record names,
+ * its own through `dropped_through`, are exactly those of the rows that it replaces. Such records
+ * merge again like any others.
  */
 enum spool_status spool_commit(struct spool *spool);
 
-/* The last records come: they may have the room that is kept free for deleting. */
+/* No records come after those that are in the pipes: they may use the room kept for deleting. */
 void spool_use_reserve(struct spool *spool);
 
 /* Undo what was done since spool_begin(). */
 void spool_rollback(struct spool *spool);
 
 /*
- * Read up to `max` ready rows behind `after` in their order, outside a transaction. `take` returns
- * false to stop. A row whose checksum is wrong is moved to the dead letters and skipped.
+ * Give up to `max` ready rows behind `after` to `visit`, in their order and outside a transaction,
+ * until it returns false. A row whose checksum is wrong becomes a dead letter and is skipped.
  */
 enum spool_status spool_read(struct spool *spool, uint64_t after, int max,
-    bool (*take)(void *arg, uint64_t row, const struct frame *frame), void *arg);
+    bool (*visit)(void *arg, uint64_t row, const struct frame *frame), void *arg);
 
-/* The lock: of that file it may be the one that was given, or a new one. -1: in memory. */
+/* The descriptor of the lock: that of the options, or a new one. -1: in memory. */
 int spool_lock_fd(const struct spool *spool);
 
-/* The number of ready rows. Exact, without a scan. */
+/* The number of ready rows; exact, and costs nothing. */
 uint64_t spool_count(const struct spool *spool);
 
-/* The number of dead letters made by this process. */
-uint64_t spool_buried(const struct spool *spool);
+/* The number of dead letters that this process has made. */
+uint64_t spool_dead_letters(const struct spool *spool);
 
-/* When hardly anything waits: give free pages back, a little at a time. Whether there is more. */
+/*
+ * Give some free pages back to the file system, if few records wait. Returns whether there are more:
+ * to be called again soon.
+ */
 bool spool_shrink(struct spool *spool);
 
 /* "3.40.1", for --version. */

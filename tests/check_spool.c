@@ -731,7 +731,7 @@ START_TEST(test_spool_of_an_earlier_version)
 		ck_assert_int_eq(l.seen[i].http_status, wanted[i].http_status);
 	}
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_bury(s, l.seen[2].row, "again"), SPOOL_OK);
+	ck_assert_int_eq(spool_dead_letter(s, l.seen[2].row, "again"), SPOOL_OK);
 	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 	ck_assert_str_eq(seqs(s), "0 1 4 3 5 0");
 	free(l.seen);
@@ -1129,7 +1129,7 @@ START_TEST(test_damaged_rows)
 	}
 	free(l.seen);
 	ck_assert_str_eq(seqs(s), "0 2 4 6");
-	ck_assert_uint_eq(spool_buried(s), 3);
+	ck_assert_uint_eq(spool_dead_letters(s), 3);
 	spool_close(s);
 	sql("SELECT CASE count(*) WHEN 3 THEN 1 ELSE abs(-9223372036854775808) END FROM dead");
 }
@@ -1137,7 +1137,7 @@ END_TEST
 
 /* --- dead letters ------------------------------------------------------------------------ */
 
-START_TEST(test_bury)
+START_TEST(test_dead_letter)
 {
 	struct spool *s = open_spool(EPOCH_A);
 	struct listing l;
@@ -1149,7 +1149,7 @@ START_TEST(test_bury)
 	row = l.seen[1].row;
 	free(l.seen);
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_bury(s, row, "too large"), SPOOL_OK);
+	ck_assert_int_eq(spool_dead_letter(s, row, "too large"), SPOOL_OK);
 	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 	/* its place is taken, so that the topic has no hole */
 	l = list(s);
@@ -1162,10 +1162,10 @@ START_TEST(test_bury)
 	free(l.seen);
 	/* refused again: it goes */
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_bury(s, row, "too large"), SPOOL_OK);
+	ck_assert_int_eq(spool_dead_letter(s, row, "too large"), SPOOL_OK);
 	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 	ck_assert_str_eq(seqs(s), "0 2");
-	ck_assert_uint_eq(spool_buried(s), 2);
+	ck_assert_uint_eq(spool_dead_letters(s), 2);
 	spool_close(s);
 	sql("SELECT CASE WHEN (SELECT group_concat(reason) FROM dead) = 'too large,too large' THEN 1 "
 	    "ELSE abs(-9223372036854775808) END");
@@ -1370,7 +1370,7 @@ START_TEST(test_cap_over_damage)
 	ck_assert_uint_eq(l.seen[0].seq, 1);
 	ck_assert_str_eq(l.seen[0].error, "dropped");
 	free(l.seen);
-	ck_assert_uint_eq(spool_buried(s), 1);
+	ck_assert_uint_eq(spool_dead_letters(s), 1);
 	spool_close(s);
 }
 END_TEST
@@ -1733,7 +1733,7 @@ main(void)
 	tcase_add_test(tcase, test_log_removed_while_in_use);
 	tcase_add_test(tcase, test_bit_flips);
 	tcase_add_test(tcase, test_damaged_rows);
-	tcase_add_test(tcase, test_bury);
+	tcase_add_test(tcase, test_dead_letter);
 	tcase_add_loop_test(tcase, test_cap, 0, 14);
 	tcase_add_test(tcase, test_cap_over_epochs);
 	tcase_add_test(tcase, test_cap_with_many_open);

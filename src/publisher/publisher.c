@@ -155,7 +155,7 @@ send_report(struct publisher *p, int64_t now)
 		.queued = spool_count(p->spool),
 		.delivered = p->out.delivered,
 		.taken = p->in.taken,
-		.dead = spool_buried(p->spool) };
+		.dead = spool_dead_letters(p->spool) };
 	int lock_fd = spool_lock_fd(p->spool);
 
 	if (p->orphaned || now < p->next_report_us)

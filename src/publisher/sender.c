@@ -350,7 +350,7 @@ sender_delete(struct sender *s, uint64_t *deleted)
 		uint64_t run = row->state == ROW_DEAD || row->state == ROW_DELIVERED;
 
 		if (row->state == ROW_DEAD) {
-			status = spool_bury(s->spool, row->n, s->why_unfit);
+			status = spool_dead_letter(s->spool, row->n, s->why_unfit);
 		} else if (row->state == ROW_DELIVERED) {
 			while (i + run < s->count && *deleted + run < DELETE_MAX &&
 			       row[run].state == ROW_DELIVERED)

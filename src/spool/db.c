@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The database below the spool: its tables, its statements, and what an error of SQLite means.
+ * The database: opening it, what an error of SQLite means, transactions, rows.
  */
 #include "internal.h"
 
@@ -22,8 +22,8 @@
 #define SCHEMA_VERSION 1
 
 static const char schema[] =
-    /* the last row is the current epoch; `ready` counts the rows of that table, `may_fly` is the
-     * window: with a smaller one now, those that were sent must be left alone all the same */
+    /* the last row is the current epoch; `ready` is the number of rows of that table, `may_fly` the
+     * window: an earlier publisher with a larger one may have sent more rows than this one would */
     "CREATE TABLE epoch(n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     " next_seq INTEGER NOT NULL, ready INTEGER NOT NULL, may_fly INTEGER NOT NULL);"
     "CREATE TABLE open(seq INTEGER PRIMARY KEY, frame BLOB NOT NULL);"
@@ -42,19 +42,19 @@ spool_library_version(void)
 /* --- errors ------------------------------------------------------------------------------ */
 
 /*
- * Rename the database and its log as a pair, so that they still belong together: what is in the way
- * is kept, whatever it is. But not one that we made and never used: a disk that breaks each of them
- * would be full of them.
+ * Rename the database and its log as a pair, so that they still belong together: nothing that is in
+ * the way is deleted. Except what we made and never used: a disk that breaks each new spool would
+ * be full of them.
  */
 static enum spool_status
-set_aside(const struct spool *s, const char *why)
+set_aside(const struct spool *s, const char *reason)
 {
 	static const char *const parts[] = { "", "-wal", "-shm", "-journal" };
 	char stamp[32];
 	time_t now = time(NULL);
 	struct tm tm;
 	bool found = false;
-	enum spool_status outcome = s->unused ? SPOOL_FAILED : SPOOL_LOST;
+	enum spool_status status = s->never_used ? SPOOL_FAILED : SPOOL_LOST;
 	int fd;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
@@ -62,75 +62,74 @@ set_aside(const struct spool *s, const char *why)
 		char *from = xasprintf("%s%s", s->path, parts[i]);
 		char *to = xasprintf("%s.corrupt-%s-%d%s", s->path, stamp, (int)getpid(), parts[i]);
 
-		if ((s->unused ? unlink(from) : rename(from, to)) == 0) {
+		if ((s->never_used ? unlink(from) : rename(from, to)) == 0) {
 			found = true;
-			if (s->unused)
-				log_error(
-				    "spool: \"%s\" %s; it was new and empty: removed", from, why);
+			if (s->never_used)
+				log_error("spool: \"%s\" %s; it was new and empty: removed", from,
+				    reason);
 			else
-				log_error(
-				    "spool: \"%s\" %s; it was set aside as \"%s\"", from, why, to);
+				log_error("spool: \"%s\" %s; it was set aside as \"%s\"", from,
+				    reason, to);
 		} else if (errno != ENOENT) {
 			log_error("spool: cannot set \"%s\" aside: %s", from, strerror(errno));
-			outcome = SPOOL_FAILED;
+			status = SPOOL_FAILED;
 		}
 		free(from);
 		free(to);
 	}
-	if (!found && outcome == SPOOL_LOST)
-		log_error("spool: \"%s\" %s; there is nothing to set aside", s->path, why);
+	if (!found && status == SPOOL_LOST)
+		log_error("spool: \"%s\" %s; there is nothing to set aside", s->path, reason);
 	if ((fd = open(s->options.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fsync(fd) < 0)
 		log_warning("spool: cannot sync \"%s\": %s", s->options.dir, strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	return outcome;
+	return status;
 }
 
-/* Whether `path` leads to the file that was there before; not: removed, replaced, mounted over. */
+/* Whether `path` is still the file that was opened, not removed, replaced, or mounted over. */
 static bool
-is_there(const char *path, const struct stat *before)
+is_there(const char *path, const struct stat *opened)
 {
 	struct stat now;
 
 	if (stat(path, &now) < 0) /* the files are open: other trouble can wait */
 		return errno != ENOENT && errno != ENOTDIR;
-	return now.st_ino == before->st_ino && now.st_dev == before->st_dev;
+	return now.st_ino == opened->st_ino && now.st_dev == opened->st_dev;
 }
 
 enum spool_status
-spool_give_up(struct spool *s, const char *why)
+spool_give_up(struct spool *s, const char *reason)
 {
 	spool_finalize(s);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close_v2(s->db); /* a caller may still hold a statement */
 	s->db = NULL;
-	if (s->found.st_ino != 0 && !is_there(s->path, &s->found)) {
-		/* what is there now may be the spool of yesterday, with a backlog */
-		s->unused = false;
-		if (!is_there(s->log_path, &s->log)) {
-			log_error("spool: \"%s\" %s", s->path, why);
+	if (s->path == NULL)
+		return SPOOL_FAILED;
+	if (s->db_stat.st_ino != 0 && !is_there(s->path, &s->db_stat)) {
+		s->never_used = false; /* what is there now is not ours */
+		/* it may be an older spool with a backlog, such as below a file system that has gone */
+		if (!is_there(s->log_path, &s->log_stat)) {
+			log_error("spool: \"%s\" %s", s->path, reason);
 			return SPOOL_LOST;
 		}
 	}
-	return s->path != NULL ? set_aside(s, why) : SPOOL_FAILED;
+	return set_aside(s, reason);
 }
 
 void
 spool_rollback(struct spool *s)
 {
-	if (s->db != NULL && !sqlite3_get_autocommit(s->db)) {
-		sqlite3_step(s->statement[ROLLBACK]);
-		sqlite3_reset(s->statement[ROLLBACK]);
-	}
-	s->next_seq = s->next_seq_stored;
-	s->count = s->count_stored;
-	s->begun_count = 0;
-	s->untouchable = 0;
+	if (s->db != NULL && !sqlite3_get_autocommit(s->db))
+		spool_number(s->statement[ROLLBACK]);
+	s->now = s->committed;
+	s->opened_count = 0;
+	s->sent_through = 0;
 }
 
 /*
- * Whether waiting cannot help. Disk full, read-only, locked, no memory: those pass. What only a
- * mistake of ours can cause must not cost a healthy spool.
+ * Whether waiting cannot help. A full disk, a lock, no memory pass; and a mistake of ours must not
+ * cost a healthy spool.
  */
 static bool
 is_damage(int code)
@@ -138,8 +137,8 @@ is_damage(int code)
 	switch (code & 0xff) {
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-	case SQLITE_ERROR:      /* tables that are not ours */
-	case SQLITE_CONSTRAINT: /* that we never violate */
+	case SQLITE_ERROR:      /* the tables are not ours */
+	case SQLITE_CONSTRAINT: /* ours never violate one */
 		return true;
 	case SQLITE_IOERR:
 		/* after a failed fsync the kernel may have dropped the pages and call the next
@@ -152,32 +151,32 @@ is_damage(int code)
 }
 
 enum spool_status
-spool_failed(struct spool *s, const char *doing)
+spool_failed(struct spool *s, const char *action)
 {
 	int code = sqlite3_extended_errcode(s->db);
-	int why = (code & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(s->db) : 0;
+	int error = (code & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(s->db) : 0;
 	const char *text = sqlite3_errmsg(s->db);
-	bool stopped = false;
+	bool at_page_limit = false;
 
 	if ((code & 0xff) == SQLITE_FULL) {
-		text = sqlite3_errstr(code); /* a look at the pages makes it forget the other */
-		stopped = spool_is_stopped(s, code);
+		text = sqlite3_errstr(code); /* asking for the pages overwrites the message */
+		at_page_limit = spool_is_at_page_limit(s, code);
 	}
 	if (code != s->failing)
-		log_error("spool: cannot %s: %s%s%s%s%s", doing, text, why != 0 ? ": " : "",
-		    why != 0 ? strerror(why) : "", spool_room_hint(s, code, why),
+		log_error("spool: cannot %s: %s%s%s%s%s", action, text, error != 0 ? ": " : "",
+		    error != 0 ? strerror(error) : "", spool_room_hint(s, code, error),
 		    is_damage(code) ? "" : "; nothing is lost, trying again");
 	if (is_damage(code))
 		return spool_give_up(s, "is damaged");
 	s->failing = code;
 	spool_rollback(s);
 	if (spool_is_full(code))
-		spool_make_room(s, stopped);
+		spool_make_room(s, at_page_limit);
 	return SPOOL_RETRY;
 }
 
 enum spool_status
-spool_step(struct spool *s, enum statement which, const char *doing)
+spool_step(struct spool *s, enum statement which, const char *action)
 {
 	sqlite3_stmt *st = s->statement[which];
 	int code;
@@ -186,35 +185,30 @@ spool_step(struct spool *s, enum statement which, const char *doing)
 		code = sqlite3_step(st);
 	while (code == SQLITE_ROW);
 	/* reset repeats the error of step, with the extended code still set */
-	if (code == SQLITE_DONE && sqlite3_reset(st) == SQLITE_OK)
-		return SPOOL_OK;
-	sqlite3_reset(st);
-	return spool_failed(s, doing);
+	return sqlite3_reset(st) == SQLITE_OK && code == SQLITE_DONE ? SPOOL_OK
+								     : spool_failed(s, action);
 }
 
 /* --- opening ----------------------------------------------------------------------------- */
 
-/*
- * What SQLite must not be shown: it would follow a link, and delete a log that has lost its
- * database.
- */
+/* Set aside what SQLite would harm: it follows links, and deletes a log without its database. */
 static enum spool_status
-look_at_path(struct spool *s)
+check_path(struct spool *s)
 {
-	const char *why = NULL;
+	const char *reason = NULL;
 	struct stat st;
 	bool there = lstat(s->path, &st) == 0;
 	bool is_new = there ? S_ISREG(st.st_mode) && st.st_size == 0 : errno == ENOENT;
 
 	if (there && !S_ISREG(st.st_mode))
-		why = "is not a regular file";
+		reason = "is not a regular file";
 	else if (is_new && lstat(s->log_path, &st) == 0)
-		why = there ? "is empty, but not its log" : "has only a log";
-	s->unused = is_new && why == NULL;
-	return why == NULL ? SPOOL_OK : set_aside(s, why);
+		reason = there ? "is empty, but not its log" : "has only a log";
+	s->never_used = is_new && reason == NULL;
+	return reason == NULL ? SPOOL_OK : set_aside(s, reason);
 }
 
-/* Whether the file is new or ours, before anything is written to it; else it is set aside. */
+/* Before anything is written to the file: see whether it is new or ours; else set it aside. */
 static enum spool_status
 check_identity(struct spool *s, bool *is_new)
 {
@@ -233,19 +227,20 @@ check_identity(struct spool *s, bool *is_new)
 				    : "is not a spool of webmond");
 }
 
-/* To see later whether they are still there. */
+/* So that is_there() can recognise them. */
 static enum spool_status
 remember_files(struct spool *s)
 {
-	if (s->path == NULL || (stat(s->path, &s->found) == 0 && stat(s->log_path, &s->log) == 0))
+	if (s->path == NULL ||
+	    (stat(s->path, &s->db_stat) == 0 && stat(s->log_path, &s->log_stat) == 0))
 		return SPOOL_OK;
-	if (s->found.st_ino != 0 && errno == ENOENT)
-		return spool_give_up(s, "takes no log"); /* a damaged header can say so */
+	if (s->db_stat.st_ino != 0 && errno == ENOENT)
+		return spool_give_up(s, "takes no log"); /* a damaged header can cause this */
 	log_error("spool: \"%s\" is gone: %s", s->path, strerror(errno));
 	return SPOOL_FAILED;
 }
 
-/* Connect and bring the file to our schema. Not ours or newer: treated as damaged. */
+/* Open the file, and create the tables in a new one. */
 static enum spool_status
 connect_database(struct spool *s)
 {
@@ -299,10 +294,10 @@ spool_connect(struct spool *s)
 	if (s->options.dir != NULL) {
 		s->path = xasprintf("%s/spool.db", s->options.dir);
 		s->log_path = xasprintf("%s-wal", s->path);
-		status = spool_take_lock(s);
+		status = spool_lock(s);
 		if (status == SPOOL_OK) {
 			spool_find_reserve(s);
-			status = look_at_path(s);
+			status = check_path(s);
 		}
 	}
 	return status == SPOOL_OK ? connect_database(s) : status;
@@ -321,16 +316,15 @@ spool_disconnect(struct spool *s)
 	free(s->reserve_path);
 }
 
-/* --- transactions and rows ------------------------------------------------------------------ */
+/* --- transactions and rows ------------------------------------------------------------- */
 
 enum spool_status
 spool_begin(struct spool *s)
 {
-	/* what is written now would vanish with this process */
-	if (s->path != NULL && !is_there(s->path, &s->found))
+	if (s->path != NULL && !is_there(s->path, &s->db_stat))
 		return spool_give_up(s, "was removed or replaced while in use");
-	if (s->path != NULL && !is_there(s->log_path, &s->log)) {
-		/* closing the database brings into it what is in there; a kill must not come first */
+	if (s->path != NULL && !is_there(s->log_path, &s->log_stat)) {
+		/* our descriptors still have it: closing brings it into the database, a kill would not */
 		log_error("spool: \"%s\" was removed while in use: the database is opened again",
 		    s->log_path);
 		return SPOOL_FAILED;
@@ -350,7 +344,7 @@ spool_insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw
 	spool_bind(s, INSERT_READY, 4, ++s->last_row);
 	status = spool_step(s, INSERT_READY, "store a record");
 	if (status == SPOOL_OK)
-		s->count++;
+		s->now.ready++;
 	return status;
 }
 
@@ -363,8 +357,8 @@ spool_delete(struct spool *s, uint64_t first, uint64_t last)
 	spool_bind(s, DELETE_READY, 2, last);
 	status = spool_step(s, DELETE_READY, "delete records");
 	if (status == SPOOL_OK)
-		s->count -= (uint64_t)sqlite3_changes(s->db);
-	if (first <= s->untouchable)
-		s->untouchable = 0; /* others follow */
+		s->now.ready -= (uint64_t)sqlite3_changes(s->db);
+	if (first <= s->sent_through)
+		s->sent_through = 0; /* others are sent in their place */
 	return status;
 }

@@ -22,8 +22,11 @@
 #include "result.h"
 #include "spool.h"
 
-/* free pages not worth giving back; one full pipe needs no more */
+/* Fewer free pages are not worth giving back; the frames of one full pipe need no more. */
 #define SPOOL_PAGES_KEPT 1000
+
+/* How long a start waits for the lock: the publisher before may still be leaving. */
+#define SPOOL_LOCK_WAIT_US (5 * US_PER_S)
 
 enum statement {
 	BEGIN,
@@ -35,7 +38,7 @@ enum statement {
 	INSERT_READY,
 	SET_EPOCH,
 	DELETE_READY,
-	BURY,
+	INSERT_DEAD,
 	PURGE_DEAD,
 	SELECT_READY,
 	SELECT_NTH,
@@ -48,49 +51,57 @@ enum statement {
 	STATEMENT_COUNT
 };
 
-/* An OPEN of the transaction: most slots end before its commit and need no row in `open`. */
-struct begun {
+/*
+ * A slot that was opened in this transaction: most slots end before its commit and need no row in
+ * the table `open`.
+ */
+struct opened {
 	uint64_t seq;
-	const unsigned char *raw; /* NULL: closed */
+	const unsigned char *raw; /* the caller's; NULL: the slot has ended */
 	size_t size;
 };
 
-struct spool {
-	sqlite3 *db;
-	sqlite3_stmt *statement[STATEMENT_COUNT];
-	struct spool_options options;
-	char *path, *log_path;  /* NULL: in memory */
-	struct stat found, log; /* what was there when it was opened; st_ino 0: nothing yet */
-	int lock_fd;
-	int64_t page_size;
-	int64_t stop_pages; /* SQLite lets the database grow no further; 0: not known yet */
-	char *reserve_path;
-	int64_t reserve_bytes; /* kept there; 0: none is wanted */
-	int64_t next_reserve_us;
-	int reserve_error; /* why there was no room for it */
-	bool reserved, gave_reserve;
-	int64_t epoch; /* row of ours in table epoch */
-	uint64_t next_seq, next_seq_stored;
-	uint64_t lost_next_seq;       /* of options.lost_epoch, if this is its spool after all */
-	uint64_t count, count_stored; /* of ready */
-	uint64_t last_row;            /* of ready; no number comes twice while the spool is open */
-	struct begun *begun;          /* in the order of seq */
-	size_t begun_count, begun_room;
-	uint64_t buried;
-	uint64_t strangers;      /* frames of other epochs */
-	uint64_t refused;        /* of checkers */
-	uint64_t unsaid;         /* times that slots were found whose checker had sent nothing */
-	uint64_t untouchable;    /* rows through this may have been sent; 0: not known now */
-	uint64_t dropped;        /* not logged yet */
-	int64_t dropped_said_us; /* 0: never */
-	bool unused;             /* made by us, and no frame has ever been stored in it */
-	bool no_room;
-	bool last;   /* no more records come after those in the pipe */
-	int failing; /* SQLite's code of the trouble that was logged; 0: none */
+struct counters {
+	uint64_t next_seq; /* of our epoch */
+	uint64_t ready;    /* rows of the table `ready` */
 };
 
-/* At a start the one before may still be leaving. */
-#define SPOOL_LOCK_WAIT_US (5 * US_PER_S)
+struct spool {
+	sqlite3 *db; /* NULL: given up */
+	sqlite3_stmt *statement[STATEMENT_COUNT];
+	struct spool_options options;
+	char *path, *log_path;         /* of the database and SQLite's log; NULL: in memory */
+	struct stat db_stat, log_stat; /* of these files when they were opened; st_ino 0: not yet */
+	bool never_used;               /* we made it, and no frame has ever been stored in it */
+	int lock_fd;                   /* -1: none */
+	int failing;                   /* SQLite's code of the failure that was logged; 0: none */
+
+	int64_t epoch;                  /* row of our epoch in the table `epoch` */
+	struct counters now, committed; /* in the transaction, and after the last one */
+	uint64_t last_row;              /* of `ready`; no number comes twice while it is open */
+	uint64_t lost_next_seq;         /* next_seq of options.lost_epoch, if it is in this spool */
+	struct opened *opened;          /* in the order of seq */
+	size_t opened_count, opened_room;
+
+	uint64_t sent_through;     /* rows up to here may have been sent; 0: to be looked up */
+	uint64_t dropped;          /* not logged yet */
+	int64_t dropped_logged_us; /* 0: never */
+	uint64_t dead_letters;     /* made by this process */
+	uint64_t foreign_epoch;    /* frames of other epochs */
+	uint64_t malformed;        /* frames of checkers without an outcome */
+	bool unanswered_logged;    /* that a check was over and its checker had sent nothing */
+
+	/* room.c */
+	int64_t page_size;
+	int64_t page_limit; /* SQLite lets the database have no more; 0: not set yet */
+	char *reserve_path;
+	int64_t reserve_bytes; /* wanted size of that file; 0: none is wanted */
+	bool reserve_held, reserve_released;
+	int reserve_error;       /* errno of why there was no room for it */
+	int64_t next_reserve_us; /* when to try again */
+	bool no_room;            /* this transaction stores no new records */
+	bool final;              /* no records come after those that are in the pipes */
+};
 
 /* --- sql.c ------------------------------------------------------------------------------- */
 
@@ -102,49 +113,52 @@ sqlite3_stmt *spool_bind(struct spool *s, enum statement which, int index, uint6
 void
 spool_bind_blob(struct spool *s, enum statement which, int index, const void *data, size_t size);
 
+/* Decode the frame in a column of the present row; it is valid until the next step or reset. */
+bool spool_column_frame(sqlite3_stmt *st, int column, struct frame *frame);
+
 /* The number that a query returns, or -1. */
 int64_t spool_number(sqlite3_stmt *st);
 int64_t spool_query(struct spool *s, const char *sql);
 
 /*
- * Statements that are needed once, without results; `format` is one of SQLite's, with %Q for a
- * string. Returns SQLite's code.
+ * Run statements that are needed once and return no rows; `format` is one of SQLite's, with %Q for
+ * a string. Returns SQLite's code.
  */
 int spool_run(struct spool *s, const char *format, ...);
 
 /* --- place.c ----------------------------------------------------------------------------- */
 
 /*
- * A lock file of its own: SQLite's locks vanish when any descriptor of the database is closed.
- * It waits, because after a crash the publisher before us needs a moment to finish.
+ * Take the lock of the spool, or go on with options.lock_fd. A file of its own, because SQLite's
+ * locks vanish when any descriptor of the database is closed. Waits up to SPOOL_LOCK_WAIT_US.
  */
-enum spool_status spool_take_lock(struct spool *s);
+enum spool_status spool_lock(struct spool *s);
 
 /* --- room.c ------------------------------------------------------------------------------ */
 
 /* Whether SQLite's `code` says that something is full: a disk, a quota, a file. */
 bool spool_is_full(int code);
 
-/* Whether it is our own hard stop that says so; before the transaction is undone. */
-bool spool_is_stopped(struct spool *s, int code);
-
-/* What to do about such a code, and about errno `why` behind it; begins with "; " or is "". */
-const char *spool_room_hint(struct spool *s, int code, int why);
-
-/* Before the database is opened: what is in the reserve can make room for that. */
-void spool_find_reserve(struct spool *s);
-
-/* Once the window is known: set the hard stop, take the reserve. */
-void spool_plan_room(struct spool *s);
+/* Whether `code` comes from page_limit; to be asked before the transaction is undone. */
+bool spool_is_at_page_limit(struct spool *s, int code);
 
 /*
- * Whether new records may be stored. If not, it was said why; once there is room again they may,
- * without anybody's doing.
+ * What the administrator can do about SQLite's `code` with errno `error` behind it. Begins with
+ * "; ", or is "".
  */
+const char *spool_room_hint(struct spool *s, int code, int error);
+
+/* Before the database is opened: see whether there is a reserve that can be released for that. */
+void spool_find_reserve(struct spool *s);
+
+/* Once options.window is final: set the page limit, allocate the reserve. */
+void spool_plan_room(struct spool *s);
+
+/* Whether new records may be stored. If not, the reason is logged once; to be asked again. */
 bool spool_has_room(struct spool *s);
 
-/* Something was full: have room for deleting. Outside a transaction. */
-void spool_make_room(struct spool *s, bool stopped);
+/* Something was full: make room for deleting. Outside a transaction. */
+void spool_make_room(struct spool *s, bool at_page_limit);
 
 /* --- db.c -------------------------------------------------------------------------------- */
 
@@ -153,16 +167,16 @@ enum spool_status spool_connect(struct spool *s);
 void spool_disconnect(struct spool *s);
 
 /*
- * Sort the last error of SQLite, say it once and undo the transaction that it interrupted. `doing`:
- * what cannot be done.
+ * Classify the last error of SQLite, log it once and undo the transaction that it interrupted.
+ * `action` is what failed: "store a record".
  */
-enum spool_status spool_failed(struct spool *s, const char *doing);
+enum spool_status spool_failed(struct spool *s, const char *action);
 
-/* Set the database aside as it is, if it is still there; nothing more is written to it. */
-enum spool_status spool_give_up(struct spool *s, const char *why);
+/* Close the database without another write and, if it is still there, set it aside as it is. */
+enum spool_status spool_give_up(struct spool *s, const char *reason);
 
 /* Run a statement that returns no rows; its parameters are bound. */
-enum spool_status spool_step(struct spool *s, enum statement which, const char *doing);
+enum spool_status spool_step(struct spool *s, enum statement which, const char *action);
 
 /* Store a record behind all others. */
 enum spool_status
@@ -170,20 +184,20 @@ spool_insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw
 
 /* --- drop.c ------------------------------------------------------------------------------ */
 
-/* Back below the cap; `*dropped` is how many records that has cost. */
-enum spool_status spool_keep_size(struct spool *s, uint64_t *dropped);
+/* Bring the spool below its cap; `*dropped` is how many records that has cost. */
+enum spool_status spool_enforce_cap(struct spool *s, uint64_t *dropped);
 
 /* --- slots.c ----------------------------------------------------------------------------- */
 
-/* Slots that begin in this transaction, and do not end in it. */
-enum spool_status spool_store_begun(struct spool *s);
+/* Give the slots that were opened in this transaction and are still open their rows. */
+enum spool_status spool_store_opened(struct spool *s);
 
-/* Which open slots are to be finished, and how. */
+/* Which open slots to finish, and how. */
 struct finish {
 	int64_t from,
-	    below;     /* their seqs; below 0 there are notes about a lost epoch, which just go */
+	    below;     /* their seqs; those below 0 are notes about a lost epoch, see slots.c */
 	int64_t epoch; /* of their records */
-	const char *message; /* of those */
+	const char *message; /* of their records, which are `aborted` */
 	bool more;           /* out: there was one */
 	uint64_t finished;   /* out: this many have got a record */
 };

@@ -2,9 +2,11 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Where the spool lies, whether it can be used there, and who has it. Called by the publisher
- * through spool_open(), and before every start by the validation.
+ * The directory of the spool and its lock. Called by the publisher through spool_open(), and by the
+ * validation before every start.
  */
+#include "internal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -16,12 +18,11 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "internal.h"
 #include "util.h"
 
-/* Who must be able to use it: the user that the publisher has become. */
+/* The user that must be able to use it: this process has become that user. */
 static const char *
-user(void)
+user_name(void)
 {
 	int saved = errno;
 	const struct passwd *me = getpwuid(geteuid());
@@ -30,7 +31,7 @@ user(void)
 	return me != NULL ? me->pw_name : "?";
 }
 
-/* A file that is there must be usable; what is no file is set aside when the spool is opened. */
+/* Anything but a regular file is set aside when the spool is opened. */
 static int
 check_file(const char *dir, const char *name, char *reason, size_t size)
 {
@@ -40,15 +41,15 @@ check_file(const char *dir, const char *name, char *reason, size_t size)
 
 	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
 	    faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) < 0) {
-		snprintf(reason, size, "\"%s\": %s; give it to who uses the spool: chown %s \"%s\"",
-		    path, strerror(errno), user(), path);
+		snprintf(reason, size,
+		    "\"%s\": %s; give it to the user of the spool: chown %s \"%s\"", path,
+		    strerror(errno), user_name(), path);
 		result = -1;
 	}
 	free(path);
 	return result;
 }
 
-/* What helps depends on why. */
 static const char *
 advice(int error)
 {
@@ -77,7 +78,7 @@ spool_check_place(const char *dir, char *reason, size_t size)
 	if (!there && errno == ENOENT) {
 		snprintf(reason, size,
 		    "there is no directory \"%s\"; make it: install -d -m 0700 -o %s \"%s\"", dir,
-		    user(), dir);
+		    user_name(), dir);
 		return -1;
 	}
 	if (there && !S_ISDIR(st.st_mode)) {
@@ -92,8 +93,9 @@ spool_check_place(const char *dir, char *reason, size_t size)
 		}
 		snprintf(reason, size,
 		    "\"%s\": %s; user \"%s\" must be able to write there: %s %s \"%s\"", dir,
-		    strerror(errno), user(), there && st.st_uid == geteuid() ? "chmod" : "chown",
-		    there && st.st_uid == geteuid() ? "u+rwx" : user(), dir);
+		    strerror(errno), user_name(),
+		    there && st.st_uid == geteuid() ? "chmod" : "chown",
+		    there && st.st_uid == geteuid() ? "u+rwx" : user_name(), dir);
 		return -1;
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
@@ -102,7 +104,7 @@ spool_check_place(const char *dir, char *reason, size_t size)
 	return 0;
 }
 
-/* Whether `fd` is the lock file that is there, and not one of a directory that has gone. */
+/* Whether `fd` is the lock file of this directory, and not of another one that has gone. */
 static bool
 is_locked_by(int fd, const char *path)
 {
@@ -118,46 +120,49 @@ spool_lock_fd(const struct spool *s)
 	return s->lock_fd;
 }
 
+/* Wait for the lock, then write the PID of its holder into the file. */
+static enum spool_status
+wait_for_lock(struct spool *s, const char *path)
+{
+	const int64_t until = util_mono_us() + SPOOL_LOCK_WAIT_US;
+	char pid[16] = "?";
+
+	while (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (util_mono_us() >= until) {
+			if (pread(s->lock_fd, pid, sizeof(pid) - 1, 0) > 0)
+				pid[strcspn(pid, "\n")] = '\0';
+			log_error("the spool in \"%s\" is in use by PID %s", s->options.dir, pid);
+			return SPOOL_IN_USE;
+		}
+		usleep(50000);
+	}
+	snprintf(pid, sizeof(pid), "%d\n",
+	    (int)(s->options.supervisor != 0 ? s->options.supervisor : getpid()));
+	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0)
+		log_warning("cannot write \"%s\": %s", path, strerror(errno));
+	return SPOOL_OK;
+}
+
 enum spool_status
-spool_take_lock(struct spool *s)
+spool_lock(struct spool *s)
 {
 	char *path = xasprintf("%s/spool.lock", s->options.dir);
-	int64_t until = util_mono_us() + SPOOL_LOCK_WAIT_US;
-	enum spool_status outcome = SPOOL_OK;
-	char pid[16] = "?", why[768];
+	enum spool_status status = SPOOL_FAILED;
+	char reason[768];
 
-	if (spool_check_place(s->options.dir, why, sizeof(why)) < 0) {
-		log_error("spool.dir: %s", why);
-		free(path);
-		return SPOOL_FAILED;
-	}
-	if (is_locked_by(s->options.lock_fd, path)) {
+	if (spool_check_place(s->options.dir, reason, sizeof(reason)) < 0) {
+		log_error("spool.dir: %s", reason);
+	} else if (is_locked_by(s->options.lock_fd, path)) {
 		s->lock_fd = s->options.lock_fd;
-		free(path);
-		return SPOOL_OK;
-	}
-	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (s->lock_fd < 0) {
-		log_error("cannot open \"%s\": %s; %s", path, strerror(errno), advice(errno));
-		free(path);
-		return SPOOL_FAILED;
-	}
-	while (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0 && outcome == SPOOL_OK) {
-		if (util_mono_us() < until) {
-			usleep(50000);
-			continue;
-		}
-		if (pread(s->lock_fd, pid, sizeof(pid) - 1, 0) > 0)
-			pid[strcspn(pid, "\n")] = '\0';
-		log_error("the spool in \"%s\" is in use by PID %s", s->options.dir, pid);
-		outcome = SPOOL_IN_USE;
-	}
-	if (outcome == SPOOL_OK) {
-		snprintf(pid, sizeof(pid), "%d\n",
-		    (int)(s->options.supervisor != 0 ? s->options.supervisor : getpid()));
-		if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0)
-			log_warning("cannot write \"%s\": %s", path, strerror(errno));
+		status = SPOOL_OK;
+	} else {
+		s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+		if (s->lock_fd >= 0)
+			status = wait_for_lock(s, path);
+		else
+			log_error(
+			    "cannot open \"%s\": %s; %s", path, strerror(errno), advice(errno));
 	}
 	free(path);
-	return outcome;
+	return status;
 }

@@ -2,10 +2,11 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Room for the spool. On a disk that is really full not even DELETE works: it needs room in SQLite's
- * log, and the log can begin anew only when what is in it has room in the database. So some is kept
- * for that, in two ways: by a look at the file system, and, since a quota does not show there, by a
- * file that holds the room until it is needed. Without either new records wait outside.
+ * Room for the spool. On a disk that is completely full not even DELETE works: it needs room in
+ * SQLite's log, and the log can start anew only when the database has room for its content. So room
+ * is kept for deleting, in two ways: new records are stored only while the file system has some
+ * space left; and, since a quota does not show there, only while a file of its own, the reserve,
+ * holds some. When something is full, the reserve is released.
  */
 #include "internal.h"
 
@@ -21,20 +22,32 @@
 #include "log.h"
 #include "util.h"
 
-#define FREE_MIN 8388608 /* bytes of the file system that are left alone */
+#define FREE_MIN 8388608 /* bytes of the file system that are kept free, see disk_is_full() */
 #define FREE_MAX 16777216
 
-#define RESERVE_BYTES    8388608 /* twice what the log has when it is brought into the database */
-#define RESERVE_TRIES    3       /* at the start: each time half of it; less would not do */
+#define RESERVE_BYTES    8388608 /* twice the size of the log when it is checkpointed */
+#define RESERVE_TRIES    3       /* at the start, each with half the size */
 #define RESERVE_AGAIN_US (5 * US_PER_S)
 #define LOG_PAGES_MAX    1000 /* SQLite's own default */
 #define LOG_PAGES_MIN    16
-#define STATEMENT_PAGES  16 /* more than one of ours ever takes */
+#define STATEMENT_PAGES  16 /* more than one of our statements ever takes */
 
 bool
 spool_is_full(int code)
 {
 	return (code & 0xff) == SQLITE_FULL || code == SQLITE_IOERR_WRITE;
+}
+
+static int64_t
+min(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t
+max(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
 }
 
 static int64_t
@@ -48,27 +61,26 @@ file_size_limit(void)
 }
 
 bool
-spool_is_stopped(struct spool *s, int code)
+spool_is_at_page_limit(struct spool *s, int code)
 {
-	/* what the failed statement had taken is back already */
-	return (code & 0xff) == SQLITE_FULL && s->stop_pages > 0 &&
-	       spool_number(s->statement[ALL_PAGES]) + STATEMENT_PAGES >= s->stop_pages;
+	/* SQLite has given back what the failed statement had taken */
+	return (code & 0xff) == SQLITE_FULL && s->page_limit > 0 &&
+	       spool_number(s->statement[ALL_PAGES]) + STATEMENT_PAGES >= s->page_limit;
 }
 
 const char *
-spool_room_hint(struct spool *s, int code, int why)
+spool_room_hint(struct spool *s, int code, int error)
 {
-	if (why == EDQUOT)
+	bool at_page_limit = spool_is_at_page_limit(s, code);
+
+	if (error == EDQUOT)
 		return "; raise the quota of spool.dir, or of the user that owns it";
-	if (why == EFBIG)
+	if (error == EFBIG || (at_page_limit && s->page_limit >= file_size_limit() / s->page_size))
 		return "; raise the limit of file sizes (ulimit -f, LimitFSIZE)";
 	if ((code & 0xff) != SQLITE_FULL)
 		return "";
-	if (!spool_is_stopped(s, code))
-		return "; make room on the file system of spool.dir";
-	return s->stop_pages < file_size_limit() / s->page_size
-		   ? "; raise spool.max_mb"
-		   : "; raise the limit of file sizes (ulimit -f, LimitFSIZE)";
+	return at_page_limit ? "; raise spool.max_mb"
+			     : "; make room on the file system of spool.dir";
 }
 
 /* --- the reserve ------------------------------------------------------------------------- */
@@ -79,47 +91,31 @@ spool_find_reserve(struct spool *s)
 	struct stat st;
 
 	s->reserve_path = xasprintf("%s/spool.reserve", s->options.dir);
-	/* of one that was killed: if there is no room to open the database, this is some */
-	s->reserved = lstat(s->reserve_path, &st) == 0 && st.st_blocks > 0;
+	s->reserve_held = lstat(s->reserve_path, &st) == 0 && st.st_blocks > 0;
 }
 
-/* Unlinked, not emptied: that needs room where a change is never made in place (btrfs). */
+/* Unlinked, not truncated: where nothing is changed in place (btrfs), that would need room. */
 static bool
-give_reserve(struct spool *s)
+release_reserve(struct spool *s)
 {
-	s->reserved = false;
+	s->reserve_held = false;
 	s->next_reserve_us = util_mono_us() + RESERVE_AGAIN_US;
 	return unlink(s->reserve_path) == 0;
 }
 
-/* For file systems that cannot reserve without. */
-static int
-write_zeros(int fd, int64_t size)
-{
-	static const char zeros[65536];
-
-	for (int64_t at = 0; at < size; at += (int64_t)sizeof(zeros))
-		if (pwrite(fd, zeros, sizeof(zeros), at) != (ssize_t)sizeof(zeros))
-			return -1;
-	return 0;
-}
-
-/* Whether there is room for it; other trouble says nothing about that, then there is none. */
+/* Returns false when there is no room for it. After any other failure none is wanted any more. */
 static bool
-take_reserve(struct spool *s, int64_t size)
+allocate_reserve(struct spool *s)
 {
 	int fd = open(s->reserve_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 
-	s->reserve_error = 0;
-	if (fd < 0 ||
-	    (fallocate(fd, 0, 0, size) < 0 && (errno != EOPNOTSUPP || write_zeros(fd, size) < 0)))
-		s->reserve_error = errno;
+	s->reserve_error = fd < 0 ? errno : posix_fallocate(fd, 0, s->reserve_bytes);
 	if (fd >= 0)
 		close(fd);
-	s->reserved = s->reserve_error == 0;
-	if (s->reserved)
+	s->reserve_held = s->reserve_error == 0;
+	if (s->reserve_held)
 		return true;
-	give_reserve(s);
+	release_reserve(s);
 	if (s->reserve_error == ENOSPC || s->reserve_error == EDQUOT)
 		return false;
 	s->reserve_bytes = 0;
@@ -127,10 +123,10 @@ take_reserve(struct spool *s, int64_t size)
 }
 
 void
-spool_make_room(struct spool *s, bool stopped)
+spool_make_room(struct spool *s, bool at_page_limit)
 {
-	if (!stopped && s->reserved)
-		s->gave_reserve |= give_reserve(s);
+	if (!at_page_limit && s->reserve_held)
+		s->reserve_released |= release_reserve(s);
 	/* lets the log start anew inside the room that it has: deleting must go on working */
 	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
@@ -138,71 +134,60 @@ spool_make_room(struct spool *s, bool stopped)
 /* --- limits ------------------------------------------------------------------------------ */
 
 /*
- * A hard stop above the cap, below a really full disk; above what there is, too, where the cap was
- * lowered: records give way when new ones are stored. But not those that may be on their way, which
- * must fit in. And below what the kernel lets a file grow to: there a write fails that must not.
+ * Limit the size of the database: above the cap, so that records give way before; above its present
+ * size, if the cap was lowered; with room for the window, which never gives way. But below the
+ * largest file that the kernel allows: where the kernel refuses a write, deleting fails as well.
  */
 static void
-set_stop(struct spool *s)
+set_page_limit(struct spool *s)
 {
-	int64_t window = (int64_t)s->options.window * WIRE_FRAME_MAX;
-	int64_t bytes = s->options.max_bytes > window ? s->options.max_bytes : window;
+	int64_t bytes = max(s->options.max_bytes, (int64_t)s->options.window * WIRE_FRAME_MAX);
 	int64_t pages = spool_number(s->statement[ALL_PAGES]);
-	int64_t stop = bytes / s->page_size * 5 / 4, most = file_size_limit() / s->page_size;
 
-	stop = (stop > pages ? stop : pages) + 1000;
-	s->stop_pages = stop < most ? stop : most;
-	spool_run(s, "PRAGMA max_page_count=%lld", (long long)s->stop_pages);
+	s->page_limit = min(
+	    max(bytes / s->page_size * 5 / 4, pages) + 1000, file_size_limit() / s->page_size);
+	spool_run(s, "PRAGMA max_page_count=%lld", (long long)s->page_limit);
 }
 
 void
 spool_plan_room(struct spool *s)
 {
-	int64_t limit = file_size_limit() / 2, pages;
+	int64_t log_pages;
 	struct statvfs fs;
 
-	set_stop(s);
+	set_page_limit(s);
 	if (s->path == NULL || statvfs(s->options.dir, &fs) < 0)
 		return;
-	s->reserve_bytes = (int64_t)(fs.f_blocks * fs.f_frsize / 8);
-	if (s->reserve_bytes > RESERVE_BYTES)
-		s->reserve_bytes = RESERVE_BYTES;
-	if (s->reserve_bytes > limit)
-		s->reserve_bytes = limit;
-	for (int i = 1; !take_reserve(s, s->reserve_bytes) && i < RESERVE_TRIES; i++)
+	s->reserve_bytes = min(
+	    min((int64_t)(fs.f_blocks * fs.f_frsize / 8), RESERVE_BYTES), file_size_limit() / 2);
+	for (int i = 1; !allocate_reserve(s) && i < RESERVE_TRIES; i++)
 		s->reserve_bytes /= 2;
-	pages = s->reserve_bytes / 2 / s->page_size;
-	if (pages < LOG_PAGES_MIN)
-		pages = LOG_PAGES_MIN;
-	spool_run(s, "PRAGMA wal_autocheckpoint=%lld",
-	    (long long)(pages < LOG_PAGES_MAX ? pages : LOG_PAGES_MAX));
+	log_pages = max(min(s->reserve_bytes / 2 / s->page_size, LOG_PAGES_MAX), LOG_PAGES_MIN);
+	spool_run(s, "PRAGMA wal_autocheckpoint=%lld", (long long)log_pages);
 }
 
-/* Free pages inside the file may be used up. */
+/* Whether the file system has less left than is kept free; pages inside the file may be used up. */
 static bool
 disk_is_full(struct spool *s)
 {
 	struct statvfs fs;
-	uint64_t all, least;
+	int64_t all, least;
 
 	if (statvfs(s->options.dir, &fs) < 0)
 		return false;
-	all = (uint64_t)fs.f_blocks * fs.f_frsize;
-	least = all / 8 < FREE_MAX ? all / 8 : FREE_MAX;
-	if (least < FREE_MIN)
-		least = all / 2 < FREE_MIN ? all / 2 : FREE_MIN;
-	if ((uint64_t)fs.f_bavail * fs.f_frsize >= least)
-		return false;
-	return spool_number(s->statement[FREE_PAGES]) < SPOOL_PAGES_KEPT;
+	all = (int64_t)(fs.f_blocks * fs.f_frsize);
+	least = max(min(all / 8, FREE_MAX), min(all / 2, FREE_MIN));
+	return (int64_t)(fs.f_bavail * fs.f_frsize) < least &&
+	       spool_number(s->statement[FREE_PAGES]) < SPOOL_PAGES_KEPT;
 }
 
-/* Whether the reserve is there, or can be taken now. */
+/* Whether the reserve is there, or can be allocated now. */
 static bool
 has_reserve(struct spool *s)
 {
-	if (s->reserved || s->reserve_bytes == 0)
+	if (s->reserve_held || s->reserve_bytes == 0)
 		return true;
-	if (util_mono_us() >= s->next_reserve_us && take_reserve(s, s->reserve_bytes))
+	if (util_mono_us() >= s->next_reserve_us && allocate_reserve(s))
 		return true;
 	if (s->failing == 0)
 		log_error("spool: no room for a reserve of %lld KiB: %s%s; nothing is lost, trying "
@@ -215,10 +200,10 @@ has_reserve(struct spool *s)
 bool
 spool_has_room(struct spool *s)
 {
-	if (s->path == NULL || s->last)
+	if (s->path == NULL || s->final)
 		return true;
 	if (s->failing != 0)
-		set_stop(s); /* the limit may have been raised */
+		set_page_limit(s); /* the limit of file sizes may have been raised */
 	if (has_reserve(s)) {
 		if (!disk_is_full(s))
 			return true;

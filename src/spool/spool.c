@@ -2,8 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The spool in SQLite. Called by the publisher only. Every result of every statement counts: a
- * COMMIT can succeed after all INSERTs of its transaction failed. Nothing is fatal here.
+ * The queue: opening with its epoch, committing, reading. The result of every statement is checked,
+ * because a COMMIT can succeed after all INSERTs of its transaction have failed. Nothing is fatal
+ * here.
  */
 #include "internal.h"
 
@@ -13,35 +14,34 @@
 #include "log.h"
 #include "util.h"
 
-#define DROP_SAY_US  (60 * US_PER_S)
-#define SHRINK_BELOW 1000 /* rows; with more, free pages will be needed again */
+#define ADOPT_BATCH  256             /* open slots that one transaction finishes */
+#define DROP_LOG_US  (60 * US_PER_S) /* how often dropped records are logged */
+#define SHRINK_BELOW 1000            /* with more rows, free pages will be needed again */
 
 uint64_t
 spool_count(const struct spool *s)
 {
-	return s->count;
+	return s->now.ready;
 }
 
 uint64_t
-spool_buried(const struct spool *s)
+spool_dead_letters(const struct spool *s)
 {
-	return s->buried;
+	return s->dead_letters;
 }
 
 /* --- opening ----------------------------------------------------------------------------- */
 
-#define ADOPT_BATCH 256 /* open slots that one transaction adopts */
-
 /*
- * Slots that another epoch left open get their record: nobody else will close them. In portions:
- * each row that goes makes room for the one that comes, so this works in a spool that is full too.
+ * Finish the slots that the last epoch left open: nobody else will. In batches: each row that goes
+ * makes room for its record, so this works in a spool that is full as well.
  */
 static enum spool_status
-adopt_open(struct spool *s, int64_t epoch)
+adopt_open(struct spool *s)
 {
 	struct finish f = { .from = INT64_MIN,
 		.below = INT64_MAX,
-		.epoch = epoch,
+		.epoch = s->epoch,
 		.message = "webmond ended while this check was running" };
 	enum spool_status status;
 
@@ -61,14 +61,9 @@ adopt_open(struct spool *s, int64_t epoch)
 	return status;
 }
 
-/* What the spool says of its last epoch, and of what waits; zeros in a new spool. */
-struct last_epoch {
-	bool ours;
-	uint64_t window; /* the largest of all epochs that have rows */
-};
-
+/* Read what the spool says of its last epoch: whether it is ours, and the largest window so far. */
 static enum spool_status
-read_last_epoch(struct spool *s, struct last_epoch *last)
+read_last_epoch(struct spool *s, bool *ours, uint64_t *window)
 {
 	sqlite3_stmt *st;
 	int code;
@@ -84,23 +79,23 @@ read_last_epoch(struct spool *s, struct last_epoch *last)
 	code = sqlite3_step(st);
 	if (code == SQLITE_ROW) {
 		s->epoch = sqlite3_column_int64(st, 0);
-		s->next_seq = s->next_seq_stored = (uint64_t)sqlite3_column_int64(st, 1);
-		s->count = s->count_stored = (uint64_t)sqlite3_column_int64(st, 2);
-		last->ours = sqlite3_column_int(st, 3) != 0;
-		last->window = (uint64_t)sqlite3_column_int64(st, 4);
+		s->now.next_seq = (uint64_t)sqlite3_column_int64(st, 1);
+		s->now.ready = (uint64_t)sqlite3_column_int64(st, 2);
+		*ours = sqlite3_column_int(st, 3) != 0;
+		*window = (uint64_t)sqlite3_column_int64(st, 4);
 		s->last_row = (uint64_t)sqlite3_column_int64(st, 5);
 		s->lost_next_seq = (uint64_t)sqlite3_column_int64(st, 6);
 	}
 	sqlite3_finalize(st);
+	s->committed = s->now;
 	return code == SQLITE_ROW || code == SQLITE_DONE ? SPOOL_OK
 							 : spool_failed(s, "read the epoch");
 }
 
-/* Finish what the epoch before has left open, and begin ours. */
 static enum spool_status
 begin_epoch(struct spool *s, uint64_t window)
 {
-	enum spool_status status = adopt_open(s, s->epoch);
+	enum spool_status status = adopt_open(s);
 
 	if (status == SPOOL_OK)
 		status = spool_begin(s);
@@ -111,11 +106,11 @@ begin_epoch(struct spool *s, uint64_t window)
 		"INSERT INTO epoch(id, next_seq, ready, may_fly) VALUES(%Q, 0, %lld, %lld);"
 		"DELETE FROM epoch WHERE n < coalesce((SELECT epoch FROM ready ORDER BY "
 		"n LIMIT 1), (SELECT max(n) FROM epoch)) AND id IS NOT %Q",
-		s->options.epoch, (long long)s->count, (long long)window,
+		s->options.epoch, (long long)s->now.ready, (long long)window,
 		s->options.lost_epoch) != SQLITE_OK)
 		return spool_failed(s, "begin the epoch");
 	s->epoch = spool_query(s, "SELECT max(n) FROM epoch");
-	s->next_seq = s->next_seq_stored = 0;
+	s->now.next_seq = s->committed.next_seq = 0;
 	return spool_commit(s);
 }
 
@@ -123,22 +118,23 @@ begin_epoch(struct spool *s, uint64_t window)
 static enum spool_status
 enter_epoch(struct spool *s)
 {
-	struct last_epoch last = { 0 };
-	const uint64_t window = s->options.window;
-	enum spool_status status = read_last_epoch(s, &last);
+	const uint64_t wanted = s->options.window;
+	uint64_t window = 0;
+	bool ours = false;
+	enum spool_status status = read_last_epoch(s, &ours, &window);
 
 	if (status != SPOOL_OK)
 		return status;
-	if (last.window > window)
-		s->options.window = last.window;
-	if (last.ours) {
-		if (last.window < window &&
-		    spool_run(s, "UPDATE epoch SET may_fly = %lld", (long long)window) != SQLITE_OK)
+	if (window > wanted)
+		s->options.window = window;
+	if (ours) {
+		if (window < wanted &&
+		    spool_run(s, "UPDATE epoch SET may_fly = %lld", (long long)wanted) != SQLITE_OK)
 			return spool_failed(s, "store the window");
 		return SPOOL_OK;
 	}
 	if (s->path != NULL && s->options.supervisor != 0 && getppid() != s->options.supervisor) {
-		/* what is open may be that of a daemon that runs by now */
+		/* the slots that are open may be those of another daemon by now */
 		log_error("spool: an orphan begins no epoch: another daemon may have the spool");
 		return SPOOL_IN_USE;
 	}
@@ -146,7 +142,7 @@ enter_epoch(struct spool *s)
 		log_error("spool: the one with epoch %s has gone", s->options.epoch);
 		return SPOOL_LOST;
 	}
-	return begin_epoch(s, window);
+	return begin_epoch(s, wanted);
 }
 
 enum spool_status
@@ -159,12 +155,12 @@ spool_open(struct spool **spool, const struct spool_options *options)
 	status = spool_connect(s);
 	if (status == SPOOL_OK)
 		status = enter_epoch(s);
-	if (status == SPOOL_RETRY && s->gave_reserve) {
+	if (status == SPOOL_RETRY && s->reserve_released) {
 		spool_close(s); /* once more, with the room that this has made */
 		return spool_open(spool, options);
 	}
 	if (status == SPOOL_OK)
-		spool_plan_room(s); /* it has been told how much may be on its way */
+		spool_plan_room(s);
 	if (status == SPOOL_RETRY && (s->failing & 0xff) == SQLITE_BUSY) {
 		log_error("spool: another program has \"%s\" open: close it", s->path);
 		status = SPOOL_IN_USE;
@@ -183,39 +179,43 @@ spool_close(struct spool *s)
 		return;
 	if (s->dropped > 0)
 		log_error("spool: %llu more records were dropped", (unsigned long long)s->dropped);
-	if (s->strangers > 0)
+	if (s->foreign_epoch > 0)
 		log_warning("spool: %llu frames of other epochs were ignored",
-		    (unsigned long long)s->strangers);
-	if (s->refused > 0)
-		log_error(
-		    "spool: %llu frames of checkers were refused", (unsigned long long)s->refused);
+		    (unsigned long long)s->foreign_epoch);
+	if (s->malformed > 0)
+		log_error("spool: %llu frames of checkers were refused",
+		    (unsigned long long)s->malformed);
 	spool_disconnect(s);
-	free(s->begun);
+	free(s->opened);
 	free(s);
 }
 
-/* --- changes ----------------------------------------------------------------------------- */
+/* --- committing -------------------------------------------------------------------------- */
 
-void
-spool_use_reserve(struct spool *s)
-{
-	s->last = true;
-}
-
-/* --- committing ------------------------------------------------------------------------ */
-
-/* Loud, but not once for every transaction of a long outage. */
+/* Not for every transaction of a long outage. */
 static void
-say_dropped(struct spool *s)
+log_dropped(struct spool *s)
 {
 	int64_t now = util_mono_us();
 
-	if (s->dropped == 0 || (s->dropped_said_us != 0 && now - s->dropped_said_us < DROP_SAY_US))
+	if (s->dropped == 0 ||
+	    (s->dropped_logged_us != 0 && now - s->dropped_logged_us < DROP_LOG_US))
 		return;
 	log_error("spool: at its limit (spool.max_mb): %llu records were dropped",
 	    (unsigned long long)s->dropped);
 	s->dropped = 0;
-	s->dropped_said_us = now;
+	s->dropped_logged_us = now;
+}
+
+static enum spool_status
+store_counters(struct spool *s)
+{
+	if (s->now.next_seq == s->committed.next_seq && s->now.ready == s->committed.ready)
+		return SPOOL_OK;
+	spool_bind(s, SET_EPOCH, 1, s->now.next_seq);
+	spool_bind(s, SET_EPOCH, 2, s->now.ready);
+	spool_bind(s, SET_EPOCH, 3, (uint64_t)s->epoch);
+	return spool_step(s, SET_EPOCH, "store the next seq");
 }
 
 enum spool_status
@@ -223,28 +223,22 @@ spool_commit(struct spool *s)
 {
 	bool stored;
 	uint64_t dropped;
-	enum spool_status status = spool_store_begun(s);
+	enum spool_status status = spool_store_opened(s);
 
 	if (status == SPOOL_OK)
-		status = spool_keep_size(s, &dropped);
-	if (status == SPOOL_OK &&
-	    (s->next_seq != s->next_seq_stored || s->count != s->count_stored)) {
-		spool_bind(s, SET_EPOCH, 1, s->next_seq);
-		spool_bind(s, SET_EPOCH, 2, s->count);
-		spool_bind(s, SET_EPOCH, 3, (uint64_t)s->epoch);
-		status = spool_step(s, SET_EPOCH, "store the next seq");
-	}
+		status = spool_enforce_cap(s, &dropped);
+	if (status == SPOOL_OK)
+		status = store_counters(s);
 	if (status == SPOOL_OK)
 		status = spool_step(s, COMMIT, "commit");
 	if (status != SPOOL_OK)
 		return status;
-	/* deleting alone does not count: while the disk is full it works */
-	stored = s->next_seq != s->next_seq_stored || s->count > s->count_stored;
-	s->next_seq_stored = s->next_seq;
-	s->count_stored = s->count;
-	s->unused &= !stored;
+	/* deleting does not count: that works while the disk is full */
+	stored = s->now.next_seq != s->committed.next_seq || s->now.ready > s->committed.ready;
+	s->committed = s->now;
+	s->never_used &= !stored;
 	s->dropped += dropped;
-	say_dropped(s);
+	log_dropped(s);
 	if (s->failing != 0 && stored) {
 		log_notice("spool: storing again");
 		s->failing = 0;
@@ -252,11 +246,29 @@ spool_commit(struct spool *s)
 	return SPOOL_OK;
 }
 
+void
+spool_use_reserve(struct spool *s)
+{
+	s->final = true;
+}
+
 /* --- reading ----------------------------------------------------------------------------- */
+
+static enum spool_status
+set_damaged_row_aside(struct spool *s, uint64_t row)
+{
+	enum spool_status status = spool_begin(s);
+
+	log_error("spool: row %llu is damaged; it was moved to the dead letters",
+	    (unsigned long long)row);
+	if (status == SPOOL_OK)
+		status = spool_dead_letter(s, row, "damaged on disk");
+	return status == SPOOL_OK ? spool_commit(s) : status;
+}
 
 enum spool_status
 spool_read(struct spool *s, uint64_t after, int max,
-    bool (*take)(void *arg, uint64_t row, const struct frame *frame), void *arg)
+    bool (*visit)(void *arg, uint64_t row, const struct frame *frame), void *arg)
 {
 	sqlite3_stmt *st;
 	uint64_t damaged = 0;
@@ -269,39 +281,27 @@ spool_read(struct spool *s, uint64_t after, int max,
 		uint64_t row = (uint64_t)sqlite3_column_int64(st, 0);
 		struct frame frame;
 
-		if (wire_decode(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1),
-			&frame) > 0)
-			go_on = take(arg, row, &frame);
+		if (spool_column_frame(st, 1, &frame))
+			go_on = visit(arg, row, &frame);
 		else
 			damaged = row;
 	}
 	sqlite3_reset(st); /* an open reader would keep the log from being reused */
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		return spool_failed(s, "read records");
-	if (damaged != 0) {
-		enum spool_status status = spool_begin(s);
-
-		log_error("spool: row %llu is damaged; it was moved to the dead letters",
-		    (unsigned long long)damaged);
-		if (status == SPOOL_OK)
-			status = spool_bury(s, damaged, "damaged on disk");
-		if (status == SPOOL_OK)
-			status = spool_commit(s);
-		return status;
-	}
-	return SPOOL_OK;
+	return damaged != 0 ? set_damaged_row_aside(s, damaged) : SPOOL_OK;
 }
 
 bool
 spool_shrink(struct spool *s)
 {
 	/* where there is no room for the reserve, each page counts */
-	int64_t kept = s->reserved || s->reserve_bytes == 0 ? SPOOL_PAGES_KEPT : 1;
+	int64_t kept = s->reserve_held || s->reserve_bytes == 0 ? SPOOL_PAGES_KEPT : 1;
 
-	if (s->path == NULL || s->count > SHRINK_BELOW ||
+	if (s->path == NULL || s->now.ready > SHRINK_BELOW ||
 	    spool_number(s->statement[FREE_PAGES]) < kept)
 		return false;
-	/* what goes wrong here the next transaction meets as well */
+	/* the next transaction meets whatever goes wrong here as well */
 	while (sqlite3_step(s->statement[SHRINK]) == SQLITE_ROW)
 		;
 	return sqlite3_reset(s->statement[SHRINK]) == SQLITE_OK;

@@ -21,8 +21,9 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 	    "INSERT INTO ready(n, epoch, seq, through, frame) VALUES(?4, ?1, ?2, ?2, ?3)",
 	[SET_EPOCH] = "UPDATE epoch SET next_seq = ?1, ready = ?2 WHERE n = ?3",
 	[DELETE_READY] = "DELETE FROM ready WHERE n BETWEEN ?1 AND ?2",
-	[BURY] = "INSERT INTO dead(frame, reason, at) SELECT frame, ?2, datetime('now') FROM ready "
-		 "WHERE n = ?1",
+	[INSERT_DEAD] =
+	    "INSERT INTO dead(frame, reason, at) SELECT frame, ?2, datetime('now') FROM ready "
+	    "WHERE n = ?1",
 	[PURGE_DEAD] = "DELETE FROM dead WHERE n <= (SELECT max(n) FROM dead) - ?1",
 	[SELECT_READY] = "SELECT n, frame FROM ready WHERE n > ?1 ORDER BY n LIMIT ?2",
 	[SELECT_NTH] = "SELECT n FROM ready ORDER BY n LIMIT 1 OFFSET ?1",
@@ -69,6 +70,14 @@ void
 spool_bind_blob(struct spool *s, enum statement which, int index, const void *data, size_t size)
 {
 	sqlite3_bind_blob(s->statement[which], index, data, (int)size, SQLITE_STATIC);
+}
+
+bool
+spool_column_frame(sqlite3_stmt *st, int column, struct frame *frame)
+{
+	const void *bytes = sqlite3_column_blob(st, column);
+
+	return wire_decode(bytes, (size_t)sqlite3_column_bytes(st, column), frame) > 0;
 }
 
 int64_t

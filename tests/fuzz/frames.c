@@ -104,7 +104,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* what was accepted comes out, also when its record is written anew */
 	assert(spool_read(spool, 0, 1000, take, &last) == SPOOL_OK);
 	if (last > 0)
-		assert(spool_bury(spool, last, "refused") == SPOOL_OK);
+		assert(spool_dead_letter(spool, last, "refused") == SPOOL_OK);
 	assert(spool_read(spool, 0, 1000, take, &again) == SPOOL_OK);
 	spool_rollback(spool);
 	assert(spool_count(spool) == 0);

@@ -112,7 +112,7 @@ use(struct spool *spool)
 	for (int i = 0; i < 20 && status == SPOOL_OK; i++)
 		status = spool_read(spool, 0, 1000, take, &first); /* buries a damaged row each */
 	if (status == SPOOL_OK && first > 0 && (status = spool_begin(spool)) == SPOOL_OK) {
-		if ((status = spool_bury(spool, first, "refused")) == SPOOL_OK &&
+		if ((status = spool_dead_letter(spool, first, "refused")) == SPOOL_OK &&
 		    (status = spool_delete(spool, first + 1, first + 3)) == SPOOL_OK)
 			status = spool_commit(spool);
 	}
