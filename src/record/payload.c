@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The record as JSON: a small flat writer instead of a library, because the caps count encoded
- * bytes and a record must never be lost for a bad byte in it. Called by the supervisor and the
- * checkers (identity) and by the publisher (the rest).
+ * The record as JSON: a small writer instead of a library, because the caps count encoded bytes, and
+ * a bad byte must never cost a record. Called by the supervisor and the checkers (identity) and by
+ * the publisher (the rest).
  */
 #include "payload.h"
 
@@ -12,7 +12,74 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A cursor that never writes beyond its end; the caps make sure that it never has to stop. */
+#define NUMBER_MAX 24 /* 20 digits, a sign and a point */
+#define TIME_MAX   (UTIL_RFC3339_SIZE - 1)
+
+/*
+ * All fields of the record behind its id, in their order: name here, key, and the most bytes that
+ * the value takes, encoded and without quotes. Longer texts are cut.
+ */
+#define IDENTITY_FIELDS(F)                                                                         \
+	F(EPOCH, "epoch", WIRE_EPOCH_SIZE)                                                         \
+	F(SEQ, "seq", NUMBER_MAX)                                                                  \
+	F(SITE, "site", CONFIG_NAME_MAX)                                                           \
+	F(URL, "url", CONFIG_URL_MAX)                                                              \
+	F(METHOD, "method", 16)                                                                    \
+	F(INSTANCE, "instance", CONFIG_NAME_MAX)                                                   \
+	F(LOCATION, "location", CONFIG_NAME_MAX)                                                   \
+	F(LABELS, "labels", CONFIG_LABELS_MAX)                                                     \
+	F(INTERVAL, "interval_s", NUMBER_MAX)                                                      \
+	F(SCHEDULED, "scheduled_at", TIME_MAX)
+
+#define OUTCOME_FIELDS(F)                                                                          \
+	F(STARTED, "started_at", TIME_MAX)                                                         \
+	F(LATENESS, "lateness_ms", NUMBER_MAX)                                                     \
+	F(STATUS, "status", 16)                                                                    \
+	F(ERROR, "error_type", 32)                                                                 \
+	F(MESSAGE, "error_message", RESULT_MESSAGE_MAX)                                            \
+	F(HTTP_STATUS, "http_status_code", NUMBER_MAX)                                             \
+	F(HTTP_VERSION, "http_version", 8)                                                         \
+	F(RESPONSE_TIME, "response_time_ms", NUMBER_MAX)                                           \
+	F(ELAPSED, "elapsed_ms", NUMBER_MAX)                                                       \
+	F(DNS, "dns_ms", NUMBER_MAX)                                                               \
+	F(CONNECT, "connect_ms", NUMBER_MAX)                                                       \
+	F(TLS, "tls_ms", NUMBER_MAX)                                                               \
+	F(WAIT, "wait_ms", NUMBER_MAX)                                                             \
+	F(RECEIVE, "receive_ms", NUMBER_MAX)                                                       \
+	F(REDIRECT, "redirect_ms", NUMBER_MAX)                                                     \
+	F(REDIRECTS, "redirects", NUMBER_MAX)                                                      \
+	F(FINAL_URL, "final_url", RESULT_FINAL_URL_MAX)                                            \
+	F(REMOTE_IP, "remote_ip", RESULT_IP_MAX)                                                   \
+	F(BODY_BYTES, "body_bytes", NUMBER_MAX)                                                    \
+	F(BODY_TRUNCATED, "body_truncated", 5)                                                     \
+	F(BODY_MATCHED, "body_regex_matched", 5)                                                   \
+	F(FAILED_REGEX, "failed_regex", RESULT_REGEX_MAX)                                          \
+	F(TLS_VERSION, "tls_version", 16)                                                          \
+	F(CERT_EXPIRES, "cert_expires_at", TIME_MAX)                                               \
+	F(DROPPED_THROUGH, "dropped_through", NUMBER_MAX)
+
+#define NAME_OF(name, key, max) FIELD_##name,
+enum field {
+	IDENTITY_FIELDS(NAME_OF) OUTCOME_FIELDS(NAME_OF) FIELD_COUNT
+};
+
+#define PREFIX(key)            ",\"" key "\":"
+#define ROW_OF(name, key, max) { PREFIX(key), sizeof(PREFIX(key)) - 1, max },
+static const struct {
+	const char *prefix;
+	size_t prefix_size, max;
+} fields[FIELD_COUNT] = { IDENTITY_FIELDS(ROW_OF) OUTCOME_FIELDS(ROW_OF) };
+
+#define ID_PREFIX               "{\"schema_version\":1,\"id\":\""
+#define SIZE_OF(name, key, max) +sizeof(PREFIX(key) "\"\"") - 1 + (max)
+#define IDENTITY_MAX            (sizeof(ID_PREFIX) + WIRE_EPOCH_SIZE + NUMBER_MAX IDENTITY_FIELDS(SIZE_OF))
+
+_Static_assert(IDENTITY_MAX OUTCOME_FIELDS(SIZE_OF) + 1 <= WIRE_PAYLOAD_MAX,
+    "the largest record must fit into a frame");
+_Static_assert(IDENTITY_MAX + sizeof(struct wire_outcome) <= WIRE_PAYLOAD_MAX,
+    "the largest CLOSE must fit into a frame");
+
+/* A cursor that never writes beyond its end; the sums above mean that it never has to stop. */
 struct text {
 	char *at;
 	char *end;
@@ -49,7 +116,7 @@ escape(char out[8], unsigned char c)
 
 /*
  * A string of at most `cap` encoded bytes, cut at a character with "…" inside the cap. `s` is valid
- * UTF-8 (the configuration and result.c see to that).
+ * UTF-8: the configuration and result.c see to that.
  */
 static void
 put_string(struct text *t, const char *s, size_t cap)
@@ -79,22 +146,20 @@ put_string(struct text *t, const char *s, size_t cap)
 }
 
 static void
-put_key(struct text *t, const char *key)
+put_key(struct text *t, enum field field)
 {
-	put(t, ",\"", 2);
-	put_literal(t, key);
-	put(t, "\":", 2);
+	put(t, fields[field].prefix, fields[field].prefix_size);
 }
 
-/* NULL becomes null. */
+/* NULL and "" become null. */
 static void
-put_text(struct text *t, const char *key, const char *value, size_t cap)
+put_text(struct text *t, enum field field, const char *value)
 {
-	put_key(t, key);
-	if (value == NULL)
+	put_key(t, field);
+	if (value == NULL || value[0] == '\0')
 		put_literal(t, "null");
 	else
-		put_string(t, value, cap);
+		put_string(t, value, fields[field].max);
 }
 
 static void
@@ -111,9 +176,9 @@ put_digits(struct text *t, uint64_t n, int width)
 
 /* RESULT_NONE becomes null. */
 static void
-put_integer(struct text *t, const char *key, int64_t value)
+put_integer(struct text *t, enum field field, int64_t value)
 {
-	put_key(t, key);
+	put_key(t, field);
 	if (value == RESULT_NONE)
 		put_literal(t, "null");
 	else
@@ -122,9 +187,9 @@ put_integer(struct text *t, const char *key, int64_t value)
 
 /* A count of thousandths, as a decimal with up to three places; RESULT_NONE becomes null. */
 static void
-put_thousandths(struct text *t, const char *key, int64_t value)
+put_thousandths(struct text *t, enum field field, int64_t value)
 {
-	put_key(t, key);
+	put_key(t, field);
 	if (value == RESULT_NONE) {
 		put_literal(t, "null");
 		return;
@@ -140,27 +205,24 @@ put_thousandths(struct text *t, const char *key, int64_t value)
 	}
 }
 
+/* RESULT_NONE becomes null. */
 static void
-put_time(struct text *t, const char *key, int64_t utc_us)
+put_time(struct text *t, enum field field, int64_t utc_us)
 {
-	char text[UTIL_RFC3339_SIZE];
+	char text[UTIL_RFC3339_SIZE] = "";
 
 	if (utc_us != RESULT_NONE)
 		util_rfc3339(text, utc_us);
-	put_text(t, key, utc_us != RESULT_NONE ? text : NULL, sizeof(text));
+	put_text(t, field, text);
 }
 
 static void
-put_tristate(struct text *t, const char *key, enum tristate value)
+put_tristate(struct text *t, enum field field, enum tristate value)
 {
-	put_key(t, key);
-	put_literal(t, value == TRISTATE_NULL ? "null" : value == TRISTATE_TRUE ? "true" : "false");
-}
+	static const char *const words[] = { "null", "false", "true" };
 
-static const char *
-null_if_empty(const char *s)
-{
-	return s[0] != '\0' ? s : NULL;
+	put_key(t, field);
+	put_literal(t, words[value]);
 }
 
 size_t
@@ -169,21 +231,21 @@ payload_identity(
 {
 	struct text t = { out, out + WIRE_PAYLOAD_MAX };
 
-	put_literal(&t, "{\"schema_version\":1,\"id\":\"");
+	put_literal(&t, ID_PREFIX);
 	put_literal(&t, slot->epoch);
 	put(&t, "-", 1);
 	put_digits(&t, slot->seq, 1);
 	put(&t, "\"", 1);
-	put_text(&t, "epoch", slot->epoch, WIRE_EPOCH_SIZE);
-	put_integer(&t, "seq", (int64_t)slot->seq);
-	put_text(&t, "site", site->name, CONFIG_NAME_MAX);
-	put_text(&t, "url", site->url, CONFIG_URL_MAX);
-	put_text(&t, "method", site->method, 16);
-	put_text(&t, "instance", config->instance, CONFIG_NAME_MAX);
-	put_text(&t, "location", config->location, CONFIG_NAME_MAX);
-	put_text(&t, "labels", site->labels, CONFIG_LABELS_MAX);
-	put_thousandths(&t, "interval_s", slot->interval_us / US_PER_MS);
-	put_time(&t, "scheduled_at", slot->slot_us);
+	put_text(&t, FIELD_EPOCH, slot->epoch);
+	put_integer(&t, FIELD_SEQ, (int64_t)slot->seq);
+	put_text(&t, FIELD_SITE, site->name);
+	put_text(&t, FIELD_URL, site->url);
+	put_text(&t, FIELD_METHOD, site->method);
+	put_text(&t, FIELD_INSTANCE, config->instance);
+	put_text(&t, FIELD_LOCATION, config->location);
+	put_text(&t, FIELD_LABELS, site->labels);
+	put_thousandths(&t, FIELD_INTERVAL, slot->interval_us / US_PER_MS);
+	put_time(&t, FIELD_SCHEDULED, slot->slot_us);
 	return (size_t)(t.at - out);
 }
 
@@ -225,8 +287,6 @@ size_t
 payload_record(unsigned char *out, const struct frame *frame, const struct wire_outcome *outcome,
     int64_t dropped_through)
 {
-	static const char *const phase_keys[PHASE_COUNT] = { "dns_ms", "connect_ms", "tls_ms",
-		"wait_ms", "receive_ms" };
 	const struct result *result = &outcome->result;
 	enum error_type error = result->error;
 	bool started = outcome->lateness_us != RESULT_NONE;
@@ -235,30 +295,29 @@ payload_record(unsigned char *out, const struct frame *frame, const struct wire_
 	struct frame record = *frame;
 
 	put(&t, frame->payload, frame->identity_size);
-	put_time(&t, "started_at", started ? frame->slot_us + outcome->lateness_us : RESULT_NONE);
-	put_thousandths(&t, "lateness_ms", outcome->lateness_us);
-	put_text(&t, "status", status_name(result_status(error)), 16);
-	put_text(&t, "error_type", error != ERROR_NONE ? error_type_name(error) : NULL, 32);
-	put_text(&t, "error_message", error != ERROR_NONE ? result->error_message : NULL,
-	    RESULT_MESSAGE_MAX);
-	put_integer(&t, "http_status_code", result->http_status);
-	put_text(&t, "http_version", null_if_empty(result->http_version), 8);
+	put_time(&t, FIELD_STARTED, started ? frame->slot_us + outcome->lateness_us : RESULT_NONE);
+	put_thousandths(&t, FIELD_LATENESS, outcome->lateness_us);
+	put_text(&t, FIELD_STATUS, status_name(result_status(error)));
+	put_text(&t, FIELD_ERROR, error_type_name(error));
+	put_text(&t, FIELD_MESSAGE, error != ERROR_NONE ? result->error_message : NULL);
+	put_integer(&t, FIELD_HTTP_STATUS, result->http_status);
+	put_text(&t, FIELD_HTTP_VERSION, result->http_version);
 	put_thousandths(
-	    &t, "response_time_ms", result->completed ? result->elapsed_us : RESULT_NONE);
-	put_thousandths(&t, "elapsed_ms", result->elapsed_us);
+	    &t, FIELD_RESPONSE_TIME, result->completed ? result->elapsed_us : RESULT_NONE);
+	put_thousandths(&t, FIELD_ELAPSED, result->elapsed_us);
 	for (int i = 0; i < PHASE_COUNT; i++)
-		put_thousandths(&t, phase_keys[i], result->phase_us[i]);
-	put_thousandths(&t, "redirect_ms", result->redirect_us);
-	put_integer(&t, "redirects", result->redirects);
-	put_text(&t, "final_url", null_if_empty(result->final_url), RESULT_FINAL_URL_MAX);
-	put_text(&t, "remote_ip", null_if_empty(result->remote_ip), RESULT_IP_MAX);
-	put_integer(&t, "body_bytes", result->body_bytes);
-	put_tristate(&t, "body_truncated", result->body_truncated);
-	put_tristate(&t, "body_regex_matched", result->body_matched);
-	put_text(&t, "failed_regex", null_if_empty(result->failed_regex), RESULT_REGEX_MAX);
-	put_text(&t, "tls_version", null_if_empty(result->tls_version), 16);
-	put_time(&t, "cert_expires_at", result->cert_expires_us);
-	put_integer(&t, "dropped_through", dropped_through);
+		put_thousandths(&t, FIELD_DNS + i, result->phase_us[i]);
+	put_thousandths(&t, FIELD_REDIRECT, result->redirect_us);
+	put_integer(&t, FIELD_REDIRECTS, result->redirects);
+	put_text(&t, FIELD_FINAL_URL, result->final_url);
+	put_text(&t, FIELD_REMOTE_IP, result->remote_ip);
+	put_integer(&t, FIELD_BODY_BYTES, result->body_bytes);
+	put_tristate(&t, FIELD_BODY_TRUNCATED, result->body_truncated);
+	put_tristate(&t, FIELD_BODY_MATCHED, result->body_matched);
+	put_text(&t, FIELD_FAILED_REGEX, result->failed_regex);
+	put_text(&t, FIELD_TLS_VERSION, result->tls_version);
+	put_time(&t, FIELD_CERT_EXPIRES, result->cert_expires_us);
+	put_integer(&t, FIELD_DROPPED_THROUGH, dropped_through);
 	put(&t, "}", 1);
 	record.type = WIRE_RECORD;
 	record.token = 0;
