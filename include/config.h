@@ -87,7 +87,7 @@ struct site {
 };
 
 /* A string and where it stands. */
-struct config_text {
+struct config_string {
 	const char *value;
 	struct origin at;
 };
@@ -118,7 +118,7 @@ struct config {
 	bool has_kafka; /* the group is there */
 	const char *kafka_topic;
 	const char *kafka_properties_file; /* absolute or relative to the cwd at load; NULL: none */
-	const struct config_text *kafka_properties; /* name=value */
+	const struct config_string *kafka_properties; /* name=value */
 	size_t kafka_property_count;
 
 	const struct site *sites; /* in the order of the files, but the enabled ones first */

@@ -557,8 +557,8 @@ has_number(const char *text, double number)
 static void
 assert_documented(const char *manual, const char *sample, const char *prefix, const struct key *key)
 {
-	static const char *const types[] = { [KEY_TEXT] = "string",
-		[KEY_TEXTS] = "strings",
+	static const char *const types[] = { [KEY_STRING] = "string",
+		[KEY_STRINGS] = "strings",
 		[KEY_JOINED] = "strings",
 		[KEY_PATTERNS] = "strings",
 		[KEY_PATH] = "file",

@@ -78,7 +78,7 @@ servers(void)
 static struct config *
 make_config(const char *file, const char *const *properties)
 {
-	static struct config_text list[16];
+	static struct config_string list[16];
 	static struct config config;
 	static const struct key_line lines[] = { { "kafka", 4 }, { "kafka.properties_file", 6 },
 		{ NULL, 0 } };
@@ -88,7 +88,7 @@ make_config(const char *file, const char *const *properties)
 	snprintf(main_file, sizeof(main_file), "%s/w.conf", dir);
 	snprintf(path, sizeof(path), "%s/%s", dir, file != NULL ? file : "");
 	for (; properties != NULL && properties[n] != NULL; n++)
-		list[n] = (struct config_text){ properties[n], { "w.conf", 10 + (int)n } };
+		list[n] = (struct config_string){ properties[n], { "w.conf", 10 + (int)n } };
 	config = (struct config){ .file = main_file,
 		.instance = "probe-1",
 		.has_kafka = true,

@@ -77,7 +77,7 @@ start(enum publisher_output output, const char *brokers)
 {
 	static char text[256];
 	/* one batch after the other: the mock cluster takes those behind one that it refuses */
-	static struct config_text properties[] = { { .value = text }, { .value = "linger.ms=1" },
+	static struct config_string properties[] = { { .value = text }, { .value = "linger.ms=1" },
 		{ .value = "max.in.flight.requests.per.connection=1" } };
 	static struct config config = { .file = "w.conf",
 		.instance = "test",

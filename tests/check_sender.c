@@ -165,7 +165,7 @@ start_with(int records)
 		.max_bytes = 1 << 20, .window = WINDOW, .epoch = EPOCH
 	};
 	static char broker[64];
-	static struct config_text properties[] = { { .value = broker } };
+	static struct config_string properties[] = { { .value = broker } };
 	static struct config config = { .file = "w.conf",
 		.instance = "test",
 		.kafka_topic = "results",

@@ -2,11 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The configuration as a whole: its memory, its files, looking up and comparing sites. Called by
- * main and, at a reload, by the supervisor. Nothing is fatal: every mistake becomes a line.
- *
- * All memory belongs to the arena of one configuration: sites share what they inherit from
- * `defaults`, and freeing is one walk.
+ * The configuration as a whole: its files, looking up and comparing sites. Called by main and, at a
+ * reload, in a child of the supervisor. Nothing is fatal: every mistake becomes a line.
  */
 #include "internal.h"
 
@@ -21,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What was freed is a multiple of what stays, and in many pieces: glibc would keep it. */
+/* Parsing has freed several times as much as is in use now, in small pieces: glibc would keep it. */
 static void
 give_back_memory(void)
 {
@@ -95,7 +92,7 @@ read_sites_dir(struct reader *r)
 	for (int i = 0; i < n; i++) {
 		char *path = xasprintf("%.*s/%s", (int)length, dir, entries[i]->d_name);
 
-		config_take_file(r, path, config_sites_keys, NULL);
+		config_parse_file(r, path, config_sites_keys, NULL);
 		free(path);
 		free(entries[i]);
 	}
@@ -156,7 +153,7 @@ finish_workers(struct reader *r)
 {
 	struct config *c = r->config;
 
-	/* one that is not given follows the other */
+	/* the default of each follows the other */
 	if (c->workers_min == 0)
 		c->workers_min = c->workers_max > 0 && c->workers_max < 4 ? c->workers_max : 4;
 	if (c->workers_max == 0)
@@ -201,7 +198,7 @@ load(struct config *c, const char *path)
 	c->file = config_strdup(c, path);
 	c->at = c->defaults.at = (struct origins){ c->file, 1, NULL };
 
-	c->parsed = config_take_file(&r, path, config_main_keys, c);
+	c->parsed = config_parse_file(&r, path, config_main_keys, c);
 	c->has_kafka = config_gives(&c->at, "kafka");
 	finish_workers(&r);
 	read_sites_dir(&r);
@@ -220,9 +217,9 @@ config_load(const char *path)
 	return c;
 }
 
-/* Mistakes stay with who reads the file; of a good one the warnings go along. */
+/* The parent logs the warnings of a valid configuration; mistakes are reported by the child. */
 static void
-keep_warnings(struct config *c)
+move_warnings(struct config *c)
 {
 	struct mistakes before = c->warnings;
 
@@ -240,7 +237,7 @@ config_load_at(void *region, size_t size, const char *path)
 
 	c->region_room = size;
 	load(c, path);
-	keep_warnings(c);
+	move_warnings(c);
 	c->region_used = (c->region_used + page - 1) / page * page;
 	c->holders = config_alloc(c, page);
 	c->region_size = c->region_used;
@@ -302,12 +299,13 @@ config_site_equal(const struct site *a, const struct site *b)
 	for (const struct key *key = config_site_keys; key->name != NULL && same; key++) {
 		const void *x = (const char *)a + key->field, *y = (const char *)b + key->field;
 
-		if (key->kind == KEY_TEXTS)
+		if (key->kind == KEY_STRINGS)
 			same = same_strings(
 			    *(const char *const *const *)x, *(const char *const *const *)y);
 		else if (key->kind == KEY_PATTERNS)
 			same = same_patterns(a, b);
-		else if (key->kind == KEY_TEXT || key->kind == KEY_JOINED || key->kind == KEY_PATH)
+		else if (key->kind == KEY_STRING || key->kind == KEY_JOINED ||
+			 key->kind == KEY_PATH)
 			same = same_string(*(const char *const *)x, *(const char *const *)y);
 		else
 			same = memcmp(x, y, sizes[key->kind]) == 0;

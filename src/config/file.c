@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * A file of the configuration to values: libconfig parses, the tables of keys say what may stand
- * there and where it goes. The only file that knows libconfig.
+ * A file of the configuration to values: libconfig parses the text, the tables of keys say which
+ * values are valid and where they go. The only file that uses libconfig.
  */
 #include "internal.h"
 
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one group that lines are kept of; the main file has those of all its groups. */
+/* At most this many keys of a group have a line; the main file counts as one with all its groups. */
 #define KEYS_MAX 96
 
 static int
@@ -61,16 +61,16 @@ wrong_characters(const char *text, bool lines)
 	return NULL;
 }
 
-/* NULL: no string, or a wrong one, which has been noted. */
+/* NULL: there is no valid string; that has been reported. */
 static const char *
-get_text(struct reader *r, const struct key *key, const config_setting_t *s)
+get_string(struct reader *r, const struct key *key, const config_setting_t *s)
 {
 	const char *value = config_setting_get_string(s), *why;
 	int line = line_of(s);
 
 	if (value == NULL) {
 		config_mistake(r, line, "%s: must be a string in quotes%s", key->name,
-		    key->kind == KEY_TEXTS || key->kind == KEY_JOINED || key->kind == KEY_PATTERNS
+		    key->kind == KEY_STRINGS || key->kind == KEY_JOINED || key->kind == KEY_PATTERNS
 			? ", or a list of strings"
 			: "");
 		return NULL;
@@ -91,7 +91,7 @@ get_text(struct reader *r, const struct key *key, const config_setting_t *s)
 }
 
 static const char *const *
-keep_strings(struct reader *r, const struct config_text *items, size_t count)
+list_of(struct reader *r, const struct config_string *items, size_t count)
 {
 	const char **list = config_alloc(r->config, (count + 1) * sizeof(*list));
 
@@ -101,26 +101,26 @@ keep_strings(struct reader *r, const struct config_text *items, size_t count)
 }
 
 static void
-read_texts(struct reader *r, const struct key *key, const config_setting_t *s, void *target)
+read_strings(struct reader *r, const struct key *key, const config_setting_t *s, void *target)
 {
-	bool list = key->kind != KEY_TEXT &&
+	bool list = key->kind != KEY_STRING &&
 		    (config_setting_is_array(s) || config_setting_is_list(s));
 	int length = list ? config_setting_length(s) : 1;
-	struct config_text *items = xcalloc((size_t)length, sizeof(*items));
+	struct config_string *items = xcalloc((size_t)length, sizeof(*items));
 	size_t count = 0;
 
 	for (int i = 0; i < length; i++) {
 		const config_setting_t *item = list ? config_setting_get_elem(s, (unsigned)i) : s;
-		const char *value = get_text(r, key, item);
+		const char *value = get_string(r, key, item);
 
 		if (value != NULL)
-			items[count++] = (struct config_text){ value, { r->file, line_of(item) } };
+			items[count++] = (struct config_string){ value,
+				{ r->file, line_of(item) } };
 	}
 	if (key->store != NULL)
-		key->store(r, &(struct strings){ key, target, line_of(s), items, count });
+		key->store(r, &(struct string_list){ key, target, line_of(s), items, count });
 	else
-		*(const char *const **)((char *)target + key->field) = keep_strings(
-		    r, items, count);
+		*(const char *const **)((char *)target + key->field) = list_of(r, items, count);
 	free(items);
 }
 
@@ -152,16 +152,16 @@ read_value(struct reader *r, const struct key *key, const config_setting_t *s, v
 	int word;
 
 	switch (key->kind) {
-	case KEY_TEXTS:
+	case KEY_STRINGS:
 	case KEY_JOINED:
 	case KEY_PATTERNS:
-		read_texts(r, key, s, target);
+		read_strings(r, key, s, target);
 		break;
-	case KEY_TEXT:
+	case KEY_STRING:
 	case KEY_PATH:
 		if (key->store != NULL)
-			read_texts(r, key, s, target);
-		else if ((text = get_text(r, key, s)) != NULL)
+			read_strings(r, key, s, target);
+		else if ((text = get_string(r, key, s)) != NULL)
 			*(const char **)field = text;
 		break;
 	case KEY_WORD:
@@ -193,7 +193,7 @@ read_value(struct reader *r, const struct key *key, const config_setting_t *s, v
 	case KEY_GROUP:
 	case KEY_DEFAULTS:
 	case KEY_SITES:
-		break; /* are read elsewhere */
+		break; /* not here: see read_subgroup() and read_sites() */
 	}
 }
 
@@ -216,7 +216,7 @@ same_lines(const struct key_line *a, const struct key_line *b)
 
 /* Many sites have the same keys at the same distances: those share one list. */
 static const struct key_line *
-keep_lines(struct reader *r, const struct lines *lines)
+share_lines(struct reader *r, const struct lines *lines)
 {
 	size_t size = (lines->count + 1) * sizeof(*lines->keys), hash = 0;
 	const struct key_line **known;
@@ -240,7 +240,7 @@ read_site(struct reader *r, const config_setting_t *s, const struct key *keys, s
 
 	site->at = (struct origins){ r->file, lines.first, NULL };
 	read_group(r, s, keys, site, &lines, NULL);
-	site->at.keys = keep_lines(r, &lines);
+	site->at.keys = share_lines(r, &lines);
 }
 
 static void
@@ -320,24 +320,26 @@ parse_text(config_t *parsed, const char *text)
 }
 
 /*
- * Whether there are values in `parsed`: those of the text, or if it cannot be parsed, of what is
- * left of it when its mistakes are told and taken out; then it was not `*clean`.
+ * Returns whether `parsed` has values: those of `text` or, if it cannot be parsed (`*clean` is false
+ * then), those of a copy without the mistakes that were reported.
  */
 static bool
 parse(struct reader *r, config_t *parsed, const char *text, bool hopeless, bool *clean)
 {
 	const char *why;
 	char *rest;
-	bool told, good;
+	const size_t before = r->config->mistakes.count;
+	bool explained, good;
 
 	*clean = !hopeless && parse_text(parsed, text);
 	if (*clean)
 		return true;
-	rest = config_explain_syntax(r, text, &told);
-	good = told && rest != NULL && parse_text(parsed, rest);
+	rest = config_explain_syntax(r, text);
+	explained = r->config->mistakes.count > before;
+	good = explained && rest != NULL && parse_text(parsed, rest);
 	free(rest);
 	why = config_error_text(parsed);
-	if (!good && (!told || (rest != NULL && strcmp(why, "syntax error") != 0)))
+	if (!good && (!explained || (rest != NULL && strcmp(why, "syntax error") != 0)))
 		config_mistake(r, config_error_line(parsed), "%s%s", why,
 		    strcmp(why, "syntax error") == 0
 			? ": a quote, bracket or comma too few or too many, here or before"
@@ -346,7 +348,7 @@ parse(struct reader *r, config_t *parsed, const char *text, bool hopeless, bool 
 }
 
 bool
-config_take_file(struct reader *r, const char *path, const struct key *keys, void *target)
+config_parse_file(struct reader *r, const char *path, const struct key *keys, void *target)
 {
 	char *dir = util_directory_of(path), *text;
 	struct lines lines = { .first = 1 };
@@ -366,8 +368,8 @@ config_take_file(struct reader *r, const char *path, const struct key *keys, voi
 	if (good) {
 		read_group(r, config_root_setting(&parsed), keys, target, &lines, NULL);
 		if (target != NULL)
-			r->config->at.keys = keep_lines(r, &lines);
-		/* behind what they inherit, wherever that stands */
+			r->config->at.keys = share_lines(r, &lines);
+		/* after `defaults`, wherever that stands in the file */
 		sites = config_lookup(&parsed, "sites");
 		if (sites != NULL)
 			read_sites(r, sites);

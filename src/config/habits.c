@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * A text that libconfig has refused: what people write who have the syntax of another program in
- * their fingers. See config_syntax.h.
+ * Repairing a text that libconfig has refused: what people write who are used to other syntaxes. See
+ * syntax.h.
  */
 #include "syntax.h"
 
@@ -23,7 +23,7 @@ enum cure {
 	INSERT_COMMA,
 };
 
-/* In the order in which they are looked for; all are wrong wherever they are looked for. */
+/* In this order; each is wrong in all the places where it is looked for. */
 static const struct habit {
 	unsigned where;
 	bool first; /* only as the first in a line */
@@ -55,21 +55,21 @@ static const struct habit {
 };
 
 bool
-doctor_find_habit(struct doctor *d)
+repair_find_habit(struct repair *d)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(habits); i++) {
 		const struct habit *h = &habits[i];
 
-		if ((h->where & (1u << d->at)) == 0 || !doctor_begins(d->c, h->seen) ||
-		    (h->first && !doctor_line_begins(d)))
+		if ((h->where & (1u << d->at)) == 0 || !repair_begins(d->c, h->seen) ||
+		    (h->first && !repair_line_begins(d)))
 			continue;
-		doctor_tell(d, d->c, d->line, "%s", h->sentence);
+		repair_report(d, d->c, d->line, "%s", h->sentence);
 		if (h->cure == STOP) {
 			d->stopped = true;
 		} else if (h->cure == INSERT_COMMA) {
-			doctor_replace(d, d->c, ",", AT_VALUE);
+			repair_replace(d, d->c, ",", AT_VALUE);
 		} else {
-			doctor_replace(d,
+			repair_replace(d,
 			    d->c + (h->cure == SKIP ? strlen(h->seen) : strcspn(d->c, "\n")), " ",
 			    d->at);
 		}
@@ -80,7 +80,7 @@ doctor_find_habit(struct doctor *d)
 
 /* nginx: defaults { …, or server "a" { … */
 bool
-doctor_find_block(struct doctor *d)
+repair_find_block(struct repair *d)
 {
 	const struct named *key = &d->levels[d->depth].key;
 	const char *brace = d->c;
@@ -91,12 +91,12 @@ doctor_find_block(struct doctor *d)
 	brace += strspn(brace, " \t\r\n");
 	if (*brace != '{')
 		return false;
-	if (brace == d->c && doctor_is_group(key->name, key->size)) {
-		doctor_tell(d, d->c, d->line, "a = is missing; write %.*s = { … };", (int)key->size,
-		    key->name);
-		doctor_replace(d, d->c, " = ", AT_VALUE);
+	if (brace == d->c && repair_is_group(key->name, key->size)) {
+		repair_report(d, d->c, d->line, "a = is missing; write %.*s = { … };",
+		    (int)key->size, key->name);
+		repair_replace(d, d->c, " = ", AT_VALUE);
 	} else {
-		doctor_tell(d, d->c, d->line,
+		repair_report(d, d->c, d->line,
 		    "this is the syntax of nginx; write sites = ( { name = \"…\"; url = \"…\"; }, { … } "
 		    ");" SYNTAX_SEE);
 		d->stopped = true;
@@ -116,33 +116,34 @@ is_property(const char *name, size_t size)
 
 /* Names with quotes round them or dots in them: properties of Kafka, or ours. */
 void
-doctor_take_odd_name(struct doctor *d, const char *name, size_t size, const char *end)
+repair_read_odd_name(struct repair *d, const char *name, size_t size, const char *end)
 {
 	const char *dot = is_property(name, size) ? memchr(name, '.', size) : NULL;
 	size_t group = dot != NULL ? (size_t)(dot - name) : 0;
-	bool ours = dot != NULL && doctor_is_group(name, group) &&
+	bool ours = dot != NULL && repair_is_group(name, group) &&
 		    memchr(dot + 1, '.', size - group - 1) == NULL;
 
-	doctor_begin_setting(d, name, size);
+	repair_begin_setting(d, name, size);
 	if (ours)
-		doctor_tell(d, name, d->line, "a name has no dots: write %.*s = { %.*s = …; };",
+		repair_report(d, name, d->line, "a name has no dots: write %.*s = { %.*s = …; };",
 		    (int)group, name, (int)(size - group - 1), dot + 1);
 	else if (dot != NULL)
-		doctor_tell(d, name, d->line,
+		repair_report(d, name, d->line,
 		    "a name has no dots; properties of Kafka stand in kafka = { properties = [ "
 		    "\"%.*s=…\" ]; } or in its properties_file",
 		    (int)(size < 64 ? size : 64), name);
 	else if (config_name_size(name) == size)
-		doctor_tell(d, name - 1, d->line, "a name stands without quotes: write %.*s = …;",
+		repair_report(d, name - 1, d->line, "a name stands without quotes: write %.*s = …;",
 		    (int)size, name);
 	else
-		doctor_tell(d, d->c, d->line, "this is no name of a setting; write name = value;");
+		repair_report(
+		    d, d->c, d->line, "this is no name of a setting; write name = value;");
 	if (dot != NULL || config_name_size(name) != size) {
 		d->levels[d->depth].drop = true;
-		doctor_replace(d, end, "x", AT_EQUALS);
+		repair_replace(d, end, "x", AT_EQUALS);
 	} else {
 		d->copied = name;
 		d->c = name + size;
-		doctor_replace(d, end, "", AT_EQUALS);
+		repair_replace(d, end, "", AT_EQUALS);
 	}
 }

@@ -34,9 +34,9 @@ struct reader {
 };
 
 enum key_kind {
-	KEY_TEXT,   /* const char * */
-	KEY_TEXTS,  /* const char *const *, NULL-terminated: a string, an array or a list of them */
-	KEY_JOINED, /* const char *: the same, made one string by `store` */
+	KEY_STRING,  /* const char * */
+	KEY_STRINGS, /* const char *const *, NULL-terminated: a string, an array or a list of them */
+	KEY_JOINED,  /* const char *: the same, made one string by `store` */
 	KEY_PATTERNS, /* the patterns of a site, those that are `negated` or the others */
 	KEY_PATH,     /* const char *, relative to the directory of the file */
 	KEY_WORD,     /* an enum or unsigned: the index in `words` */
@@ -50,12 +50,12 @@ enum key_kind {
 	KEY_SITES,    /* the list of sites, read when the rest of the file is */
 };
 
-/* The strings of a key, kept and without those that are wrong, for the struct `target`. */
-struct strings {
+/* The valid strings of a key, in the memory of the configuration, for the struct `target`. */
+struct string_list {
 	const struct key *key;
 	void *target;
 	int line;
-	const struct config_text *items;
+	const struct config_string *items;
 	size_t count;
 };
 
@@ -69,8 +69,8 @@ struct key {
 	const struct key *keys;
 	/* What is wrong with a string, or NULL. */
 	const char *(*wrong)(const char *value);
-	/* What to do with the strings, if not just to keep them. */
-	void (*store)(struct reader *r, const struct strings *strings);
+	/* Puts the strings into `target`, if `field` cannot hold them as they are. */
+	void (*store)(struct reader *r, const struct string_list *strings);
 	bool required;
 	bool lines; /* line breaks and tabs are fine */
 	bool negated;
@@ -96,7 +96,7 @@ void config_mistake(struct reader *r, int line, const char *format, ...)
 void config_mistake_at(struct reader *r, const char *text, const char *place, int line,
     const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* What is no mistake, but hardly meant. */
+/* What works, but is hardly meant. */
 void config_warning(struct reader *r, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -104,8 +104,8 @@ void config_warning(struct reader *r, int line, const char *format, ...)
 size_t config_encoded_size(const char *text);
 
 /*
- * The text of the file being read, to be freed, or NULL with the mistake noted. `*hopeless`: it has
- * no end that libconfig would notice, and must not be parsed as it is.
+ * The text of the file being read, to be freed, or NULL if the mistake is reported. `*hopeless`: some
+ * versions of libconfig would take it although a string in it has no end; do not parse it.
  */
 char *config_read_text(struct reader *r, bool *hopeless);
 
@@ -116,22 +116,22 @@ size_t config_name_size(const char *c);
 const char *config_skip_comment(const char *c);
 
 /*
- * Say what is wrong with a text that is not in the syntax of libconfig. Returns a text, to be freed,
- * without what was told and with the same lines, for the mistakes behind it; NULL: there is no
- * making sense of it. False in `*told`: nothing was found to say.
+ * Report what is wrong with a text that libconfig refuses, if that can be found out. Returns a copy
+ * without the mistakes, to be freed, in which every line has its number still; NULL if the rest
+ * would be guesswork.
  */
-char *config_explain_syntax(struct reader *r, const char *text, bool *told);
+char *config_explain_syntax(struct reader *r, const char *text);
 
-/* Say that `name` is no key of the table `keys`, and which was meant. */
+/* Report that `name` is no key of the table `keys`, and which one was meant. */
 void config_unknown_key(struct reader *r, int line, const char *name, const struct key *keys);
 
 /*
- * Read `path` along `keys` into `target`, and its sites into the reader. False: it could not be
- * parsed; what was taken is the part of it that could be mended.
+ * Read the file `path` along the table `keys` into `target`, and its sites into the reader. Returns
+ * false if it could not be parsed; then only what could be repaired was read.
  */
-bool config_take_file(struct reader *r, const char *path, const struct key *keys, void *target);
+bool config_parse_file(struct reader *r, const char *path, const struct key *keys, void *target);
 
-/* A site is read: take what its keys say together, and put it to the others. */
+/* Check the keys of a site that was read against one another, and add it to the others. */
 void config_add_site(struct reader *r, struct site *site);
 
 #endif

@@ -57,7 +57,7 @@ wrong_url(const char *value)
 		return "must not contain spaces; write %20";
 	if (end == host || *host == ':')
 		return "has no host name";
-	/* libcurl takes port 0 */
+	/* libcurl accepts port 0 */
 	port = memrchr(host, ':', (size_t)(end - host));
 	if (port != NULL && port[1] == '0' && port + 1 + strspn(port + 1, "0") == end)
 		return "the port must be 1 to 65535";
@@ -103,11 +103,11 @@ wrong_topic(const char *value)
 	return NULL;
 }
 
-/* --- what becomes of strings ------------------------------------------------------------- */
+/* --- storing strings --------------------------------------------------------------------- */
 
 /* A code with blanks around it; 0 if there is none. */
 static short
-take_code(const char **c)
+read_code(const char **c)
 {
 	short code = 0;
 	size_t n;
@@ -122,7 +122,7 @@ take_code(const char **c)
 }
 
 static void
-store_status(struct reader *r, const struct strings *strings)
+store_status(struct reader *r, const struct string_list *strings)
 {
 	struct site *site = strings->target;
 	struct status_range *ranges;
@@ -137,10 +137,10 @@ store_status(struct reader *r, const struct strings *strings)
 	for (c = strings->items->value; n < room; c++) {
 		struct status_range *range = &ranges[n++];
 
-		range->first = range->last = take_code(&c);
+		range->first = range->last = read_code(&c);
 		if (*c == '-') {
 			c++;
-			range->last = take_code(&c);
+			range->last = read_code(&c);
 		}
 		if (range->first < 100 || range->last < range->first ||
 		    *c != (n < room ? ',' : '\0')) {
@@ -156,7 +156,7 @@ store_status(struct reader *r, const struct strings *strings)
 }
 
 static void
-store_labels(struct reader *r, const struct strings *strings)
+store_labels(struct reader *r, const struct string_list *strings)
 {
 	struct site *site = strings->target;
 	char *together = xstrdup("");
@@ -176,7 +176,7 @@ store_labels(struct reader *r, const struct strings *strings)
 	free(together);
 }
 
-/* Slashes round a pattern and letters behind it, as other languages have it. */
+/* Whether there are slashes round the pattern and letters behind it, as in Perl. */
 static bool
 has_delimiters(const char *pattern)
 {
@@ -186,9 +186,9 @@ has_delimiters(const char *pattern)
 	       consists_of(last + 1, "gimsux");
 }
 
-/* Each of the two lists replaces its own part of what `defaults` gave. */
+/* body_regex replaces the patterns of body_regex in `defaults`, body_regex_not those of its own. */
 static void
-store_patterns(struct reader *r, const struct strings *strings)
+store_patterns(struct reader *r, const struct string_list *strings)
 {
 	struct site *site = strings->target;
 	bool negated = strings->key->negated;
@@ -216,7 +216,7 @@ store_patterns(struct reader *r, const struct strings *strings)
 }
 
 static void
-store_properties(struct reader *r, const struct strings *strings)
+store_properties(struct reader *r, const struct string_list *strings)
 {
 	struct config *c = r->config;
 	size_t size = strings->count * sizeof(*strings->items);
@@ -272,17 +272,17 @@ static const char *const level_words[] = { "error", "warning", "notice", "info",
 static const char *const sync_words[] = { "normal", "full", NULL };
 
 const struct key config_site_keys[] = {
-	{ "name", KEY_TEXT, SITE(name), .min = 1, .wrong = wrong_name, .required = true },
-	{ "url", KEY_TEXT, SITE(url), .min = 1, .max = CONFIG_URL_MAX, .wrong = wrong_url,
+	{ "name", KEY_STRING, SITE(name), .min = 1, .wrong = wrong_name, .required = true },
+	{ "url", KEY_STRING, SITE(url), .min = 1, .max = CONFIG_URL_MAX, .wrong = wrong_url,
 	    .required = true },
-	/* `defaults` has those from here on */
+	/* `defaults` may have all that follow */
 	{ "interval", KEY_SECONDS, SITE(interval_us), .min = 1, .max = 86400 },
 	{ "timeout", KEY_SECONDS, SITE(timeout_us), .min = 0.1, .max = 86400 },
-	{ "method", KEY_TEXT, SITE(method), .min = 1, .wrong = wrong_method },
-	{ "headers", KEY_TEXTS, SITE(headers), .wrong = wrong_header },
-	{ "body", KEY_TEXT, SITE(body), .lines = true },
-	{ "user_agent", KEY_TEXT, SITE(user_agent) },
-	{ "expect_status", KEY_TEXT, SITE(expect_status), .store = store_status },
+	{ "method", KEY_STRING, SITE(method), .min = 1, .wrong = wrong_method },
+	{ "headers", KEY_STRINGS, SITE(headers), .wrong = wrong_header },
+	{ "body", KEY_STRING, SITE(body), .lines = true },
+	{ "user_agent", KEY_STRING, SITE(user_agent) },
+	{ "expect_status", KEY_STRING, SITE(expect_status), .store = store_status },
 	{ "body_regex", KEY_PATTERNS, .min = 1, .store = store_patterns },
 	{ "body_regex_not", KEY_PATTERNS, .min = 1, .store = store_patterns, .negated = true },
 	{ "body_limit_kb", KEY_KIB, SITE(body_limit), .min = 0, .max = 65536 },
@@ -317,18 +317,18 @@ static const struct key spool_keys[] = {
 };
 
 static const struct key kafka_keys[] = {
-	{ "topic", KEY_TEXT, CONFIG(kafka_topic), .min = 1, .wrong = wrong_topic,
+	{ "topic", KEY_STRING, CONFIG(kafka_topic), .min = 1, .wrong = wrong_topic,
 	    .required = true },
 	{ "properties_file", KEY_PATH, CONFIG(kafka_properties_file), .min = 1 },
-	{ "properties", KEY_TEXTS, .store = store_properties },
+	{ "properties", KEY_STRINGS, .store = store_properties },
 	{ 0 },
 };
 
 const struct key config_main_keys[] = {
-	{ "instance", KEY_TEXT, CONFIG(instance), .min = 1, .max = INSTANCE_MAX },
-	{ "location", KEY_TEXT, CONFIG(location), .min = 1, .max = INSTANCE_MAX },
-	{ "user", KEY_TEXT, CONFIG(user), .min = 1, .max = 32 },
-	{ "checker_user", KEY_TEXT, CONFIG(checker_user), .min = 1, .max = 32 },
+	{ "instance", KEY_STRING, CONFIG(instance), .min = 1, .max = INSTANCE_MAX },
+	{ "location", KEY_STRING, CONFIG(location), .min = 1, .max = INSTANCE_MAX },
+	{ "user", KEY_STRING, CONFIG(user), .min = 1, .max = 32 },
+	{ "checker_user", KEY_STRING, CONFIG(checker_user), .min = 1, .max = 32 },
 	{ "pid_file", KEY_PATH, CONFIG(pid_file), .min = 1 },
 	{ "log", KEY_GROUP, .keys = log_keys },
 	{ "defaults", KEY_DEFAULTS, CONFIG(defaults), .keys = &config_site_keys[2] },

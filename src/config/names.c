@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Names that are no keys: what was meant. Keys at the wrong place, the words of other programs, and
- * misspelt ones.
+ * Names that are no keys: what was probably meant. Keys in the wrong group, the words of other
+ * programs, and misspelt ones.
  */
 #include "internal.h"
 
@@ -73,7 +73,7 @@ is_among(const char *name, const char *words)
 	return *name == '\0' && strstr(words, word) != NULL;
 }
 
-/* How many letters must change to make `b` of `a`; both are short. */
+/* The edit distance of `a` and `b`; both are short. */
 static size_t
 distance(const char *a, const char *b)
 {
@@ -97,9 +97,9 @@ distance(const char *a, const char *b)
 	return row[n];
 }
 
-/* Where a key belongs that does not stand in `keys`; "": it is none. */
+/* Where the key `name`, which is not in the table `keys`, belongs; "": there is no such key. */
 static void
-find_home(char *out, size_t size, const char *name, const struct key *keys)
+find_place(char *out, size_t size, const char *name, const struct key *keys)
 {
 	out[0] = '\0';
 	for (const struct key *key = config_main_keys; key->name != NULL; key++)
@@ -139,16 +139,16 @@ config_unknown_key(struct reader *r, int line, const char *name, const struct ke
 {
 	bool kafka = keys == config_find_key(config_main_keys, "kafka")->keys;
 	const char *nearest = find_nearest(keys, name);
-	char home[80];
+	char place[80];
 
 	for (const char *const *reserved = reserved_keys; *reserved != NULL; reserved++)
 		if (strcmp(name, *reserved) == 0) {
 			config_mistake(r, line, "%s: not supported in this version", name);
 			return;
 		}
-	find_home(home, sizeof(home), name, keys);
-	if (home[0] != '\0') {
-		config_mistake(r, line, "unknown key \"%s\"; %s belongs %s", name, name, home);
+	find_place(place, sizeof(place), name, keys);
+	if (place[0] != '\0') {
+		config_mistake(r, line, "unknown key \"%s\"; %s belongs %s", name, name, place);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(foreign_words); i++)

@@ -35,7 +35,7 @@ config_origin(const struct origins *at, const char *key)
 	return (struct origin){ at->file, at->line + (k != NULL ? k->lines : 0) };
 }
 
-/* --- what is said ------------------------------------------------------------------------ */
+/* --- reporting --------------------------------------------------------------------------- */
 
 void
 config_mistake(struct reader *r, int line, const char *format, ...)
@@ -65,9 +65,9 @@ config_warning(struct reader *r, int line, const char *format, ...)
 /* How much of a line is shown around the place, in bytes. */
 #define SHOWN_BEFORE 60
 #define SHOWN_BEHIND 40
-/* So much is looked at for what must not be shown. */
+/* Longer lines are not shown: they are not searched for secrets. */
 #define LINE_MAX_SHOWN 4096
-/* Who has more mistakes has enough to look at. */
+/* Further mistakes are reported without the text of their line. */
 #define PLACES_MAX 100
 
 static bool

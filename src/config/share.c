@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Of addresses, not of memory; 100,000 sites take 70 MB. */
+/* Address space; 100,000 sites need 30 MB of memory. */
 #define SHARE_SIZE ((size_t)1 << 30)
 
 int
@@ -55,7 +55,7 @@ config_share_take(struct config_share *share)
 	void *at;
 	size_t size;
 
-	/* private: nobody can write what the others see, a checker in foreign hands neither */
+	/* private: no process can change what the others read, not even a checker that was taken over */
 	at = mmap(share->at, SHARE_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
 	    share->fd, 0);
 	if (at == MAP_FAILED)

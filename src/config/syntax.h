@@ -2,22 +2,23 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the files share that look at a text which libconfig has refused; nobody else includes
- * this. The doctor reads along the grammar of libconfig, says what it finds instead, and writes a
- * copy in which that is mended, line for line.
+ * Repairing a text that libconfig has refused: what its three files share; nobody else includes
+ * this. They read the text along the grammar of libconfig, report what stands there instead, and
+ * write a copy in which that is repaired and every line has its number still. Each file calls only
+ * those below it:
  *
- *   config_syntax.c  the grammar
- *   config_habits.c  what people write in other syntaxes
- *   config_values.c  the copy, and what can be wrong with a string or a value
+ *   syntax.c  the grammar
+ *   habits.c  what people write who are used to other syntaxes
+ *   values.c  the copy, and what can be wrong with a name, a string or a value
  */
 #ifndef WEBMOND_CONFIG_SYNTAX_H
 #define WEBMOND_CONFIG_SYNTAX_H
 
 #include "internal.h"
 
-#define SYNTAX_DEPTH_MAX 16 /* brackets in brackets; webmond needs four */
-#define SYNTAX_KEYS_MAX  64 /* of a group that are looked at for one that is there twice */
-#define SYNTAX_TOLD_MAX  20 /* mistakes; those behind them are told next time */
+#define SYNTAX_DEPTH_MAX    16 /* brackets in brackets; webmond needs four */
+#define SYNTAX_KEYS_MAX     64 /* of a group that are looked at for one that is there twice */
+#define SYNTAX_REPORTED_MAX 20 /* mistakes; further ones are reported next time */
 
 /* What the grammar wants next. */
 enum syntax_place {
@@ -40,31 +41,31 @@ struct open_bracket {
 	char bracket; /* 0: none, the file itself */
 	const char *start;
 	int line;
-	size_t out;
+	size_t out; /* where it stands in the copy */
 	struct named key, seen[SYNTAX_KEYS_MAX];
-	size_t seen_count, key_out;
-	bool colon;   /* behind the key */
-	bool swapped; /* a [ that should have been a ( */
-	bool drop;    /* it is told, and does not go into the copy */
+	size_t seen_count, key_out; /* key_out: where `key` stands in the copy */
+	bool colon;                 /* behind the key */
+	bool swapped;               /* a [ that should have been a ( */
+	bool drop;                  /* its mistake is reported; it does not go into the copy */
 };
 
-/* Where it stands, and what it has written. */
-struct doctor {
+struct repair {
 	struct reader *r;
-	const char *text, *c, *copied; /* the copy has all before `copied` */
-	int line;
-	char *out;
+	const char *text, *c; /* the whole, and what is read next */
+	int line;             /* of `c` */
+	const char *copied;   /* up to here the text is in the copy */
+	char *out;            /* the copy */
 	size_t out_size;
 	struct open_bracket levels[SYNTAX_DEPTH_MAX];
 	int depth;
 	enum syntax_place at;
-	/* the string before this, if one is, and where it stands in the copy */
+	/* the string directly before this, and where it stands in the copy; NULL: there is none */
 	const char *string, *string_end;
 	int string_line;
 	size_t string_out;
-	int told;
+	int reported;
 	bool in_doubt; /* a bracket or quote was guessed */
-	bool stopped;  /* no sense can be made of the rest */
+	bool stopped;  /* the rest would be guesswork */
 };
 
 /* At the end of a sentence. */
@@ -72,75 +73,76 @@ struct doctor {
 
 /* --- the text ---------------------------------------------------------------------------- */
 
-bool doctor_begins(const char *c, const char *with);
+/* Whether the text at `c` begins with `with`. */
+bool repair_begins(const char *c, const char *with);
 
-/* Whether `d->c` is the first in its line. */
-bool doctor_line_begins(const struct doctor *d);
+/* Whether `d->c` is the first in its line, but for blanks. */
+bool repair_line_begins(const struct repair *d);
 
-/* What follows blanks and comments; their lines are added to `*line`. */
-const char *doctor_skip_blanks(const char *c, int *line);
+/* Returns what follows blanks and comments at `c`; adds their line breaks to `*line`. */
+const char *repair_skip_blanks(const char *c, int *line);
 
-/* Whether the bracket that is open is one of a list. */
-bool doctor_in_list(const struct doctor *d);
+/* Whether the innermost bracket is that of a list or an array. */
+bool repair_in_list(const struct repair *d);
 
-/* Whether a name and a = or : stand here. */
-bool doctor_is_setting(const char *c);
+/* Whether a name and a = or : stand at `c`. */
+bool repair_is_setting(const char *c);
 
 /* Whether that is the name of a group of the main file. */
-bool doctor_is_group(const char *name, size_t size);
+bool repair_is_group(const char *name, size_t size);
 
-/* The length of a quote that is not a plain one; 0: there is none. */
-size_t doctor_odd_quote(const char *c);
+/* The length of the single or typographic quote at `c`; 0: there is none. */
+size_t repair_odd_quote(const char *c);
 
-/* --- what is said and written ------------------------------------------------------------ */
+/* --- reporting, and the copy ------------------------------------------------------------- */
 
-void doctor_tell(struct doctor *d, const char *place, int line, const char *format, ...)
+void repair_report(struct repair *d, const char *place, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /*
- * To be asked before something is told that may only follow from another such mistake: then there
- * is nothing more to say.
+ * Call this before reporting what may only follow from an earlier mistake of that kind. Returns false
+ * if there was one; then reading stops.
  */
-bool doctor_still_sure(struct doctor *d);
+bool repair_still_sure(struct repair *d);
 
-/* The copy gets all up to `d->c`. */
-void doctor_copy(struct doctor *d);
+/* Copy the text up to `d->c`. */
+void repair_copy(struct repair *d);
 
-/* Go on at `end` in the state `at`, with `text` in the copy for what was there. */
-void doctor_replace(struct doctor *d, const char *end, const char *text, enum syntax_place at);
+/* Put `text` into the copy in place of what stands up to `end`, and go on there with `at`. */
+void repair_replace(struct repair *d, const char *end, const char *text, enum syntax_place at);
 
-/* Take the setting that ends here out of the copy. */
-void doctor_drop_setting(struct doctor *d);
+/* Take the setting that ends at `d->c` out of the copy. */
+void repair_drop_setting(struct repair *d);
 
 /* --- names and values -------------------------------------------------------------------- */
 
-/* A setting begins, and its name is `size` bytes at `name`. */
-void doctor_begin_setting(struct doctor *d, const char *name, size_t size);
+/* A setting begins whose name is `size` bytes at `name`. */
+void repair_begin_setting(struct repair *d, const char *name, size_t size);
 
 /* What comes next behind a value. */
-enum syntax_place doctor_behind_value(const struct doctor *d);
+enum syntax_place repair_behind_value(const struct repair *d);
 
-void doctor_value_missing(struct doctor *d);
+void repair_value_missing(struct repair *d);
 
-/* Values. False: that is none. */
-void doctor_take_string(struct doctor *d);
-void doctor_take_odd_string(struct doctor *d); /* in other quotes */
-bool doctor_take_number(struct doctor *d);
-bool doctor_take_boolean(struct doctor *d);
-void doctor_take_bare(struct doctor *d); /* yes, no, and text without quotes */
+/* Read a value at `d->c`, or report what is wrong with it. False: it is none of that kind. */
+void repair_read_string(struct repair *d);
+void repair_read_odd_string(struct repair *d); /* in other quotes */
+bool repair_read_number(struct repair *d);
+bool repair_read_boolean(struct repair *d);
+void repair_read_bare(struct repair *d); /* yes, no, and text without quotes */
 
-/* Whether `d->string` has ended too early or too late; then that is told. */
-bool doctor_find_lost_quote(struct doctor *d);
+/* Report if `d->string` has ended too early or too late. Returns whether it has. */
+bool repair_find_lost_quote(struct repair *d);
 
 /* --- other syntaxes ---------------------------------------------------------------------- */
 
-/* Whether something stands here that belongs into another syntax; then that is told. */
-bool doctor_find_habit(struct doctor *d);
+/* Report if something of another syntax stands at `d->c`. Returns whether it does. */
+bool repair_find_habit(struct repair *d);
 
-/* The same for a block without a = behind the name, as nginx has it. */
-bool doctor_find_block(struct doctor *d);
+/* The same for a block of nginx: { without a = behind the name. */
+bool repair_find_block(struct repair *d);
 
-/* A setting begins with a name up to `end` that has quotes round it or dots in it. */
-void doctor_take_odd_name(struct doctor *d, const char *name, size_t size, const char *end);
+/* A setting begins with a name that has quotes round it or dots in it; it ends before `end`. */
+void repair_read_odd_name(struct repair *d, const char *name, size_t size, const char *end);
 
 #endif

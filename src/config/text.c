@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * A file of the configuration as text. Finds what some version of libconfig would take without a
- * word, or not tell well, and makes it harmless, so that every version says the same and the
- * mistakes behind it are found too.
+ * A file of the configuration as text. Reports what some version of libconfig would accept silently
+ * or refuse without a clear reason, and replaces it, so that webmond says the same with every
+ * version and later mistakes are found too.
  */
 #include "internal.h"
 
@@ -31,12 +31,12 @@ struct scan {
 	int line;
 	const char *key; /* the last name seen, and its length */
 	int key_size;
-	char *comma; /* what stands before this, but for blanks and comments, if it is a comma */
+	char *comma; /* the token before this, if it is a comma; else NULL */
 	int comma_line;
 	bool endless; /* a string has no end */
 };
 
-/* --- what libconfig would take ----------------------------------------------------------- */
+/* --- what depends on the version of libconfig -------------------------------------------- */
 
 static void
 scan_mistake(struct scan *s, const char *why)
@@ -45,8 +45,8 @@ scan_mistake(struct scan *s, const char *why)
 }
 
 /*
- * libconfig 1.5 wraps large integers and takes 1e999 for infinity, both without a word; later ones
- * refuse the former, and read octal and binary numbers. Returns what follows.
+ * libconfig 1.5 silently wraps large integers and reads 1e999 as infinity; later versions refuse the
+ * former, and read octal and binary numbers. Returns what follows the number.
  */
 static char *
 scan_number(struct scan *s, char *token)
@@ -73,7 +73,7 @@ scan_number(struct scan *s, char *token)
 	if (why != NULL) {
 		scan_mistake(s, why);
 		memset(first, ' ', size);
-		memset(first, '9', size < 9 ? size : 9); /* for all of them the same */
+		memset(first, '9', size < 9 ? size : 9); /* the same in all versions */
 	} else if (stop <= end && zeros > 0 && zeros < digits) {
 		char was = *token;
 
@@ -85,11 +85,11 @@ scan_number(struct scan *s, char *token)
 }
 
 /*
- * A backslash in a string. libconfig 1.8 reads \\a, \\b and \\v as control characters, others as they
- * are; all keep what they do not know, but who writes it should not have to know that.
+ * A backslash in a string. libconfig 1.8 reads \\a, \\b and \\v as control characters, earlier ones
+ * keep them as they are. All keep a backslash before any other letter, but nobody should rely on it.
  */
 static char *
-scan_escape(struct scan *s, char *c, bool *told)
+scan_escape(struct scan *s, char *c, bool *reported)
 {
 	char e = c[1];
 
@@ -100,14 +100,14 @@ scan_escape(struct scan *s, char *c, bool *told)
 			return c + 2;
 	}
 	if (e == 'a' || e == 'b' || e == 'v') {
-		if (!*told)
+		if (!*reported)
 			config_mistake_at(s->r, s->text, c, s->line,
 			    "%.*s: \\%c with a single backslash is a control character; write \\\\%c",
 			    s->key_size, s->key, e, e);
 		memset(c, ' ', 2);
-		*told = true;
-	} else if (isprint((unsigned char)e) && strchr("\\\"nrtf", e) == NULL && !*told) {
-		*told = true;
+		*reported = true;
+	} else if (isprint((unsigned char)e) && strchr("\\\"nrtf", e) == NULL && !*reported) {
+		*reported = true;
 		config_warning(s->r, s->line,
 		    "%.*s: \\%c has a single backslash; write \\\\%c, which means the same in "
 		    "every version of libconfig",
@@ -119,11 +119,11 @@ scan_escape(struct scan *s, char *c, bool *told)
 static char *
 scan_string(struct scan *s, char *c)
 {
-	bool told = false;
+	bool reported = false;
 
 	for (c++; c < s->end && *c != '"';) {
 		s->line += *c == '\n';
-		c = *c == '\\' ? scan_escape(s, c, &told) : c + 1;
+		c = *c == '\\' ? scan_escape(s, c, &reported) : c + 1;
 	}
 	s->endless = c >= s->end;
 	return s->endless ? c : c + 1;
@@ -155,7 +155,7 @@ scan_comment(struct scan *s, char *c)
 
 	if (c[1] == '*' && *c == '/' && (end - c < 4 || end[-1] != '/'))
 		config_mistake_at(s->r, s->text, c, s->line, "the comment has no end: */");
-	/* libconfig 1.5 wants the end of a line behind a comment, and all want that of a long one */
+	/* no version accepts a long comment without an end, 1.5 none without a line break behind it */
 	for (bool last = end == s->end; c < end; c++)
 		if (*c == '\n')
 			s->line++;
@@ -164,7 +164,7 @@ scan_comment(struct scan *s, char *c)
 	return end;
 }
 
-/* libconfig 1.5 refuses what later ones take: a comma with nothing behind it. */
+/* Only libconfig 1.5 refuses a comma with nothing behind it. */
 static void
 scan_punctuation(struct scan *s, char *c)
 {
@@ -178,7 +178,7 @@ scan_punctuation(struct scan *s, char *c)
 	s->comma_line = s->line;
 }
 
-/* One token, or a byte of what is none. Returns what follows. */
+/* Check one token, or skip a byte that begins none. Returns what follows. */
 static char *
 scan_token(struct scan *s, char *c)
 {
@@ -211,7 +211,7 @@ scan_token(struct scan *s, char *c)
 	return c + (n > 0 ? n : 1);
 }
 
-/* Whether it makes sense to parse the text. */
+/* Returns whether the text can be parsed. */
 static bool
 scan_text(struct reader *r, char *text, const char *end)
 {
@@ -232,7 +232,7 @@ scan_text(struct reader *r, char *text, const char *end)
 	return !s.endless;
 }
 
-/* Who may read what we may not, as far as that can be seen. */
+/* Who may read a file that we may not read, as far as that can be found out. */
 static void
 describe_readers(char *out, size_t size, const char *file)
 {
@@ -265,7 +265,7 @@ cannot_read(struct reader *r, const char *why)
 	}
 }
 
-/* Who writes the main file names users and files, and root does what it says. */
+/* Root does what the main file says, so nobody else may write it. */
 static void
 check_owner(struct reader *r)
 {
@@ -295,7 +295,7 @@ is_utf16(const char *text, size_t size)
 		   text[3 - nul] != '\0');
 }
 
-/* False: it is not in UTF-8, and what libconfig would say of it would help nobody. */
+/* False: the text cannot be parsed, and why has been reported. */
 static bool
 check_encoding(struct reader *r, char *text, size_t size)
 {

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * A text that libconfig has refused: the copy that is written of it, and what can be wrong with a
- * name, a string or a value. See config_syntax.h.
+ * Repairing a text that libconfig has refused: the copy, and what can be wrong with a name, a string
+ * or a value. See syntax.h.
  */
 #include "syntax.h"
 
@@ -16,44 +16,44 @@
 /* --- the copy ---------------------------------------------------------------------------- */
 
 static void
-put(struct doctor *d, const char *text, size_t size)
+put(struct repair *d, const char *text, size_t size)
 {
 	memcpy(d->out + d->out_size, text, size);
 	d->out_size += size;
 }
 
 void
-doctor_copy(struct doctor *d)
+repair_copy(struct repair *d)
 {
 	put(d, d->copied, (size_t)(d->c - d->copied));
 	d->copied = d->c;
 }
 
 void
-doctor_replace(struct doctor *d, const char *end, const char *text, enum syntax_place at)
+repair_replace(struct repair *d, const char *end, const char *text, enum syntax_place at)
 {
-	doctor_copy(d);
+	repair_copy(d);
 	put(d, text, strlen(text));
 	d->c = d->copied = end;
 	d->at = at;
 }
 
 void
-doctor_drop_setting(struct doctor *d)
+repair_drop_setting(struct repair *d)
 {
 	struct open_bracket *l = &d->levels[d->depth];
 
-	doctor_copy(d);
+	repair_copy(d);
 	d->out_size = l->key_out;
 	for (int n = d->line - l->key.line; n > 0; n--)
 		put(d, "\n", 1);
 	l->drop = false;
 }
 
-/* --- what is said ------------------------------------------------------------------------ */
+/* --- reporting --------------------------------------------------------------------------- */
 
 void
-doctor_tell(struct doctor *d, const char *place, int line, const char *format, ...)
+repair_report(struct repair *d, const char *place, int line, const char *format, ...)
 {
 	va_list ap;
 	char *text;
@@ -63,11 +63,11 @@ doctor_tell(struct doctor *d, const char *place, int line, const char *format, .
 	va_end(ap);
 	config_mistake_at(d->r, d->text, place, line, "%s", text);
 	free(text);
-	d->stopped |= ++d->told == SYNTAX_TOLD_MAX;
+	d->stopped |= ++d->reported == SYNTAX_REPORTED_MAX;
 }
 
 bool
-doctor_still_sure(struct doctor *d)
+repair_still_sure(struct repair *d)
 {
 	d->stopped |= d->in_doubt;
 	d->in_doubt = true;
@@ -75,13 +75,13 @@ doctor_still_sure(struct doctor *d)
 }
 
 bool
-doctor_begins(const char *c, const char *with)
+repair_begins(const char *c, const char *with)
 {
 	return strncmp(c, with, strlen(with)) == 0;
 }
 
 bool
-doctor_line_begins(const struct doctor *d)
+repair_line_begins(const struct repair *d)
 {
 	const char *c = d->c;
 
@@ -91,7 +91,7 @@ doctor_line_begins(const struct doctor *d)
 }
 
 const char *
-doctor_skip_blanks(const char *c, int *line)
+repair_skip_blanks(const char *c, int *line)
 {
 	const char *end;
 
@@ -106,7 +106,7 @@ doctor_skip_blanks(const char *c, int *line)
 }
 
 bool
-doctor_is_setting(const char *c)
+repair_is_setting(const char *c)
 {
 	size_t n = config_name_size(c);
 
@@ -116,7 +116,7 @@ doctor_is_setting(const char *c)
 }
 
 bool
-doctor_is_group(const char *name, size_t size)
+repair_is_group(const char *name, size_t size)
 {
 	for (const struct key *key = config_main_keys; key->name != NULL; key++)
 		if (key->keys != NULL && strlen(key->name) == size &&
@@ -128,20 +128,20 @@ doctor_is_group(const char *name, size_t size)
 /* --- strings ----------------------------------------------------------------------------- */
 
 size_t
-doctor_odd_quote(const char *c)
+repair_odd_quote(const char *c)
 {
 	static const char *const quotes[] = { "'", "`", "“", "”", "„", "‟", "‘", "’", "‚", "«", "»",
 		"‹", "›", "″", "′", NULL };
 
 	for (size_t i = 0; quotes[i] != NULL; i++)
-		if (doctor_begins(c, quotes[i]))
+		if (repair_begins(c, quotes[i]))
 			return strlen(quotes[i]);
 	return 0;
 }
 
-/* Go on at `next`, with a string in the copy; what might need more than quotes is left out. */
+/* Put the text in quotes into the copy, or "-" if it needs more than quotes, and go on at `next`. */
 static void
-replace_by_string(struct doctor *d, const char *start, const char *end, const char *next)
+replace_by_string(struct repair *d, const char *start, const char *end, const char *next)
 {
 	bool plain = true;
 
@@ -154,11 +154,11 @@ replace_by_string(struct doctor *d, const char *start, const char *end, const ch
 		put(d, "-", 1);
 	put(d, "\"", 1);
 	d->c = d->copied = next;
-	d->at = doctor_behind_value(d);
+	d->at = repair_behind_value(d);
 }
 
 bool
-doctor_in_list(const struct doctor *d)
+repair_in_list(const struct repair *d)
 {
 	char bracket = d->levels[d->depth].bracket;
 
@@ -166,13 +166,13 @@ doctor_in_list(const struct doctor *d)
 }
 
 enum syntax_place
-doctor_behind_value(const struct doctor *d)
+repair_behind_value(const struct repair *d)
 {
-	return doctor_in_list(d) ? AT_COMMA : AT_END;
+	return repair_in_list(d) ? AT_COMMA : AT_END;
 }
 
 void
-doctor_take_string(struct doctor *d)
+repair_read_string(struct repair *d)
 {
 	const char *start = d->c, *c = start + 1;
 	int line = d->line;
@@ -183,46 +183,46 @@ doctor_take_string(struct doctor *d)
 		d->line += *c == '\n';
 	}
 	if (*c == '\0') {
-		if (doctor_still_sure(d))
-			doctor_tell(d, start, line,
+		if (repair_still_sure(d))
+			repair_report(d, start, line,
 			    "the string that begins here has no end; write \" behind it");
 		d->stopped = true;
 		return;
 	}
-	doctor_copy(d);
-	/* of several in a row the first that goes on in another line is the one to suspect */
+	repair_copy(d);
+	/* of several pieces the first that goes on in another line is suspect */
 	if (d->string == NULL || d->string_line == line) {
 		d->string = start;
 		d->string_line = line;
 		d->string_out = d->out_size;
 	}
 	d->c = d->string_end = c + 1;
-	d->at = doctor_behind_value(d);
+	d->at = repair_behind_value(d);
 }
 
 static const char typographic[] = "this quote is a typographic one; write plain ones: \"…\"";
 
 void
-doctor_take_odd_string(struct doctor *d)
+repair_read_odd_string(struct repair *d)
 {
-	const char *start = d->c + doctor_odd_quote(d->c), *end = start;
+	const char *start = d->c + repair_odd_quote(d->c), *end = start;
 
-	doctor_tell(d, d->c, d->line, "%s",
+	repair_report(d, d->c, d->line, "%s",
 	    *d->c == '\'' || *d->c == '`'
 		? "text stands in double quotes, not in single ones: write \"…\""
 		: typographic);
-	while (*end != '\0' && *end != '\n' && *end != '"' && doctor_odd_quote(end) == 0)
+	while (*end != '\0' && *end != '\n' && *end != '"' && repair_odd_quote(end) == 0)
 		end++;
 	if (*end == '\0' || *end == '\n')
 		end = start + strcspn(start, ";,)}]\r\n");
-	doctor_copy(d);
-	replace_by_string(d, start, end, end + (*end == '"' ? 1 : doctor_odd_quote(end)));
+	repair_copy(d);
+	replace_by_string(d, start, end, end + (*end == '"' ? 1 : repair_odd_quote(end)));
 	d->string = NULL;
 }
 
-/* Go on at `end` as if the string before had ended at `last`. */
+/* Let the string before this end at `last`, and go on at `end`. */
 static void
-end_string_at(struct doctor *d, const char *last, const char *end)
+end_string_at(struct repair *d, const char *last, const char *end)
 {
 	d->out_size = d->string_out;
 	replace_by_string(d, d->string + 1, last, end);
@@ -230,31 +230,32 @@ end_string_at(struct doctor *d, const char *last, const char *end)
 	d->string = NULL;
 }
 
-/* A string with something glued to it: a quote too few, or too many. */
+/* Something stands directly behind a string: a quote is missing, or there is one too many. */
 bool
-doctor_find_lost_quote(struct doctor *d)
+repair_find_lost_quote(struct repair *d)
 {
 	const char *end = d->string + 1, *last;
 
 	if (d->c != d->string_end || strchr(";,)}]=: \t\r\n\"", *d->c) != NULL ||
-	    (doctor_is_setting(d->c) && d->c[config_name_size(d->c)] != ':'))
+	    (repair_is_setting(d->c) && d->c[config_name_size(d->c)] != ':'))
 		return false;
-	while (end < d->string_end && *end != '\n' && doctor_odd_quote(end) < 2)
+	while (end < d->string_end && *end != '\n' && repair_odd_quote(end) < 2)
 		end++;
-	if (doctor_odd_quote(end) > 1) {
-		doctor_tell(d, end, d->string_line, "%s", typographic);
-		end_string_at(d, end, end + doctor_odd_quote(end));
+	if (repair_odd_quote(end) > 1) {
+		repair_report(d, end, d->string_line, "%s", typographic);
+		end_string_at(d, end, end + repair_odd_quote(end));
 	} else if (end < d->string_end) {
-		doctor_tell(d, d->string, d->string_line,
+		repair_report(d, d->string, d->string_line,
 		    "the string that begins here goes on to line %d; its closing \" is missing",
 		    d->line);
 		for (last = end; last > d->string + 1 && strchr(" \t\r,;)}]", last[-1]) != NULL;)
 			last--;
-		last += strcspn(last, " \t\r\n,;"); /* from there on it was no text */
+		last += strcspn(
+		    last, " \t\r\n,;"); /* what follows belonged to the string by mistake */
 		end_string_at(d, last, last);
 	} else {
-		if (doctor_still_sure(d))
-			doctor_tell(d, d->c, d->line,
+		if (repair_still_sure(d))
+			repair_report(d, d->c, d->line,
 			    "the string ends before this; a \" is missing before, or one inside a "
 			    "string is not written \\\"");
 		d->stopped = true;
@@ -264,7 +265,7 @@ doctor_find_lost_quote(struct doctor *d)
 
 /* --- values ------------------------------------------------------------------------------ */
 
-/* Numbers that are none of ours are no more in the text: config_read_text() has seen to that. */
+/* config_read_text() has reported and replaced all numbers that are not decimal. */
 static const char *
 number_end(const char *c)
 {
@@ -284,7 +285,7 @@ value_ends(const char *c)
 	return *c == '\0' || strchr(" \t\r\n\f;,)}]\"", *c) != NULL || config_skip_comment(c) > c;
 }
 
-/* The end of text without quotes: of the word, and of those behind it that begin no setting. */
+/* The end of text without quotes: of all words up to one that begins a setting. */
 static const char *
 bare_end(const char *c)
 {
@@ -295,7 +296,7 @@ bare_end(const char *c)
 		while (*end == ',' && isalnum((unsigned char)end[1])) /* 200,404 */
 			end += 1 + strcspn(end + 1, ";,{}()[]\"# \t\r\n\f");
 		c = end + strspn(end, " \t");
-		if (end == c || value_ends(c) || doctor_is_setting(c) || strchr("{([#", *c) != NULL)
+		if (end == c || value_ends(c) || repair_is_setting(c) || strchr("{([#", *c) != NULL)
 			return end;
 	}
 }
@@ -306,12 +307,12 @@ is_name(const char *c, size_t size, const char *name)
 	return strlen(name) == size && strncasecmp(c, name, size) == 0;
 }
 
-/* Whether a key of that name, wherever it belongs, takes a string. */
+/* Whether keys of that name, in whatever group, have a string for a value. */
 static bool
-takes_text(const struct named *name, const struct key *keys)
+takes_string(const struct named *name, const struct key *keys)
 {
 	for (; keys->name != NULL; keys++) {
-		if (keys->keys != NULL && !takes_text(name, keys->keys))
+		if (keys->keys != NULL && !takes_string(name, keys->keys))
 			return false;
 		if (keys->kind >= KEY_INTEGER && keys->kind <= KEY_BOOL &&
 		    is_name(name->name, name->size, keys->name))
@@ -328,7 +329,7 @@ ends_with(const struct named *name, const char *end)
 	return name->size > n && memcmp(name->name + name->size - n, end, n) == 0;
 }
 
-/* What a number with this unit is in the unit of the key; 0: nobody knows. */
+/* By what to multiply a number with this unit for the unit of the key; 0: that is not known. */
 static double
 factor_of(const char *unit, size_t unit_size, const struct named *key)
 {
@@ -351,7 +352,7 @@ factor_of(const char *unit, size_t unit_size, const struct named *key)
 
 /* 30s, 500 ms, 10 MB, 90%. */
 static bool
-take_unit(struct doctor *d, const char *number)
+read_unit(struct repair *d, const char *number)
 {
 	const struct named *key = &d->levels[d->depth].key;
 	const char *unit = number + strspn(number, " \t"), *end = unit;
@@ -362,41 +363,41 @@ take_unit(struct doctor *d, const char *number)
 		end++;
 	factor = factor_of(unit, (size_t)(end - unit), key);
 	if (end == unit || end - unit > 8 || !value_ends(end) ||
-	    (factor == 0 && (unit > number || takes_text(key, config_main_keys))))
+	    (factor == 0 && (unit > number || takes_string(key, config_main_keys))))
 		return false;
 	snprintf(mended, sizeof(mended), "%.10g", value * (factor > 0 ? factor : 1));
-	doctor_tell(d, unit, d->line, "%.*s: a number stands without a unit%s%s", (int)key->size,
+	repair_report(d, unit, d->line, "%.*s: a number stands without a unit%s%s", (int)key->size,
 	    key->name, factor > 0 ? "; write " : "", factor > 0 ? mended : "");
-	doctor_replace(d, end, mended, doctor_behind_value(d)); /* d->c stands at the number */
+	repair_replace(d, end, mended, repair_behind_value(d)); /* d->c stands at the number */
 	return true;
 }
 
 bool
-doctor_take_number(struct doctor *d)
+repair_read_number(struct repair *d)
 {
 	const char *end = number_end(d->c);
 
-	if (end == d->c || take_unit(d, end))
+	if (end == d->c || read_unit(d, end))
 		return end != d->c;
-	if (!value_ends(end) && !doctor_is_setting(end))
+	if (!value_ends(end) && !repair_is_setting(end))
 		return false;
 	if (*end == ',' && isdigit((unsigned char)end[1]) &&
-	    takes_text(&d->levels[d->depth].key, config_main_keys))
+	    takes_string(&d->levels[d->depth].key, config_main_keys))
 		return false; /* 200,404 */
 	d->c = end;
-	d->at = doctor_behind_value(d);
+	d->at = repair_behind_value(d);
 	return true;
 }
 
 bool
-doctor_take_boolean(struct doctor *d)
+repair_read_boolean(struct repair *d)
 {
 	size_t size = config_name_size(d->c);
 
 	if (!is_name(d->c, size, "true") && !is_name(d->c, size, "false"))
 		return false;
 	d->c += size;
-	d->at = doctor_behind_value(d);
+	d->at = repair_behind_value(d);
 	return true;
 }
 
@@ -415,7 +416,7 @@ truth_of(const char *word, size_t size)
 }
 
 void
-doctor_take_bare(struct doctor *d)
+repair_read_bare(struct repair *d)
 {
 	const char *start = d->c, *end = bare_end(start);
 	const char *truth = truth_of(start, (size_t)(end - start));
@@ -425,42 +426,42 @@ doctor_take_bare(struct doctor *d)
 	while (l->bracket == '(' || l->bracket == '[')
 		l--; /* to the group of the setting */
 	if (l->drop) {
-		; /* its name is told, and what stands here goes with it */
+		; /* its mistake is reported already */
 	} else if (truth != NULL) {
-		doctor_tell(d, start, d->line, "%.*s: write true or false, here: %s", size,
+		repair_report(d, start, d->line, "%.*s: write true or false, here: %s", size,
 		    l->key.name, truth);
-		doctor_replace(d, end, truth, doctor_behind_value(d));
+		repair_replace(d, end, truth, repair_behind_value(d));
 		return;
-	} else if (takes_text(&l->key, config_main_keys)) {
-		doctor_tell(d, start, d->line,
+	} else if (takes_string(&l->key, config_main_keys)) {
+		repair_report(d, start, d->line,
 		    "%.*s: text stands in double quotes%s: write %.*s = \"…\";", size, l->key.name,
 		    l->colon ? ", not as in YAML" : "", size, l->key.name);
 	} else {
-		doctor_tell(d, start, d->line, "%.*s: this is no number, nor true or false", size,
+		repair_report(d, start, d->line, "%.*s: this is no number, nor true or false", size,
 		    l->key.name);
 		l->drop = true;
 	}
-	doctor_copy(d);
+	repair_copy(d);
 	replace_by_string(d, start, end, end);
 }
 
 void
-doctor_value_missing(struct doctor *d)
+repair_value_missing(struct repair *d)
 {
 	struct open_bracket *l = &d->levels[d->depth];
 
-	doctor_tell(d, d->c, d->line, "the value of %.*s is missing; write %.*s = value;",
+	repair_report(d, d->c, d->line, "the value of %.*s is missing; write %.*s = value;",
 	    (int)l->key.size, l->key.name, (int)l->key.size, l->key.name);
 	l->drop = true;
-	d->at = doctor_behind_value(d);
+	d->at = repair_behind_value(d);
 }
 
 void
-doctor_begin_setting(struct doctor *d, const char *name, size_t size)
+repair_begin_setting(struct repair *d, const char *name, size_t size)
 {
 	struct open_bracket *l = &d->levels[d->depth];
 
-	doctor_copy(d);
+	repair_copy(d);
 	l->key = (struct named){ name, size < 64 ? size : 64, d->line };
 	l->key_out = d->out_size;
 	l->drop = false;
@@ -468,7 +469,7 @@ doctor_begin_setting(struct doctor *d, const char *name, size_t size)
 	for (size_t i = 0; i < l->seen_count; i++)
 		if (l->seen[i].size == l->key.size &&
 		    memcmp(l->seen[i].name, name, l->key.size) == 0) {
-			doctor_tell(d, d->c, d->line,
+			repair_report(d, d->c, d->line,
 			    "%.*s is set already in line %d; take one of the two out",
 			    (int)l->key.size, name, l->seen[i].line);
 			l->drop = true;
