@@ -3,9 +3,9 @@
 
 /*
  * Repairing a text that libconfig has refused: what people write who are used to other syntaxes. See
- * syntax.h.
+ * repair.h.
  */
-#include "syntax.h"
+#include "repair.h"
 
 #include <ctype.h>
 #include <string.h>

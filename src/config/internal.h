@@ -7,8 +7,8 @@
  *
  *   config.c   the whole: loading, looking up, comparing
  *   file.c     the text to values, by libconfig, along the tables of keys
- *   syntax.c   a text that libconfig cannot parse: what is wrong with it; with habits.c and
- *              values.c, see syntax.h
+ *   syntax.c   a text that libconfig cannot parse: what is wrong with it; with habits.c,
+ *              values.c and repair.c, see repair.h
  *   text.c     a file to its text, and what must be known before it is parsed
  *   names.c    names that are no keys: what was meant
  *   keys.c     the tables, and the rules of single keys
@@ -95,6 +95,8 @@ void config_mistake(struct reader *r, int line, const char *format, ...)
 /* The same with the line of `text` that holds `place` below, and a caret under it. */
 void config_mistake_at(struct reader *r, const char *text, const char *place, int line,
     const char *format, ...) __attribute__((format(printf, 5, 6)));
+void config_vmistake_at(struct reader *r, const char *text, const char *place, int line,
+    const char *format, va_list ap) __attribute__((format(printf, 5, 0)));
 
 /* What works, but is hardly meant. */
 void config_warning(struct reader *r, int line, const char *format, ...)

@@ -122,16 +122,24 @@ show_place(char *out, size_t size, const char *text, const char *place)
 }
 
 void
-config_mistake_at(
-    struct reader *r, const char *text, const char *place, int line, const char *format, ...)
+config_vmistake_at(
+    struct reader *r, const char *text, const char *place, int line, const char *format, va_list ap)
 {
 	char shown[1024] = "";
-	va_list ap;
 
 	if (r->config->mistakes.count < PLACES_MAX)
 		show_place(shown, sizeof(shown), text, place);
-	va_start(ap, format);
 	mistakes_vadd(&r->config->mistakes, (struct origin){ r->file, line }, format, ap);
-	va_end(ap);
 	mistakes_show(&r->config->mistakes, shown);
+}
+
+void
+config_mistake_at(
+    struct reader *r, const char *text, const char *place, int line, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	config_vmistake_at(r, text, place, line, format, ap);
+	va_end(ap);
 }

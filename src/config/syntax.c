@@ -7,7 +7,7 @@
  * in a copy, so that later mistakes are found too; where the rest would be guesswork reading stops.
  * Never called for a file that libconfig accepts, and so never wrong about one.
  */
-#include "syntax.h"
+#include "repair.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -2,17 +2,18 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Repairing a text that libconfig has refused: what its three files share; nobody else includes
+ * Repairing a text that libconfig has refused: what its files share; nobody else includes
  * this. They read the text along the grammar of libconfig, report what stands there instead, and
  * write a copy in which that is repaired and every line has its number still. Each file calls only
  * those below it:
  *
  *   syntax.c  the grammar
  *   habits.c  what people write who are used to other syntaxes
- *   values.c  the copy, and what can be wrong with a name, a string or a value
+ *   values.c  what can be wrong with a name, a string or a value
+ *   repair.c  looking at the text, reporting, and the copy
  */
-#ifndef WEBMOND_CONFIG_SYNTAX_H
-#define WEBMOND_CONFIG_SYNTAX_H
+#ifndef WEBMOND_CONFIG_REPAIR_H
+#define WEBMOND_CONFIG_REPAIR_H
 
 #include "internal.h"
 
@@ -94,6 +95,9 @@ bool repair_is_group(const char *name, size_t size);
 /* The length of the single or typographic quote at `c`; 0: there is none. */
 size_t repair_odd_quote(const char *c);
 
+/* What comes next behind a value. */
+enum syntax_place repair_behind_value(const struct repair *d);
+
 /* --- reporting, and the copy ------------------------------------------------------------- */
 
 void repair_report(struct repair *d, const char *place, int line, const char *format, ...)
@@ -111,6 +115,9 @@ void repair_copy(struct repair *d);
 /* Put `text` into the copy in place of what stands up to `end`, and go on there with `at`. */
 void repair_replace(struct repair *d, const char *end, const char *text, enum syntax_place at);
 
+/* The same with the text in quotes, or "-" if it needs more than quotes; a value has ended then. */
+void repair_by_string(struct repair *d, const char *start, const char *end, const char *next);
+
 /* Take the setting that ends at `d->c` out of the copy. */
 void repair_drop_setting(struct repair *d);
 
@@ -118,9 +125,6 @@ void repair_drop_setting(struct repair *d);
 
 /* A setting begins whose name is `size` bytes at `name`. */
 void repair_begin_setting(struct repair *d, const char *name, size_t size);
-
-/* What comes next behind a value. */
-enum syntax_place repair_behind_value(const struct repair *d);
 
 void repair_value_missing(struct repair *d);
 
