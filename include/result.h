@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What one check found. Filled by probe (or by the supervisor for a slot that never ran) and
- * turned into the record by payload; the words are those of the record.
+ * What one check found. A checker fills it, or the supervisor for a slot that never ran, and payload.c
+ * writes it into the record; the words are those of the record.
  */
 #ifndef WEBMOND_RESULT_H
 #define WEBMOND_RESULT_H
@@ -24,7 +24,7 @@ enum status {
  */
 enum error_type {
 	ERROR_NONE, /* up */
-	/* the site's own: down */
+	/* failures of the site: down */
 	ERROR_DNS,
 	ERROR_CONNECT,
 	ERROR_TLS,
@@ -35,7 +35,7 @@ enum error_type {
 	ERROR_TOO_MANY_REDIRECTS,
 	ERROR_REDIRECT_REFUSED,
 	ERROR_SLOW,
-	/* ours: unknown, for a failure here is never reported as a failure there */
+	/* our failures: unknown; a failure here is never reported as a failure of the site */
 	ERROR_REGEX_LIMIT,
 	ERROR_MISSED_OVERLOAD,
 	ERROR_MISSED_OVERRUN,
@@ -52,7 +52,7 @@ enum error_type {
 #define RESULT_FINAL_URL_MAX 512
 #define RESULT_IP_MAX        45 /* INET6_ADDRSTRLEN - 1 */
 
-/* For numbers that are not known. */
+/* A number that is not known. */
 #define RESULT_NONE (-1)
 
 /* A yes, a no, or nothing to say. */
@@ -73,8 +73,9 @@ enum phase {
 };
 
 /*
- * Start from result_init(); texts are empty and numbers RESULT_NONE when not known. It travels as it
- * is from process to process, so it holds no pointers; what is long and mostly empty stands last.
+ * Start from result_init(). Texts are empty and numbers RESULT_NONE when they are not known. It is
+ * sent from process to process as it is, so it holds no pointers; long texts that are mostly empty
+ * stand last, see result_size().
  */
 struct result {
 	enum error_type error;
@@ -96,16 +97,16 @@ struct result {
 	char final_url[RESULT_FINAL_URL_MAX + 1];   /* only after redirects */
 };
 
-/* How many bytes of it are in use: what follows are texts that are empty. */
+/* How many of its bytes are in use: only empty texts follow. */
 size_t result_size(const struct result *r);
 
 /* Everything unknown, no error. */
 void result_init(struct result *r);
 
 /*
- * Copy to `r` the result that stands at `bytes`, result_size() of them, written by another process,
- * which may be in foreign hands. Returns false if it is not one that this program writes: words and
- * numbers within their ranges, texts that end and are clean. Then `*r` is not to be used.
+ * Copy to `r` a result of `size` bytes, result_size() of it, from another process, which may be in
+ * foreign hands. Returns false if this program does not write such a result: words and numbers within
+ * their ranges, texts with an end and clean, fields that fit the verdict. Then `*r` is not to be used.
  */
 bool result_copy(struct result *r, const void *bytes, size_t size);
 

@@ -2,13 +2,13 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the processes say to each other: frames on two pipes to the publisher, fixed structs on the
- * socketpairs. Both sides are the same program after a fork, so structs travel as they are;
- * lengths are checked all the same.
+ * What the processes send to each other about slots: frames on two pipes to the publisher, fixed
+ * structs between supervisor and checkers. All are the same program after a fork, so structs travel
+ * as they are in memory; their lengths are checked all the same.
  *
- * The supervisor alone writes to its pipe: OPEN, WHOLE, SETTLED, and CLOSE for the dead. All
- * checkers share the other one, and from there only CLOSE is taken. A checker may be in foreign
- * hands, so a CLOSE counts only with the token of its slot, which the checker got with the job.
+ * The supervisor alone writes to its pipe: OPEN, SINGLE, SETTLED, and CLOSE for checkers that are
+ * dead. All checkers share the other pipe, and from there only CLOSE is accepted. A checker may be in
+ * foreign hands, so its CLOSE counts only with the token of the slot, which it got with the job.
  */
 #ifndef WEBMOND_WIRE_H
 #define WEBMOND_WIRE_H
@@ -27,41 +27,38 @@
  */
 #define WIRE_FRAME_MAX 4096
 
-/* The record in it; the rest is for header, site and instance. A larger one is never decoded. */
+/* Of these for the payload; the rest is for header, site and instance. */
 #define WIRE_PAYLOAD_MAX 3848
 
 /* "20261123T101502Z-9f3c52d07a61be48" with its NUL. */
 #define WIRE_EPOCH_SIZE 34
 
 /*
- * OPEN   announces a slot: the identity of its record, with which anyone can finish it.
- * CLOSE  ends an open slot: the identity, then a struct wire_outcome.
- * WHOLE  is both in one: a slot that never runs.
- * RECORD is what the publisher makes of the last two, and keeps in the spool: the whole record.
- * SETTLED says that all checks of slots below its seq are over: what is still open there has an end
- *        that nobody wrote. It has no texts.
+ * OPEN    begins a slot. Its payload is the identity of the record, see payload.h.
+ * CLOSE   ends an open slot: the identity, then a struct wire_outcome.
+ * SINGLE  begins and ends a slot that never runs; its payload is that of a CLOSE.
+ * RECORD  is what the publisher makes of these and keeps in the spool: the whole record as JSON.
+ * SETTLED says that all checks of slots below its seq are over: slots that are still open there were
+ *         ended by nobody. It has no texts.
  *
- * The numbers stand in spools: earlier versions kept records as 2 and 3.
+ * Spools hold these numbers. Earlier versions kept records as 2 and 3.
  */
 enum wire_type {
 	WIRE_OPEN = 1,
 	WIRE_RECORD = 2,
 	WIRE_RECORD_OLD = 3, /* read as WIRE_RECORD */
 	WIRE_CLOSE = 4,
-	WIRE_WHOLE = 5,
+	WIRE_SINGLE = 5,
 	WIRE_SETTLED = 6,
 };
 
-/* What came of a slot; in a frame it ends with what is in use of the result, see result_size(). */
+/* How a slot ended. In a frame it is cut behind the result_size() bytes of the result. */
 struct wire_outcome {
 	int64_t lateness_us; /* RESULT_NONE: it never started */
 	struct result result;
 };
 
-/*
- * A record on its way, with all that publishing needs. The texts point into the buffer that was
- * decoded and are not NUL-terminated.
- */
+/* A decoded frame. The texts point into the buffer that was decoded and have no NUL behind them. */
 struct frame {
 	enum wire_type type;
 	char epoch[WIRE_EPOCH_SIZE];
@@ -71,54 +68,54 @@ struct frame {
 	size_t site_size;
 	const char *instance; /* ce_source */
 	size_t instance_size;
-	const char *payload; /* see enum wire_type; identity: payload.h */
+	const char *payload; /* see enum wire_type */
 	size_t payload_size;
-	size_t identity_size; /* how much of the payload is the identity */
-	uint64_t token;       /* of the slot; 48 bits. 0 in a RECORD, which is nobody's secret */
+	size_t identity_size; /* of the payload, which begins with it */
+	uint64_t token; /* of the slot; 48 bits. 0 in a RECORD: spools hold no tokens of those */
 };
 
 /*
- * Encode into `out` (WIRE_FRAME_MAX bytes). Returns the length, or 0 when it does not fit (a bug:
- * the payload's caps make it impossible).
+ * Encode a frame into `out` (WIRE_FRAME_MAX bytes). Returns its length, or 0 when it does not fit,
+ * which the caps of payload.c exclude.
  */
 size_t wire_encode(unsigned char *out, const struct frame *frame);
 
 /*
  * Decode the frame at the start of `data`. Returns its length, or -1 when it is damaged (magic,
- * length, checksum) or only a part of one: a frame is one write, and no reader sees half of it.
+ * length, checksum) or incomplete: a frame is one write(2), so no reader of a pipe sees a part of it.
  */
 ssize_t wire_decode(const void *data, size_t size, struct frame *frame);
 
 /*
- * The token of the slot that `frame` is of: a code over all that its OPEN says, made with the key
- * of the daemon. The supervisor makes it and the publisher checks it; nobody else has the key.
+ * The token of the slot of `frame`: a message authentication code over all that its OPEN says. The
+ * supervisor makes it and the publisher checks it; no other process has the key.
  */
 uint64_t wire_token(const unsigned char key[UTIL_KEY_SIZE], const struct frame *frame);
 
-/* How many bytes to skip from damaged `data` to what may be the next frame, or `size`. */
+/* How many bytes to skip at the start of damaged `data`: up to a possible next frame, or `size`. */
 size_t wire_resync(const void *data, size_t size);
 
-/* Supervisor to checker: run this. */
+/* Supervisor to checker: run the check of this slot. */
 struct wire_job {
 	uint64_t number; /* of the checker's jobs, see claims.h */
 	uint32_t site;   /* index into the checker's configuration */
 	uint64_t seq;
 	int64_t slot_us; /* UTC */
 	int64_t interval_us;
-	int64_t due_us; /* the same instant on the monotonic clock, which all processes share */
+	int64_t due_us; /* slot_us on the monotonic clock, which all processes share */
 	uint64_t token; /* to be sent back in its CLOSE */
 	char epoch[WIRE_EPOCH_SIZE];
 };
 
 enum wire_done_type {
-	WIRE_READY, /* initialised; no check behind it */
+	WIRE_READY, /* the checker is initialised and has run no check yet */
 	WIRE_DONE,
 };
 
 /* Checker to supervisor: the CLOSE frame of the job is in the pipe. */
 struct wire_done {
 	enum wire_done_type type;
-	uint8_t leaving; /* whether it takes no further job: worn out, or told to stop */
+	uint8_t leaving; /* whether the checker takes no further job and is about to exit */
 	uint64_t seq;
 	enum error_type error;
 	int http_status;

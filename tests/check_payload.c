@@ -274,7 +274,7 @@ START_TEST(any_result_is_a_valid_record)
 			any.lateness_us = r.elapsed_us = RESULT_NONE;
 		else if (any.lateness_us == RESULT_NONE)
 			any.lateness_us = 0;
-		size = payload_frame(raw, WIRE_WHOLE, &config, &site, &any, &r, NULL);
+		size = payload_frame(raw, WIRE_SINGLE, &config, &site, &any, &r, NULL);
 		ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
 		ck_assert(payload_outcome(&frame, &outcome));
 		ck_assert_int_eq(outcome.lateness_us, any.lateness_us);

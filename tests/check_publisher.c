@@ -275,7 +275,7 @@ START_TEST(all_is_printed_once_in_order)
 	start(PUBLISH_TO_STDOUT, NULL);
 	for (uint64_t seq = 0; seq < 3000; seq++) {
 		if (seq % 3 == 0) {
-			put(WIRE_WHOLE, seq);
+			put(WIRE_SINGLE, seq);
 			continue;
 		}
 		put(WIRE_OPEN, seq);
@@ -292,15 +292,15 @@ END_TEST
 START_TEST(damage_costs_what_is_damaged)
 {
 	unsigned char frame[WIRE_FRAME_MAX];
-	size_t size = make_frame(frame, WIRE_WHOLE, 1, 0);
+	size_t size = make_frame(frame, WIRE_SINGLE, 1, 0);
 
 	start(PUBLISH_TO_STDOUT, NULL);
-	put(WIRE_WHOLE, 0);
+	put(WIRE_SINGLE, 0);
 	put_bytes("garbage", 7);
 	frame[size / 2] ^= 1;
 	put_bytes(frame, size);
-	put(WIRE_WHOLE, 2);
-	put(WIRE_WHOLE, 3);
+	put(WIRE_SINGLE, 2);
+	put(WIRE_SINGLE, 3);
 	end_of_pipe();
 	read_stdout_to_its_end();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
@@ -321,7 +321,7 @@ START_TEST(checkers_may_only_close)
 	put(WIRE_OPEN, 0);
 	put_into(&checkers, frame, make_frame(frame, WIRE_OPEN, 1, 404));
 	put_into(&checkers, frame, make_frame(frame, WIRE_OPEN, 4000, 404));
-	put_into(&checkers, frame, make_frame(frame, WIRE_WHOLE, 1, 404));
+	put_into(&checkers, frame, make_frame(frame, WIRE_SINGLE, 1, 404));
 	put_into(&checkers, frame, make_frame(frame, WIRE_RECORD, 1, 404));
 	put_into(&checkers, "garbage", 7);
 	token_key = (const unsigned char *)"the key of none ";
@@ -331,7 +331,7 @@ START_TEST(checkers_may_only_close)
 	put(WIRE_OPEN, 1);
 	put(WIRE_CLOSE, 1);
 	put(WIRE_CLOSE, 0);
-	put(WIRE_WHOLE, 2);
+	put(WIRE_SINGLE, 2);
 	start(PUBLISH_TO_STDOUT, NULL);
 	end_of_pipe();
 	read_stdout_to_its_end();
@@ -451,7 +451,7 @@ START_TEST(nothing_is_settled_that_waits)
 {
 	ck_assert_int_ge(fcntl(supervisor.write_fd, F_SETPIPE_SZ, 4096), 0);
 	start(PUBLISH_TO_STDOUT, NULL);
-	put(WIRE_WHOLE, 0);
+	put(WIRE_SINGLE, 0);
 	while (seen.count == 0)
 		read_stdout(1000);
 	kill(publisher, SIGSTOP);
@@ -499,7 +499,7 @@ START_TEST(a_verdict_waits_for_its_slot)
 	if ((_i & 2) != 0)
 		ck_assert_int_ge(fcntl(checkers.write_fd, F_SETPIPE_SZ, 4096), 0);
 	start(PUBLISH_TO_STDOUT, NULL);
-	put(WIRE_WHOLE, 0);
+	put(WIRE_SINGLE, 0);
 	while (seen.count == 0)
 		read_stdout(1000);
 	kill(publisher, SIGSTOP);
@@ -532,10 +532,10 @@ END_TEST
 START_TEST(half_a_frame_does_not_hold_up_the_end)
 {
 	unsigned char frame[WIRE_FRAME_MAX];
-	size_t size = make_frame(frame, WIRE_WHOLE, 1, 0);
+	size_t size = make_frame(frame, WIRE_SINGLE, 1, 0);
 
 	start(PUBLISH_TO_STDOUT, NULL);
-	put(WIRE_WHOLE, 0);
+	put(WIRE_SINGLE, 0);
 	put_bytes(frame, size / 2);
 	end_of_pipe();
 	read_stdout_to_its_end();
@@ -553,7 +553,7 @@ START_TEST(a_slow_reader_is_back_pressure)
 
 	start(PUBLISH_TO_STDOUT, NULL);
 	for (;;) {
-		size_t size = make_frame(frame, WIRE_WHOLE, seq, 0);
+		size_t size = make_frame(frame, WIRE_SINGLE, seq, 0);
 		int full = pipe_write(supervisor.write_fd, frame, size);
 
 		ck_assert_int_ge(full, 0);
@@ -573,12 +573,12 @@ END_TEST
 START_TEST(a_reader_that_leaves_ends_it)
 {
 	start(PUBLISH_TO_STDOUT, NULL);
-	put(WIRE_WHOLE, 0);
+	put(WIRE_SINGLE, 0);
 	while (seen.count == 0)
 		read_stdout(1000);
 	close(stdout_read);
 	stdout_read = -1;
-	put(WIRE_WHOLE, 1);
+	put(WIRE_SINGLE, 1);
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
 }
 END_TEST
@@ -587,9 +587,9 @@ END_TEST
 START_TEST(an_orphan_takes_what_comes_and_leaves)
 {
 	start(PUBLISH_TO_STDOUT, NULL);
-	put(WIRE_WHOLE, 0);
+	put(WIRE_SINGLE, 0);
 	close(control);
-	put(WIRE_WHOLE, 1);
+	put(WIRE_SINGLE, 1);
 	read_stdout_to_its_end();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
 	expect_seqs(0, 2);
@@ -599,7 +599,7 @@ END_TEST
 START_TEST(nothing_is_printed_for_a_table)
 {
 	start(PUBLISH_TO_NOTHING, NULL);
-	put(WIRE_WHOLE, 0);
+	put(WIRE_SINGLE, 0);
 	end_of_pipe();
 	read_stdout_to_its_end();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
@@ -751,10 +751,10 @@ START_TEST(all_is_delivered_whatever_happens)
 	start_mock();
 	start(PUBLISH_TO_KAFKA, servers);
 	await_report(is_ready);
-	put(WIRE_WHOLE, 0); /* the connection stands */
+	put(WIRE_SINGLE, 0); /* the connection stands */
 	fail_next(troubles[_i].times, troubles[_i].error);
 	for (uint64_t seq = 1; seq < COUNT; seq++)
-		put(WIRE_WHOLE, seq);
+		put(WIRE_SINGLE, seq);
 	ck_assert_int_eq(consume(COUNT, troubles[_i].ordered), 0);
 	end_of_pipe();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
@@ -773,7 +773,7 @@ START_TEST(a_dead_producer_is_replaced)
 	await_report(is_ready);
 	fail_next(1, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
 	for (uint64_t seq = 0; seq < 50; seq++)
-		put(WIRE_WHOLE, seq);
+		put(WIRE_SINGLE, seq);
 	ck_assert_int_eq(consume(50, false), 0);
 	end_of_pipe();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
@@ -789,10 +789,10 @@ START_TEST(nothing_is_held_up_by_what_is_refused_for_good)
 	start(PUBLISH_TO_KAFKA, servers);
 	await_report(is_ready);
 	fail_next(3, RD_KAFKA_RESP_ERR_INVALID_RECORD);
-	put(WIRE_WHOLE, 0);
+	put(WIRE_SINGLE, 0);
 	while (count_of(captured(), "a record is refused for good") < 2)
 		usleep(10000);
-	put(WIRE_WHOLE, 1);
+	put(WIRE_SINGLE, 1);
 	end_of_pipe();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
 	ck_assert_int_eq(count_of(captured(), "wait in the spool"), 0);
@@ -807,16 +807,16 @@ START_TEST(the_work_is_handed_over)
 	start(PUBLISH_TO_KAFKA, servers);
 	await_report(is_ready);
 	for (uint64_t seq = 0; seq < 100; seq++)
-		put(WIRE_WHOLE, seq);
+		put(WIRE_SINGLE, seq);
 	order(MESSAGE_HAND_OVER);
 	for (uint64_t seq = 100; seq < 150; seq++)
-		put(WIRE_WHOLE, seq);
+		put(WIRE_SINGLE, seq);
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
 	close(control);
 
 	start(PUBLISH_TO_KAFKA, servers);
 	for (uint64_t seq = 150; seq < 200; seq++)
-		put(WIRE_WHOLE, seq);
+		put(WIRE_SINGLE, seq);
 	ck_assert_int_eq(consume(200, true), 0);
 	end_of_pipe();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
@@ -836,11 +836,11 @@ START_TEST(an_orphan_hands_nothing_over)
 	ck_assert_int_eq(waitpid(publisher, &status, WUNTRACED), publisher);
 	order(MESSAGE_HAND_OVER);
 	close(control);
-	put(WIRE_WHOLE, 0);
+	put(WIRE_SINGLE, 0);
 	kill(publisher, SIGCONT);
 	while (ioctl(supervisor.read_fd, FIONREAD, &waiting) == 0 && waiting > 0)
 		usleep(1000);
-	put(WIRE_WHOLE, 1);
+	put(WIRE_SINGLE, 1);
 	end_of_pipe();
 	ck_assert_int_eq(exit_code(), EXIT_FINE);
 	ck_assert_int_eq(count_of(captured(), "2 records wait in the spool"), 1);
@@ -862,7 +862,7 @@ START_TEST(an_orphan_is_found_after_the_last_transaction)
 	ck_assert_int_eq(waitpid(publisher, &status, WUNTRACED), publisher);
 	*stop_at_sync = true;
 	order(MESSAGE_HAND_OVER);
-	put(WIRE_WHOLE, seq++);
+	put(WIRE_SINGLE, seq++);
 	/* the first may be not the last: what came meanwhile needs another one */
 	while (seq < 4) {
 		kill(publisher, SIGCONT);
@@ -871,7 +871,7 @@ START_TEST(an_orphan_is_found_after_the_last_transaction)
 		if (control >= 0)
 			close(control);
 		control = -1;
-		put(WIRE_WHOLE, seq++);
+		put(WIRE_SINGLE, seq++);
 	}
 	*stop_at_sync = false;
 	kill(publisher, SIGCONT);

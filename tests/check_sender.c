@@ -132,7 +132,7 @@ store(int records)
 			.seq = seq++,
 			.slot_us = INT64_C(1767225600) * US_PER_S,
 			.interval_us = US_PER_S };
-		size_t size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
+		size_t size = payload_frame(raw, WIRE_SINGLE, &config, &site, &slot, &result, NULL);
 		struct frame frame;
 
 		ck_assert_int_eq(spool_begin(spool), SPOOL_OK);

@@ -143,9 +143,9 @@ apply_frame(struct spool *s, const struct frame *frame, const unsigned char *raw
 {
 	enum spool_status status = SPOOL_OK;
 
-	if (frame->type == WIRE_OPEN || frame->type == WIRE_WHOLE)
+	if (frame->type == WIRE_OPEN || frame->type == WIRE_SINGLE)
 		status = spool_begin_slot(s, frame, raw, size);
-	if (status == SPOOL_OK && (frame->type == WIRE_CLOSE || frame->type == WIRE_WHOLE))
+	if (status == SPOOL_OK && (frame->type == WIRE_CLOSE || frame->type == WIRE_SINGLE))
 		status = spool_end_slot(s, frame);
 	return status;
 }
@@ -266,7 +266,7 @@ sql(const char *statements)
 /* --- what is accepted -------------------------------------------------------------------- */
 
 /*
- * Frames are "o3" for OPEN seq 3, c for CLOSE, w for WHOLE, uppercase for another epoch; each bit of
+ * Frames are "o3" for OPEN seq 3, c for CLOSE, w for SINGLE, uppercase for another epoch; each bit of
  * `commits` that is set ends a transaction behind its frame.
  */
 static void
@@ -277,7 +277,7 @@ put_frames(struct spool *s, const char *frames, unsigned commits)
 		enum wire_type type;
 
 		f += *f == ' ';
-		type = strchr("oO", *f) ? WIRE_OPEN : strchr("cC", *f) ? WIRE_CLOSE : WIRE_WHOLE;
+		type = strchr("oO", *f) ? WIRE_OPEN : strchr("cC", *f) ? WIRE_CLOSE : WIRE_SINGLE;
 		ck_assert_int_eq(
 		    apply(s, type, *f >= 'a' ? EPOCH_A : EPOCH_B, (uint64_t)atoi(f + 1), 20),
 		    SPOOL_OK);
@@ -305,7 +305,7 @@ START_TEST(test_accept)
 		{ "w0 w1 w2", "0 1 2", "0 1 2" },
 		{ "w0 w0 w1 w0", "0 1", "0 1" },
 		{ "o0 w1 c0", "1 0", "1 0" },
-		{ "o0 w0 c0", "0", "0" },        /* a WHOLE for a slot that is open: a repeat */
+		{ "o0 w0 c0", "0", "0" },        /* a SINGLE for a slot that is open: a repeat */
 		{ "o5 c5 o6 c6", "5 6", "5 6" }, /* a hole: loud, but accepted */
 		{ "o5 o3 c3 c5 w4 w6", "5 6", "5 6" }, /* below the hole: too late */
 		{ "O0 C0 W0", "", "" },
@@ -347,15 +347,15 @@ START_TEST(test_lost_epoch)
 	put(s, WIRE_OPEN, EPOCH_B, 5);
 	put(s, WIRE_CLOSE, EPOCH_B, 5);
 	put(s, WIRE_CLOSE, EPOCH_B, 7);
-	put(s, WIRE_WHOLE, EPOCH_B, 8);
+	put(s, WIRE_SINGLE, EPOCH_B, 8);
 	put(s, WIRE_OPEN, EPOCH_A, 0);
 	put(s, WIRE_CLOSE, EPOCH_A, 0);
 	put(s, WIRE_CLOSE, "20260103T000000Z-0000000000000003", 9);
 	ck_assert_str_eq(seqs(s), "5 7 8 0");
 
 	/* another one for a slot: its checker died before it said that it was done */
-	put(s, WIRE_WHOLE, EPOCH_B, 7);
-	put(s, WIRE_WHOLE, EPOCH_B, UINT64_MAX);
+	put(s, WIRE_SINGLE, EPOCH_B, 7);
+	put(s, WIRE_SINGLE, EPOCH_B, UINT64_MAX);
 	ck_assert_str_eq(seqs(s), "5 7 8 0");
 	/* the first is delivered, the publisher replaced */
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
@@ -363,7 +363,7 @@ START_TEST(test_lost_epoch)
 	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 	spool_close(s);
 	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
-	put(s, WIRE_WHOLE, EPOCH_B, 5);
+	put(s, WIRE_SINGLE, EPOCH_B, 5);
 	ck_assert_str_eq(seqs(s), "0");
 	spool_close(s);
 	/* none of that is open for the next one */
@@ -498,7 +498,7 @@ START_TEST(test_first_close_wins)
 
 	put(s, WIRE_OPEN, EPOCH_A, 0);
 	put(s, WIRE_CLOSE, EPOCH_A, 0);
-	put(s, WIRE_WHOLE, EPOCH_A, 0);
+	put(s, WIRE_SINGLE, EPOCH_A, 0);
 	l = list(s);
 	ck_assert_uint_eq(l.count, 1);
 	ck_assert_int_eq(l.seen[0].http_status, 200);
@@ -514,13 +514,13 @@ START_TEST(test_rollback)
 	put(s, WIRE_OPEN, EPOCH_A, 0);
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 	ck_assert_int_eq(apply(s, WIRE_CLOSE, EPOCH_A, 0, 20), SPOOL_OK);
-	ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 1, 20), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_SINGLE, EPOCH_A, 1, 20), SPOOL_OK);
 	ck_assert_uint_eq(spool_count(s), 2);
 	spool_rollback(s);
 	ck_assert_uint_eq(spool_count(s), 0);
 	/* the same frames again, as they come when nothing was consumed */
 	put(s, WIRE_CLOSE, EPOCH_A, 0);
-	put(s, WIRE_WHOLE, EPOCH_A, 1);
+	put(s, WIRE_SINGLE, EPOCH_A, 1);
 	ck_assert_str_eq(seqs(s), "0 1");
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 	ck_assert_int_eq(apply(s, WIRE_OPEN, EPOCH_A, 2, 20), SPOOL_OK);
@@ -537,7 +537,7 @@ START_TEST(test_delete)
 	struct listing l;
 
 	for (uint64_t i = 0; i < 6; i++)
-		put(s, WIRE_WHOLE, EPOCH_A, i);
+		put(s, WIRE_SINGLE, EPOCH_A, i);
 	l = list(s);
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 	ck_assert_int_eq(spool_delete(s, l.seen[1].row, l.seen[3].row), SPOOL_OK);
@@ -561,7 +561,7 @@ START_TEST(test_rows_are_unique)
 	uint64_t last = 0;
 
 	for (uint64_t i = 0; i < 5; i++) {
-		put(s, WIRE_WHOLE, EPOCH_A, i);
+		put(s, WIRE_SINGLE, EPOCH_A, i);
 		l = list(s);
 		ck_assert_uint_eq(l.count, 1);
 		ck_assert_uint_gt(l.seen[0].row, last);
@@ -572,10 +572,10 @@ START_TEST(test_rows_are_unique)
 		ck_assert_int_eq(spool_delete(s, last, last), SPOOL_OK);
 		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 	}
-	put(s, WIRE_WHOLE, EPOCH_A, 5);
+	put(s, WIRE_SINGLE, EPOCH_A, 5);
 	spool_close(s);
 	s = open_spool(EPOCH_A);
-	put(s, WIRE_WHOLE, EPOCH_A, 6);
+	put(s, WIRE_SINGLE, EPOCH_A, 6);
 	ck_assert_str_eq(seqs(s), "5 6");
 	spool_close(s);
 }
@@ -595,7 +595,7 @@ START_TEST(test_same_epoch_goes_on)
 	put(s, WIRE_OPEN, EPOCH_A, 1); /* still in the pipe: a repeat */
 	put(s, WIRE_CLOSE, EPOCH_A, 1);
 	put(s, WIRE_CLOSE, EPOCH_A, 0);
-	put(s, WIRE_WHOLE, EPOCH_A, 2);
+	put(s, WIRE_SINGLE, EPOCH_A, 2);
 	ck_assert_str_eq(seqs(s), "1 0 2");
 	spool_close(s);
 }
@@ -634,7 +634,7 @@ START_TEST(test_adoption_without_room)
 		    1 + (l.seen[i - 1].through > 0 ? l.seen[i - 1].through : l.seen[i - 1].seq));
 	ck_assert_uint_eq(l.seen[l.count - 1].seq, SLOTS - 1);
 	free(l.seen);
-	put(s, WIRE_WHOLE, EPOCH_B, 0);
+	put(s, WIRE_SINGLE, EPOCH_B, 0);
 	spool_close(s);
 	ck_assert_int_eq(count_of(captured(), "checks of the last run never ended"), 1);
 }
@@ -662,8 +662,8 @@ START_TEST(test_adoption)
 	}
 	ck_assert_str_eq(l.seen[1].message, "webmond ended while this check was running");
 	free(l.seen);
-	put(s, WIRE_CLOSE, EPOCH_A, 3); /* a checker of the old days */
-	put(s, WIRE_WHOLE, EPOCH_B, 0); /* seq starts anew */
+	put(s, WIRE_CLOSE, EPOCH_A, 3);  /* a checker of the old days */
+	put(s, WIRE_SINGLE, EPOCH_B, 0); /* seq starts anew */
 	ck_assert_str_eq(seqs(s), "2 0 1 3 0");
 	spool_close(s);
 
@@ -719,7 +719,7 @@ START_TEST(test_spool_of_an_earlier_version)
 
 	load_spool(earlier_versions[_i]);
 	s = open_spool(EPOCH_B);
-	put(s, WIRE_WHOLE, EPOCH_B, 0);
+	put(s, WIRE_SINGLE, EPOCH_B, 0);
 	l = list(s);
 	ck_assert_uint_eq(l.count, ARRAY_LENGTH(wanted) + 1);
 	for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
@@ -785,15 +785,15 @@ START_TEST(test_kill)
 	if (pid == 0) {
 		s = open_spool(EPOCH_A);
 		for (uint64_t i = 0; i < 50; i++)
-			put(s, WIRE_WHOLE, EPOCH_A, i);
+			put(s, WIRE_SINGLE, EPOCH_A, i);
 		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-		ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 50, 20), SPOOL_OK);
+		ck_assert_int_eq(apply(s, WIRE_SINGLE, EPOCH_A, 50, 20), SPOOL_OK);
 		raise(SIGKILL);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	s = open_spool(EPOCH_A);
 	ck_assert_uint_eq(spool_count(s), 50);
-	put(s, WIRE_WHOLE, EPOCH_A, 50);
+	put(s, WIRE_SINGLE, EPOCH_A, 50);
 	ck_assert_uint_eq(spool_count(s), 51);
 	spool_close(s);
 }
@@ -815,7 +815,7 @@ START_TEST(test_lock)
 		_exit(try_open(&other, EPOCH_B, 64 * MIB, 100) == SPOOL_IN_USE ? 0 : 1);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	ck_assert_int_eq(status, 0);
-	put(s, WIRE_WHOLE, EPOCH_A, 0); /* undisturbed */
+	put(s, WIRE_SINGLE, EPOCH_A, 0); /* undisturbed */
 	spool_close(s);
 	ck_assert_int_eq(count_files("corrupt"), 0);
 	ck_assert_int_eq(count_files("-wal"), 0);
@@ -902,7 +902,7 @@ make_truncated(void)
 	struct spool *s = open_spool(EPOCH_A);
 
 	for (uint64_t i = 0; i < 50; i++)
-		put(s, WIRE_WHOLE, EPOCH_A, i);
+		put(s, WIRE_SINGLE, EPOCH_A, i);
 	spool_close(s);
 	ck_assert_int_eq(truncate(path_in_dir("spool.db"), 5000), 0);
 }
@@ -928,7 +928,7 @@ START_TEST(test_set_aside)
 	}
 	/* the next start has a new one */
 	s = open_spool(EPOCH_B);
-	put(s, WIRE_WHOLE, EPOCH_B, 0);
+	put(s, WIRE_SINGLE, EPOCH_B, 0);
 	ck_assert_str_eq(seqs(s), "0");
 	spool_close(s);
 }
@@ -946,7 +946,7 @@ START_TEST(test_directory_link)
 	snprintf(link_path, sizeof(link_path), "%s.link", dir);
 	ck_assert_int_eq(symlink(dir, link_path), 0);
 	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
-	put(s, WIRE_WHOLE, EPOCH_A, 0);
+	put(s, WIRE_SINGLE, EPOCH_A, 0);
 	spool_close(s);
 	unlink(link_path);
 }
@@ -967,7 +967,7 @@ START_TEST(test_removed_while_in_use)
 	struct spool *s = open_spool(EPOCH_A);
 
 	capture_start();
-	put(s, WIRE_WHOLE, EPOCH_A, 0);
+	put(s, WIRE_SINGLE, EPOCH_A, 0);
 	ck_assert_int_eq(unlink(path_in_dir("spool.db")), 0);
 	ck_assert_int_eq(unlink(path_in_dir("spool.db-wal")), 0);
 	ck_assert_int_eq(spool_begin(s), SPOOL_LOST);
@@ -1015,7 +1015,7 @@ START_TEST(test_disk_breaks_each_spool)
 		if (s != NULL) {
 			disk_is_broken = true;
 			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-			ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 0, 20), SPOOL_OK);
+			ck_assert_int_eq(apply(s, WIRE_SINGLE, EPOCH_A, 0, 20), SPOOL_OK);
 			ck_assert_int_eq(spool_commit(s), SPOOL_FAILED);
 			spool_close(s);
 		}
@@ -1023,10 +1023,10 @@ START_TEST(test_disk_breaks_each_spool)
 	}
 	disk_is_broken = false;
 	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
-	put(s, WIRE_WHOLE, EPOCH_A, 0);
+	put(s, WIRE_SINGLE, EPOCH_A, 0);
 	disk_is_broken = true;
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, 1, 20), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_SINGLE, EPOCH_A, 1, 20), SPOOL_OK);
 	ck_assert_int_eq(spool_commit(s), SPOOL_LOST);
 	spool_close(s);
 	ck_assert_int_eq(count_files(".corrupt-"), 2); /* with its log */
@@ -1056,7 +1056,7 @@ START_TEST(test_bit_flips)
 
 	srand(7);
 	for (uint64_t i = 0; i < 100; i++)
-		put(s, i % 10 == 0 ? WIRE_OPEN : WIRE_WHOLE, EPOCH_A, i);
+		put(s, i % 10 == 0 ? WIRE_OPEN : WIRE_SINGLE, EPOCH_A, i);
 	spool_close(s);
 	fd = open(path_in_dir("spool.db"), O_RDONLY);
 	size = read(fd, image, sizeof(image));
@@ -1092,7 +1092,7 @@ START_TEST(test_bit_flips)
 				    s, before > 0 ? l.seen[before - 1].row : 0, 1000, list_row, &l);
 			}
 			if (status == SPOOL_OK && (status = spool_begin(s)) == SPOOL_OK &&
-			    (status = apply(s, WIRE_WHOLE, EPOCH_B, 0, 20)) == SPOOL_OK &&
+			    (status = apply(s, WIRE_SINGLE, EPOCH_B, 0, 20)) == SPOOL_OK &&
 			    (status = spool_delete(s, 1, 1000)) == SPOOL_OK)
 				status = spool_commit(s);
 			if (status != SPOOL_LOST && status != SPOOL_FAILED)
@@ -1114,7 +1114,7 @@ START_TEST(test_damaged_rows)
 	struct listing l = { 0 };
 
 	for (uint64_t i = 0; i < 5; i++)
-		put(s, WIRE_WHOLE, EPOCH_A, i);
+		put(s, WIRE_SINGLE, EPOCH_A, i);
 	put(s, WIRE_OPEN, EPOCH_A, 5);
 	put(s, WIRE_OPEN, EPOCH_A, 6);
 	spool_close(s);
@@ -1144,7 +1144,7 @@ START_TEST(test_dead_letter)
 	uint64_t row;
 
 	for (uint64_t i = 0; i < 3; i++)
-		put(s, WIRE_WHOLE, EPOCH_A, i);
+		put(s, WIRE_SINGLE, EPOCH_A, i);
 	l = list(s);
 	row = l.seen[1].row;
 	free(l.seen);
@@ -1217,7 +1217,7 @@ check_cap(unsigned seed, uint64_t window, int open_max)
 			} else {
 				closed[next] = 1;
 				ck_assert_int_eq(
-				    apply(s, WIRE_WHOLE, EPOCH_A, next++, 200), SPOOL_OK);
+				    apply(s, WIRE_SINGLE, EPOCH_A, next++, 200), SPOOL_OK);
 			}
 		}
 		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
@@ -1307,7 +1307,7 @@ START_TEST(test_cap_made_smaller)
 		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 		for (uint64_t i = 0; i < 1000; i++)
 			ck_assert_int_eq(
-			    apply(s, WIRE_WHOLE, epoch == 0 ? EPOCH_A : EPOCH_B, i, 20), SPOOL_OK);
+			    apply(s, WIRE_SINGLE, epoch == 0 ? EPOCH_A : EPOCH_B, i, 20), SPOOL_OK);
 		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 		spool_close(s);
 		ck_assert_int_eq(try_open(&s, EPOCH_B, MIB, 100), SPOOL_OK);
@@ -1332,7 +1332,8 @@ START_TEST(test_cap_far_below_what_waits)
 		for (int i = 0; i < 20; i++) {
 			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 			for (uint64_t end = seq + 1000; seq < end; seq++)
-				ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, seq, 300), SPOOL_OK);
+				ck_assert_int_eq(
+				    apply(s, WIRE_SINGLE, EPOCH_A, seq, 300), SPOOL_OK);
 			ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 		}
 		if (cap == 64 * MIB)
@@ -1354,16 +1355,16 @@ START_TEST(test_cap_over_damage)
 
 	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 0), SPOOL_OK);
 	for (uint64_t i = 0; i < 10; i++)
-		put(s, WIRE_WHOLE, EPOCH_A, i);
+		put(s, WIRE_SINGLE, EPOCH_A, i);
 	spool_close(s);
 	sql("UPDATE ready SET frame = x'00' WHERE seq = 0");
 	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 0), SPOOL_OK);
 	for (uint64_t i = 10; i < 20; i++)
-		put(s, WIRE_WHOLE, EPOCH_A, i);
+		put(s, WIRE_SINGLE, EPOCH_A, i);
 	for (; next < 3000; next += 50) {
 		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 		for (uint64_t q = next; q < next + 50; q++)
-			ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, q, 20), SPOOL_OK);
+			ck_assert_int_eq(apply(s, WIRE_SINGLE, EPOCH_A, q, 20), SPOOL_OK);
 		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 	}
 	l = list(s);
@@ -1388,7 +1389,7 @@ START_TEST(test_cap_over_epochs)
 		ck_assert_int_eq(try_open(&s, name, MIB, 10), SPOOL_OK);
 		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 		for (uint64_t i = 0; i < 500; i++)
-			ck_assert_int_eq(apply(s, WIRE_WHOLE, name, i, 300), SPOOL_OK);
+			ck_assert_int_eq(apply(s, WIRE_SINGLE, name, i, 300), SPOOL_OK);
 		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 		spool_close(s);
 	}
@@ -1427,7 +1428,7 @@ store_until_full(struct spool *s, uint64_t next)
 	do {
 		status = spool_begin(s);
 		if (status == SPOOL_OK)
-			status = apply(s, WIRE_WHOLE, EPOCH_A, next, 1000);
+			status = apply(s, WIRE_SINGLE, EPOCH_A, next, 1000);
 		if (status == SPOOL_OK)
 			status = spool_commit(s);
 		next += status == SPOOL_OK;
@@ -1455,7 +1456,7 @@ START_TEST(test_disk_full_of_records)
 	}
 	ck_assert_uint_eq(spool_count(s), 0);
 	ck_assert_int_eq(count_of(captured(), "storing again"), 0);
-	put(s, WIRE_WHOLE, EPOCH_A, stored);
+	put(s, WIRE_SINGLE, EPOCH_A, stored);
 	ck_assert_uint_eq(spool_count(s), 1);
 	ck_assert_int_eq(count_of(captured(), "storing again"), 1);
 	spool_close(s);
@@ -1475,7 +1476,7 @@ START_TEST(test_disk_full)
 		return;
 	s = open_spool(EPOCH_A);
 	for (uint64_t i = 0; i < next; i++)
-		put(s, WIRE_WHOLE, EPOCH_A, i);
+		put(s, WIRE_SINGLE, EPOCH_A, i);
 	fd = open(path_in_dir("filler"), O_WRONLY | O_CREAT, 0600);
 	while (write(fd, block, sizeof(block)) == (ssize_t)sizeof(block))
 		;
@@ -1485,7 +1486,7 @@ START_TEST(test_disk_full)
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 	ck_assert_int_eq(spool_delete(s, 1, 90), SPOOL_OK);
 	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
-	put(s, WIRE_WHOLE, EPOCH_A, next++);
+	put(s, WIRE_SINGLE, EPOCH_A, next++);
 	ck_assert_uint_eq(spool_count(s), next - 90);
 	spool_close(s);
 	s = open_spool(EPOCH_A);
@@ -1519,7 +1520,7 @@ wait_for_room(struct spool *s, uint64_t seq)
 		usleep(100000);
 		status = spool_begin(s);
 		if (status == SPOOL_OK)
-			status = apply(s, WIRE_WHOLE, EPOCH_A, seq, 1000);
+			status = apply(s, WIRE_SINGLE, EPOCH_A, seq, 1000);
 		if (status == SPOOL_OK)
 			status = spool_commit(s);
 	}
@@ -1625,7 +1626,7 @@ START_TEST(test_file_size_limit_is_raised)
 	limit.rlim_cur = RLIM_INFINITY;
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	for (int i = 0; i < 1000; i++)
-		put(s, WIRE_WHOLE, EPOCH_A, stored + (uint64_t)i);
+		put(s, WIRE_SINGLE, EPOCH_A, stored + (uint64_t)i);
 	ck_assert_uint_eq(spool_count(s), stored + 1000);
 	ck_assert_int_eq(count_of(captured(), "storing again"), 1);
 	spool_close(s);
@@ -1644,7 +1645,7 @@ START_TEST(test_cap_below_the_window)
 			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 			for (uint64_t end = seq + (cap > MIB ? 100 : 1000); seq < end; seq++)
 				ck_assert_int_eq(
-				    apply(s, WIRE_WHOLE, EPOCH_A, seq, 1000), SPOOL_OK);
+				    apply(s, WIRE_SINGLE, EPOCH_A, seq, 1000), SPOOL_OK);
 			ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 		}
 		spool_close(s);
@@ -1663,7 +1664,7 @@ START_TEST(test_shrink)
 
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 	for (uint64_t i = 0; i < 12000; i++)
-		ck_assert_int_eq(apply(s, WIRE_WHOLE, EPOCH_A, i, 300), SPOOL_OK);
+		ck_assert_int_eq(apply(s, WIRE_SINGLE, EPOCH_A, i, 300), SPOOL_OK);
 	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 	ck_assert(!spool_shrink(s)); /* it is in use */
 	spool_close(s);

@@ -60,7 +60,7 @@ START_TEST(any_frame_comes_back)
 		texts[i] = (char)rand();
 	for (int round = 0; round < 5000; round++) {
 		static const enum wire_type types[] = { WIRE_OPEN, WIRE_RECORD, WIRE_CLOSE,
-			WIRE_WHOLE };
+			WIRE_SINGLE };
 		struct frame in = { .type = types[rand() % 4],
 			.token = (uint64_t)rand() << 17,
 			.seq = (uint64_t)rand() << 33 ^ (uint64_t)rand(),

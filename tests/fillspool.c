@@ -41,7 +41,7 @@ make_frame(unsigned char *out, uint64_t seq)
 	site.url = url;
 	result_init(&result);
 	result_fail(&result, ERROR_MISSED_OVERLOAD, "no checker was free within 1 s");
-	return payload_frame(out, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
+	return payload_frame(out, WIRE_SINGLE, &config, &site, &slot, &result, NULL);
 }
 
 static enum spool_status

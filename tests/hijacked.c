@@ -217,7 +217,7 @@ static int
 flood_spool(const struct site *site)
 {
 	for (uint64_t seq = 0; seq < 500; seq++) {
-		shout_forged(WIRE_WHOLE, site, job.seq + seq, job.token);
+		shout_forged(WIRE_SINGLE, site, job.seq + seq, job.token);
 		shout_forged(WIRE_RECORD, site, job.seq - seq, job.token);
 	}
 	return 0;

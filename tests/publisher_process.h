@@ -161,7 +161,7 @@ put(int timeout_ms)
 	result.http_status = 200;
 	result.completed = true;
 	result.elapsed_us = 1;
-	size = payload_frame(frame, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
+	size = payload_frame(frame, WIRE_SINGLE, &config, &site, &slot, &result, NULL);
 	while (pipe_write(supervisor.write_fd, frame, size) != 0)
 		if (!pipe_wait_room(supervisor.write_fd, timeout_ms))
 			return false;

@@ -244,7 +244,7 @@ postpone_ends(struct intake *in, size_t count)
 enum spool_status
 intake_apply(struct intake *in, struct spool *spool)
 {
-	const bool complete = in->pipes[FROM_CHECKERS].view.whole;
+	const bool complete = in->pipes[FROM_CHECKERS].view.complete;
 	enum spool_status status;
 	size_t count;
 	bool early;

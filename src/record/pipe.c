@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/*
- * The pipes to the publisher. Nothing is fatal here; errno tells the caller.
- */
+/* The pipes to the publisher. Nothing is fatal here; errno tells the caller. */
 #include "pipe.h"
 
 #include <errno.h>
@@ -18,7 +16,7 @@
 #include "util.h"
 #include "wire.h"
 
-/* Where the kernel refuses it (many pipes of one user), less is slower but not wrong. */
+/* The kernel may refuse it, for a user with many pipes: with less it is slower, but not wrong. */
 static void
 grow(int fd, int size)
 {
@@ -40,7 +38,7 @@ pipe_open(struct pipe *pipe, int size)
 		errno = ENOTSUP;
 		return -1;
 	}
-	/* else a checker of our own user could open the other end as /proc/self/fd/N */
+	/* else a checker of the same user could open the other end as /proc/self/fd/N */
 	fchmod(fd[0], 0);
 	grow(fd[1], size);
 	*pipe = (struct pipe){ fd[0], fd[1] };
@@ -70,7 +68,7 @@ pipe_wait_room(int fd, int timeout_ms)
 
 struct pipe_peek {
 	int source;
-	struct pipe copy; /* private; empty but in pipe_peek_read() */
+	struct pipe copy; /* private; empty, except during pipe_peek_read() */
 	size_t size;
 	unsigned char *data;
 };
@@ -117,8 +115,8 @@ pipe_peek_read(struct pipe_peek *peek, struct pipe_view *view)
 		return -1;
 	view->eof = n == 0;
 	/* the copy may be smaller than the pipe: its room is counted in pages, see grow() */
-	view->whole = waiting == 0 || n >= waiting;
-	/* bytes left behind in the copy would come again before the next ones: read all of it */
+	view->complete = waiting == 0 || n >= waiting;
+	/* empty the copy: bytes left in it would come before those of the next call */
 	while (n > 0 && view->size < (size_t)n) {
 		ssize_t got = read(
 		    peek->copy.read_fd, peek->data + view->size, (size_t)n - view->size);

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Frames: a fixed header, four texts, a checksum over all of it. Called by the supervisor and the
- * checkers to write, by the publisher to read; damaged bytes are reported, never fatal.
+ * Frames: a fixed header with a checksum, site, instance, payload. The supervisor and the checkers
+ * write them, the publisher reads them; damaged bytes are reported, never fatal.
  */
 #include "wire.h"
 
@@ -15,9 +15,9 @@
 #define WIRE_MAGIC   0x46574d31U /* "1MWF" in memory: nothing that JSON or a name contains */
 #define WIRE_VERSION 1
 #define TOKEN_MASK   0xffffffffffffU
-#define TOKEN_SIZE   6 /* guessing one takes years, and slots last for seconds */
+#define TOKEN_SIZE   6 /* bytes; guessing one takes years, a slot seconds */
 
-/* As it lies in the pipe and in the spool; native byte order, the same program reads it. */
+/* As in the pipe and in the spool; in the byte order of this machine. */
 struct header {
 	uint32_t magic;
 	uint32_t crc;  /* of everything behind this field */

@@ -154,7 +154,7 @@ write_missed(struct supervisor *s, struct site_state *state, enum error_type err
 	result_init(&result);
 	result_fail(&result, error, "%s", message);
 	size = payload_frame(
-	    frame, WIRE_WHOLE, s->config, state->site, &slot, &result, s->pipes.token_key);
+	    frame, WIRE_SINGLE, s->config, state->site, &slot, &result, s->pipes.token_key);
 	if (!write_frame(s, frame, size, now))
 		return false;
 	s->epoch.next_seq++;

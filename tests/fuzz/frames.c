@@ -58,9 +58,9 @@ apply_frame(struct spool *s, const struct frame *frame, const unsigned char *raw
 {
 	enum spool_status status = SPOOL_OK;
 
-	if (frame->type == WIRE_OPEN || frame->type == WIRE_WHOLE)
+	if (frame->type == WIRE_OPEN || frame->type == WIRE_SINGLE)
 		status = spool_begin_slot(s, frame, raw, size);
-	if (status == SPOOL_OK && (frame->type == WIRE_CLOSE || frame->type == WIRE_WHOLE))
+	if (status == SPOOL_OK && (frame->type == WIRE_CLOSE || frame->type == WIRE_SINGLE))
 		status = spool_end_slot(s, frame);
 	return status;
 }

@@ -129,7 +129,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		sum += result.phase_us[i] > 0 ? result.phase_us[i] : 0;
 	assert(sum == result.elapsed_us);
 
-	frame_size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
+	frame_size = payload_frame(raw, WIRE_SINGLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, frame_size, &frame) == (ssize_t)frame_size);
 	assert(payload_outcome(&frame, &outcome));
 	frame_size = payload_record(raw + WIRE_FRAME_MAX, &frame, &outcome, RESULT_NONE);

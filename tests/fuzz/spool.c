@@ -94,7 +94,7 @@ put(struct spool *spool, uint64_t seq)
 	result.http_status = 200;
 	result.completed = true;
 	result.elapsed_us = 1;
-	size = payload_frame(raw, WIRE_WHOLE, &config, &site, &slot, &result, NULL);
+	size = payload_frame(raw, WIRE_SINGLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, size, &frame) == (ssize_t)size);
 	status = spool_begin_slot(spool, &frame, raw, size);
 	return status == SPOOL_OK ? spool_end_slot(spool, &frame) : status;
