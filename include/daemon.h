@@ -11,13 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Make sure that descriptors 0 to 2 exist: nothing of ours may ever be taken for them. */
+/* Make sure that descriptors 0 to 2 exist, so that no other file gets one of these numbers. */
 void daemon_sanitize_descriptors(void);
 
 /*
- * Forget the environment (proxies, SSLKEYLOGFILE, locale …) but for what systemd says to us;
- * umask 027; no core files; a broken pipe or a limit of the file size is errno, not a signal;
- * HUP and USR1 wait for who unblocks them.
+ * Clear the environment (proxies, SSLKEYLOGFILE, locale …), after reading what systemd has put there;
+ * umask 027; no core files; a broken pipe or a limit of the file size is errno, not a signal; HUP
+ * and USR1 are blocked.
  */
 void daemon_sanitize(void);
 
@@ -25,7 +25,7 @@ void daemon_sanitize(void);
  * Go to the background, in a session of its own, with /dev/null for standard input and output. The
  * starter stays until daemon_tell_starter() and exits with that code, or until the death of the
  * daemon. Unless `keep_stderr` (the log goes there), standard error leads to the starter, which
- * passes it on while it lives, so that no child holds the terminal or the pipe of who started us.
+ * passes it on while it lives, so that no child holds the terminal or the pipe of the caller.
  * Returns 0 in the daemon, or -1 with errno.
  */
 int daemon_detach(bool keep_stderr);
@@ -41,8 +41,8 @@ void daemon_tell_starter(int exit_code);
 int pidfile_acquire(const char *path);
 
 /*
- * Whether who calls could do so, now or after a running daemon. Changes nothing and takes no lock.
- * Returns 0, or -1 with what is wrong and its cure.
+ * Whether pidfile_acquire() would work, now or when a running daemon has ended. Changes nothing and
+ * locks nothing. Returns 0, or -1 with what is wrong and its cure in `reason`.
  */
 int pidfile_check(const char *path, char *reason, size_t size);
 
@@ -50,11 +50,11 @@ int pidfile_check(const char *path, char *reason, size_t size);
 void pidfile_remove(void);
 
 /*
- * The outcome of a reload, for who asked for one by a signal, which has no answer: a file of its
- * own in the runtime directory that systemd made for the service, else beside the PID file; with
- * neither there is none. Who asks puts an empty file there first. outcome_forget() removes that
- * when the configuration is about to be read; outcome_leave() does nothing if another is there by
- * then, since it waits for a reload that has not begun.
+ * The outcome of a reload, since a signal has no answer: a file in the runtime directory that systemd
+ * made for the service, else beside the PID file; with neither there is none. Whoever asks for a
+ * reload puts an empty file there first. outcome_forget() removes it when the configuration is about
+ * to be read; outcome_leave() does nothing if there is another one by then, since that waits for the
+ * next reload.
  */
 void outcome_forget(void);
 void outcome_leave(const char *text);
@@ -64,10 +64,10 @@ void outcome_leave(const char *text);
  */
 void systemd_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whether anybody hears it. */
+/* Whether systemd receives them. */
 bool systemd_listens(void);
 
-/* How often systemd wants to hear "WATCHDOG=1", in microseconds; 0: not at all. */
+/* How often systemd expects "WATCHDOG=1", in microseconds; 0: not at all. */
 long long systemd_watchdog_us(void);
 
 #endif

@@ -5,10 +5,9 @@
  * The log: syslog or standard error, tagged with the role of the process.
  *
  * Lines are lower case, without a full stop, with the subject in quotes or first; errno is
- * preserved by every function. What is beyond LOG_BURST lines a second, or LOG_HOURLY an hour, is
- * held back and counted (see log.c), so that no failure can flood the log. No function waits for who
- * reads the log: what is not taken at once is lost, and the next line that is taken comes behind
- * their number.
+ * preserved by every function. Lines beyond LOG_BURST a second, or LOG_HOURLY an hour, are counted
+ * only (see log.c), so that no failure can flood the log. No function waits for the reader of the
+ * log: lines that cannot be written at once are lost, and the next line comes after their number.
  */
 #ifndef WEBMOND_LOG_H
 #define WEBMOND_LOG_H
@@ -16,7 +15,7 @@
 enum log_destination {
 	LOG_TO_STDERR,
 	LOG_TO_SYSLOG,
-	LOG_TO_BOTH, /* syslog, and what is wrong also to who started us */
+	LOG_TO_BOTH, /* syslog, and warnings and errors also to standard error */
 };
 
 /* From quiet to chatty; the configuration's `log.level` names them. */
@@ -35,12 +34,12 @@ enum log_level {
 void log_open(enum log_destination destination, enum log_level level);
 
 /*
- * In a child whose descriptors are about to be closed, and which has its rights still: let go of
- * the parent's socket to syslogd, and have a standard error of its own.
+ * In a child, before its descriptors are closed and its rights are dropped: close the parent's socket
+ * to syslogd, and open a standard error of its own.
  */
 void log_forked(void);
 
-/* Where syslogd listens: /dev/log; tests have their own. */
+/* Where syslogd listens: /dev/log; a test sets its own. */
 extern const char *log_socket;
 
 /*

@@ -17,7 +17,7 @@
 /* The rights a process takes for good. */
 struct proc_user {
 	bool drop; /* false: stay who we are (not started as root) */
-	/* reads what strangers send: has no groups but its own, and goes first when memory is short */
+	/* a checker: it has no groups but its own, and is killed first when memory is short */
 	bool exposed;
 	uid_t uid;
 	gid_t gid;
@@ -29,13 +29,14 @@ int proc_find_user(const char *name, struct proc_user *user);
 
 /*
  * Become `user` for good: groups, gid, uid, proof that there is no way back, no_new_privs, not
- * dumpable; an exposed one is preferred by the kernel when it must kill for memory. Returns 0, or -1 with errno; the caller must exit then.
+ * dumpable; the kernel prefers an exposed one when it must kill for memory. Returns 0, or -1 with
+ * errno; the caller must exit then.
  */
 int proc_drop(const struct proc_user *user);
 
 /*
- * Of root's capabilities keep those by which the supervisor makes its children others' processes,
- * ends them, and reads the configuration. Returns 0, or -1 with errno.
+ * Of root's capabilities keep those by which the supervisor can give its children other users, kill
+ * them, and read the configuration. Returns 0, or -1 with errno.
  */
 int proc_limit_root(void);
 
@@ -55,9 +56,9 @@ void proc_set_title(const char *format, ...) __attribute__((format(printf, 1, 2)
 pid_t proc_fork(const char *role, const int *keep, size_t keep_count);
 
 /*
- * How long to wait before the next start of a process that keeps dying: 0.1 s, doubled. One that
- * dies before it has `worked` is broken and waits up to 60 s; one that was at work is killed by
- * somebody and comes back within a second. A life of more than 60 s starts anew. Start from zeros.
+ * How long to wait before the next start of a process that keeps dying: 0.1 s, then doubled. One
+ * that dies before it has `worked` is broken and waits up to 60 s; one that has worked was probably
+ * killed and waits up to 1 s. After a life of more than 60 s the wait begins anew. Start from zeros.
  */
 struct proc_backoff {
 	int64_t delay_us;
@@ -67,7 +68,7 @@ struct proc_backoff {
 
 void proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us);
 
-/* So many descriptors of ours a child can have. */
+/* Descriptors of ours that a child can keep. */
 #define PROC_KEEP_MAX 4
 
 /*

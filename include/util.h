@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Small things every layer needs: clocks, allocation, hashing, lists of mistakes.
+ * Small things that all rooms need: clocks, allocation, hashing, lists of mistakes.
  *
  * Times are microseconds in an int64_t and say so in their names (`_us`); only the edges
  * (libcurl, the record, Kafka) speak milliseconds.
@@ -27,12 +27,12 @@ int64_t util_mono_us(void);
 /* CLOCK_REALTIME, for slots and for what a record says; never subtract two of them. */
 int64_t util_utc_us(void);
 
-/* How long this process has run, all threads together. Costs a system call. */
+/* CPU time of this process, all threads together. Costs a system call. */
 int64_t util_cpu_us(void);
 
 /*
- * How long this process could have run and was not let, for want of processors or by a quota. Takes
- * a few microseconds; 0 where /proc does not tell.
+ * How long this process was ready to run but had to wait for a processor or its quota. Takes a few
+ * microseconds; 0 if /proc does not say.
  */
 int64_t util_queued_us(void);
 
@@ -62,8 +62,8 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint64_t util_hash(const char *s);
 
 /*
- * SipHash-2-4: a message authentication code, 64 bits. Who does not know the key cannot tell what
- * it is of any message. (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012)
+ * SipHash-2-4: a message authentication code, 64 bits. It cannot be computed without the key.
+ * (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012)
  */
 #define UTIL_KEY_SIZE 16
 uint64_t util_mac(const unsigned char key[UTIL_KEY_SIZE], const void *data, size_t size);
@@ -73,7 +73,7 @@ uint32_t util_crc32(const void *data, size_t size);
 
 /*
  * Whether processes wait for a processor, at this instant and on the whole machine. Takes a few
- * microseconds; where /proc does not tell, none do.
+ * microseconds; false if /proc does not say.
  */
 bool util_processors_busy(void);
 
@@ -126,7 +126,7 @@ void mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
 void mistakes_vadd(struct mistakes *m, struct origin at, const char *format, va_list ap)
     __attribute__((format(printf, 3, 0)));
 
-/* Put clean text behind the last one, with a line break before each of its lines. */
+/* Append clean text to the last one, with a line break before each of its lines. */
 void mistakes_show(struct mistakes *m, const char *lines);
 void mistakes_release(struct mistakes *m);
 

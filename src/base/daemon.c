@@ -60,22 +60,22 @@ daemon_sanitize(void)
 	if ((s = getenv("WATCHDOG_USEC")) != NULL)
 		watchdog_us = strtoll(s, NULL, 10);
 	log_detect_journal();
-	/* what is asked for too early waits until somebody can hear it */
+	/* a signal that comes too early stays pending until the supervisor unblocks it */
 	sigemptyset(&later);
 	sigaddset(&later, SIGHUP);
 	sigaddset(&later, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &later, NULL);
-	signal(SIGCHLD, SIG_DFL); /* who ignores it, and one can inherit that, cannot wait */
-	/* both come as errno too, and then something can be said */
+	signal(SIGCHLD, SIG_DFL); /* ignoring it may be inherited, and makes waitpid() useless */
+	/* both are reported by errno too, which can be handled */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }); /* there are secrets in our memory */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }); /* there are secrets in memory */
 	clearenv();
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	umask(027);
 }
 
-/* The starter: passes on what the daemon complains about, and exits as the daemon says. */
+/* The starter: passes on what the daemon writes to standard error, and exits with its code. */
 static _Noreturn void
 wait_for_daemon(int code_fd, int error_fd, pid_t child)
 {
@@ -89,7 +89,7 @@ wait_for_daemon(int code_fd, int error_fd, pid_t child)
 
 		if (poll(polls, ARRAY_LENGTH(polls), -1) < 0)
 			continue;
-		/* first what was said before the code was sent */
+		/* first what was written before the code was sent */
 		said = polls[1].revents != 0 ? read(error_fd, text, sizeof(text)) : 0;
 		if (said > 0 && write(STDERR_FILENO, text, (size_t)said) == said)
 			continue;
@@ -136,7 +136,7 @@ daemon_detach(bool keep_stderr)
 		close(error[0]);
 		close(error[1]);
 	}
-	/* who goes to the background is no service of whoever started us */
+	/* a service that systemd manages does not go to the background */
 	free(runtime_directory);
 	runtime_directory = NULL;
 	/* a second fork: never a session leader, so never a controlling terminal */
@@ -161,7 +161,7 @@ daemon_tell_starter(int exit_code)
 	starter_fd = -1;
 }
 
-/* Whether it is empty or holds a PID, and is ours alone: not what a link or a typo leads to. */
+/* Whether the file is ours alone and empty or a PID: pid_file may be mistyped, or a link. */
 static bool
 is_pid_file(int fd)
 {
@@ -174,7 +174,7 @@ is_pid_file(int fd)
 	       strspn(text, "0123456789\n") == (size_t)st.st_size;
 }
 
-/* Open and lock the file that is at `path` now: it may be removed by its owner in between. */
+/* Open and lock the file at `path`. Its owner may remove it between the two: then try again. */
 static int
 open_locked(const char *path)
 {
@@ -201,7 +201,7 @@ open_locked(const char *path)
 			pid[strcspn(pid, "\n")] = '\0';
 			if (atoi(pid) > 0 && kill(atoi(pid), 0) < 0 && errno == ESRCH &&
 			    tries < 9) {
-				/* a child that it had just forked does not know yet, and lets go */
+				/* only a child that was forked just now holds it still, and will close it */
 				close(fd);
 				usleep(100000);
 				continue;
@@ -287,7 +287,7 @@ pidfile_remove(void)
 	pidfile_path = NULL;
 }
 
-/* Or NULL. */
+/* To be freed; NULL: there is no place for it. */
 static char *
 outcome_path(void)
 {
@@ -314,7 +314,7 @@ outcome_leave(const char *text)
 
 	if (path == NULL)
 		return;
-	/* complete before it has its name, and never through a link of somebody else */
+	/* written completely before it gets its name, and never through somebody else's link */
 	hidden = xasprintf("%s.new", path);
 	unlink(hidden);
 	fd = open(hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -341,7 +341,7 @@ systemd_notify(const char *format, ...)
 		return;
 	memcpy(address.sun_path, notify_socket, length);
 	if (address.sun_path[0] == '@')
-		address.sun_path[0] = '\0'; /* an abstract name */
+		address.sun_path[0] = '\0'; /* an abstract socket */
 	va_start(ap, format);
 	vsnprintf(message, sizeof(message), format, ap);
 	va_end(ap);

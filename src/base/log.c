@@ -2,9 +2,10 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The log. Until log_open() is called everything goes to standard error, so that a starter's
- * mistakes are seen by who started it. Nobody waits for who reads it: what is not taken at once is
- * lost, counted, and said later. syslog(3) waits, so its protocol is spoken here.
+ * The log. Until log_open() is called everything goes to standard error, so that whoever starts the
+ * daemon sees what is wrong. No process waits for the reader of the log: lines that cannot be written
+ * at once are lost, and their number is logged later. syslog(3) would wait, so its protocol is
+ * implemented here.
  */
 #include "log.h"
 
@@ -27,9 +28,9 @@
 #include "util.h"
 
 /*
- * At most this many lines a second from one process, then a count of what was held back: enough
- * for a hundred sites that go down together to be seen one by one. And at most this many an hour,
- * 30 MB of the longest: too little to fill a disk before somebody looks.
+ * Lines a second from one process; the rest is counted only. Enough to see each of a hundred sites
+ * that go down together. And lines an hour: 30 MB of the longest, too little to fill a disk before
+ * somebody looks.
  */
 #define LOG_BURST  200
 #define LOG_HOURLY 20000
@@ -50,7 +51,7 @@ static enum log_level threshold = LOG_LEVEL_INFO;
 static char role[32] = "";
 static bool to_journal;
 
-/* Lines that nobody took since the last one that somebody did. */
+/* Lines that could not be written since the last one that could. */
 static unsigned lost_syslog, lost_stderr;
 
 const char *log_socket = _PATH_LOG;
@@ -66,9 +67,9 @@ open_syslog(void)
 }
 
 /*
- * O_NONBLOCK belongs to the open file, which we share with others, checkers in foreign hands among
- * them: of a pipe and a terminal each process has one of its own. Others never wait for long, or
- * are sockets, where each write says so itself.
+ * O_NONBLOCK belongs to the open file, which all processes share, also a checker that was taken
+ * over: so each process opens its own for a pipe or a terminal. Writing to a regular file never takes
+ * long, and for a socket each write has a flag.
  */
 static void
 own_stderr(void)
@@ -80,7 +81,7 @@ own_stderr(void)
 		return;
 	fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return; /* then a look before each write must do */
+		return; /* poll() before each write is all there is then */
 	stderr_is_own = true;
 	dup2(fd, STDERR_FILENO);
 	close(fd);
@@ -105,7 +106,7 @@ log_forked(void)
 	if (syslog_fd >= 0)
 		close(syslog_fd);
 	syslog_fd = -1;
-	lost_syslog = lost_stderr = 0; /* the parent says it */
+	lost_syslog = lost_stderr = 0; /* the parent logs their number */
 }
 
 void
@@ -125,7 +126,7 @@ static bool
 put_syslog(enum log_level level, const char *text)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	/* most files of syslogd show no priority; what is wrong must be found by grep */
+	/* most log files show no priority, and grep must find what is wrong */
 	bool wrong = level <= LOG_LEVEL_WARNING;
 	char line[2048], when[32];
 	time_t now = time(NULL);
@@ -175,7 +176,7 @@ put_stderr(enum log_level level, const char *text)
 	return written > 0;
 }
 
-/* Put a line out, behind how many were not taken before it. */
+/* Write a line, and before it how many were lost. */
 static void
 deliver(bool (*put)(enum log_level, const char *), enum log_level level, const char *text,
     unsigned *lost)
@@ -211,7 +212,7 @@ struct window {
 };
 
 /*
- * Whether a line may pass now; reports what was held back when the flood is over. A flood of
+ * Whether a line may be written now. Logs how many were not when the window is over. A flood of
  * notices leaves room for errors.
  */
 static bool
@@ -251,7 +252,7 @@ within_limits(enum log_level level)
 	return within(&second, level) && within(&hour, level);
 }
 
-/* `asked`: somebody waits for it, so level and limits do not count. */
+/* `asked`: somebody asked for it, so level and limits do not count. */
 static void __attribute__((format(printf, 3, 0)))
 write_line(enum log_level level, bool asked, const char *format, va_list ap)
 {

@@ -28,7 +28,7 @@
 #include "log.h"
 #include "util.h"
 
-/* Of -1000 to 1000: before everybody who has not asked for it too. */
+/* Of -1000 to 1000: before most other processes. */
 #define OOM_SCORE_EXPOSED "500"
 
 int
@@ -43,12 +43,12 @@ proc_find_user(const char *name, struct proc_user *user)
 		return -1;
 	*user = (struct proc_user){ .drop = true, .uid = pw->pw_uid, .gid = pw->pw_gid };
 	snprintf(user->name, sizeof(user->name), "%s", name);
-	/* its groups are asked for in each child; what libc loads for that, all of them share */
+	/* each child asks for its groups: have libc load its modules before the fork, to share them */
 	getgrouplist(name, pw->pw_gid, NULL, &none);
 	return 0;
 }
 
-/* Each check can be had again; what the publisher holds cannot. Not allowed later: see proc(5). */
+/* A check can be repeated, what the publisher holds cannot. Only allowed before the drop: proc(5). */
 static void
 offer_to_oom_killer(void)
 {
@@ -77,7 +77,7 @@ proc_drop(const struct proc_user *user)
 		    setresuid(user->uid, user->uid, user->uid) < 0)
 			return -1;
 		if (user->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
-			errno = EPERM; /* the way back is still open */
+			errno = EPERM; /* it could become root again */
 			return -1;
 		}
 	}
@@ -98,7 +98,7 @@ proc_limit_root(void)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(needed); i++)
 		mask |= CAP_TO_MASK(needed[i]);
-	/* a container may have taken some of them already */
+	/* a container may lack some of them */
 	data[0].permitted &= mask;
 	data[0].effective = data[0].permitted;
 	data[0].inheritable = 0;
@@ -126,7 +126,7 @@ proc_init_title(int argc, char **argv)
 		end += strlen(*e) + 1;
 	title_size = (size_t)(end - title_start);
 
-	/* both are still needed by others: move them away */
+	/* both are still needed: copy them elsewhere */
 	for (int i = 0; i < argc; i++)
 		argv[i] = xstrdup(argv[i]);
 	for (char **e = environ; e != NULL && *e != NULL; e++)
@@ -146,7 +146,7 @@ proc_set_title(const char *format, ...)
 		memset(title_start, 0, title_size);
 		snprintf(title_start, title_size - 1, "%s", title);
 	}
-	/* "comm", 15 bytes, must go on to say whose it is: pkill(1) and the init script look there */
+	/* pkill(1) and the init script look for "webmond" in "comm" */
 	prctl(PR_SET_NAME, "webmond", 0, 0, 0);
 }
 
@@ -160,9 +160,9 @@ is_kept(int fd, const int *keep, size_t keep_count)
 }
 
 /*
- * Away from the terminal of who started us: it is root's, and who has it as its controlling
- * terminal can type into it. Standard input is nobody's, standard output belongs to who prints
- * records. Standard error stays, for the log.
+ * Leave the terminal of the starter: it may be root's, and a process whose controlling terminal it is
+ * can type into it. Only a process that prints records keeps standard output; standard error stays,
+ * for the log.
  */
 static void
 leave_terminal(bool prints)
@@ -175,7 +175,7 @@ leave_terminal(bool prints)
 	close(null);
 }
 
-/* The ranges between those that are kept. False: the kernel (before 5.9) cannot do it. */
+/* Close all but `keep`, by ranges. False: the kernel (before 5.9) cannot do it. */
 static bool
 close_ranges(const int *keep, size_t keep_count)
 {
@@ -228,7 +228,7 @@ pid_t
 proc_fork(const char *role, const int *keep, size_t keep_count)
 {
 	static const int handled[] = { SIGTERM, SIGCHLD, SIGUSR2, SIGALRM };
-	/* those for the supervisor may be sent to all that is called webmond */
+	/* somebody may send those for the supervisor to all processes called webmond */
 	static const int ignored[] = { SIGINT, SIGHUP, SIGUSR1, SIGPIPE, SIGXFSZ };
 	sigset_t all, old, child_mask;
 	pid_t pid;
@@ -258,8 +258,8 @@ proc_fork(const char *role, const int *keep, size_t keep_count)
 }
 
 /*
- * Why a child could not be made, 0 when one was: said once for the publisher and once for all
- * checkers, since what has no room for one has none for sixty.
+ * Log why a child could not be started (`error` 0: it was), once for the publisher and once for all
+ * checkers: sixty would fail for the same reason.
  */
 static void
 note_start(const char *role, const char *call, int error)
@@ -309,7 +309,7 @@ proc_follow_parent(pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 	if (getppid() != parent)
-		exit(EXIT_FINE); /* it died before we could ask to be told */
+		exit(EXIT_FINE); /* it died before the prctl() */
 }
 
 const char *
@@ -324,9 +324,9 @@ proc_describe_exit(int wait_status, char *buffer, size_t size)
 }
 
 #define BACKOFF_FIRST_US   (100 * US_PER_MS)
-#define BACKOFF_WORKED_US  (1 * US_PER_S)  /* at most, for one that has been at work */
-#define BACKOFF_LAST_US    (60 * US_PER_S) /* for one that never was: it is broken */
-#define BACKOFF_HEALTHY_US (60 * US_PER_S) /* who has lived so long begins anew */
+#define BACKOFF_WORKED_US  (1 * US_PER_S)  /* at most, if it has worked */
+#define BACKOFF_LAST_US    (60 * US_PER_S) /* at most, if it never has */
+#define BACKOFF_HEALTHY_US (60 * US_PER_S) /* after a life longer than this the wait begins anew */
 
 void
 proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us)

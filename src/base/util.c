@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Small things every layer needs. Only running out of memory and a missing random source are
- * fatal here: nobody above could do anything better.
+ * Small things that all rooms need. Only running out of memory and a missing random source are
+ * fatal here: no caller could do anything better.
  */
 #include "util.h"
 
@@ -71,7 +71,7 @@ util_queued_us(void)
 	char text[64];
 	long long queued_ns = 0;
 
-	/* nanoseconds: it ran, it was queued */
+	/* nanoseconds running, nanoseconds queued */
 	read_proc("/proc/self/schedstat", text, sizeof(text));
 	sscanf(text, "%*d %lld", &queued_ns);
 	return queued_ns / 1000;
@@ -258,7 +258,7 @@ util_backoff(int64_t last_us, int64_t first_us, int64_t max_us)
 void
 util_random(void *out, size_t size)
 {
-	/* up to 256 bytes come whole, or none: see getrandom(2) */
+	/* up to 256 bytes come all at once, see getrandom(2) */
 	while (getrandom(out, size, 0) != (ssize_t)size) {
 		if (errno == EINTR)
 			continue;
@@ -391,7 +391,7 @@ mistakes_vadd(struct mistakes *m, struct origin at, const char *format, va_list 
 
 	raw = at.line > 0 ? xasprintf("%s:%d: %s", at.file, at.line, text)
 			  : xasprintf("%s: %s", at.file, text);
-	/* a file may have any name; what replaces one byte has up to three */
+	/* a file may have any name; each of its bytes may become three */
 	size = 3 * strlen(raw) + 4;
 	line = xcalloc(1, size);
 	util_clean_text(line, size, raw, strlen(raw));
