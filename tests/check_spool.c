@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "apply.h"
 #include "capture.h"
 #include "payload.h"
 #include "scratch.h"
@@ -137,19 +138,6 @@ new_frame(void)
 	return frames[next++ % ARRAY_LENGTH(frames)];
 }
 
-/* What the publisher does with a frame that came from where it may. */
-static enum spool_status
-apply_frame(struct spool *s, const struct frame *frame, const unsigned char *raw, size_t size)
-{
-	enum spool_status status = SPOOL_OK;
-
-	if (frame->type == WIRE_OPEN || frame->type == WIRE_SINGLE)
-		status = spool_begin_slot(s, frame, raw, size);
-	if (status == SPOOL_OK && (frame->type == WIRE_CLOSE || frame->type == WIRE_SINGLE))
-		status = spool_end_slot(s, frame);
-	return status;
-}
-
 static enum spool_status
 apply(struct spool *s, enum wire_type type, const char *epoch, uint64_t seq, int padding)
 {
@@ -167,6 +155,34 @@ put(struct spool *s, enum wire_type type, const char *epoch, uint64_t seq)
 {
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 	ck_assert_int_eq(apply(s, type, epoch, seq, 20), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+}
+
+/* Records of the seqs from `first` up to, not with, `end`, in one transaction. */
+static void
+put_many(struct spool *s, const char *epoch, uint64_t first, uint64_t end, int padding)
+{
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	for (uint64_t seq = first; seq < end; seq++)
+		ck_assert_int_eq(apply(s, WIRE_SINGLE, epoch, seq, padding), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+}
+
+/* Kafka has confirmed them. */
+static void
+delete_rows(struct spool *s, uint64_t first, uint64_t last)
+{
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_delete(s, first, last), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+}
+
+/* Kafka refuses it. */
+static void
+refuse_row(struct spool *s, uint64_t row, const char *reason)
+{
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(spool_dead_letter(s, row, reason), SPOOL_OK);
 	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
 }
 
@@ -358,9 +374,7 @@ START_TEST(test_lost_epoch)
 	put(s, WIRE_SINGLE, EPOCH_B, UINT64_MAX);
 	ck_assert_str_eq(seqs(s), "5 7 8 0");
 	/* the first is delivered, the publisher replaced */
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_delete(s, 1, 3), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	delete_rows(s, 1, 3);
 	spool_close(s);
 	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
 	put(s, WIRE_SINGLE, EPOCH_B, 5);
@@ -435,9 +449,7 @@ START_TEST(test_lost_epoch_comes_back)
 		spool_close(s);
 	}
 	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_delete(s, 1, 3), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	delete_rows(s, 1, 3);
 	spool_close(s);
 	/* all that the spool had of it is delivered */
 	ck_assert_int_eq(spool_open(&s, &options), SPOOL_OK);
@@ -536,8 +548,7 @@ START_TEST(test_delete)
 	struct spool *s = open_spool(EPOCH_A);
 	struct listing l;
 
-	for (uint64_t i = 0; i < 6; i++)
-		put(s, WIRE_SINGLE, EPOCH_A, i);
+	put_many(s, EPOCH_A, 0, 6, 20);
 	l = list(s);
 	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
 	ck_assert_int_eq(spool_delete(s, l.seen[1].row, l.seen[3].row), SPOOL_OK);
@@ -568,9 +579,7 @@ START_TEST(test_rows_are_unique)
 		last = l.seen[0].row;
 		free(l.seen);
 		/* the table is empty then */
-		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-		ck_assert_int_eq(spool_delete(s, last, last), SPOOL_OK);
-		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		delete_rows(s, last, last);
 	}
 	put(s, WIRE_SINGLE, EPOCH_A, 5);
 	spool_close(s);
@@ -730,9 +739,7 @@ START_TEST(test_spool_of_an_earlier_version)
 		ck_assert_str_eq(l.seen[i].message, wanted[i].message);
 		ck_assert_int_eq(l.seen[i].http_status, wanted[i].http_status);
 	}
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_dead_letter(s, l.seen[2].row, "again"), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	refuse_row(s, l.seen[2].row, "again");
 	ck_assert_str_eq(seqs(s), "0 1 4 3 5 0");
 	free(l.seen);
 	spool_close(s);
@@ -901,8 +908,7 @@ make_truncated(void)
 {
 	struct spool *s = open_spool(EPOCH_A);
 
-	for (uint64_t i = 0; i < 50; i++)
-		put(s, WIRE_SINGLE, EPOCH_A, i);
+	put_many(s, EPOCH_A, 0, 50, 20);
 	spool_close(s);
 	ck_assert_int_eq(truncate(path_in_dir("spool.db"), 5000), 0);
 }
@@ -1113,8 +1119,7 @@ START_TEST(test_damaged_rows)
 	struct spool *s = open_spool(EPOCH_A);
 	struct listing l = { 0 };
 
-	for (uint64_t i = 0; i < 5; i++)
-		put(s, WIRE_SINGLE, EPOCH_A, i);
+	put_many(s, EPOCH_A, 0, 5, 20);
 	put(s, WIRE_OPEN, EPOCH_A, 5);
 	put(s, WIRE_OPEN, EPOCH_A, 6);
 	spool_close(s);
@@ -1143,14 +1148,11 @@ START_TEST(test_dead_letter)
 	struct listing l;
 	uint64_t row;
 
-	for (uint64_t i = 0; i < 3; i++)
-		put(s, WIRE_SINGLE, EPOCH_A, i);
+	put_many(s, EPOCH_A, 0, 3, 20);
 	l = list(s);
 	row = l.seen[1].row;
 	free(l.seen);
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_dead_letter(s, row, "too large"), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	refuse_row(s, row, "too large");
 	/* its place is taken, so that the topic has no hole */
 	l = list(s);
 	ck_assert_uint_eq(l.count, 3);
@@ -1161,9 +1163,7 @@ START_TEST(test_dead_letter)
 	ck_assert_ptr_nonnull(strstr(l.seen[1].message, "too large"));
 	free(l.seen);
 	/* refused again: it goes */
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_dead_letter(s, row, "too large"), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	refuse_row(s, row, "too large");
 	ck_assert_str_eq(seqs(s), "0 2");
 	ck_assert_uint_eq(spool_dead_letters(s), 2);
 	spool_close(s);
@@ -1304,11 +1304,7 @@ START_TEST(test_cap_made_smaller)
 
 	ck_assert_int_eq(try_open(&s, EPOCH_A, 4 * MIB, 700), SPOOL_OK);
 	for (int epoch = 0; epoch < 2; epoch++) {
-		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-		for (uint64_t i = 0; i < 1000; i++)
-			ck_assert_int_eq(
-			    apply(s, WIRE_SINGLE, epoch == 0 ? EPOCH_A : EPOCH_B, i, 20), SPOOL_OK);
-		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		put_many(s, epoch == 0 ? EPOCH_A : EPOCH_B, 0, 1000, 20);
 		spool_close(s);
 		ck_assert_int_eq(try_open(&s, EPOCH_B, MIB, 100), SPOOL_OK);
 	}
@@ -1330,11 +1326,8 @@ START_TEST(test_cap_far_below_what_waits)
 	ck_assert_int_eq(try_open(&s, EPOCH_A, 64 * MIB, 100), SPOOL_OK);
 	for (int64_t cap = 64 * MIB; cap >= MIB; cap -= 63 * MIB) {
 		for (int i = 0; i < 20; i++) {
-			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-			for (uint64_t end = seq + 1000; seq < end; seq++)
-				ck_assert_int_eq(
-				    apply(s, WIRE_SINGLE, EPOCH_A, seq, 300), SPOOL_OK);
-			ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+			put_many(s, EPOCH_A, seq, seq + 1000, 300);
+			seq += 1000;
 		}
 		if (cap == 64 * MIB)
 			ck_assert_uint_eq(spool_count(s), seq);
@@ -1354,18 +1347,13 @@ START_TEST(test_cap_over_damage)
 	uint64_t next = 20;
 
 	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 0), SPOOL_OK);
-	for (uint64_t i = 0; i < 10; i++)
-		put(s, WIRE_SINGLE, EPOCH_A, i);
+	put_many(s, EPOCH_A, 0, 10, 20);
 	spool_close(s);
 	sql("UPDATE ready SET frame = x'00' WHERE seq = 0");
 	ck_assert_int_eq(try_open(&s, EPOCH_A, MIB, 0), SPOOL_OK);
-	for (uint64_t i = 10; i < 20; i++)
-		put(s, WIRE_SINGLE, EPOCH_A, i);
+	put_many(s, EPOCH_A, 10, 20, 20);
 	for (; next < 3000; next += 50) {
-		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-		for (uint64_t q = next; q < next + 50; q++)
-			ck_assert_int_eq(apply(s, WIRE_SINGLE, EPOCH_A, q, 20), SPOOL_OK);
-		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		put_many(s, EPOCH_A, next, next + 50, 20);
 	}
 	l = list(s);
 	ck_assert_uint_eq(l.seen[0].seq, 1);
@@ -1387,10 +1375,7 @@ START_TEST(test_cap_over_epochs)
 
 		snprintf(name, sizeof(name), "2026010%dT000000Z-000000000000000%d", epoch, epoch);
 		ck_assert_int_eq(try_open(&s, name, MIB, 10), SPOOL_OK);
-		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-		for (uint64_t i = 0; i < 500; i++)
-			ck_assert_int_eq(apply(s, WIRE_SINGLE, name, i, 300), SPOOL_OK);
-		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		put_many(s, name, 0, 500, 300);
 		spool_close(s);
 	}
 	s = open_spool("20260109T000000Z-0000000000000009");
@@ -1450,9 +1435,7 @@ START_TEST(test_disk_full_of_records)
 	s = open_spool(EPOCH_A);
 	stored = store_until_full(s, 0);
 	for (uint64_t row = 1; row <= stored; row += 1000) {
-		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-		ck_assert_int_eq(spool_delete(s, row, row + 999), SPOOL_OK);
-		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		delete_rows(s, row, row + 999);
 	}
 	ck_assert_uint_eq(spool_count(s), 0);
 	ck_assert_int_eq(count_of(captured(), "storing again"), 0);
@@ -1475,17 +1458,14 @@ START_TEST(test_disk_full)
 	if (!mount_disk("size=4m"))
 		return;
 	s = open_spool(EPOCH_A);
-	for (uint64_t i = 0; i < next; i++)
-		put(s, WIRE_SINGLE, EPOCH_A, i);
+	put_many(s, EPOCH_A, 0, next, 20);
 	fd = open(path_in_dir("filler"), O_WRONLY | O_CREAT, 0600);
 	while (write(fd, block, sizeof(block)) == (ssize_t)sizeof(block))
 		;
 	close(fd);
 	next = store_until_full(s, next);
 	ck_assert_int_eq(unlink(path_in_dir("filler")), 0);
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_delete(s, 1, 90), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	delete_rows(s, 1, 90);
 	put(s, WIRE_SINGLE, EPOCH_A, next++);
 	ck_assert_uint_eq(spool_count(s), next - 90);
 	spool_close(s);
@@ -1501,9 +1481,7 @@ static void
 delete_all(struct spool *s, uint64_t stored)
 {
 	for (uint64_t row = 1; row <= stored; row += 500) {
-		ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-		ck_assert_int_eq(spool_delete(s, row, row + 499), SPOOL_OK);
-		ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+		delete_rows(s, row, row + 499);
 	}
 	ck_assert_uint_eq(spool_count(s), 0);
 }
@@ -1642,11 +1620,10 @@ START_TEST(test_cap_below_the_window)
 	for (int64_t cap = 64 * MIB; cap >= MIB; cap -= 63 * MIB) {
 		ck_assert_int_eq(try_open(&s, EPOCH_A, cap, cap > MIB ? 8192 : 256), SPOOL_OK);
 		for (int i = 0; i < 30; i++) {
-			ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-			for (uint64_t end = seq + (cap > MIB ? 100 : 1000); seq < end; seq++)
-				ck_assert_int_eq(
-				    apply(s, WIRE_SINGLE, EPOCH_A, seq, 1000), SPOOL_OK);
-			ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+			uint64_t end = seq + (cap > MIB ? 100 : 1000);
+
+			put_many(s, EPOCH_A, seq, end, 1000);
+			seq = end;
 		}
 		spool_close(s);
 	}
@@ -1662,17 +1639,12 @@ START_TEST(test_shrink)
 	struct spool *s = open_spool(EPOCH_A);
 	struct stat before, after;
 
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	for (uint64_t i = 0; i < 12000; i++)
-		ck_assert_int_eq(apply(s, WIRE_SINGLE, EPOCH_A, i, 300), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	put_many(s, EPOCH_A, 0, 12000, 300);
 	ck_assert(!spool_shrink(s)); /* it is in use */
 	spool_close(s);
 	ck_assert_int_eq(stat(path_in_dir("spool.db"), &before), 0);
 	s = open_spool(EPOCH_A);
-	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
-	ck_assert_int_eq(spool_delete(s, 1, 11990), SPOOL_OK);
-	ck_assert_int_eq(spool_commit(s), SPOOL_OK);
+	delete_rows(s, 1, 11990);
 	while (spool_shrink(s))
 		;
 	spool_close(s);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../apply.h"
 #include "spool.h"
 #include "util.h"
 #include "wire.h"
@@ -50,19 +51,6 @@ take(void *arg, uint64_t row, const struct frame *frame)
 	(void)util_crc32(frame->site, frame->site_size);
 	(void)util_crc32(frame->instance, frame->instance_size);
 	return true;
-}
-
-/* What the publisher does with a frame that came from where it may. */
-static enum spool_status
-apply_frame(struct spool *s, const struct frame *frame, const unsigned char *raw, size_t size)
-{
-	enum spool_status status = SPOOL_OK;
-
-	if (frame->type == WIRE_OPEN || frame->type == WIRE_SINGLE)
-		status = spool_begin_slot(s, frame, raw, size);
-	if (status == SPOOL_OK && (frame->type == WIRE_CLOSE || frame->type == WIRE_SINGLE))
-		status = spool_end_slot(s, frame);
-	return status;
 }
 
 /* The first byte says whether checksums are mended. All is one transaction, undone at the end. */
