@@ -12,6 +12,7 @@ import random
 import shutil
 import tempfile
 import time
+from collections import Counter
 
 from . import Failure, Skip, broker, cluster, daemon, mock, mounts, procs, proxy, records, sites
 
@@ -127,6 +128,19 @@ class Topic:
         now = time.time() * 1000
         return self.wait(lambda found: any(r.slot > now for r in found), seconds,
                          "nothing new arrives")
+
+    def wait_rounds(self, site_list, count=1, seconds=60):
+        """Until each of these sites has `count` records of slots later than now."""
+        now, names = time.time() * 1000, {s["name"] for s in site_list}
+        short = set()
+
+        def there(found):
+            new = Counter(r.site for r in records.first_copies(found) if r.slot > now)
+            short.clear()
+            short.update(name for name in names if new[name] < count)
+            return not short
+
+        return self.wait(there, seconds, lambda: f"no {count} new records of {sorted(short)[:10]}")
 
     def check(self, **options):
         return records.check(self.records(), self.partitions, **options)

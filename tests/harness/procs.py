@@ -40,6 +40,15 @@ def wait_for(condition, seconds, what, pause=0.05):
         time.sleep(pause)
 
 
+def let_pass(seconds, why):
+    """
+    Where time itself is what a test is about: how long a fault lasts, a random moment, or that
+    nothing happens. `why` says which; all else waits for what it needs.
+    """
+    assert why
+    time.sleep(seconds)
+
+
 class Pauses:
     """
     For how long this process was not let run, each time, since start(): a machine that stands still

@@ -134,9 +134,19 @@ class Nginx:
 
     def hits(self):
         """How often each path was asked for; call it when all is quiet."""
-        time.sleep(0.1)
+        procs.let_pass(0.1, "nginx writes the line of a request after its answer")
         with open(self._path("hits.log"), encoding="utf-8", errors="replace") as f:
             return Counter(line.split()[1] for line in f)
+
+    def _requests(self):
+        with open(self._path("hits.log"), "rb") as f:
+            return f.read().count(b"\n")
+
+    def wait_asked(self, times, seconds=60):
+        """Until it was asked so many times from now on, whether Kafka is there or not."""
+        enough = self._requests() + times
+        procs.wait_for(lambda: self._requests() >= enough, seconds,
+                       lambda: f"{enough - self._requests()} of {times} requests did not come")
 
     def stop(self):
         procs.end(self.process, 5, signal.SIGQUIT)
@@ -193,6 +203,16 @@ class Slow:
 
     def url(self, path):
         return f"http://127.0.0.1:{self.port}/{path}"
+
+    def asked(self):
+        """How often, for anything."""
+        return sum(list(self.server.hits.values()))
+
+    def wait_asked(self, times=1, seconds=60):
+        """Until it was asked so many times from now on."""
+        enough = self.asked() + times
+        procs.wait_for(lambda: self.asked() >= enough, seconds,
+                       lambda: f"{enough - self.asked()} of {times} requests did not come", 0.01)
 
     def stop(self):
         self.server.over.set()

@@ -7,7 +7,6 @@
 
 import os
 import shutil
-import time
 
 from harness import broker, certs, needs, procs, records, require
 from harness.sites import PAGE, site
@@ -63,9 +62,8 @@ def test_forty_sites(t):
     labels = {"labels": ["team=web", "tier=1"]}
     d = t.daemon(t.settings([{**row[0], **labels} for row in rows], topic))
     d.start()
-    time.sleep(15)
+    topic.wait_rounds(d.settings["sites"], 5)
     d.stop()
-    # two slots a site less than 15 s hold, for a slow start and for slots around the stop
     t.note(topic.check(at_least=40 * 5, every_slot=True))
     expected = {row[0]["name"]: row for row in rows}
     firsts = topic.firsts()
@@ -174,7 +172,7 @@ def test_wrong_authority_then_repaired(t):
     d = t.daemon(settings).start()
     hint = d.wait_log(r"kafka: .*ssl\.ca\.location.*", 15).group()
     t.note(hint)
-    time.sleep(2)
+    procs.let_pass(2, "it does not give up, and nothing arrives")
     require(d.running(), "it gave up")
     require(topic.records() == [], "records arrived through an untrusted connection")
     shutil.copy(t.kafka().client_files()[0], t.path("ca.pem"))
@@ -186,7 +184,8 @@ def test_wrong_authority_then_repaired(t):
 
 @needs("kafka")
 def test_client_certificate_missing(t):
-    settings, topic = secure(t, "ssl", t.nginx().many(5))
+    nginx = t.nginx()
+    settings, topic = secure(t, "ssl", nginx.many(5))
     lines = [line for line in t.kafka().properties("ssl", t.directory)
              if "certificate" not in line and "key" not in line]
     t.write("kafka.properties", "\n".join(lines))
@@ -194,7 +193,7 @@ def test_client_certificate_missing(t):
     hint = d.wait_log(r"kafka: .*client certificate.*", 15).group()
     t.note(hint)
     require("ssl.certificate.location" in hint, f"no advice: {hint}")
-    time.sleep(1)
+    nginx.wait_asked(5)
     d.stop()
     t.write("kafka.properties", "\n".join(t.kafka().properties("ssl", t.directory)))
     d.start()
@@ -216,9 +215,9 @@ def test_wrong_password(t):
 
 @needs("kafka")
 def test_topic_created_later(t):
-    topic = t.topic(create=False)
-    d = t.daemon(t.settings(t.nginx().many(5), topic)).start()
-    time.sleep(4)
+    nginx, topic = t.nginx(), t.topic(create=False)
+    d = t.daemon(t.settings(nginx.many(5), topic)).start()
+    nginx.wait_asked(20)
     require(d.running(), "it gave up")
     require(t.kafka().create_topic(topic.name, topic.partitions) == 0, "cannot create the topic")
     topic.wait(settled(topic, 14), 40, "what waited for the topic does not arrive")

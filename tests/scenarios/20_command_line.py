@@ -136,7 +136,7 @@ def test_once(t):
     for moment in range(20):
         process = procs.spawn([binary(), "-c", d.file, "--once"], stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL)
-        procs.time.sleep(moment * 0.003)
+        procs.let_pass(moment * 0.003, "another moment each time")
         process.terminate()
         up = process.communicate(timeout=STOP_S)[0].count(b" up ")
         require(process.returncode != OK or up == 3, f"{up} of 3 are up, and the exit code is 0")
@@ -209,12 +209,13 @@ def test_foreground_on_a_terminal(t):
 
 
 def test_reader_of_stdout_is_slow_or_leaves(t):
-    d = t.daemon(t.settings(t.nginx().many(200), workers={"min": 2, "max": 2}))
+    d = t.daemon(t.settings(t.nginx().many(400), workers={"min": 2, "max": 2}))
     read_end, write_end = os.pipe()
     process = procs.spawn([binary(), "-c", d.file, "--stdout"], stdout=write_end,
                           stderr=subprocess.DEVNULL)
     os.close(write_end)
-    procs.time.sleep(6)  # the pipe of standard output and those to the publisher fill up
+    # that of standard output is full long before it
+    procs.wait_for(lambda: procs.has_full_pipe(process.pid), 120, "the pipe does not get full")
     text = b""
     with open(read_end, "rb", buffering=0) as reader:
         while text.count(b"\n") < 1500:

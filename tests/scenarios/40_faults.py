@@ -26,7 +26,7 @@ def loaded(t):
 
 
 def moment(t, longest=1.5):
-    time.sleep(0.2 + t.random.random() * longest)
+    procs.let_pass(0.2 + t.random.random() * longest, "a fault comes at any moment")
 
 
 def at_work(nginx):
@@ -134,9 +134,10 @@ def test_stopped_publisher(t):
     moment(t)
     publisher = d.publisher()
     procs.kill(publisher, signal.SIGSTOP)
-    time.sleep(7)  # 1 MiB is full, and a timeout and its grace are over, several times
+    procs.wait_for(d.pipe_is_full, 120, "the pipe does not get full")
+    procs.let_pass(5, "longer than a timeout and its grace: nobody is killed for waiting")
     procs.kill(publisher, signal.SIGCONT)
-    time.sleep(2)
+    topic.wait_new()
     require(d.publisher() == publisher, "it was replaced")
     summary = finish(t, d, topic, 1000)
     require("was killed" not in d.log(), "a checker was killed")
@@ -224,7 +225,7 @@ def test_full_disk(t):
     d.start(prefix=["prlimit", "--fsize=300000:"])
     publisher = d.publisher()
     d.wait_log(r"spool: cannot .*", 20)
-    time.sleep(3)
+    procs.let_pass(3, "nobody gives up meanwhile")
     require(d.running() and d.publisher() == publisher, "somebody gave up")
     # its own limit can be lifted by nobody here: its successor inherits the supervisor's
     raised = procs.run(["prlimit", f"--pid={d.pid}", "--fsize=unlimited:"])

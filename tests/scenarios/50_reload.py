@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 from harness import needs, procs, records, require
 from harness.sites import site
@@ -26,12 +25,12 @@ def test_sites_come_and_go(t):
     change = site("change", nginx.url("ok/change"))
     slower = site("slower", nginx.url("ok/slower"))
     d = t.daemon(t.settings([*stay, *go, change, slower], topic)).start()
-    time.sleep(2.5)
+    topic.wait_rounds(d.settings["sites"], 2)
     changed = [*stay, *come, {**change, "url": nginx.url("down/change")},
                {**slower, "interval": 2}]
     d.reload({**d.settings, "sites": changed})
     require(procs.cmdline(d.pid) == "webmond: supervisor" and d.running(), "it is gone")
-    time.sleep(2.5)
+    topic.wait_rounds(changed)
 
     d.write_config({**d.settings, "sites": [*changed, {"name": "x", "url": "gopher://x/"}]})
     d.reload(good=False)
@@ -40,7 +39,9 @@ def test_sites_come_and_go(t):
     d.reload(good=False)
     os.unlink(d.file)
     d.reload(good=False)
-    time.sleep(2)
+    topic.wait_rounds(stay)
+    topic.wait(lambda found: max(r.slot for r in found) > 3500 + max(
+        r.slot for r in found if r.site.startswith("go")), 20, "the removed sites go on")
     d.stop()
     summary = topic.check(at_least=38 * 5, every_slot=True)
     t.note(summary)
@@ -61,15 +62,16 @@ def test_sites_come_and_go(t):
 @needs("kafka")
 def test_many_hups(t):
     nginx, topic = t.nginx(), t.topic()
-    d = t.daemon(t.settings(nginx.many(50), topic)).start()
-    time.sleep(1)
+    sites = nginx.many(50)
+    d = t.daemon(t.settings(sites, topic)).start()
+    topic.wait_rounds(sites)
     for _ in range(20):
         d.signal(signal.SIGHUP)
-        time.sleep(t.random.random() / 20)
-    time.sleep(3)
+        procs.let_pass(t.random.random() / 20, "some meet a reload that runs, some do not")
+    topic.wait_rounds(sites, 3)
     mark = d.log_size()
     d.reload()
-    time.sleep(1.5)
+    topic.wait_rounds(sites)
     d.stop()
     summary = topic.check(at_least=250, every_slot=True)
     t.note(f"{d.log().count('reloaded:')} reloads; {summary}")
@@ -116,16 +118,16 @@ def test_running_check_survives_reload(t):
     sites = [site(f"slow-{n}", slow.url(f"delay/1800/{n}"), 3, 3) for n in range(4)]
     d = t.daemon(t.settings(sites, topic, workers={"min": 4, "max": 8})).start()
     for _ in range(4):
-        time.sleep(1.1)
+        slow.wait_asked()
         d.reload()
-    time.sleep(2)
+    topic.wait(lambda found: {r.site for r in found if r.status == "up"}, 20, "no check is over")
+    topic.wait_rounds(sites)
     d.stop()
     summary = topic.check(at_least=4)
     t.note(summary)
     for r in summary.firsts:
         require(r.status == "up" or records.cut_off(r) or records.is_busy(r),
                 f"{r}: {r.error_message}")
-    require(summary.words["up"] > 0, f"no check was over: {summary}")
 
 
 @needs("kafka")
@@ -134,10 +136,10 @@ def test_checks_that_wait_survive_reload(t):
     nginx, topic = t.nginx(), t.topic()
     stay, go = nginx.many(30), nginx.many(5, prefix="go")
     d = t.daemon(t.settings([*stay, *go], topic, workers={"min": 1, "max": 1})).start()
-    time.sleep(2)
+    topic.wait_rounds(d.settings["sites"])
     stopped = d.roles()["checker 1"]
     procs.kill(stopped, signal.SIGSTOP)
-    time.sleep(1)  # all are due
+    procs.let_pass(1, "an interval: all are due")
     slower = [{**s, "interval": 2} for s in stay[::2]]  # what is due already is not on its new grid
     d.reload({**d.settings, "sites": [*slower, *stay[1::2]]})
     procs.kill(stopped, signal.SIGCONT)
@@ -158,12 +160,12 @@ def test_slow_sites_leave_and_come_back(t):
     slow, topic = t.slow(), t.topic()
     sites = [site(f"hang-{n}", slow.url(f"hang/{n}"), 1, 0.9) for n in range(12)]
     d = t.daemon(t.settings(sites, topic, workers={"min": 4, "max": 4})).start()
-    time.sleep(4)
+    topic.wait_rounds(sites, 2)
     for _ in range(6):
         d.reload({**d.settings, "sites": sites[:6]})
-        time.sleep(0.3)
+        procs.let_pass(0.3, "some slots come up, not all")
         d.reload({**d.settings, "sites": sites})
-        time.sleep(1.3)
+        procs.let_pass(1.3, "longer than an interval: all are due")
     d.stop()
     t.note(topic.check(at_least=60))
 
@@ -172,18 +174,18 @@ def test_slow_sites_leave_and_come_back(t):
 def test_stop_in_outage_and_start(t):
     nginx, topic = t.nginx(), t.topic()
     d = t.daemon(t.settings(nginx.many(100), topic)).start()
-    time.sleep(1.5)
+    topic.wait_rounds(d.settings["sites"])
     t.kafka().kill()
-    time.sleep(2)
+    nginx.wait_asked(200)
     d.stop()
     d.start(foreground=False)
-    time.sleep(1.5)
+    nginx.wait_asked(100)
     d.stop()
     t.kafka()
     d.start()
     topic.wait(settled(topic, d), 30, "nothing new arrives")
     d.stop()
-    summary = topic.check(at_least=450)
+    summary = topic.check(at_least=400)
     t.note(summary)
     require(summary.epochs == 3, f"{summary.epochs} epochs, not 3")
     hits = nginx.hits()
@@ -193,16 +195,16 @@ def test_stop_in_outage_and_start(t):
 
 @needs("kafka")
 def test_second_term_skips_the_flush(t):
-    topic, slow = t.topic(), t.slow()
+    nginx, topic, slow = t.nginx(), t.topic(), t.slow()
     refused = t.refused()
     hanging = [site(f"hang-{n}", slow.url("hang/x"), 60, 60) for n in range(2)]
-    soon = t.nginx().many(50)
+    soon = nginx.many(50)
     settings = t.settings([*soon, *hanging], topic, f"127.0.0.1:{refused.port}")
     d = t.daemon(settings).start()
-    time.sleep(2)
+    nginx.wait_asked(100)
     d.roles()
     d.signal(signal.SIGTERM)
-    time.sleep(0.2)
+    procs.let_pass(0.2, "two signals at the same moment are one")
     d.signal(signal.SIGTERM)
     require(d.wait_end() == 0, "not 0 after two TERMs")
     settings["kafka"]["properties"] = [f"bootstrap.servers={t.kafka().address()}"]
@@ -220,8 +222,7 @@ def test_stop_ends_running_checks(t):
     hanging = [site(f"hang-{n}", slow.url(f"hang/{n}"), 20, 20) for n in range(3)]
     d = t.daemon(t.settings([*t.nginx().many(10), *hanging], topic,
                             workers={"min": 4, "max": 8})).start()
-    procs.wait_for(lambda: sum(slow.server.hits.values()) > 0, 25, "no check hangs")
-    time.sleep(1)
+    slow.wait_asked()
     d.signal(signal.SIGINT)  # as TERM
     require(d.wait_end() == 0, "not 0")
     summary = topic.check()
@@ -238,14 +239,14 @@ def test_sites_leave_while_the_pipe_is_full(t):
     d = t.daemon(t.settings(nginx.many(200), topic, workers={"min": 4, "max": 16})).start()
     publisher = d.publisher()
     procs.kill(publisher, signal.SIGSTOP)
-    time.sleep(6)  # a thousand records fill it
+    procs.wait_for(d.pipe_is_full, 120, "the pipe does not get full")
     mark = d.log_size()
     d.write_config({**d.settings, "sites": d.settings["sites"][:60]})
     d.signal(signal.SIGHUP)
     d.wait_log(r"reloaded: 60 sites|held back", 20, mark)
-    time.sleep(1.5)
+    procs.let_pass(1.5, "longer than an interval: all are due")
     procs.kill(publisher, signal.SIGCONT)
-    time.sleep(3)
+    topic.wait_rounds(d.settings["sites"])
     d.stop()
     summary = topic.check(at_least=800, every_slot=True)
     t.note(summary)
@@ -267,7 +268,7 @@ def test_what_needs_a_restart_is_refused(t):
         d.reload(good=False)
         d.wait_log("that needs a restart", 5, mark)
     d.reload(good)
-    time.sleep(2)
+    topic.wait_rounds(d.settings["sites"])
     d.stop()
     summary = topic.check(at_least=20, every_slot=True)
 
@@ -348,17 +349,18 @@ def test_reload_of_many_sites_is_no_step_of_the_clock(t):
     d = t.daemon(t.settings([*quick, *idle], topic)).start()
     for _ in range(3):
         d.reload()
-        time.sleep(0.5)
+        topic.wait_new()
     d.stop()
     require("the clock moved" not in d.log(), "a reload was taken for a step of the clock")
     topic.check(at_least=20, every_slot=True)
 
 
 def test_reload_without_kafka_section(t):
-    d = t.daemon(t.settings(t.nginx().many(50))).start("--stdout")
+    nginx = t.nginx()
+    d = t.daemon(t.settings(nginx.many(50))).start("--stdout")
     out = t.path("webmond.log")  # standard output goes there too
     for _ in range(5):
-        time.sleep(0.4)
+        nginx.wait_asked(20)
         d.reload()
     # a file that cannot be read changes nothing: what is said is why, not what it lacks
     good = d.settings
@@ -393,7 +395,7 @@ def test_stop_with_a_stopped_publisher_and_a_full_pipe(t):
     nginx, topic = t.nginx(), t.topic()
     d = t.daemon(t.settings(nginx.many(200), topic, workers={"min": 4, "max": 16})).start()
     procs.kill(d.publisher(), signal.SIGSTOP)
-    time.sleep(6)
+    procs.wait_for(d.pipe_is_full, 120, "the pipe does not get full")
     d.stop(60)  # its successor drains the pipe
     require("does not leave" in d.log(), "the publisher was not stopped")
     summary = topic.check(at_least=800, every_slot=True)

@@ -7,7 +7,6 @@
 import os
 import signal
 import sqlite3
-import time
 
 from harness import needs, procs, records, require
 from harness.mock import Mock
@@ -51,11 +50,11 @@ def test_passing_errors(t):
         cluster.errors(code, times)
         goes_on(topic, name)
     cluster.command("rtt", 700)
-    time.sleep(3)
+    procs.let_pass(3, "for how long it is slow")
     cluster.command("rtt", 0)  # kcat needs it too
     goes_on(topic, "rtt 700")
     cluster.command("down")
-    time.sleep(3)
+    procs.let_pass(3, "for how long it is away")
     cluster.command("up")
     goes_on(topic, "down and up")
     finish(t, topic, d)
@@ -129,7 +128,7 @@ def test_slow_cluster_fills_the_spool(t):
     """A cluster too slow for the load: the spool grows, memory does not, and all arrives."""
     cluster, topic, d = start(t, 100)
     cluster.command("rtt", 2500)
-    time.sleep(6)
+    procs.let_pass(6, "two answers, while the load goes on")
     cluster.command("rtt", 0)
     goes_on(topic, "rtt 2500", 200, 60)
     size = int(procs.status_field(d.publisher(), "VmRSS").split()[0])

@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import sys
-import time
 
 from harness import Skip, context, needs, procs, records, require
 from harness.daemon import binary
@@ -24,14 +23,17 @@ def running(t, **others):
     lines = [line for line in t.kafka().properties("sasl") if "password" not in line]
     t.write("kafka.properties", "\n".join([*lines, f"sasl.password={CANARIES[0]}"]), secret=True)
     topic = t.topic()
-    sites = [*t.nginx().many(10), site("refused", t.refused().url()),
-             site("hanging", t.slow().url("hang/1"))]
+    nginx, slow = t.nginx(), t.slow()
+    sites = [*nginx.many(10), site("refused", t.refused().url()),
+             site("hanging", slow.url("hang/1"))]
     secret = {"headers": [f"Authorization: Bearer {CANARIES[1]}"]}
     settings = t.settings([{**s, **secret} for s in sites], topic,
                           workers={"min": 3, "max": 3}, **others)
     settings["kafka"] = {"topic": topic.name, "properties_file": "kafka.properties"}
     d = t.daemon(settings).start("-v", env={**os.environ, "SOME_KEY": CANARIES[2]})
-    time.sleep(2.5)
+    d.wait_log("kafka: .*([Pp]assword|[Aa]uthentication)", 20)
+    nginx.wait_asked(20)
+    slow.wait_asked()
     return d, topic
 
 
@@ -148,7 +150,7 @@ def test_checker_that_claims_all_jobs(t):
     """What it writes into the memory that it shares costs it one check, like any death."""
     topic = t.topic()
     d = t.daemon(t.settings(t.nginx().many(30), topic, workers={"min": 1, "max": 1})).start()
-    time.sleep(2)
+    topic.wait_rounds(d.settings["sites"], 2)
     old = d.roles()["checker 1"]
     procs.kill(old, signal.SIGSTOP)
     with open(f"/proc/{old}/maps", encoding="utf-8") as f:
@@ -157,7 +159,7 @@ def test_checker_that_claims_all_jobs(t):
     with open(f"/proc/{old}/mem", "r+b", buffering=0) as memory:
         memory.seek(int(shared[0], 16))
         memory.write((1 << 63).to_bytes(8, sys.byteorder))
-    time.sleep(1)  # all are due, and stand in line
+    procs.let_pass(1, "an interval: all are due, and stand in line")
     procs.kill(old)
     topic.wait_new()
     d.stop()

@@ -6,7 +6,6 @@
 import glob
 import os
 import shutil
-import time
 
 from harness import context, needs, procs, require
 from harness.sites import site
@@ -17,14 +16,14 @@ def test_cap(t):
     """With the broker away for too long the oldest are given up, and a record says which."""
     nginx, topic = t.nginx(), t.topic()
     d = t.daemon(t.settings(nginx.many(200), topic, spool={"max_mb": 1})).start()
-    time.sleep(1.5)
+    topic.wait(bool, 20, "nothing arrives")
     t.kafka().kill()
-    time.sleep(12)
+    d.wait_log("records were dropped", 60)
+    nginx.wait_asked(600)  # which do not fit in, either
     size = os.path.getsize(t.path("spool", "spool.db"))
     t.kafka()
     last = max(r.seq for r in topic.records())
     topic.wait(lambda found: max(r.seq for r in found) > last + 1000, 40, "nothing new arrives")
-    time.sleep(1)
     d.stop()
     summary = topic.check(at_least=800)
     t.note(f"{summary}; spool.db had {size} bytes")
@@ -73,7 +72,7 @@ def test_damaged_spool_is_set_aside(t):
                 "properties": [f"bootstrap.servers=127.0.0.1:{t.refused().port}"]}
         d.write_config({**d.settings, "kafka": away})
         d.start()
-        time.sleep(1.5)
+        nginx.wait_asked(30)
         d.kill()
         before = set(os.listdir(t.path("spool")))
         _spoil(t, how)
@@ -112,15 +111,15 @@ def test_spool_away_and_back(t):
     As a file system that is unmounted and mounted again: another epoch begins, what waited in the
     spool is delivered, and a check that ran meanwhile has one record.
     """
-    slow, topic, proxy = t.slow(), t.topic(), t.proxy()
-    sites = [*t.nginx().many(20), *(site(f"slow-{n}", slow.url(f"delay/{1000 + 100 * n}/{n}"), 4, 4)
+    nginx, slow, topic, proxy = t.nginx(), t.slow(), t.topic(), t.proxy()
+    sites = [*nginx.many(20), *(site(f"slow-{n}", slow.url(f"delay/{1000 + 100 * n}/{n}"), 4, 4)
                                     for n in range(20))]
     d = t.daemon(t.settings(sites, topic, f"127.0.0.1:{proxy.port}",
                             workers={"min": 20, "max": 30})).start()
     topic.wait(lambda found: len(found) > 40, 20, "nothing arrives")
     proxy.down()
     before = d.epoch
-    time.sleep(2)
+    nginx.wait_asked(40)
     mark = d.log_size()
     os.rename(t.path("spool"), t.path("away"))
     d.wait_log("removed or replaced", 20, mark)
@@ -160,10 +159,10 @@ def test_spool_is_empty_and_small_afterwards(t):
     nginx, topic = t.nginx(), t.topic()
     t.kafka().kill()
     d = t.daemon(t.settings(nginx.many(200), topic)).start()
-    time.sleep(8)
+    nginx.wait_asked(1500)
     t.kafka()
     topic.wait(lambda found: len(found) > 2000, 40, "the backlog does not arrive")
-    time.sleep(3)
+    topic.wait_for_all()
     d.stop()
     t.note(topic.check(at_least=2000))
     size = os.path.getsize(t.path("spool", "spool.db"))
