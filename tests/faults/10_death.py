@@ -26,7 +26,7 @@ def loaded(t, count=200, **others):
 
 
 def moment(t):
-    time.sleep(0.1 + t.random.random() * 0.4)
+    procs.let_pass(0.1 + t.random.random() * 0.4, "a fault comes at any moment")
 
 
 def successor(d, role, old):
@@ -46,12 +46,7 @@ def orphans_leave(pids):
 
 def without_record(nginx, summary):
     """How many of the requests that nginx has seen are in no record."""
-    started = {}
-    for r in summary.firsts:
-        if records.may_have_begun(r):
-            started[r.site] = started.get(r.site, 0) + 1
-    return sum(max(n - started.get(path.rsplit("/", 1)[1], 0), 0)
-               for path, n in nginx.hits().items() if path.startswith("/ok/"))
+    return nginx.unrecorded(records.begun(summary.firsts), below="/ok/")
 
 
 def died(found):
@@ -109,7 +104,7 @@ def test_publisher_at_a_call(t):
         for n in range(1, t.times(*limits) + 1):
             old = d.publisher()
             if n % 2:
-                time.sleep(0.3)  # at work; else right from its start
+                procs.let_pass(0.3, "it is at work; else right from its start")
             strace.kill_at(old, call, n)
             slowest = max(slowest, successor(d, "publisher", old))
             rounds += 1
@@ -209,7 +204,7 @@ def test_all_killed(t):
         may += d.dies_with_the_pipe()
         d.kill()
         d.start()
-    time.sleep(0.5)
+    nginx.wait_asked(100)
     d.stop()
     summary = topic.check(at_least=150)
     require(summary.epochs <= rounds + 1, f"{summary.epochs} epochs in {rounds + 1} lives")
@@ -297,7 +292,7 @@ def test_everything(t):
         t.note(what)
         faults[what][1]()
         done[what] = done.get(what, 0) + 1
-        time.sleep(t.random.random() * 0.6)
+        procs.let_pass(t.random.random() * 0.6, "the next fault comes at any moment")
     wake()
     t.kafka()
     d.stop(60)
@@ -321,13 +316,13 @@ def test_everything(t):
 @needs("kafka")
 def test_publisher_stopped(t):
     d, topic, nginx = loaded(t, 400, workers={"min": 4, "max": 64})
-    time.sleep(1)
+    nginx.wait_asked(400)
     publisher = d.publisher()
     procs.kill(publisher, signal.SIGSTOP)
     procs.wait_for(d.pipe_is_full, 120, "the pipe does not get full")
-    time.sleep(1)  # those that were just wanted are born
+    procs.let_pass(1, "checkers that were just wanted are born")
     before = len(d.checkers())
-    time.sleep(t.times(60, 8))
+    procs.let_pass(t.times(60, 8), "for how long it is full")
     checkers = len(d.checkers())
     procs.kill(publisher, signal.SIGCONT)
     again = time.time() * 1000
@@ -345,11 +340,11 @@ def test_publisher_stopped(t):
 @needs("kafka")
 def test_supervisor_stopped(t):
     d, topic, nginx = loaded(t)
-    time.sleep(1)
+    nginx.wait_asked(200)
     d.signal(signal.SIGSTOP)
-    time.sleep(t.times(20, 4))
+    procs.let_pass(t.times(20, 4), "for how long it stands still")
     d.signal(signal.SIGCONT)
-    time.sleep(2)
+    topic.wait_rounds(d.settings["sites"])
     summary = finish(t, d, topic, nginx, 1000)
     require(summary.words["missed_overload"] > 0, f"no slot passed: {summary}")
     require("was killed" not in d.log(), "a checker was killed because nobody had listened to it")
@@ -361,7 +356,7 @@ def test_checker_stopped(t):
     d, topic, nginx = loaded(t)
     slowest, rounds = 0, t.times(10, 2)
     for _ in range(rounds):
-        time.sleep(0.5)
+        nginx.wait_asked(100)
         role, old = t.random.choice([(r, p) for r, p in d.roles().items()
                                      if re.fullmatch("checker [1-4]", r)])  # those with homes
         begin = time.monotonic()
@@ -392,7 +387,8 @@ def test_poison_site(t):
         return age > t.times(60, 10) and ("quarantined" in d.log() or age > 120)
 
     deaths = d.kill_at_each_check(slow, path, over)
-    time.sleep(3)
+    topic.wait(lambda found: sum(r.error_type == "quarantined" for r in found) >= 3, 60,
+               "it is not quarantined")
     cpu = (procs.stat(d.pid).ticks - used) / procs.TICK / (time.monotonic() - begin)
     summary = finish(t, d, topic, nginx, LIGHT * 5,
                      note=f"{deaths} deaths; {100 * cpu:.1f} % CPU with {LIGHT} checks a second")
@@ -427,7 +423,7 @@ def test_publisher_crash_loop(t):
                     held = True
                 except BlockingIOError:
                     pass
-            time.sleep(0.002)
+            procs.let_pass(0.002, "until the next look")
     let_live = time.monotonic()
     d.publisher()
     mark = time.time() * 1000
@@ -445,13 +441,13 @@ def test_publisher_crash_loop(t):
 @needs("kafka")
 def test_spool_directory_gone(t):
     d, topic, nginx = loaded(t, LIGHT)
-    time.sleep(1)
+    nginx.wait_asked(LIGHT)
     old = d.publisher()
     procs.freeze(old)  # one that sees that its files were moved ends the epoch
     os.rename(t.path("spool"), t.path("spool.away"))
     procs.kill(old)
     d.wait_log(r"publisher error: spool\.dir: there is no directory", 20)
-    time.sleep(t.times(20, 3))
+    procs.let_pass(t.times(20, 3), "for how long it is gone")
     os.rename(t.path("spool.away"), t.path("spool"))
     back = time.time() * 1000
     topic.wait(lambda found: any(r.slot > back for r in found), 90, "no new record arrives")
@@ -481,11 +477,11 @@ def test_no_processes(t):
     limit(d.pid, "nproc", 1)
     procs.kill(old)
     d.wait_log("cannot start the checker 1: fork: ", 10)
-    time.sleep(t.times(10, 3))
+    procs.let_pass(t.times(10, 3), "for how long none can be made")
     require("checker 1" not in d.roles(), "it was made all the same")
     limit(d.pid, "nproc", 4096)
     took = successor(d, "checker 1", old)
-    time.sleep(1.5)
+    topic.wait_rounds(d.settings["sites"])
     summary = finish(t, d, topic, nginx, LIGHT * 3, recovery_s=took)
     require(not summary.strange("up", "aborted") and
             died(summary.firsts) <= deaths_of_checkers(d), f"the other checker did not go on: {summary}")
@@ -501,11 +497,11 @@ def test_fork_fails(t):
         for pid in old:
             procs.kill(pid)
         d.wait_log("cannot start the publisher: fork: Cannot allocate memory", 20)
-        time.sleep(t.times(10, 3))
+        procs.let_pass(t.times(10, 3), "for how long none can be made")
     took = max(successor(d, role, pid) for role, pid in zip(("publisher", "checker 1"), old))
     said = d.log().count("cannot start the ")
     require(said == 2, f"it is said {said} times, not once for each kind of process")
-    time.sleep(1.5)
+    topic.wait_rounds(d.settings["sites"])
     finish(t, d, topic, nginx, LIGHT * 3, recovery_s=took)
 
 
@@ -529,7 +525,7 @@ def test_no_memory(t):
     os.rename(t.write("big.txt", "all is well\n" * 2000000), page)
     topic.wait(lambda found: any(r.error_type in ("local", "aborted") and not records.is_busy(r)
                                  for r in found), 60, "no checker lacks memory")
-    time.sleep(t.times(20, 4))
+    procs.let_pass(t.times(20, 4), "for how long there is no memory")
     summary = finish(t, d, topic, nginx, LIGHT * 3)
     require({r.error_type for r in summary.firsts if r.site.startswith("big")} <=
             {"regex_mismatch", "regex_limit", "local", "aborted", "quarantined",
@@ -559,7 +555,7 @@ def test_orphan_at_birth(t):
         procs.kill(born, signal.SIGCONT)
         slowest = max(slowest, orphans_leave([*before, born]))
         d.start()
-    time.sleep(1.5)
+    topic.wait_rounds(d.settings["sites"])
     finish(t, d, topic, nginx, LIGHT, rounds + 1, recovery_s=slowest,
            note=f"{rounds} times; seconds until all had left")
 
@@ -615,6 +611,6 @@ def test_ten_at_once(t):
                 said = p.stderr.read().decode()
                 require(p.returncode == 75 and "already running" in said, f"{p.returncode} {said}")
     d.start()
-    time.sleep(1.5)
+    topic.wait_rounds(d.settings["sites"])
     d.stop()
     t.report(topic.check(at_least=LIGHT), note=f"{t.times(20, 2)} times")

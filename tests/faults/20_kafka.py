@@ -60,7 +60,7 @@ def test_absent_at_start(t):
     settings = t.settings(t.nginx().many(50), topic)
     t.kafka().kill()
     d = t.daemon(settings).start()
-    time.sleep(60)
+    procs.let_pass(60, "for how long it is away")
     hup = answers(d)
     t.kafka()
     finish(t, d, topic, topic.wait_for_all(), note=f"HUP meanwhile: {hup:.1f} s")
@@ -74,16 +74,16 @@ def test_away(t):
     d = start(t, topic)
     third = t.times(200, 4)
     t.kafka().kill()
-    time.sleep(third)
+    procs.let_pass(third, "a third of the time for which it is away")
     begin = time.monotonic()
     d.stop()
     took = time.monotonic() - begin
     require(took < 15, f"the stop took {took:.1f} s")
     d.start()
-    time.sleep(third)
+    procs.let_pass(third, "a third of the time for which it is away")
     d.kill()
     d.start()
-    time.sleep(third)
+    procs.let_pass(third, "a third of the time for which it is away")
     t.kafka()
     recovery = topic.wait_for_all(120)
     require("a new producer" not in d.log(), "records were sent twice without need")
@@ -101,10 +101,10 @@ def test_two_terms(t):
     while not took or took[-1] >= 5 and len(took) < 3:  # the machine may have stood still
         if took:
             d.start()
-        time.sleep(1)
+        procs.let_pass(1, "for how long it is away")
         begin = time.monotonic()
         d.signal(signal.SIGTERM)
-        time.sleep(0.3)
+        procs.let_pass(0.3, "two signals at the same moment are one")
         d.signal(signal.SIGTERM)
         require(d.wait_end() == 0, "it failed")
         took.append(time.monotonic() - begin)
@@ -146,7 +146,7 @@ def cut(proxy, daemon):
 def reset(proxy, daemon):
     for _ in range(20):
         proxy.reset()
-        time.sleep(0.1)
+        procs.let_pass(0.1, "there are connections again")
     yield
 
 
@@ -160,7 +160,7 @@ def through_proxy(number, what, doing):
                   properties=["socket.timeout.ms=3000", "socket.connection.setup.timeout.ms=2000"])
         steps = doing(proxy, d)
         next(steps)
-        time.sleep(t.times(30, 2))
+        procs.let_pass(t.times(30, 2), "for how long it lasts")
         hup = answers(d)
         next(steps, None)
         recovery = topic.wait_for_all()
@@ -183,7 +183,7 @@ def test_broker_killed(t):
     slowest = 0
     for _ in range(t.times(20, 2)):
         t.kafka().kill()
-        time.sleep(t.random.random() * 2)
+        procs.let_pass(t.random.random() * 2, "it comes back at any moment")
         t.kafka()
         slowest = max(slowest, topic.wait_for_all())
     finish(t, d, topic, slowest)
@@ -196,7 +196,7 @@ def test_deaf(t):
     d = start(t, topic, bootstrap=f"127.0.0.1:{proxy.port}", properties=["socket.timeout.ms=2000"])
     for _ in range(t.times(10, 2)):
         proxy.mode = Proxy.DEAF
-        time.sleep(1)
+        procs.let_pass(1, "for how long answers are lost")
         proxy.reset()
         proxy.mode = Proxy.PASS
         recovery = topic.wait_for_all()
@@ -216,7 +216,7 @@ def test_answers_too_late(t):
     cluster, topic = mock_topic(t)
     d = start(t, topic, bootstrap=cluster.bootstrap, properties=["socket.timeout.ms=1000"])
     cluster.command("rtt", 2500)
-    time.sleep(5)
+    procs.let_pass(5, "two answers that come too late")
     cluster.command("rtt", 0)
     recovery = topic.wait_for_all()
     finish(t, d, topic, recovery)
@@ -230,7 +230,7 @@ def test_leader_changes(t):
         for partition in range(3):
             cluster.command("leader", topic.name, partition, 2 + (n + partition) % 2)
         cluster.command("down" if n % 2 == 0 else "up")
-        time.sleep(0.5)
+        procs.let_pass(0.5, "until the next change")
     cluster.command("up")
     finish(t, d, topic, topic.wait_for_all())
 
@@ -240,7 +240,7 @@ def test_not_enough_replicas(t):
     cluster, topic = mock_topic(t)
     d = start(t, topic, bootstrap=cluster.bootstrap)
     cluster.errors(Mock.NOT_ENOUGH_REPLICAS, 900)
-    time.sleep(t.times(60, 3))
+    procs.let_pass(t.times(60, 3), "for how long it lasts")
     cluster.command("errors", Mock.PRODUCE)
     finish(t, d, topic, topic.wait_for_all())
 
@@ -286,7 +286,7 @@ def slow_cluster(t, d, seconds):
     """CPU seconds of the publisher a second, and how much larger it is afterwards, in KiB."""
     publisher = d.publisher()
     before, memory = procs.stat(publisher), memory_kib(publisher)
-    time.sleep(seconds)
+    procs.let_pass(seconds, "for how long CPU time is measured")
     ticks = procs.stat(publisher).own_ticks - before.own_ticks
     return ticks / procs.TICK / seconds, memory_kib(publisher) - memory
 
@@ -330,7 +330,7 @@ def test_topic_missing(t):
     topic = t.topic(create=False)
     d = start(t, topic, ready=False)
     # after 30 s librdkafka gives up by itself what waits for a topic
-    time.sleep(t.times(40, 3))
+    procs.let_pass(t.times(40, 3), "for how long there is none")
     require(t.kafka().create_topic(topic.name, 3) == 0, "Kafka does not create the topic")
     finish(t, d, topic, topic.wait_for_all(90))
     require(t.times("create the topic", "") in d.log(), "nothing is said")
@@ -361,18 +361,18 @@ def recreated(number, what, partitions, absent_s, while_away, quick=True):
         d = start(t, topic, bootstrap=f"127.0.0.1:{proxy.port}")
         if while_away:
             proxy.down()
-            time.sleep(1)
+            procs.let_pass(1, "what was on its way has arrived")
         before = topic.records()
         t.kafka().delete_topic(topic.name)
         deleted = time.time() * 1000
-        time.sleep(absent_s)
+        procs.let_pass(absent_s, "for how long there is none")
         procs.wait_for(lambda: t.kafka().create_topic(topic.name, partitions) == 0, 10,
                        "Kafka does not create the topic again")
         procs.wait_for(lambda: readable(topic), 10, "the new topic cannot be read")
         gone_by = time.time() * 1000 + 1000
         topic.partitions = partitions
         if while_away:
-            time.sleep(1)
+            procs.let_pass(1, "until gone_by")
             proxy.up()
         begin = time.monotonic()
         topic.wait(lambda found: any(r.slot > gone_by for r in found), 90, "nothing new arrives")
@@ -423,7 +423,7 @@ def test_write_revoked(t):
             mark = d.log_size()
             t.kafka().forbid(Broker.TOPIC, topic.name, Broker.WRITE)
             said = d.wait_log(r"give this user the right to write", 20, mark)
-            time.sleep(t.times(20, 2))
+            procs.let_pass(t.times(20, 2), "for how long it lasts")
             t.kafka().allow_all()
             slowest = max(slowest, topic.wait_for_all(90))
     finally:
@@ -441,7 +441,7 @@ def test_nothing_allowed(t):
         t.kafka().forbid(Broker.CLUSTER, "kafka-cluster", Broker.IDEMPOTENT_WRITE)
         d = sasl(t, topic).start()
         d.wait_log("give this user the right to write", 20)
-        time.sleep(t.times(20, 2))
+        procs.let_pass(t.times(20, 2), "for how long it lasts")
     finally:
         t.kafka().allow_all()
     finish(t, d, topic, topic.wait_for_all(90))
@@ -460,7 +460,7 @@ def test_limit_lowered(t):
     topic.wait(lambda found: len(found) > 20, 20, "nothing arrives")
     t.kafka().configure_topic(topic.name, "max.message.bytes", 1700)
     d.wait_log("dead letter", 30)
-    time.sleep(t.times(20, 2))
+    procs.let_pass(t.times(20, 2), "for how long it lasts")
     t.kafka().configure_topic(topic.name, "max.message.bytes", None)
     now = time.time() * 1000
     begin = time.monotonic()
@@ -509,7 +509,7 @@ def test_certificate_expired(t):
                                                    secret=True)
     d = t.daemon(settings).start()
     d.wait_log(r"our client certificate expired on 20\d\d-\d\d-\d\d", 20)
-    time.sleep(t.times(20, 2))
+    procs.let_pass(t.times(20, 2), "for how long it lasts")
     renew(30)
     d.reload()
     finish(t, d, topic, topic.wait_for_all(90))
@@ -525,7 +525,7 @@ def test_name_unresolvable(t):
               prefix=["unshare", "--mount", "sh", "-c", 'mount --bind "$0/hosts" /etc/hosts && '
                       'mount --bind "$0/resolv.conf" /etc/resolv.conf && exec "$@"', t.directory])
     d.wait_log("check bootstrap.servers and the resolver", 20)
-    time.sleep(t.times(20, 2))
+    procs.let_pass(t.times(20, 2), "for how long it lasts")
     with open(hosts, "a", encoding="ascii") as f:
         f.write("127.0.0.1 broker.webmond.test\n")
     finish(t, d, topic, topic.wait_for_all(60))

@@ -6,9 +6,8 @@
 # nothing is given up after 9 s, and until then nothing is confirmed in any partition.
 
 import re
-import time
 
-from harness import broker, fault, require
+from harness import broker, fault, procs, require
 
 TOGETHER = True  # one worker for all: three brokers take long to start
 LOST = "nothing is lost"
@@ -56,7 +55,7 @@ def test_killed(t):
     for victims, pause in (((1,), 12), ((2, 3), 15), ((1, 2, 3), 10), (None, 0)):
         for n in victims or (cluster.leader(topic.name),):
             cluster.nodes[n].kill()
-        time.sleep(pause)
+        procs.let_pass(pause, "for how long they are away")
         cluster.repair()
         recoveries.append(topic.wait_for_all(120))
     finish(t, d, topic, max(recoveries))
@@ -69,7 +68,7 @@ def test_frozen(t):
     for victims in ((2,), (1, 3), (1, 2, 3)):
         for n in victims:
             cluster.nodes[n].freeze()
-        time.sleep(15)
+        procs.let_pass(15, "for how long they stand still")
         for n in victims:
             cluster.nodes[n].thaw()
         cluster.wait_ready()
@@ -83,13 +82,13 @@ def test_leaders(t):
     d, cluster, topic = start(t)
     cluster.any().configure_topic(topic.name, "min.insync.replicas", 3)
     cluster.nodes[3].kill()
-    time.sleep(15)
+    procs.let_pass(15, "for how long it is away")
     cluster.repair()
     recovery = topic.wait_for_all(120)
     cluster.any().configure_topic(topic.name, "min.insync.replicas", None)
     for n in range(10):
         cluster.restart(1 + n % 3) if n < 3 else cluster.elect_preferred()
-        time.sleep(0.5)
+        procs.let_pass(0.5, "until the next election")
     recovery = max(recovery, topic.wait_for_all(120))
     finish(t, d, topic, recovery)
 
@@ -101,9 +100,9 @@ def test_partitions_added(t):
     recovery = 0
     for count in (8, 10, 12, 14):
         cluster.add_partitions(topic.name, count)
-        time.sleep(2)
+        procs.let_pass(2, "the new ones may be known by then, or not")
         cluster.nodes[cluster.leader(topic.name, count - 1)].kill()
-        time.sleep(1)
+        procs.let_pass(1, "for how long it is away")
         cluster.repair()
         recovery = max(recovery, topic.wait_for_all(120))
     finish(t, d, topic, recovery, moved=True)

@@ -28,9 +28,10 @@ STARTS = "it starts; what was found is kept"
 
 
 class Kafka:
-    """A topic behind a proxy. `with` it Kafka is away, at once."""
+    """A topic behind a proxy, and the sites. `with` it Kafka is away, at once."""
 
     def __init__(self, t):
+        self.nginx = None
         self.topic, self.proxy = t.topic(), t.proxy()
         self.bootstrap = f"127.0.0.1:{self.proxy.port}"
 
@@ -44,8 +45,10 @@ class Kafka:
 def make(t, count=100, sites=None, **others):
     """A daemon that is not started, and its Kafka."""
     kafka = Kafka(t)
-    settings = t.settings(sites or t.nginx().many(count), kafka.topic, kafka.bootstrap, **others)
-    return t.daemon(settings), kafka
+    if sites is None:
+        kafka.nginx = t.nginx()
+        sites = kafka.nginx.many(count)
+    return t.daemon(t.settings(sites, kafka.topic, kafka.bootstrap, **others)), kafka
 
 
 def start(d, kafka):
@@ -61,11 +64,6 @@ def finish(t, d, topic, recovery_s, epochs=1, note=""):
     require(epochs > 1 or not gaps, gaps)
     require(not glob.glob(t.path("spool", "*corrupt*")), "the spool was set aside")
     t.report(summary, recovery_s=recovery_s, note=note)
-
-
-def unrecorded(nginx, begun):
-    """How many requests that sites have seen are not among the checks `begun`, by site."""
-    return sum(max(0, n - begun[path.rsplit("/", 1)[1]]) for path, n in nginx.hits().items())
 
 
 # --- full ----------------------------------------------------------------------------------------
@@ -127,7 +125,7 @@ def test_start(t):
             d.start(wait=False, prefix=[*spoilt, "-D", "-q", "-o", "/dev/null"])
             procs.wait_for(lambda: d.process.poll() is not None or "watches" in d.log(mark), 20,
                            "it neither starts nor fails")
-            time.sleep(0.2)
+            procs.let_pass(0.2, "what comes next may fail yet")
             if d.running():
                 strace.detach(d.pid)
                 d.kill()
@@ -153,21 +151,21 @@ def test_full_file_system(t):
 
     def full(then=lambda: None):
         ballast.fill()
-        time.sleep(1)  # it may go on for long: what was delivered leaves room inside the file
+        procs.let_pass(1, "it may go on for long: what was delivered leaves room inside the file")
         then()
-        time.sleep(t.times(10, 1))
+        procs.let_pass(t.times(10, 1), "for how long it is full")
         ballast.remove()
 
     for _ in range(t.times(3, 1)):
         full()
         slowest = max(slowest, kafka.topic.wait_for_all())
         with kafka:
-            time.sleep(1)
+            kafka.nginx.wait_asked(100)
             full()
-            time.sleep(1)
+            kafka.nginx.wait_asked(100)
         slowest = max(slowest, kafka.topic.wait_for_all())
         with kafka:
-            time.sleep(1)
+            kafka.nginx.wait_asked(100)
             full(kafka.proxy.up)
             kafka.proxy.down()
         slowest = max(slowest, kafka.topic.wait_for_all())
@@ -203,15 +201,14 @@ def test_full_at_start(t):
 @needs("root", "kafka")
 def test_nearly_full_at_stop(t):
     """New records have to wait when so little is left, but the last ones need not."""
-    nginx = t.nginx()
-    d, kafka = make(t, sites=nginx.many(100))
+    d, kafka = make(t)
     ballast = t.tmpfs("spool", 32)
     start(d, kafka)
     with kafka:
         mark = d.log_size()
         ballast.fill(5 << 20)
         d.wait_log("make room", 30, mark)
-        time.sleep(1)
+        kafka.nginx.wait_asked(100)
         begin = time.monotonic()
         d.stop()
         took = time.monotonic() - begin
@@ -219,8 +216,8 @@ def test_nearly_full_at_stop(t):
     d.start()
     recovery = kafka.topic.wait_for_all()
     finish(t, d, kafka.topic, recovery, epochs=2, note=f"the stop took {took:.1f} s")
-    begun = Counter(r.site for r in kafka.topic.firsts() if records.may_have_begun(r))
-    promised(unrecorded(nginx, begun) == 0, "requests that sites have seen are in no record")
+    promised(kafka.nginx.unrecorded(records.begun(kafka.topic.firsts())) == 0,
+             "requests that sites have seen are in no record")
 
 
 @fault("29f", "file system full at the stop, while Kafka is away",
@@ -262,12 +259,12 @@ def limited(number, what, limit, prefix, said, killed):
         with kafka:
             mark = d.log_size()
             d.wait_log(said, 60, mark)
-            time.sleep(2)
+            procs.let_pass(2, "for how long it is reached")
             if killed:
                 old = d.publisher()
                 procs.kill(old)
                 d.born("publisher", old)
-                time.sleep(2)
+                procs.let_pass(2, "for how long it is reached")
         recovery = kafka.topic.wait_for_all()
         d.wait_log("storing again", 30, mark)
         finish(t, d, kafka.topic, recovery)
@@ -319,20 +316,19 @@ def damaged(number, what, call, injection, away, restart):
     @fault(number, what, "the spool is set aside, every record is in it or delivered")
     @needs("root", "kafka")
     def test(t):
-        nginx = t.nginx()
-        d, kafka = make(t, sites=nginx.many(100))
+        d, kafka = make(t)
         files = [t.path("spool", name) for name in ("spool.db", "spool.db-wal")]
         start(d, kafka)
         for _ in range(t.times(10, 1)):
             with kafka if away else contextlib.nullcontext():
-                time.sleep(1 + t.random.random())
+                procs.let_pass(1 + t.random.random(), "a fault comes at any moment")
                 mark = d.log_size()
                 victim = d.publisher()
                 with strace.Strace(d.pid if restart else victim, call, injection, files, True):
                     if restart:
                         procs.kill(victim)
                     d.wait_log("a new epoch begins", 20, mark)
-                time.sleep(1)
+                kafka.nginx.wait_asked(100)
             recovery = wait_for_new(kafka.topic)
         d.stop()
         found = kafka.topic.records()
@@ -347,7 +343,7 @@ def damaged(number, what, call, injection, away, restart):
         begun = Counter(data["site"] for data in [*(r.data for r in firsts), *(
             data for id, data in kept.items() if id not in delivered)]
             if data["started_at"] is not None)
-        surplus = unrecorded(nginx, begun)
+        surplus = kafka.nginx.unrecorded(begun)
         promised(surplus == 0, f"{surplus} requests that sites have seen are in no record")
         only = len(set(kept) - delivered)
         t.report(expected=len(delivered) + only, found=len(delivered),
@@ -378,7 +374,7 @@ def test_read_only(t):
     tmpfs = t.tmpfs("spool", 64)
     d.start()
     with kafka:
-        time.sleep(2)
+        kafka.nginx.wait_asked(200)
         d.stop()
         tmpfs.remount("ro")
         d.start(wait=False)
@@ -395,28 +391,25 @@ def test_read_only(t):
        "what was committed is in the copy")
 @needs("root", "kafka")
 def test_copies(t):
-    nginx = t.nginx()
-    d, kafka = make(t, sites=nginx.many(100))
+    d, kafka = make(t)
     start(d, kafka)
     begun, moments = Counter(), t.times(20, 3)
     for _ in range(moments):
         with kafka:
-            time.sleep(1 + t.random.random())
+            procs.let_pass(1 + t.random.random(), "the copy is made at any moment")
             d.publisher()
             d.freeze()
             shutil.copytree(t.path("spool"), t.path("copy"))
             begun.update(d.begun_in_the_pipe().values())
             d.kill()
-            shutil.rmtree(t.path("spool"))
-            os.rename(t.path("copy"), t.path("spool"))
-            own(t, "spool")
+            restore_copy(t)
             d.start()
         recovery = kafka.topic.wait_for_all()
     d.stop()
     summary = kafka.topic.check(at_least=100)
     require(summary.epochs == moments + 1, f"{summary.epochs} epochs")
-    begun.update(r.site for r in summary.firsts if records.may_have_begun(r))
-    surplus = unrecorded(nginx, begun)
+    begun.update(records.begun(summary.firsts))
+    surplus = kafka.nginx.unrecorded(begun)
     require(surplus == 0, f"{surplus} requests that sites have seen are in no record")
     t.report(summary, recovery_s=recovery, note=f"{moments} moments")
 
@@ -429,6 +422,13 @@ def own(t, name):
     for path in glob.glob(t.path(name, "*")):
         if context.ROOT:
             shutil.chown(path, context.USER)
+
+
+def restore_copy(t):
+    """The spool is what the directory `copy` holds."""
+    shutil.rmtree(t.path("spool"))
+    os.rename(t.path("copy"), t.path("spool"))
+    own(t, "spool")
 
 
 def sql(path, *statements):
@@ -499,7 +499,7 @@ def test_spoiled(t):
                 "a left-over index of the log", "a newer version", "an older version",
                 "another program's database", "a table gone"):
         with kafka:
-            time.sleep(1)
+            kafka.nginx.wait_asked(50)
             d.kill()
             before = os.listdir(t.path("spool"))
             inodes = {name: os.stat(t.path("spool", name)).st_ino for name in before}
@@ -529,15 +529,13 @@ def test_older_copy(t):
     d, kafka = make(t)
     start(d, kafka)
     with kafka:
-        time.sleep(2)
+        kafka.nginx.wait_asked(200)
         d.stop()
         shutil.copytree(t.path("spool"), t.path("copy"))
         d.start()
     kafka.topic.wait_for_all()
     d.stop()
-    shutil.rmtree(t.path("spool"))
-    os.rename(t.path("copy"), t.path("spool"))
-    own(t, "spool")
+    restore_copy(t)
     d.start()
     recovery = kafka.topic.wait_for_all()
     d.stop()
@@ -570,7 +568,7 @@ def test_second_opener(t):
     holder.execute("BEGIN EXCLUSIVE")
     procs.kill(d.pid, signal.SIGCONT)
     d.wait_log("another program has .* open", 30, mark)
-    time.sleep(20)
+    procs.let_pass(20, "for how long it is held")
     holder.execute("ROLLBACK")
     holder.close()
     recovery = kafka.topic.wait_for_all()
@@ -586,11 +584,10 @@ def test_cap(t):
     with kafka:
         d.wait_log("records were dropped", 30)
         for _ in range(t.times(100, 5)):
-            time.sleep(0.2 + t.random.random() * 0.3)
+            procs.let_pass(0.2 + t.random.random() * 0.3, "a fault comes at any moment")
             procs.kill(d.publisher())
         size = os.path.getsize(t.path("spool", "spool.db"))
     recovery = wait_for_new(kafka.topic)
-    time.sleep(1)
     d.stop()
     summary = kafka.topic.check(at_least=300)
     gaps = exact_drops(summary.firsts)
@@ -629,7 +626,7 @@ def test_backlog(t):
         require(time.monotonic() - begin < 600, f"{delivered} of {count} are delivered")
         peak = max(peak, int(procs.status_field(publisher, "VmRSS").split()[0]))
         delivered = t.kafka().end_offset(kafka.topic.name)
-        time.sleep(0.1)
+        procs.let_pass(0.1, "until the next sample")
     drained = time.monotonic() - begin
     procs.wait_for(lambda: os.path.getsize(database) < 8 << 20, 300,
                    lambda: f"the file stays at {os.path.getsize(database)} bytes")

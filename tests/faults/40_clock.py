@@ -73,7 +73,7 @@ def stepped(number, what, steps, twice, quick=True):
         d, topic, clock, _ = start(t)
         gaps, slowest = [], 0
         for step in steps:
-            time.sleep(t.random.random())
+            procs.let_pass(t.random.random(), "a step comes at any moment")
             before, mark = clock.now_ms(), d.log_size()
             clock.set(clock.offset + step)
             after = clock.now_ms()
@@ -116,10 +116,9 @@ def test_suspend(t):
 @needs("kafka")
 def test_pause(t):
     d, topic, clock, slow = start(t)
-    hits = sum(slow.server.hits.values())
-    procs.wait_for(lambda: sum(slow.server.hits.values()) > hits, 20, "no check is slow", 0.01)
+    slow.wait_asked()
     stopped = d.freeze()
-    time.sleep(t.times(10, 4))
+    procs.let_pass(t.times(10, 4), "for how long everything stands still")
     for pid in stopped:
         procs.kill(pid, signal.SIGCONT)
     recovery = wait_for_new(topic, clock)

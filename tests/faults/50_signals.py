@@ -49,7 +49,7 @@ def term(d, times=1, seconds=STOP_S):
     d.roles()
     for n in range(times):
         if n:
-            time.sleep(0.3)  # else the second one is the first one
+            procs.let_pass(0.3, "two signals at the same moment are one")
         d.signal(signal.SIGTERM)
     return ends(d, seconds)
 
@@ -71,7 +71,7 @@ def test_many_hups(t):
     def quiet():
         """For longer than a HUP may wait for the one before: no reload, the same 5 processes."""
         before = state()
-        time.sleep(2)
+        procs.let_pass(2, "nothing happens meanwhile")
         return before == state() and len(before[1]) == 1 + 4
 
     def held():
@@ -86,13 +86,13 @@ def test_many_hups(t):
         for _ in range(t.random.randrange(1, 8)):
             d.signal(signal.SIGHUP)
             hups += 1
-            time.sleep(t.random.random() / 100)
+            procs.let_pass(t.random.random() / 100, "HUPs come at any moment")
         d.reload()
         if before is None and hups > t.times(100, 20):  # all that grows once has grown
             before = held()
     after = held()
     took = timed(d.reload)
-    time.sleep(1.5)
+    topic.wait_rounds(d.settings["sites"])
     d.stop()
     summary = topic.check(at_least=250)
     note = (f"{hups} HUPs, {d.log().count('reloaded:')} reloads; supervisor {before[0]} → "
@@ -109,6 +109,12 @@ def test_many_hups(t):
 
 # --- 53: HUP, TERM, TERM in every state -------------------------------------------------------
 
+def hundred(t, count=100):
+    """Web server, topic, and a daemon with so many sites that is not started yet."""
+    nginx, topic = t.nginx(), t.topic()
+    return nginx, topic, t.daemon(t.settings(nginx.many(count), topic))
+
+
 @fault("53a", "HUP and TERM at random moments of the start",
        "HUP does no harm; TERM ends it, nothing stays behind, the next start works")
 @needs("kafka")
@@ -120,21 +126,21 @@ def test_signals_at_start(t):
         mark = d.log_size()
         d.start(wait=False)
         procs.wait_for(lambda: procs.cmdline(d.pid).startswith("webmond:"), 10, "no title", 0.001)
-        time.sleep(t.random.random() / 20)
+        procs.let_pass(t.random.random() / 20, "HUP comes at any moment")
         d.signal(signal.SIGHUP)
         took = timed(lambda: d.wait_log(daemon.READY, 15, mark))
         slowest["ready after HUP"] = max(slowest["ready after HUP"], took)
         d.stop()
 
         d.start(wait=False)
-        time.sleep(t.random.random() / 10)
+        procs.let_pass(t.random.random() / 10, "TERM comes at any moment")
         d.roles()
         d.signal(signal.SIGTERM)
         # before it can know what it is, TERM is what it is for everybody
         slowest["end after TERM"] = max(slowest["end after TERM"],
                                         ends(d, ANSWER_S, (0, -signal.SIGTERM)))
     d.start()
-    time.sleep(1.5)
+    topic.wait_rounds(d.settings["sites"])
     d.stop()
     t.report(topic.check(at_least=20), note=figures(slowest))
 
@@ -142,13 +148,13 @@ def test_signals_at_start(t):
 @fault("53b", "HUP, TERM, and TERM twice while it runs", "answered within about a second")
 @needs("kafka")
 def test_signals_while_running(t):
-    nginx, topic = t.nginx(), t.topic()
-    d = t.daemon(t.settings(nginx.many(100), topic)).start()
-    time.sleep(1)
+    nginx, topic, d = hundred(t)
+    d.start()
+    nginx.wait_asked(100)
     took = {"HUP": timed(d.reload)}
     took["TERM"] = term(d, seconds=ANSWER_S)
     d.start()
-    time.sleep(1)
+    nginx.wait_asked(100)
     took["TERM, TERM"] = term(d, 2, ANSWER_S)
     delivered(d, topic)
     t.report(topic.check(at_least=100), note=figures(took))
@@ -157,16 +163,15 @@ def test_signals_while_running(t):
 @fault("53c", "HUP, TERM, and TERM twice while Kafka is away", "answered; nothing is lost")
 @needs("kafka")
 def test_signals_in_outage(t):
-    nginx, topic = t.nginx(), t.topic()
-    d = t.daemon(t.settings(nginx.many(100), topic))
+    nginx, topic, d = hundred(t)
     t.kafka().kill()
     d.start()
-    time.sleep(1)
+    nginx.wait_asked(100)
     took = {"HUP": timed(d.reload)}
-    time.sleep(0.5)
+    nginx.wait_asked(50)
     took["TERM"] = term(d)
     d.start()
-    time.sleep(1)
+    nginx.wait_asked(100)
     took["TERM, TERM"] = term(d, 2)
     t.kafka()
     delivered(d, topic)
@@ -179,9 +184,9 @@ def test_signals_in_outage(t):
 
 def with_full_pipe(t):
     """A daemon whose publisher is stopped, so that the pipe is full."""
-    nginx, topic = t.nginx(), t.topic()
-    d = t.daemon(t.settings(nginx.many(400), topic)).start()
-    time.sleep(1)
+    nginx, topic, d = hundred(t, 400)
+    d.start()
+    nginx.wait_asked(400)
     publisher = d.publisher()
     procs.kill(publisher, signal.SIGSTOP)
     procs.wait_for(d.pipe_is_full, 120, "the pipe does not get full")
@@ -196,7 +201,7 @@ def test_signals_with_full_pipe(t):
     took = {"HUP": timed(d.reload)}
     d.roles()
     d.signal(signal.SIGTERM)
-    time.sleep(1)
+    procs.let_pass(1, "it waits for room meanwhile, and does not leave")
     require(d.running(), "it has left its records behind")
     procs.kill(publisher, signal.SIGCONT)
     took["TERM, once there is room"] = ends(d, STOP_S)
@@ -217,14 +222,13 @@ def test_term_with_stopped_publisher(t):
 @fault("53f", "TERM while HUP is worked on", "answered within about a second")
 @needs("kafka")
 def test_term_while_reloading(t):
-    nginx, topic = t.nginx(), t.topic()
-    d = t.daemon(t.settings(nginx.many(100), topic))
+    nginx, topic, d = hundred(t)
     slowest = 0
     for _ in range(t.times(50, 5)):
         d.start()
-        time.sleep(0.2)
+        nginx.wait_asked(20)
         d.signal(signal.SIGHUP)
-        time.sleep(t.random.random() / 20)
+        procs.let_pass(t.random.random() / 20, "TERM comes at any moment")
         slowest = max(slowest, term(d, seconds=ANSWER_S))
     t.report(topic.check(at_least=20), note=figures({"TERM": slowest}))
 
@@ -233,15 +237,14 @@ def test_term_while_reloading(t):
        "its successor takes what the stop still writes: nothing is lost")
 @needs("kafka")
 def test_term_while_handing_over(t):
-    nginx, topic = t.nginx(), t.topic()
-    d = t.daemon(t.settings(nginx.many(100), topic))
+    nginx, topic, d = hundred(t)
     t.kafka().kill()
     slowest = 0
     for _ in range(t.times(8, 2)):
         d.start()
-        time.sleep(0.2)
+        nginx.wait_asked(20)
         d.reload()
-        time.sleep(0.85 + t.random.random() / 4)  # the hand-over takes a second
+        procs.let_pass(0.85 + t.random.random() / 4, "the hand-over takes a second")
         slowest = max(slowest, term(d))
     t.kafka()
     delivered(d, topic)
@@ -261,18 +264,14 @@ def test_signals_while_stopping(t):
     d = t.daemon(t.settings([*nginx.many(20), *hanging], topic,
                             workers={"min": 4, "max": 8})).start()
 
-    def hangs():
-        seen = sum(slow.server.hits.values())
-        procs.wait_for(lambda: sum(slow.server.hits.values()) > seen, 20, "no check hangs", 0.01)
-
     took = {}
-    hangs()
+    slow.wait_asked()
     took["TERM"] = term(d)
     d.start()
-    hangs()
+    slow.wait_asked()
     d.roles()
     d.signal(signal.SIGTERM)
-    time.sleep(0.2)
+    procs.let_pass(0.2, "two signals at the same moment are one")
     d.signal(signal.SIGHUP)
     d.signal(signal.SIGTERM)
     took["TERM, HUP, TERM"] = ends(d, ANSWER_S)
@@ -322,7 +321,7 @@ def test_hostile_environment(t):
     env = {**{k: v.replace("KEYS", keys) for k, v in NASTY.items()}}
     outcomes = {}
     d.start(env=env)
-    time.sleep(1.2)
+    topic.wait_rounds(d.settings["sites"])
     for role, pid in d.roles().items():
         try:
             with open(f"/proc/{pid}/environ", "rb") as f:
@@ -428,6 +427,7 @@ class Syslogd:
     def __init__(self, path):
         if os.path.exists(path):
             os.unlink(path)
+        self.path = path
         self.said, self.over, self.stuck, self.idle = [], False, False, False
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
@@ -439,7 +439,7 @@ class Syslogd:
     def _listen(self):
         while not self.over:
             if self.stuck:
-                time.sleep(0.05)
+                procs.let_pass(0.05, "it is stuck")
                 continue
             try:
                 self.said.append(self.socket.recv(8192).decode())
@@ -461,27 +461,32 @@ class Syslogd:
         self.socket.close()
 
 
+def with_syslogd(t, count):
+    """Web server, topic, a daemon that was just started and logs to it, and the syslogd."""
+    nginx, topic = t.nginx(), t.topic()
+    d = t.daemon(t.settings(nginx.many(count), topic, log={"destination": "syslog"}))
+    syslogd = Syslogd(t.path("log.socket"))
+    d.start(prefix=["unshare", "-m", "sh", "-c", PRIVATE_DEV, syslogd.path], wait=False)
+    return nginx, topic, d, syslogd
+
+
 @fault("58b", "the log goes to syslogd, which restarts",
        "every process says what it has to say, and nobody's files are taken for the log")
 @needs("root", "kafka")
 def test_syslog(t):
-    nginx, topic = t.nginx(), t.topic()
-    d = t.daemon(t.settings(nginx.many(20), topic, log={"destination": "syslog"}))
-    path = t.path("log.socket")
-    syslogd = Syslogd(path)
-    d.start(prefix=["unshare", "-m", "sh", "-c", PRIVATE_DEV, path], wait=False)
+    nginx, topic, d, syslogd = with_syslogd(t, 20)
     syslogd.hear(r"^<29>.* webmond\[\d+\]: supervisor: webmond \S+ watches")
     syslogd.hear(r"^<30>.* webmond\[\d+\]: publisher: kafka: delivering")
     syslogd.close()
-    time.sleep(1)
-    syslogd = Syslogd(path)
+    procs.let_pass(1, "for how long there is none")
+    syslogd = Syslogd(syslogd.path)
     d.signal(signal.SIGHUP)
     syslogd.hear("supervisor: reloaded")
     syslogd.hear("publisher: kafka: delivering")
     files = list(procs.open_files(d.publisher()).values())
     for name in ("spool.db", "spool.db-wal", "spool.lock"):
         require(t.path("spool", name) in files, f"the publisher lost {name}: {files}")
-    time.sleep(1.5)
+    topic.wait_rounds(d.settings["sites"])
     took = term(d, seconds=ANSWER_S)
     syslogd.hear("supervisor: stopped")
     syslogd.close()
@@ -493,10 +498,7 @@ def test_syslog(t):
        "checks, HUP and TERM go on without it; it is said how many lines are missing")
 @needs("root", "kafka")
 def test_syslog_stuck(t):
-    nginx, topic = t.nginx(), t.topic()
-    d = t.daemon(t.settings(nginx.many(150), topic, log={"destination": "syslog"}))
-    path = t.path("log.socket")
-    syslogd = Syslogd(path)
+    nginx, topic, d, syslogd = with_syslogd(t, 150)
     took = {}
 
     def fill(rounds=6):
@@ -504,9 +506,8 @@ def test_syslog_stuck(t):
         syslogd.stuck = True
         for n in range(rounds):
             nginx.stop() if n % 2 == 0 else nginx.start()
-            time.sleep(1.5)
+            procs.let_pass(1.5, "longer than an interval: each site is seen to change")
 
-    d.start(prefix=["unshare", "-m", "sh", "-c", PRIVATE_DEV, path], wait=False)
     syslogd.hear("publisher: kafka: delivering")
     fill()
     topic.wait_new()

@@ -132,7 +132,7 @@ def test_burglar(t):
 
 def keeps(pid, link):
     """Whether it holds that a while later, too."""
-    time.sleep(1)
+    procs.let_pass(1, "what it holds only while it is born is gone then")
     return procs.alive(pid) and link in procs.open_files(pid).values()
 
 
@@ -165,7 +165,7 @@ def test_descriptors_of_checkers(t):
                 others = [r for r, f in files.items() if r != role and link in f.values() and
                           not link.startswith("anon_inode:")]
                 require(not others or link in results, f"{role} and {others} hold {link}")
-        time.sleep(0.05)
+        procs.let_pass(0.05, "until the next look")
     d.stop()
     t.report(topic.check(at_least=1), note=f"{looked} descriptors")
 
@@ -181,7 +181,7 @@ def test_canaries(t):
     d.start("-v", env={**env, "NOTIFY_SOCKET": notify.path},
             prefix=["prlimit", "--core=unlimited:unlimited"])
     topic.wait(bool, 20, "nothing arrives")
-    time.sleep(1)
+    topic.wait_new()
     d.reload()
     for role, pid in d.roles().items():
         for name in ("cmdline", "environ", "comm", "status"):
@@ -195,7 +195,7 @@ def test_canaries(t):
         old = d.born(role)  # since the reload there may be none for a moment
         procs.kill(old, signal.SIGSEGV)
         d.born(role, old)
-    time.sleep(1)
+    topic.wait_new()
     d.signal(signal.SIGSEGV)
     require(d.wait_end() == -signal.SIGSEGV, "the supervisor did not die")
     require(_cores(t) == before, f"core files: {_cores(t) - before}")
@@ -267,7 +267,7 @@ def test_nothing_listens(t):
         require(not bad, f"listens: {bad}")
         if n % 20 == 10:
             d.signal(signal.SIGHUP)
-        time.sleep(0.05)
+        procs.let_pass(0.05, "until the next look")
     d.stop()
     t.report(topic.check(at_least=100), note=f"{looked} descriptors")
 

@@ -50,7 +50,7 @@ class Samples:
             while done < checks:
                 require(time.monotonic() < end, f"{done} of {checks} checks in {seconds:.0f} s")
                 self.take(QUARTERS * done // checks)
-                time.sleep(SAMPLE_S)
+                procs.let_pass(SAMPLE_S, "until the next sample")
                 done += hits.read().count(b"\n")
 
     def means(self, what):
@@ -109,7 +109,7 @@ def test_soak(t):
     nginx, kafka_topic = t.nginx(), t.topic()
     d = t.daemon(t.settings(nginx.many(rate), kafka_topic,
                             workers={"min": 8, "max": 8})).start()
-    time.sleep(5)  # all caches are full then
+    nginx.wait_asked(5 * rate)  # all caches are full then
     samples = Samples(d, t.path("spool"), t.path("nginx", "hits.log"))
     samples.run(checks, 8 * checks / rate)
     d.stop()

@@ -156,6 +156,11 @@ def may_have_begun(record):
             record.error_message.startswith("webmond ended"))
 
 
+def begun(firsts):
+    """How many checks of each site may have begun."""
+    return Counter(r.site for r in firsts if may_have_begun(r))
+
+
 def not_let_run(record):
     """Whether its checker says that it slept past the timeout."""
     return (record.error_message or "").startswith("this process was starved of CPU")

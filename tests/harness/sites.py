@@ -13,7 +13,6 @@ import signal
 import socket
 import socketserver
 import threading
-import time
 from collections import Counter
 
 from . import Failure, Skip, certs, procs
@@ -147,6 +146,11 @@ class Nginx:
         enough = self._requests() + times
         procs.wait_for(lambda: self._requests() >= enough, seconds,
                        lambda: f"{enough - self._requests()} of {times} requests did not come")
+
+    def unrecorded(self, begun, below="/"):
+        """How many requests for paths `below` are not among the checks `begun`, a Counter by site."""
+        return sum(max(0, n - begun[path.rsplit("/", 1)[1]])
+                   for path, n in self.hits().items() if path.startswith(below))
 
     def stop(self):
         procs.end(self.process, 5, signal.SIGQUIT)

@@ -4,7 +4,6 @@
 # Whose fault it is that a name does not resolve: the site's, that of its name servers, or ours.
 # webmond runs where nobody but it sees the resolv.conf, and where that is wanted without a network.
 
-import os
 import random
 import re
 import shutil

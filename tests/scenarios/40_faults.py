@@ -44,15 +44,8 @@ def finish(t, d, topic, at_least):
 
 def seen_by_sites(nginx, summary, allowance=0):
     """Every request that nginx has seen is in a record; `allowance`: but for so many."""
-    started = {}
-    for r in summary.firsts:
-        if records.may_have_begun(r):
-            started[r.site] = started.get(r.site, 0) + 1
-    hits = nginx.hits()
-    surplus = {path: n - started.get(path.rsplit("/", 1)[1], 0) for path, n in hits.items()}
-    more = sum(max(n, 0) for n in surplus.values())
-    require(more <= allowance, f"{more} requests of {sum(hits.values())} have no record, "
-            f"{allowance} may")
+    more = nginx.unrecorded(records.begun(summary.firsts))
+    require(more <= allowance, f"{more} requests have no record, {allowance} may")
 
 
 @needs("kafka")

@@ -270,7 +270,7 @@ def test_what_needs_a_restart_is_refused(t):
     d.reload(good)
     topic.wait_rounds(d.settings["sites"])
     d.stop()
-    summary = topic.check(at_least=20, every_slot=True)
+    topic.check(at_least=20, every_slot=True)
 
 
 def exec_reload(d, runtime):
