@@ -25,12 +25,10 @@ check() {
 }
 
 each() { # PROGRAM FILE…: all files, even after a failure
-	program=$1 result=0
+	program=$1
 	shift
-	for file in "$@"; do
-		$program "$file" || result=1
-	done
-	return $result
+	# shellcheck disable=SC2086 # with its options
+	printf '%s\n' "$@" | xargs -P "$(nproc)" -n 1 $program
 }
 
 # shellcheck disable=SC2086 # FLAGS are several
@@ -88,12 +86,13 @@ rooms() {
 		*) owner=$file ;;
 		esac
 		for owner in $owner; do [ ! -e "$owner" ] || room=$(room_of "$owner"); done
+		# shellcheck disable=SC2013 # words
 		for header in $(sed -n 's/^#include "\(.*\)"/\1/p' "$file"); do
 			if [ "$header" = exit.h ] || { [ "$room" != main ] && [ -e "src/$room/$header" ]; }; then
 				continue
 			fi
 			for owner in src/"${header%.h}".c src/*/"${header%.h}".c; do
-				[ -e "$owner" ] && [ -e "include/$header" ] || continue
+				if [ ! -e "$owner" ] || [ ! -e "include/$header" ]; then continue; fi
 				case " $(room_uses "$room") " in
 				*" $(room_of "$owner") "*) continue 2 ;;
 				esac
@@ -121,7 +120,7 @@ libraries() {
 
 # No circle between files: who calls whom, from the objects; tsort names those in a loop.
 no_circles() {
-	find "${builddir:?}/src" -name '*.o' | xargs nm -P -A | awk '
+	find "${builddir:?}/src" -name '*.o' -exec nm -P -A {} + | awk '
 		{ sub(/:$/, "", $1); sub(/.*\/src\//, "", $1) }
 		$3 ~ /[TDBRC]/ { owner[$2] = $1 }
 		$3 == "U" { user[++n] = $1; symbol[n] = $2 }
@@ -137,6 +136,9 @@ scripts() {
 	    shellcheck -s sh etc/webmond.init.in etc/webmond.reload &&
 	    shellcheck -s bash etc/webmond.bash-completion.in
 }
+
+# A scenario waits for an event, or says why time has to pass: harness/procs.py, let_pass().
+no_sleep() { ! grep -n '^[[:space:]]*time\.sleep' tests/scenarios/*.py tests/faults/*.py; }
 
 python() {
 	grep -rlE '^#!.*python3|^import |^from ' tests etc --exclude-dir=__pycache__ --exclude="*.sh" --exclude="*.md" \
@@ -185,6 +187,7 @@ check 'each room uses what it may' rooms
 check 'each library is known to its room' libraries
 check 'shellcheck' scripts
 check 'python 3.9' python
+check 'no test sleeps and hopes' no_sleep
 check 'JSON schema is JSON' schema
 check 'manual pages' mandoc -T lint -W warning "${builddir:?}/src/webmond.8" \
     "$builddir/src/webmond.conf.5" "$builddir/src/webmond-records.7"
