@@ -409,10 +409,15 @@ def test_poison_site(t):
 @needs("kafka")
 def test_publisher_crash_loop(t):
     d, topic, nginx = loaded(t)
-    deaths, last, end = 0, None, time.monotonic() + t.times(40, 10)
+    deaths, last, begin = 0, None, time.monotonic()
+
+    def age():
+        return time.monotonic() - begin
+
     with open(t.path("spool/spool.lock"), "rb") as lock:
         held = False  # then it waits in front of the spool, and is not quicker than the kill
-        while time.monotonic() < end:
+        # one that was quicker than the kill has read some of it: a slow machine needs longer
+        while age() < t.times(40, 10) or not d.pipe_is_full() and age() < 120:
             pid = d.roles().get("publisher")
             if pid not in (None, last):
                 procs.kill(pid)
@@ -424,7 +429,10 @@ def test_publisher_crash_loop(t):
                 except BlockingIOError:
                     pass
             procs.let_pass(0.002, "until the next look")
+        procs.let_pass(1, "an interval: slots for which there is no room")
     let_live = time.monotonic()
+    # one that was ready before it died is back within a second
+    require(deaths <= 10 + age(), f"no back-off: {deaths} deaths in {age():.0f} s")
     d.publisher()
     mark = time.time() * 1000
     topic.wait(lambda found: any(r.slot > mark for r in found), 30, "no new record arrives")
@@ -432,8 +440,6 @@ def test_publisher_crash_loop(t):
     summary = finish(t, d, topic, nginx, 1000, recovery_s=took, note=f"{deaths} deaths")
     require(summary.words["missed_overload"] > 0, f"the pipe was never full: {summary}")
     require(d.log().count("the publisher was killed") == deaths, "deaths are not in the log")
-    # one that was ready before it died is back within a second
-    require(deaths <= 10 + t.times(40, 10), f"no back-off: {deaths} deaths")
 
 
 @fault("8b", "the spool's directory is gone when the publisher starts again",

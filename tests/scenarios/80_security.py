@@ -142,7 +142,7 @@ def test_checker_that_says_anything(t):
                        lambda w=words: f"it said {w}, and stays")
     topic.wait_new()
     d.stop()
-    summary = topic.check(at_least=20, every_slot=True)
+    topic.check(at_least=20, every_slot=True)
 
 
 @needs("root", "kafka")
