@@ -75,6 +75,18 @@ def finish(t, d, topic, nginx, at_least, lives=1, **figures):
     return summary
 
 
+def at_each_call(t, calls, strike):
+    """
+    `strike(call, n, round)` at the N-th call of each kind; returns the longest time that one took,
+    by its own account, and how many there were.
+    """
+    took = []
+    for call, limits in calls.items():
+        for n in range(1, t.times(*limits) + 1):
+            took.append(strike(call, n, len(took)))
+    return max(took), len(took)
+
+
 # --- 1: the publisher -------------------------------------------------------------------------
 
 @fault("1a", "publisher killed at random moments", "nothing is lost")
@@ -99,15 +111,15 @@ PUBLISHER_CALLS = {"tee": (5, 1), "read": (12, 2), "pwrite64": (40, 2), "fdatasy
 @needs("root", "kafka")
 def test_publisher_at_a_call(t):
     d, topic, nginx = loaded(t, LIGHT)
-    slowest = rounds = 0
-    for call, limits in PUBLISHER_CALLS.items():
-        for n in range(1, t.times(*limits) + 1):
-            old = d.publisher()
-            if n % 2:
-                procs.let_pass(0.3, "it is at work; else right from its start")
-            strace.kill_at(old, call, n)
-            slowest = max(slowest, successor(d, "publisher", old))
-            rounds += 1
+
+    def strike(call, n, _):
+        old = d.publisher()
+        if n % 2:
+            procs.let_pass(0.3, "it is at work; else right from its start")
+        strace.kill_at(old, call, n)
+        return successor(d, "publisher", old)
+
+    slowest, rounds = at_each_call(t, PUBLISHER_CALLS, strike)
     finish(t, d, topic, nginx, rounds, recovery_s=slowest, note=f"{rounds} points")
 
 
@@ -135,14 +147,14 @@ CHECKER_CALLS = {"write": (4, 1), "sendto": (8, 2), "recvfrom": (8, 1), "connect
 @needs("root", "kafka")
 def test_checker_at_a_call(t):
     d, topic, nginx = loaded(t, LIGHT, workers={"min": 2, "max": 2})
-    slowest = rounds = 0
-    for call, limits in CHECKER_CALLS.items():
-        for n in range(1, t.times(*limits) + 1):
-            role = f"checker {1 + rounds % 2}"
-            old = d.born(role)
-            strace.kill_at(old, call, n)
-            slowest = max(slowest, successor(d, role, old))
-            rounds += 1
+
+    def strike(call, n, number):
+        role = f"checker {1 + number % 2}"
+        old = d.born(role)
+        strace.kill_at(old, call, n)
+        return successor(d, role, old)
+
+    slowest, rounds = at_each_call(t, CHECKER_CALLS, strike)
     summary = finish(t, d, topic, nginx, rounds, recovery_s=slowest, note=f"{rounds} points")
     deaths = deaths_of_checkers(d)
     require(died(summary.firsts) <= deaths, f"{deaths} deaths: {summary}")
@@ -176,16 +188,17 @@ SUPERVISOR_CALLS = {"write": (8, 2), "sendto": (6, 1), "recvfrom": (6, 1), "ppol
 @needs("root", "kafka")
 def test_supervisor_at_a_call(t):
     d, topic, nginx = loaded(t, LIGHT)
-    slowest = rounds = 0
-    for call, limits in SUPERVISOR_CALLS.items():
-        for n in range(1, t.times(*limits) + 1):
-            others = [pid for role, pid in d.roles().items() if role != "supervisor"]
-            deaths = d.checkers()[:(n + 1) // 2] if call == "wait4" else []  # for it to reap
-            strace.kill_at(d.pid, call, n, lambda: [procs.kill(pid) for pid in deaths])
-            d.kill_supervisor()  # it is dead; but a child may be as it was born
-            slowest = max(slowest, orphans_leave(others))
-            d.start()
-            rounds += 1
+
+    def strike(call, n, _):
+        others = [pid for role, pid in d.roles().items() if role != "supervisor"]
+        deaths = d.checkers()[:(n + 1) // 2] if call == "wait4" else []  # for it to reap
+        strace.kill_at(d.pid, call, n, lambda: [procs.kill(pid) for pid in deaths])
+        d.kill_supervisor()  # it is dead; but a child may be as it was born
+        took = orphans_leave(others)
+        d.start()
+        return took
+
+    slowest, rounds = at_each_call(t, SUPERVISOR_CALLS, strike)
     finish(t, d, topic, nginx, 1, rounds + 1, recovery_s=slowest,
            note=f"{rounds} points; seconds until the orphans had left")
 

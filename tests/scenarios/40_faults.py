@@ -48,28 +48,23 @@ def seen_by_sites(nginx, summary, allowance=0):
     require(more <= allowance, f"{more} requests have no record, {allowance} may")
 
 
-@needs("kafka")
-def test_kill_checkers(t):
-    d, topic, nginx = loaded(t)
-    for _ in range(ROUNDS):
+def killing(victim):
+    """A scenario that kills `victim(t, d)` again and again."""
+    @needs("kafka")
+    def test(t):
+        d, topic, nginx = loaded(t)
+        for _ in range(ROUNDS):
+            moment(t)
+            procs.kill(victim(t, d))
         moment(t)
-        procs.kill(t.random.choice(d.checkers()))
-    moment(t)
-    summary = finish(t, d, topic, 150)
-    require(summary.epochs == 1, f"{summary.epochs} epochs")
-    seen_by_sites(nginx, summary)
+        summary = finish(t, d, topic, 150)
+        require(summary.epochs == 1, f"{summary.epochs} epochs")
+        seen_by_sites(nginx, summary)
+    return test
 
 
-@needs("kafka")
-def test_kill_publisher(t):
-    d, topic, nginx = loaded(t)
-    for _ in range(ROUNDS):
-        moment(t)
-        procs.kill(d.publisher())
-    moment(t)
-    summary = finish(t, d, topic, 150)
-    require(summary.epochs == 1, f"{summary.epochs} epochs")
-    seen_by_sites(nginx, summary)
+test_kill_checkers = killing(lambda t, d: t.random.choice(d.checkers()))
+test_kill_publisher = killing(lambda t, d: d.publisher())
 
 
 @needs("kafka")

@@ -127,7 +127,7 @@ def test_checker_that_takes_no_work(t):
                    "the checker stays")
     topic.wait_new()
     d.stop()
-    summary = topic.check(at_least=3, every_slot=True)
+    topic.check(at_least=3, every_slot=True)
 
 
 @needs("root", "kafka")
