@@ -248,7 +248,7 @@ def test_sites_leave_while_the_pipe_is_full(t):
     procs.kill(publisher, signal.SIGCONT)
     topic.wait_rounds(d.settings["sites"])
     d.stop()
-    summary = topic.check(at_least=800, every_slot=True)
+    summary = topic.check(at_least=400, every_slot=True)
     t.note(summary)
     by_site = records.by_site(summary.firsts)
     end = max(r.slot for r in summary.firsts)
@@ -398,5 +398,5 @@ def test_stop_with_a_stopped_publisher_and_a_full_pipe(t):
     procs.wait_for(d.pipe_is_full, 120, "the pipe does not get full")
     d.stop(60)  # its successor drains the pipe
     require("does not leave" in d.log(), "the publisher was not stopped")
-    summary = topic.check(at_least=800, every_slot=True)
+    summary = topic.check(at_least=400, every_slot=True)
     t.note(summary)
