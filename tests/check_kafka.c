@@ -7,12 +7,14 @@
  * the mistakes in them.
  */
 #include <check.h>
+#include <dlfcn.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <threads.h>
 
 #include "capture.h"
 #include "publisher/kafka_internal.h"
@@ -830,6 +832,41 @@ START_TEST(one_broker_that_answers_is_enough)
 }
 END_TEST
 
+/* --- threads ----------------------------------------------------------------------------- */
+
+static int threads, threads_failed;
+static bool out_of_threads;
+
+/* librdkafka makes its threads by this one: of a new producer the first, then one a broker. */
+int
+thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
+{
+	int (*real)(thrd_t *, thrd_start_t,
+	    void *) = (int (*)(thrd_t *, thrd_start_t, void *))dlsym(RTLD_NEXT, "thrd_create");
+
+	if (out_of_threads && ++threads > 1) {
+		threads_failed++;
+		return thrd_error;
+	}
+	return real(thread, run, arg);
+}
+
+/* It goes on without: nothing would ever be sent. */
+START_TEST(a_producer_without_threads_is_broken)
+{
+	void *k;
+
+	out_of_threads = true;
+	k = open_mock();
+	out_of_threads = false;
+	if (threads_failed > 0) { /* else this librdkafka makes them in another way */
+		await_words(k, "raise the limit of threads (TasksMax, ulimit -u)");
+		ck_assert_int_eq(output_kafka.state(k), OUTPUT_BROKEN);
+	}
+	output_kafka.close(k);
+}
+END_TEST
+
 /* --- hints ------------------------------------------------------------------------------- */
 
 START_TEST(what_librdkafka_says_has_a_meaning)
@@ -946,6 +983,7 @@ main(void)
 	tcase_add_test(tcase, who_may_write_nowhere_is_told);
 	tcase_add_test(tcase, brokers_that_refuse_are_not_waited_for);
 	tcase_add_test(tcase, one_broker_that_answers_is_enough);
+	tcase_add_test(tcase, a_producer_without_threads_is_broken);
 	tcase_add_test(tcase, what_librdkafka_says_has_a_meaning);
 	tcase_add_test(tcase, advice_is_never_cut);
 	suite_add_tcase(suite, tcase);

@@ -2,109 +2,97 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The sender over a librdkafka that takes records and says what the test wants, at the moment that
- * it wants: what no broker can be made to do. The rest is tested with the publisher.
+ * The sender over an output that takes records and answers what the test wants, at the moment that
+ * it wants: what no broker can be made to do.
  */
 #include "publisher/sender.h"
 
 #include <check.h>
-#include <dlfcn.h>
-#include <librdkafka/rdkafka.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <threads.h>
 
 #include "capture.h"
 #include "payload.h"
-#include "publisher/kafka.h"
 #include "suite.h"
 
 #define EPOCH  "20260101T000000Z-0000000000000001"
 #define WINDOW 10
 
-/* --- librdkafka -------------------------------------------------------------------------- */
+/* --- the output -------------------------------------------------------------------------- */
 
-static int sent, refused, threads, threads_failed;
-static bool out_of_threads;
-static void (*tell)(rd_kafka_t *, const rd_kafka_message_t *, void *);
-static void (*report_error)(rd_kafka_t *, int, const char *, void *);
-static void *teller;
+static struct output_handler handler;
+static enum output_state state;
+static int opened, closed, sent, flushed;
+static int refused; /* which record is, as soon as it is sent; all others wait for answer() */
+static bool full;   /* there is no room */
 
-/* Not called; `refused` says which record is, all others get no answer but those of answer(). */
-rd_kafka_error_t *
-rd_kafka_produceva(rd_kafka_t *rk, const rd_kafka_vu_t *arguments, size_t count)
+static void *
+fake_open(const struct config *config, const struct output_handler *h, struct mistakes *mistakes)
 {
-	(void)rk;
-	if (++sent == refused)
-		return rd_kafka_error_new(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "refused");
-	for (size_t i = 0; i < count; i++)
-		if (arguments[i].vtype == RD_KAFKA_VTYPE_HEADERS)
-			rd_kafka_headers_destroy(arguments[i].u.headers);
-	return NULL;
+	(void)config, (void)mistakes;
+	opened++;
+	handler = *h;
+	state = OUTPUT_FAILING; /* nothing has arrived yet */
+	return &state;
 }
 
-void
-rd_kafka_conf_set_dr_msg_cb(
-    rd_kafka_conf_t *conf, void (*callback)(rd_kafka_t *, const rd_kafka_message_t *, void *))
+static void
+fake_close(void *handle)
 {
-	(void)conf;
-	tell = callback;
+	ck_assert_ptr_eq(handle, &state);
+	closed++;
 }
 
-void
-rd_kafka_conf_set_opaque(rd_kafka_conf_t *conf, void *opaque)
+static bool
+fake_send(void *handle, uint64_t row, const struct frame *frame)
 {
-	void (*real)(rd_kafka_conf_t *, void *) = (void (*)(rd_kafka_conf_t *, void *))dlsym(
-	    RTLD_NEXT, "rd_kafka_conf_set_opaque");
-
-	teller = opaque;
-	real(conf, opaque);
+	(void)handle, (void)frame;
+	if (full)
+		return false;
+	if (++sent == refused) {
+		state = OUTPUT_FAILING;
+		handler.answer(handler.arg, row, ANSWER_REFUSED, "refused");
+	}
+	return true;
 }
 
-/* Kafka has stored the rows `from` through `to`. */
+static void
+fake_serve(void *handle, int flush_ms)
+{
+	(void)handle;
+	flushed += flush_ms > 0;
+}
+
+static struct pollfd
+fake_wait_for(const void *handle)
+{
+	(void)handle;
+	return (struct pollfd){ .fd = 42, .events = POLLIN };
+}
+
+static enum output_state
+fake_state(const void *handle)
+{
+	(void)handle;
+	return state;
+}
+
+static const struct output fake = {
+	.durable = true,
+	.open = fake_open,
+	.close = fake_close,
+	.send = fake_send,
+	.serve = fake_serve,
+	.wait_for = fake_wait_for,
+	.state = fake_state,
+};
+
+/* The rows `from` through `to` have arrived. */
 static void
 answer(uint64_t from, uint64_t to)
 {
-	for (uint64_t row = from; row <= to; row++) {
-		rd_kafka_message_t message = { .offset = 1, ._private = (void *)(uintptr_t)row };
-
-		tell(NULL, &message, teller);
-	}
-}
-
-void
-rd_kafka_conf_set_error_cb(
-    rd_kafka_conf_t *conf, void (*callback)(rd_kafka_t *, int, const char *, void *))
-{
-	void (*real)(rd_kafka_conf_t *,
-	    void (*)(rd_kafka_t *, int, const char *, void *)) = (void (*)(rd_kafka_conf_t *,
-	    void (*)(rd_kafka_t *, int, const char *, void *)))dlsym(RTLD_NEXT,
-	    "rd_kafka_conf_set_error_cb");
-
-	report_error = callback;
-	real(conf, callback);
-}
-
-/* No broker is there any more. */
-static void
-fail_broker(void)
-{
-	report_error(NULL, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "1/1 brokers are down", teller);
-}
-
-/* librdkafka makes its threads by this one: of a new producer the first, then one a broker. */
-int
-thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
-{
-	int (*real)(thrd_t *, thrd_start_t,
-	    void *) = (int (*)(thrd_t *, thrd_start_t, void *))dlsym(RTLD_NEXT, "thrd_create");
-
-	if (out_of_threads && ++threads > 1) {
-		threads_failed++;
-		return thrd_error;
-	}
-	return real(thread, run, arg);
+	state = OUTPUT_DELIVERING;
+	for (uint64_t row = from; row <= to; row++)
+		handler.answer(handler.arg, row, ANSWER_DELIVERED, "");
 }
 
 /* --- a sender ---------------------------------------------------------------------------- */
@@ -143,40 +131,17 @@ store(int records)
 	}
 }
 
-/* Connections are taken there, and that is all. */
-static int
-silent_port(void)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t size = sizeof(at);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, size), 0);
-	ck_assert_int_eq(listen(fd, 10), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &size), 0);
-	return ntohs(at.sin_port);
-}
-
 static void
 start_with(int records)
 {
 	static const struct spool_options options = {
 		.max_bytes = 1 << 20, .window = WINDOW, .epoch = EPOCH
 	};
-	static char broker[64];
-	static struct config_string properties[] = { { .value = broker } };
-	static struct config config = { .file = "w.conf",
-		.instance = "test",
-		.kafka_topic = "results",
-		.kafka_properties = properties,
-		.kafka_property_count = ARRAY_LENGTH(properties) };
 
-	snprintf(broker, sizeof(broker), "bootstrap.servers=127.0.0.1:%d", silent_port());
 	ck_assert_int_eq(spool_open(&spool, &options), SPOOL_OK);
 	store(records);
-	sender_init(&s, &output_kafka, &config, spool, WINDOW);
-	for (int i = 0; i < 2; i++) /* with a new producer, and with one that is there */
+	sender_init(&s, &fake, NULL, spool, WINDOW);
+	for (int i = 0; i < 2; i++) /* with a new output, and with one that is there */
 		ck_assert_int_eq(sender_send(&s, util_mono_us()), SPOOL_OK);
 	now = util_mono_us();
 }
@@ -326,7 +291,7 @@ START_TEST(an_outage_is_no_lost_answer)
 	start_with(50);
 	answer(2, 2);
 	go_on(1);
-	fail_broker();
+	state = OUTPUT_FAILING;
 	go_on(600);
 	answer(3, 3);
 	go_on(60);
@@ -358,26 +323,100 @@ START_TEST(a_delay_is_said_and_its_end)
 }
 END_TEST
 
-/* It could not make its threads, and goes on without: nothing would ever be sent. */
-START_TEST(a_producer_without_threads_is_replaced)
+/* The pause grows as long as none works. */
+START_TEST(a_broken_output_is_replaced)
 {
-	out_of_threads = true;
 	start_with(3);
-	if (threads_failed == 0)
-		return; /* this librdkafka makes them in another way */
+	state = OUTPUT_BROKEN;
 	go_on(0);
 	ck_assert_ptr_null(s.handle);
-	ck_assert_int_eq(count_of(captured(), "a new producer is made"), 1);
-	threads = 0;
-	go_on(2); /* the next one has none, too */
+	for (int i = 1; i <= 3; i++) {
+		ck_assert_int_eq(closed, i);
+		ck_assert_int_eq(s.backoff_us, (1 << (i - 1)) * US_PER_S);
+		go_on(60);
+		ck_assert_int_eq(opened, i + 1);
+		ck_assert_int_eq(sent, 3 * (i + 1));
+		state = i < 3 ? OUTPUT_BROKEN : OUTPUT_FAILING;
+		go_on(0);
+	}
+	answer(1, 3);
+	go_on(1);
+	ck_assert_int_eq(s.backoff_us, 0);
+	ck_assert(sender_is_done(&s));
+}
+END_TEST
+
+/* All of a batch is refused for the sake of one: sent one at a time, it shows which one that is. */
+START_TEST(what_is_unfit_alone_is_a_dead_letter)
+{
+	start_with(3);
+	for (uint64_t row = 1; row <= 3; row++)
+		handler.answer(handler.arg, row, ANSWER_UNFIT, "too large");
 	go_on(0);
-	ck_assert_ptr_null(s.handle);
-	out_of_threads = false;
-	ck_assert_int_eq(s.backoff_us, 2 * US_PER_S); /* the pause grows */
-	sent = 0;
-	go_on(3);
-	ck_assert_ptr_nonnull(s.handle);
+	ck_assert_int_eq(sent, 4); /* the first, alone */
+	ck_assert_int_eq(s.mode == SENDER_LINGERS && flushed > 0, 1);
+	answer(1, 1);
+	go_on(0);
+	ck_assert_int_eq(sent, 5);
+	handler.answer(handler.arg, 2, ANSWER_UNFIT, "too large");
+	ck_assert_int_eq(count_of(captured(), "a record is refused for good: too large"), 1);
+	go_on(0); /* what takes its place */
+	ck_assert_int_eq(sent, 6);
+	ck_assert_uint_eq(spool_dead_letters(spool), 1);
+	/* when that is refused as well, nothing waits for it */
+	handler.answer(handler.arg, s.last_sent, ANSWER_UNFIT, "too large");
+	go_on(0);
+	ck_assert_int_eq(sent, 7);
+	answer(3, 3);
+	go_on(0);
+	ck_assert(sender_is_done(&s));
+}
+END_TEST
+
+/* A few records wait for more; many, and the last ones, do not. */
+START_TEST(few_records_linger)
+{
+	const int64_t pause_us = 250 * US_PER_MS;
+
+	start_with(0);
+	store(1);
+	ck_assert_int_eq(sender_send(&s, now), SPOOL_OK);
+	ck_assert_int_eq(sent, 1); /* alone it goes at once */
+	store(2);
+	ck_assert_int_eq(sender_send(&s, now), SPOOL_OK);
+	ck_assert_int_eq(sent, 1);
+	ck_assert_int_eq(sender_wait_for(&s, now).fd, -1);
+	answer(1, 1);
+	ck_assert_int_eq(sender_wake_us(&s, now, false), now + pause_us);
+	ck_assert(sender_wake_us(&s, now, true) > now + US_PER_S); /* the tick brings more */
+	ck_assert_int_eq(sender_send(&s, now + pause_us), SPOOL_OK);
 	ck_assert_int_eq(sent, 3);
+	store(1);
+	ck_assert_int_eq(sender_send(&s, now + pause_us), SPOOL_OK);
+	ck_assert_int_eq(sent, 3);
+	s.mode = SENDER_HURRIES;
+	ck_assert_int_eq(sender_send(&s, now + pause_us), SPOOL_OK);
+	ck_assert_int_eq(sent, 4);
+	ck_assert_int_gt(flushed, 0);
+	s.mode = SENDER_STOPS;
+	store(1);
+	ck_assert_int_eq(sender_send(&s, now + 10 * US_PER_S), SPOOL_OK);
+	ck_assert_int_eq(sent, 4);
+}
+END_TEST
+
+/* Then it is waited for, and nothing is lost of the order. */
+START_TEST(a_full_output_is_waited_for)
+{
+	full = true;
+	start_with(3);
+	ck_assert_int_eq(sent, 0);
+	ck_assert_uint_eq(s.in_flight, 0);
+	go_on(1);
+	full = false;
+	go_on(1);
+	ck_assert_int_eq(sent, 3);
+	ck_assert_uint_eq(s.last_sent, 3);
 }
 END_TEST
 
@@ -397,7 +436,10 @@ main(void)
 	tcase_add_test(tcase, slow_answers_are_waited_for);
 	tcase_add_test(tcase, an_outage_is_no_lost_answer);
 	tcase_add_test(tcase, a_delay_is_said_and_its_end);
-	tcase_add_test(tcase, a_producer_without_threads_is_replaced);
+	tcase_add_test(tcase, a_broken_output_is_replaced);
+	tcase_add_test(tcase, what_is_unfit_alone_is_a_dead_letter);
+	tcase_add_test(tcase, few_records_linger);
+	tcase_add_test(tcase, a_full_output_is_waited_for);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
