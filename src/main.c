@@ -35,9 +35,9 @@ static struct {
 } options = { .config_file = SYSCONFDIR "/webmond/webmond.conf" };
 
 static void
-print_help(FILE *out)
+print_help(void)
 {
-	fprintf(out,
+	printf(
 	    "Usage: webmond [-c FILE] [-f] [-t] [-T] [-1 | --once [SITE…]] [--stdout] [-v] [-h] [-V]\n"
 	    "Check web sites on a schedule and publish one record per check to Kafka.\n"
 	    "\n"
@@ -111,7 +111,7 @@ parse_options(int argc, char **argv)
 			options.verbose = true;
 			break;
 		case 'h':
-			print_help(stdout);
+			print_help();
 			exit(EXIT_FINE);
 		case 'V':
 			print_version();
@@ -129,7 +129,7 @@ parse_options(int argc, char **argv)
 	}
 }
 
-/* Those of a configuration that came into force; -t prints them all. */
+/* The warnings of a configuration that is in force now; -t prints them all. */
 static void
 log_warnings(const struct config *config)
 {
@@ -156,7 +156,7 @@ open_log(const struct config *config)
 		level = LOG_LEVEL_DEBUG;
 	if (options.detached && destination == LOG_TO_SYSLOG)
 		destination = LOG_TO_BOTH;
-	options.detached = false; /* a reload has nobody to tell */
+	options.detached = false; /* at a reload the starter is gone */
 	log_open(destination, level);
 	log_warnings(config);
 }
@@ -164,7 +164,7 @@ open_log(const struct config *config)
 #define CREATE_USER                                                                                \
 	"useradd --system --user-group --home-dir / --no-create-home --shell /usr/sbin/nologin "
 
-/* The checkers' default: a user of their own, if the installation has made it. */
+/* The default of checker_user: webmond-check, if the installation has created it. */
 static const char *
 default_checker_user(const char *user)
 {
@@ -173,7 +173,7 @@ default_checker_user(const char *user)
 	return proc_find_user("webmond-check", &found) == 0 ? "webmond-check" : user;
 }
 
-/* What checkers can reach then is up to what they confine themselves with, or to nothing. */
+/* Checkers with the rights of the publisher are held back by their confinement alone. */
 static void
 warn_of_users(
     struct config *config, const struct proc_user *publisher, const struct proc_user *checker)
@@ -192,20 +192,27 @@ warn_of_users(
 		    checker->name, publisher->name);
 }
 
-/* False: there is no such user without rights; that is one more mistake. */
+/*
+ * The user of `key`: `given` or, if that is NULL, `fallback`. False: there is no such user without
+ * rights; that is one more mistake.
+ */
 static bool
-find_user(struct config *config, const char *key, const char *name, struct proc_user *user)
+find_user(struct config *config, const char *key, const char *given, const char *fallback,
+    struct proc_user *user)
 {
-	if (proc_find_user(name, user) < 0)
+	const char *name = given != NULL ? given : fallback;
+	bool known = given != NULL || (config->parsed && !config_gives(&config->at, key));
+
+	if (proc_find_user(name, user) == 0 && user->uid != 0)
+		return true;
+	if (user->uid == 0 && user->drop)
+		mistakes_add(&config->mistakes, config_origin(&config->at, key),
+		    "%s: must be a user without rights, not \"%s\"", key, name);
+	else if (known) /* else the mistake in the file has been reported */
 		mistakes_add(&config->mistakes, config_origin(&config->at, key),
 		    "%s: there is no user \"%s\"; name another one, or create it with: " CREATE_USER
 		    "%s",
 		    key, name, name);
-	else if (user->uid == 0)
-		mistakes_add(&config->mistakes, config_origin(&config->at, key),
-		    "%s: must be a user without rights, not \"%s\"", key, name);
-	else
-		return true;
 	/* the rest is validated without rights */
 	*user = (struct proc_user){ .drop = true, .uid = 65534, .gid = 65534, .name = "nobody" };
 	return false;
@@ -216,24 +223,23 @@ static void
 find_users(struct config *config, struct proc_user *publisher, struct proc_user *checker)
 {
 	const char *user = config->user != NULL ? config->user : "webmond";
-	const char *checker_user = config->checker_user != NULL ? config->checker_user
-								: default_checker_user(user);
+	const char *fallback = default_checker_user(user);
 
 	if (geteuid() != 0)
 		return;
-	if (!find_user(config, "user", user, publisher))
+	if (!find_user(config, "user", config->user, user, publisher))
 		config->has_kafka = false; /* nobody knows who must read its files */
-	if (checker_user == user)
+	if (config->checker_user == NULL && fallback == user)
 		*checker = *publisher;
 	else
-		find_user(config, "checker_user", checker_user, checker);
+		find_user(config, "checker_user", config->checker_user, fallback, checker);
 	if (config->mistakes.count == 0)
 		warn_of_users(config, publisher, checker);
 }
 
 /*
- * Nobody reads what a service prints, so without Kafka it does not start; who sees the records on
- * a terminal knows where they go.
+ * Nobody reads what a service prints, so it does not start without Kafka; on a terminal the records
+ * can be seen.
  */
 static enum publisher_output
 choose_output(const struct config *config)
@@ -248,7 +254,7 @@ choose_output(const struct config *config)
 }
 
 static void
-print_verdict(const struct config *config, enum publisher_output output, const char *found)
+print_summary(const struct config *config, enum publisher_output output, const char *found)
 {
 	printf("%s: the configuration is good: %zu site%s", config->file, config->site_count,
 	    util_plural(config->site_count));
@@ -272,12 +278,45 @@ make_config_path_absolute(void)
 	free(cwd);
 }
 
+/* Reports all mistakes. Returns EXIT_FINE, or why there is no start. */
+static int
+validate_all(struct config *config, const struct supervisor_start *start, struct validation *what)
+{
+	int code;
+
+	what->checker = &start->checker_user;
+	what->publisher = &start->publisher_user;
+	what->network = options.test_network;
+	code = validate_run(config, what);
+	if (!options.test)
+		return code;
+	for (size_t i = 0; i < config->warnings.count; i++)
+		fprintf(stderr, "%s\n", config->warnings.line[i]);
+	if (code == EXIT_FINE)
+		print_summary(config, start->output, what->found);
+	return code;
+}
+
+/* What is ignored or missing although it was asked for. */
+static void
+log_limits(const struct config *config)
+{
+	const char *missing = checker_confinement_missing();
+
+	if (geteuid() != 0 && (config->user != NULL || config->checker_user != NULL))
+		log_info("not started as root: user and checker_user are ignored");
+	if (missing != NULL)
+		log_warning("this kernel has no %s: checkers are confined by the rights of their "
+			    "user alone",
+		    missing);
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct supervisor_start start = { .open_log = open_log };
+	struct validation what = { .needed.descriptors = true };
 	struct config *config;
-	struct validation what;
 	bool daemonise;
 	int code;
 
@@ -291,20 +330,14 @@ main(int argc, char **argv)
 
 	config = start.config = config_load(options.config_file);
 	find_users(config, &start.publisher_user, &start.checker_user);
-	start.output = choose_output(config);
 	start.checker_user.exposed = true;
-	what = (struct validation){ .checker = &start.checker_user,
-		.publisher = &start.publisher_user,
-		.needed = { .kafka = start.output == PUBLISH_TO_KAFKA,
-		    .pid_file = daemonise ||
-				(config_gives(&config->at, "pid_file") && !options.once),
-		    .descriptors = true },
-		.network = options.test_network };
-	code = validate_run(config, &what);
-	for (size_t i = 0; options.test && i < config->warnings.count; i++)
-		fprintf(stderr, "%s\n", config->warnings.line[i]);
-	if (code == EXIT_FINE && options.test)
-		print_verdict(config, start.output, what.found);
+	start.output = choose_output(config);
+	start.once = options.once;
+	start.only = argv + optind;
+	what.needed.kafka = start.output == PUBLISH_TO_KAFKA;
+	what.needed.pid_file = daemonise ||
+			       (config_gives(&config->at, "pid_file") && !options.once);
+	code = validate_all(config, &start, &what);
 	if (code != EXIT_FINE || options.test) {
 		config_free(config);
 		return code;
@@ -313,28 +346,18 @@ main(int argc, char **argv)
 	if (daemonise && daemon_detach(config->log_destination == LOG_TO_STDERR) < 0)
 		fatal(EXIT_OS, "cannot detach: %s", strerror(errno));
 	options.detached = daemonise;
-	if (what.needed.pid_file) {
-		code = pidfile_acquire(config->pid_file);
-		if (code != EXIT_FINE) {
-			daemon_tell_starter(code);
-			return code;
-		}
+	code = what.needed.pid_file ? pidfile_acquire(config->pid_file) : EXIT_FINE;
+	if (code != EXIT_FINE) {
+		daemon_tell_starter(code);
+		return code;
 	}
 	open_log(config);
-	if (geteuid() != 0 && (config->user != NULL || config->checker_user != NULL) &&
-	    !options.once)
-		log_info("not started as root: user and checker_user are ignored");
-
-	if (checker_confinement_missing() != NULL && !options.once)
-		log_warning("this kernel has no %s: checkers are confined by the rights of their "
-			    "user alone",
-		    checker_confinement_missing());
+	if (!options.once)
+		log_limits(config);
 	if (checker_init() < 0)
 		fatal(EXIT_OS, "cannot initialise libcurl");
 	if (proc_limit_root() < 0)
 		log_warning("cannot give up capabilities: %s", strerror(errno));
-	start.once = options.once;
-	start.only = argv + optind;
 	code = supervisor_main(&start);
 	pidfile_remove();
 	/* if it was never ready */
