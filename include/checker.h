@@ -10,15 +10,13 @@
 
 #include <stdbool.h>
 
-#include "claims.h"
 #include "config.h"
 
 struct checker_start {
 	const struct config *config;
-	int job_fd;            /* SOCK_SEQPACKET: struct wire_job in, struct wire_done out */
-	int pipe_fd;           /* write end of the checkers' pipe */
-	bool own_user;         /* no process with secrets runs as the user of the checkers */
-	struct claims *claims; /* on what comes over job_fd */
+	int job_fd;    /* SOCK_SEQPACKET: struct wire_job in, struct wire_done out */
+	int pipe_fd;   /* write end of the checkers' pipe */
+	bool own_user; /* no process with secrets runs as the user of the checkers */
 };
 
 /*

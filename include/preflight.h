@@ -18,7 +18,7 @@
 struct preflight {
 	bool kafka;       /* somewhere to publish to, and a spool */
 	bool pid_file;    /* to write it */
-	bool descriptors; /* one for each checker */
+	bool descriptors; /* two for each checker */
 };
 
 /*

@@ -73,11 +73,12 @@ void proc_backoff_died(struct proc_backoff *b, bool worked, int64_t mono_us);
 
 /*
  * Fork a child that holds `keep` (-1: none), and a channel to us (SOCK_SEQPACKET), and has become
- * `user`, or ended. Returns its PID with our end in `*fd`, 0 in the child with its end there, or -1
+ * `user`, or ended. Returns its PID with our end in `*fd`, and the child's in `*peer_fd` if that is
+ * not NULL, to be closed like ours; 0 in the child with its end in `*fd`; or -1
  * when something is short; then that is logged, and counts as a death.
  */
 pid_t proc_spawn(const char *role, const struct proc_user *user, const int keep[PROC_KEEP_MAX],
-    struct proc_backoff *backoff, int64_t now, int *fd);
+    struct proc_backoff *backoff, int64_t now, int *fd, int *peer_fd);
 
 /*
  * Have SIGTERM sent when the parent dies. Setting uids clears it, so call it after proc_drop().

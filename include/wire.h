@@ -97,8 +97,7 @@ size_t wire_resync(const void *data, size_t size);
 
 /* Supervisor to checker: run the check of this slot. */
 struct wire_job {
-	uint64_t number; /* of the checker's jobs, see claims.h */
-	uint32_t site;   /* index into the checker's configuration */
+	uint32_t site; /* index into the checker's configuration */
 	uint64_t seq;
 	int64_t slot_us; /* UTC */
 	int64_t interval_us;

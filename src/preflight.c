@@ -14,13 +14,16 @@
 #include "proc.h"
 #include "spool.h"
 
+/* Both ends of the channel to each checker, so that the supervisor can take unread jobs back. */
+#define DESCRIPTORS_PER_CHECKER 2
+
 /* What the supervisor holds beside its checkers, and what a child needs: libraries open files. */
 #define DESCRIPTORS_BESIDES 32
 
 bool
 preflight_descriptors(const struct config *config, char *reason, size_t size)
 {
-	rlim_t needed = (rlim_t)config->workers_max + DESCRIPTORS_BESIDES;
+	rlim_t needed = (rlim_t)config->workers_max * DESCRIPTORS_PER_CHECKER + DESCRIPTORS_BESIDES;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max >= needed)

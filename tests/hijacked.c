@@ -545,7 +545,8 @@ __wrap_recv(int fd, void *data, size_t size, int flags)
 {
 	ssize_t n = __real_recv(fd, data, size, flags);
 
-	if (start != NULL && fd == start->job_fd && n == (ssize_t)sizeof(job)) {
+	if (start != NULL && fd == start->job_fd && n == (ssize_t)sizeof(job) &&
+	    (flags & MSG_PEEK) == 0) {
 		memcpy(&job, data, sizeof(job));
 		own[own_count++ % ARRAY_LENGTH(own)] = ~job.token;
 	}

@@ -274,7 +274,7 @@ note_start(const char *role, const char *call, int error)
 
 pid_t
 proc_spawn(const char *role, const struct proc_user *user, const int keep[PROC_KEEP_MAX],
-    struct proc_backoff *backoff, int64_t now, int *fd)
+    struct proc_backoff *backoff, int64_t now, int *fd, int *peer_fd)
 {
 	int ends[2];
 	pid_t pid;
@@ -299,8 +299,11 @@ proc_spawn(const char *role, const struct proc_user *user, const int keep[PROC_K
 		proc_backoff_died(backoff, false, now);
 		close(ends[0]);
 	}
-	close(ends[1]);
 	*fd = ends[0];
+	if (pid > 0 && peer_fd != NULL)
+		*peer_fd = ends[1];
+	else
+		close(ends[1]);
 	return pid;
 }
 

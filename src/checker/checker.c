@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "claims.h"
 #include "log.h"
 #include "payload.h"
 #include "pipe.h"
@@ -130,14 +129,16 @@ checker_main(const struct checker_start *start)
 	 * A SIGTERM just before recv() is not lost: whoever sends it to an idle checker is dead or
 	 * stopping, and the end of the socket follows.
 	 */
-	while (!terminated && recv(start->job_fd, &job, sizeof(job), 0) == (ssize_t)sizeof(job)) {
+	while (!terminated &&
+	       recv(start->job_fd, &job, sizeof(job), MSG_PEEK) == (ssize_t)sizeof(job)) {
 		if (confine_is_stale()) {
-			/* the job is not claimed: another checker will have it */
+			/* the job stays in the socket: another checker will have it */
 			log_notice("files in /etc by which names are looked up were replaced: "
 				   "another checker reads the new ones");
 			break;
 		}
-		if (claims_take(start->claims, job.number) &&
+		/* the supervisor may have taken it back just now */
+		if (recv(start->job_fd, &job, sizeof(job), MSG_DONTWAIT) == (ssize_t)sizeof(job) &&
 		    (run_job(start, probe, &job, &done) < 0 || done.leaving))
 			break;
 	}

@@ -31,14 +31,13 @@
 
 /* In the new process. */
 static _Noreturn void
-become_checker(struct supervisor *s, int fd, struct claims *claims)
+become_checker(struct supervisor *s, int fd)
 {
 	const struct proc_user *user = &s->start->checker_user;
 	struct checker_start start = { .config = s->config,
 		.job_fd = fd,
 		.pipe_fd = s->pipes.checkers.write_fd,
-		.own_user = user->drop && user->uid != s->start->publisher_user.uid,
-		.claims = claims };
+		.own_user = user->drop && user->uid != s->start->publisher_user.uid };
 
 	forget_tokens(s);
 	proc_follow_parent(s->self);
@@ -49,33 +48,22 @@ bool
 start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 {
 	struct checker *c = worker->checker;
-	struct claims *claims;
 	char role[32];
 	int fd;
 	pid_t pid;
 
 	if (now < c->child.backoff.not_before_us)
 		return false;
-	claims = claims_new();
-	if (claims == NULL) {
-		log_error("cannot start a checker: %s", strerror(errno));
-		proc_backoff_died(&c->child.backoff, false, now);
-		return false;
-	}
 	snprintf(role, sizeof(role), "checker %d", worker->index + 1);
 	pid = proc_spawn(role, &s->start->checker_user,
-	    (int[]){ s->pipes.checkers.write_fd, -1, -1, -1 }, &c->child.backoff, now, &fd);
+	    (int[]){ s->pipes.checkers.write_fd, -1, -1, -1 }, &c->child.backoff, now, &fd,
+	    &c->job_fd);
 	if (pid == 0)
-		become_checker(s, fd, claims);
-	if (pid < 0) {
-		claims_free(claims);
+		become_checker(s, fd);
+	if (pid < 0)
 		return false;
-	}
-	claims_hide(claims);
 	c->child.pid = pid;
 	c->child.fd = fd;
-	c->claims = claims;
-	c->jobs = 0;
 	c->config = config_hold(s->config);
 	worker->retiring = false;
 	pool_set_state(&s->pool, worker, WORKER_STARTING, now);
@@ -166,13 +154,9 @@ become_idle(struct supervisor *s, struct worker *worker, int64_t now)
 /* --- checks ------------------------------------------------------------------------------ */
 
 static bool
-send_job(struct checker *c, struct wire_job *job)
+send_job(const struct checker *c, const struct check *check)
 {
-	job->number = c->jobs + 1;
-	if (send(c->child.fd, job, sizeof(*job), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		return false;
-	c->jobs++;
-	return true;
+	return send(c->child.fd, &check->job, sizeof(check->job), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
 }
 
 /* The first check of its list runs from now on. */
@@ -191,7 +175,7 @@ assign_check(struct supervisor *s, struct check *check, struct worker *worker, i
 {
 	struct checker *c = worker->checker;
 
-	if (!send_job(c, &check->job)) {
+	if (!send_job(c, check)) {
 		/* its socket is full; or it has just died, or has shut its socket */
 		log_debug("checker %d takes no work: %s", worker->index + 1, strerror(errno));
 		if (worker->state == WORKER_BUSY && errno == EAGAIN)
@@ -210,7 +194,24 @@ assign_check(struct supervisor *s, struct check *check, struct worker *worker, i
 }
 
 /*
- * Take back the checks that a checker has not begun; they wait for another one.
+ * Take out of its socket the jobs that a checker has not read. Each is read by one of us: no job is
+ * run and taken back as well. Returns how many there were.
+ */
+static int
+take_unread(const struct checker *c)
+{
+	struct wire_job job;
+	int count = 0;
+
+	while (recv(c->job_fd, &job, sizeof(job), MSG_DONTWAIT) > 0)
+		count++;
+	explicit_bzero(&job, sizeof(job)); /* see forget_tokens() */
+	return count;
+}
+
+/*
+ * Take back the checks that a checker has not begun, which are the last of its list; they wait for
+ * another one.
  *
  * The first check of a checker that is alive stays, begun or not: if it was not begun, the checker
  * is stuck, and the watchdog will end it. A dead checker keeps at most its first check, as the one
@@ -221,18 +222,20 @@ reclaim(struct supervisor *s, struct worker *worker, bool alive)
 {
 	struct checker *c = worker->checker;
 	struct checks had = STAILQ_HEAD_INITIALIZER(had);
-	uint64_t taken = claims_revoke(c->claims, c->jobs);
+	int begun = -take_unread(c);
 	struct check *check;
 
+	STAILQ_FOREACH(check, &c->checks, next)
+	begun++;
 	STAILQ_CONCAT(&had, &c->checks);
 	while ((check = STAILQ_FIRST(&had)) != NULL) {
-		bool begun = check->job.number <= taken || check->why[0] != '\0';
-		bool stays = STAILQ_EMPTY(&c->checks) ? alive || begun : alive && begun;
+		bool has_begun = begun-- > 0 || check->why[0] != '\0';
+		bool stays = STAILQ_EMPTY(&c->checks) ? alive || has_begun : alive && has_begun;
 
 		STAILQ_REMOVE_HEAD(&had, next);
 		if (stays) {
 			STAILQ_INSERT_TAIL(&c->checks, check, next);
-			if (!begun && !send_job(c, &check->job))
+			if (!has_begun && !send_job(c, check))
 				child_signal(&c->child, SIGKILL);
 		} else {
 			pool_reclaim(&s->pool, worker);
@@ -310,10 +313,7 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 	return true;
 }
 
-/*
- * Read all of its messages, after its death too: a socket whose peer was killed with unread bytes
- * yields one ECONNRESET before the messages. One that shuts its socket or sends nonsense is killed.
- */
+/* Read all of its messages, after its death too. One that shuts its socket or sends nonsense is killed. */
 void
 read_checker(struct supervisor *s, struct child *child, int64_t now)
 {
@@ -325,7 +325,7 @@ read_checker(struct supervisor *s, struct child *child, int64_t now)
 
 		if (n < 0 && errno == EAGAIN)
 			return;
-		if ((n < 0 && (errno == EINTR || errno == ECONNRESET)) ||
+		if ((n < 0 && errno == EINTR) ||
 		    (n == (ssize_t)sizeof(done) && handle_done(s, worker, &done, now)))
 			continue;
 		if (n > 0)
@@ -349,8 +349,7 @@ checker_died(struct supervisor *s, struct child *child, int status, int64_t now)
 	read_checker(s, child, now); /* its last message may be that it leaves */
 	reclaim(s, worker, false);
 	child_close(child);
-	claims_free(c->claims);
-	c->claims = NULL;
+	close(c->job_fd);
 	if (worker->state == WORKER_STARTING && s->stage == STAGE_STARTING) {
 		log_error("checker %d %s at its start", worker->index + 1, how);
 		s->checkers.exit_code = EXIT_OS;

@@ -30,7 +30,7 @@ start_publisher(struct supervisor *s, int64_t now)
 	pid = proc_spawn("publisher", &s->start->publisher_user,
 	    (int[]){ s->pipes.own.read_fd, s->pipes.checkers.read_fd, s->publisher.spool_lock_fd,
 		s->start->output == PUBLISH_TO_STDOUT ? STDOUT_FILENO : -1 },
-	    &c->backoff, now, &fd);
+	    &c->backoff, now, &fd, NULL);
 	if (pid == 0) {
 		struct publisher_start start = { .config = s->config,
 			.output = s->start->output,

@@ -33,7 +33,6 @@
 #include <sys/queue.h>
 
 #include "child.h"
-#include "claims.h"
 #include "message.h"
 #include "payload.h"
 #include "pipe.h"
@@ -94,8 +93,7 @@ STAILQ_HEAD(checks, check);
 struct checker {
 	struct child child; /* first member, see checker_of() */
 	int index;
-	struct claims *claims;
-	uint64_t jobs;         /* sent so far */
+	int job_fd;            /* its own end of the channel: what it has not read lies there */
 	struct config *config; /* which it knows */
 	struct checks checks;  /* the running one, then those that are queued */
 };

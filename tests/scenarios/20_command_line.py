@@ -476,7 +476,7 @@ def test_too_few_descriptors(t):
     d = t.daemon(simple(t, workers={"min": 1, "max": 64}))
     for options in (["-f"], [], ["-t"], ["-t", "-f"]):
         done = procs.run(["prlimit", "--nofile=50:50", binary(), "-c", d.file, *options])
-        expect(done, OS, r"webmond\.conf:\d+: workers\.max = 64 needs 96 descriptors")
+        expect(done, OS, r"webmond\.conf:\d+: workers\.max = 64 needs 160 descriptors")
 
 
 def test_log_that_nobody_reads(t):
