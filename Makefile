@@ -171,6 +171,10 @@ $(UNITS): $(B)/tests/%: $(B)/tests/%.o $(TESTED)
 	$(SAY) LINK $@
 	$(Q)$(LINK) $(WRAP) -o $@ $< $(TESTED) $(CHECK_LIBS) $(LIB_LIBS) $(LIBS)
 
+# The supervisor without forks, and with a clock that a test sets.
+$(B)/tests/check_dispatch: WRAP = -Wl,--wrap=start_checker
+$(B)/tests/check_sites: WRAP = -Wl,--wrap=util_mono_us,--wrap=util_utc_us
+
 $(HELPERS): $(B)/tests/%: $(B)/tests/%.o
 	$(SAY) LINK $@
 	$(Q)$(LINK) $(WRAP) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
