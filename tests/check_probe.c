@@ -831,13 +831,19 @@ on_alarm(int number)
 	probe_abort();
 }
 
-START_TEST(an_abort_ends_the_check_and_all_later_ones)
+static void
+abort_soon(void)
 {
 	struct sigaction action = { .sa_handler = on_alarm };
 	struct itimerval soon = { .it_value = { .tv_usec = 100000 } };
 
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+START_TEST(an_abort_ends_the_check_and_all_later_ones)
+{
+	abort_soon();
 	ck_assert_int_eq(check("hang"), ERROR_ABORTED);
 	ck_assert_int_lt(r.elapsed_us, site.timeout_us);
 	ck_assert_int_eq(r.http_status, RESULT_NONE);
@@ -847,11 +853,7 @@ END_TEST
 
 START_TEST(an_abort_does_not_wait_for_a_name)
 {
-	struct sigaction action = { .sa_handler = on_alarm };
-	struct itimerval soon = { .it_value = { .tv_usec = 100000 } };
-
-	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &soon, NULL);
+	abort_soon();
 	ck_assert_int_eq(check_at("name.example", "path"), ERROR_ABORTED);
 	ck_assert_int_lt(r.elapsed_us, site.timeout_us);
 }

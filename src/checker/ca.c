@@ -48,7 +48,7 @@ probe_ca_set(struct probe *p, bool verify)
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
 }
 
-/* A connection to nobody: its other end is closed already. */
+/* A socket whose other end is closed already. */
 static curl_socket_t
 open_dead_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -68,7 +68,7 @@ is_connected(void *arg, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_ALREADY_CONNECTED;
 }
 
-/* By a handshake with nobody. */
+/* By a handshake over such a socket, which makes libcurl read the file and then fails. */
 void
 probe_load_ca(struct probe *p)
 {

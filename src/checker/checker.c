@@ -32,7 +32,7 @@ on_sigterm(int signal_number)
 	probe_abort();
 }
 
-/* A full pipe is back-pressure: wait. Gives up only when nobody reads any more. */
+/* A full pipe is back-pressure: wait. -1: it has no reader any more. */
 static int
 publish(int fd, const unsigned char *frame, size_t size)
 {
@@ -78,7 +78,7 @@ get_ready(const struct checker_start *start)
 	return probe;
 }
 
-/* Run a job and say what came of it, first to the publisher. Returns -1 when nobody listens. */
+/* Run a job and report the result, first to the publisher. -1: the other end is closed. */
 static int
 run_job(const struct checker_start *start, struct probe *probe, const struct wire_job *job,
     struct wire_done *done)
@@ -126,8 +126,8 @@ checker_main(const struct checker_start *start)
 		return EXIT_FINE;
 
 	/*
-	 * A SIGTERM just before recv() is not lost: whoever sends it to an idle checker is dead or
-	 * stopping, and the end of the socket follows.
+	 * A SIGTERM just before recv() is not lost: the supervisor sends it to an idle checker only
+	 * when it stops, and the end of the socket follows.
 	 */
 	while (!terminated &&
 	       recv(start->job_fd, &job, sizeof(job), MSG_PEEK) == (ssize_t)sizeof(job)) {

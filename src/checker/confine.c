@@ -81,9 +81,9 @@ allow(int rules, const char *path)
 }
 
 /*
- * What to allow so that `file` can be read, also when it has been replaced: the directory that it
- * is in behind all links. But who may read /etc may read everything: there it is the file, as it
- * is now. Returns false when there is none.
+ * The path to allow so that `file` can be read, even after it has been replaced: the directory that
+ * it is in behind all links. But /etc as a whole would be too much: there it is the file that stands
+ * there now. Returns false when there is none.
  */
 static bool
 find_place(const char *file, char path[PATH_MAX])
@@ -180,7 +180,7 @@ checker_confinement_missing(void)
 	return landlock ? "seccomp" : seccomp ? "Landlock" : "Landlock and seccomp";
 }
 
-/* Who has a terminal sees what is typed there, and draws on it. */
+/* A process with a terminal could read what is typed there, and write on it. */
 static int
 leave_terminal(void)
 {
@@ -194,7 +194,7 @@ leave_terminal(void)
 	return outcome < 0 ? -1 : 0;
 }
 
-/* What it shares with its parent counts too, so the limit lies above what there is. */
+/* Memory shared with the parent counts too, so the limit is relative to what there is now. */
 static int
 limit_memory(void)
 {

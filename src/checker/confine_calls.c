@@ -34,7 +34,7 @@
 #elif defined(__aarch64__) && defined(__AARCH64EL__) && defined(__LP64__)
 #define FILTER_ARCH AUDIT_ARCH_AARCH64
 #else
-#define FILTER_ARCH 0 /* nobody has looked at it */
+#define FILTER_ARCH 0 /* not looked at */
 #endif
 
 /* Newer than the headers may be; the numbers are those of all architectures. */
@@ -45,7 +45,7 @@
 #define CALL_SETXATTRAT    463
 #define CALL_REMOVEXATTRAT 466
 
-#define X32_CALLS 0x40000000 /* from here on: an ABI that nobody uses */
+#define X32_CALLS 0x40000000 /* from here on: the x32 ABI, which nothing uses */
 
 /* Denied, whatever the arguments. */
 static const unsigned short denied[] = {
@@ -57,7 +57,7 @@ static const unsigned short denied[] = {
 	SYS_sched_setscheduler, SYS_setpriority, SYS_ioprio_set,
 	/* what is in the pipe that is shared, or takes a page of it for each byte */
 	SYS_splice, SYS_vmsplice, SYS_tee, SYS_sendfile,
-	/* nobody is served here */
+	/* a checker is no server */
 	SYS_listen, SYS_accept, SYS_accept4,
 	/* parts of the kernel that a check has no use for, and that often had holes */
 	SYS_bpf, SYS_userfaultfd, SYS_perf_event_open, SYS_io_uring_setup, SYS_io_uring_enter,

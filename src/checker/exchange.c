@@ -18,7 +18,7 @@
 #include "util.h"
 #include "verdict.h"
 
-/* A body buffer begins with this. */
+/* First size of a body buffer. */
 #define BODY_FIRST (16 * 1024)
 
 static volatile sig_atomic_t aborted;
@@ -68,7 +68,7 @@ on_resolver_start(void *state, void *reserved, void *arg)
 	return 0;
 }
 
-/* What the record says of a connection is of the last one. */
+/* The record describes the last connection only. */
 static void
 forget_connection(struct result *r)
 {
@@ -78,8 +78,8 @@ forget_connection(struct result *r)
 }
 
 /*
- * Whether a redirect leads from outside to `ip`, where it has no business. Asked of each request,
- * since one over a kept connection, which may be another site's, opens no socket.
+ * Whether a redirect leads from a public host to the private address `ip`. To be asked for each
+ * request and not for each socket, since a kept connection, perhaps another site's, needs no new one.
  */
 static bool
 leads_inside(struct probe *p, const char *ip)
@@ -91,7 +91,7 @@ leads_inside(struct probe *p, const char *ip)
 	return true;
 }
 
-/* Opens the socket; the address is the resolved one, so no name can talk its way around. */
+/* Opens the socket. The address is the resolved one, so no trick with names helps. */
 static curl_socket_t
 on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -175,7 +175,7 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	return CURL_PREREQFUNC_OK;
 }
 
-/* For the sentence, if it cannot be read: later libcurl knows of the next response only. */
+/* For the sentence, if it is no URL: later libcurl knows only the headers of the next response. */
 static void
 note_location(struct probe *p)
 {
@@ -187,8 +187,8 @@ note_location(struct probe *p)
 }
 
 /*
- * Takes the status over: the headers of a response are complete. Returns whether it is the last one,
- * no interim one and no redirect that is followed.
+ * The headers of a response are complete: note its status. Returns whether it is the final one, so
+ * neither an interim one nor a redirect that is followed.
  */
 static bool
 note_response(struct probe *p)
@@ -235,7 +235,7 @@ on_header(char *line, size_t one, size_t size, void *arg)
 	return size;
 }
 
-/* Takes the body up to the limit, which counts what is left after decompression. */
+/* Stores the body up to the limit, which counts decompressed bytes. */
 static size_t
 on_body(char *data, size_t one, size_t size, void *arg)
 {

@@ -225,13 +225,13 @@ fail_http2(struct probe *p)
 
 /*
  * Codes that can be the fault of the site. All others are ours: of this host, its libraries, its
- * files or webmond; or of a libcurl newer than this table, and then nobody knows.
+ * files or webmond; or of a libcurl newer than this table, and then the cause is not known.
  */
 static const struct meaning {
 	enum error_type word;
 	const char *text;               /* NULL: libcurl's sentence */
 	void (*judge)(struct probe *p); /* instead of both, where it depends */
-	bool once_it_speaks;            /* before the request has gone out it is ours too */
+	bool once_it_speaks;            /* ours, if the request has not gone out yet */
 } meanings[] = {
 	[CURLE_OK] = { .judge = fail_no_response },
 	[CURLE_COULDNT_RESOLVE_HOST] = { .judge = probe_fail_name },

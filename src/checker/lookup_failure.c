@@ -21,7 +21,7 @@
 
 static const char no_thread[] = "no thread can be made to look up the name";
 
-/* A name cannot be looked up without descriptors; getaddrinfo(3) does not tell. */
+/* A name cannot be looked up without descriptors; getaddrinfo(3) does not report it. */
 static bool
 out_of_descriptors(void)
 {

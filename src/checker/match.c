@@ -22,8 +22,8 @@
 #define MATCH_LIMIT_STEPS 1000000
 
 /*
- * And as these count anew at each start position, a limit for the whole: processor time for all
- * patterns of a body. An honest search of 1 MiB takes a few milliseconds.
+ * These steps are counted anew at each start position, so there is a limit for the whole too: CPU
+ * time for all patterns of a body. An honest search of 1 MiB takes a few milliseconds.
  */
 #define MATCH_TIME_US (300 * US_PER_MS)
 
@@ -33,7 +33,7 @@
  */
 #define STRETCH_FIRST (128 << 20)
 
-/* What a pattern walks through between two looks at the clock, where it is not searched so. */
+/* The same in steps times bytes, for a pattern that is not searched in stretches. */
 #define WALK_MAX (16 << 20)
 
 /* Machine code has 32 KiB of stack by itself, too little for alternations over a long body. */
@@ -42,7 +42,7 @@
 /* Heap of the interpreter, in KiB; its default is 20 GB. */
 #define HEAP_LIMIT_KB (32 * 1024)
 
-/* Compiled patterns a checker keeps; one that hashes to a taken place replaces what was there. */
+/* Places for compiled patterns; two whose hashes share a place replace each other. */
 #define CACHE_SIZE 1024
 
 /*
@@ -57,7 +57,7 @@ struct match {
 	pcre2_match_context *context;
 	pcre2_match_data *data;
 	pcre2_jit_stack *stack;
-	int64_t end_us;   /* of processor time, for the body at hand; 0: not yet known */
+	int64_t end_us;   /* of CPU time, for the body at hand; 0: not yet known */
 	size_t steps_max; /* between two looks at the clock, of a pattern that is searched whole */
 	size_t steps;
 	struct {
@@ -67,8 +67,9 @@ struct match {
 };
 
 /*
- * Whether a pattern says where a search goes on or ends: searched in stretches it would begin anew
- * in each, and its verdict would depend on the size of the body. Not all that look so are.
+ * Whether a pattern has verbs that control where a search continues or ends. A search in stretches
+ * would reset them in each stretch, and the verdict would depend on the size of the body. It may take
+ * a pattern for one by mistake, which costs only time.
  */
 static bool
 rules_search(const char *text)
@@ -95,7 +96,7 @@ compile(const char *text, char *reason, size_t size)
 	return code;
 }
 
-/* Whether the time for the patterns of a body is over; it begins with the first question. */
+/* Whether the time for the patterns of a body is over; it begins with the first call. */
 static bool
 is_late(struct match *m)
 {
@@ -194,7 +195,7 @@ search(struct match *m, const pcre2_code *code, const char *body, size_t size)
 			return found;
 		if (is_late(m))
 			return PCRE2_ERROR_MATCHLIMIT;
-		/* inside a character nothing begins */
+		/* no match begins inside a character */
 		for (from = next; from < size && (body[from] & 0xc0) == 0x80;)
 			from++;
 		next = 2 * from;

@@ -20,16 +20,16 @@
 #include "util.h"
 #include "verdict.h"
 
-/* Resolver threads left behind by timeouts, after which the process is worn: each holds a stack. */
+/* A timeout during a lookup leaks a thread with its stack. With this many a new process is needed. */
 #define LEAKED_THREADS_MAX 32
 
-/* Many more than leak, two a lookup, before the process is worn: no lookup waits for a thread. */
+/* A lookup takes two threads. With many more than can leak, no lookup waits for one. */
 #define LOOKUP_THREADS_MAX 1000L
 
 /* A body buffer that is larger is given back after the check. */
 #define BODY_ROOM_KEPT (1024 * 1024)
 
-/* Of sites with keepalive; libcurl alone would keep four. */
+/* For sites with keepalive; libcurl's default is four. */
 #define KEPT_CONNECTIONS_MAX 1024L
 
 bool
@@ -53,9 +53,9 @@ checker_init(void)
 }
 
 /*
- * From 8.20 on a multi handle has a pool of threads for lookups. Without these two a few that hang
- * take all its threads, so that later ones wait until their site's timeout is over, and who leaves
- * waits for them.
+ * From 8.20 on a multi handle has a pool of threads for lookups. Without these two options a few
+ * lookups that hang occupy all threads, later ones wait until the timeout of their site is over, and
+ * the process waits for all of them when it exits.
  */
 static void
 let_lookups_hang(CURLM *multi)

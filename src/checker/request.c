@@ -4,7 +4,7 @@
 /*
  * What is asked: the request of the site, and what becomes of it behind a redirect. Called by
  * probe_run(), and within it by libcurl's callbacks; nothing is fatal: what memory is too short for
- * is missing in the request, and the server will tell.
+ * is missing in the request, and the response will show it.
  *
  * libcurl follows redirects by itself. Left to it are cookies and the body; not left to it are
  *

@@ -28,7 +28,7 @@
 #define ROUND_US (US_PER_S / 2)
 #define ROUNDS   2
 
-/* What was seen so long ago is still so. */
+/* For how long a finding is used again. */
 #define FRESH_US (3 * US_PER_S)
 
 /* Two types for the name and below each domain of the search list; the root and the witnesses. */
@@ -185,7 +185,7 @@ add_others(struct look *look, const struct resolver *resolver, const char *host)
 
 /* --- servers ----------------------------------------------------------------------------- */
 
-/* libc keeps those of IPv6 aside. */
+/* libc stores IPv6 addresses in another list. */
 static const struct sockaddr *
 server_address(const struct look *look, int i, socklen_t *size)
 {
@@ -344,7 +344,7 @@ name_servers(const struct look *look, char *out, size_t size)
 	}
 }
 
-/* Ask, and keep what was seen of the resolver. */
+/* Ask, and note the state of the resolver for the next look. */
 static enum resolver_finding
 look_now(struct resolver *resolver, struct look *look)
 {

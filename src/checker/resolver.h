@@ -4,7 +4,7 @@
 /*
  * A second look at a name that getaddrinfo(3) did not resolve. That has one word for a name that
  * does not exist, for name servers that are dead, and for a resolver that is away, which is trouble
- * of ours; whoever asks the name servers of resolv.conf(5) can tell them apart.
+ * of ours. Asking the name servers of resolv.conf(5) directly tells them apart.
  */
 #ifndef WEBMOND_RESOLVER_H
 #define WEBMOND_RESOLVER_H
@@ -18,7 +18,7 @@
 /* A name has at most 253 characters; what is longer is none. */
 #define RESOLVER_NAME_MAX 255
 
-/* So many names of others are kept. */
+/* How many names of other hosts are remembered. */
 #define RESOLVER_WITNESSES 3
 
 /* What was found, of a name or in one response. */
@@ -32,7 +32,7 @@ enum resolver_finding {
 	RESOLVER_FAILS,       /* SERVFAIL for every name */
 	RESOLVER_REFUSES,     /* it may not answer us */
 	RESOLVER_SILENT,      /* nothing comes */
-	RESOLVER_AWAY,        /* no way to it, or nobody listens there */
+	RESOLVER_AWAY,        /* no route to it, or its port is closed */
 	RESOLVER_INTERRUPTED, /* a signal came first */
 };
 
@@ -45,18 +45,18 @@ struct resolver {
 	char witness[RESOLVER_WITNESSES][RESOLVER_NAME_MAX + 1];
 };
 
-/* Keep the name of somebody: a resolver that answers for it, when it is asked, answers for others. */
+/* Remember the name of another host: a resolver that answers for it works. */
 void resolver_note(struct resolver *resolver, const char *host);
 
 /*
- * Look for `host` once more. Takes a second at most, and ends at the first signal. What was found
- * in the last moments counts still, so that many sites do not wait for the same: that the resolver
- * does not answer, and, after a `timeout`, that it does.
+ * Look up `host` once more. Takes a second at most, and ends at the first signal. What was found in
+ * the last 3 s is used again, so that many sites do not wait for the same: that the resolver does not
+ * answer; and, if the first look-up ended by a `timeout`, that it does.
  */
 enum resolver_finding
 resolver_look(struct resolver *resolver, const char *host, enum ip_version version, bool timeout);
 
-/* Whether it says something of the site; else it is trouble of ours. */
+/* Whether the finding is the fault of the site or its name servers; else it is ours. */
 bool resolver_blames_site(enum resolver_finding finding);
 
 /* What resolver_look() has found, as a sentence. Returns `out`. */
@@ -64,8 +64,8 @@ const char *resolver_describe(const struct resolver *resolver, enum resolver_fin
     const char *host, enum ip_version version, char *out, size_t size);
 
 /*
- * What `size` bytes say that came as response to a query for records of `type`; RESOLVER_SILENT:
- * nothing. Reads whatever anybody may send.
+ * What a response of `size` bytes to a query for records of `type` means; RESOLVER_SILENT: it is no
+ * response. The bytes may be anything.
  */
 enum resolver_finding resolver_read(const unsigned char *response, size_t size, int type);
 
