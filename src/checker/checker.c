@@ -3,8 +3,8 @@
 
 /*
  * The checker process. It reads hostile bytes, so it holds nothing worth stealing: one socket to
- * the supervisor, the write end of the checkers' pipe, the rights of its own user, and of those only
- * what a check needs.
+ * the supervisor, the write end of the checkers' pipe, the rights of its own user, and of those
+ * only what a check needs.
  */
 #include "checker.h"
 

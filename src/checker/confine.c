@@ -23,7 +23,10 @@
 #include "confine_internal.h"
 #include "util.h"
 
-/* So much more memory than at its beginning; a body and what it is decoded from are 200 MB at most. */
+/*
+ * How much more memory than at its start a checker may take. A body and what it is decoded from are
+ * 200 MB at most.
+ */
 #define MEMORY_MAX (1024L * 1024 * 1024)
 
 /* --- Landlock: files --------------------------------------------------------------------- */
@@ -82,8 +85,8 @@ allow(int rules, const char *path)
 
 /*
  * The path to allow so that `file` can be read, even after it has been replaced: the directory that
- * it is in behind all links. But /etc as a whole would be too much: there it is the file that stands
- * there now. Returns false when there is none.
+ * it is in behind all links. But /etc as a whole would be too much: there it is the file that
+ * stands there now. Returns false when there is none.
  */
 static bool
 find_place(const char *file, char path[PATH_MAX])

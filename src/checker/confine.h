@@ -19,7 +19,8 @@
  * `own_user`: no process that has secrets runs as our user. Then the permissions of files protect
  * those secrets, and all of /etc may be read; otherwise only the files that are named in confine.c.
  * `readable`: more files that may be read, each with the rest of its directory; ends with NULL.
- * Returns 0; or -1 with errno if the kernel has the means and they failed: then the caller must exit.
+ * Returns 0; or -1 with errno if the kernel has the means and they failed: then the caller must
+ * exit.
  */
 int confine_enter(bool own_user, const char *const readable[]);
 

@@ -34,8 +34,8 @@ read_label(struct probe *p, char label[LABEL_MAX + 1])
 
 /*
  * libcurl reads one member of a gzip, and stops with CURLE_WRITE_ERROR when there is more behind
- * it, but only once its checksum was right. With several codings it may have been another one's end,
- * and of brotli libcurl says the same for much that is broken.
+ * it, but only once its checksum was right. With several codings it may have been another one's
+ * end, and of brotli libcurl says the same for much that is broken.
  */
 bool
 probe_decode_is_whole(struct probe *p)

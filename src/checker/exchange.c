@@ -3,8 +3,8 @@
 
 /*
  * The exchange: runs it, and notes in libcurl's callbacks how far it has come and what it brought,
- * so that a failure is blamed on the phase and the side that it belongs to. The callbacks stand here
- * in the order of an exchange.
+ * so that a failure is blamed on the phase and the side that it belongs to. The callbacks stand
+ * here in the order of an exchange.
  */
 #include "probe_internal.h"
 
@@ -79,7 +79,8 @@ forget_connection(struct result *r)
 
 /*
  * Whether a redirect leads from a public host to the private address `ip`. To be asked for each
- * request and not for each socket, since a kept connection, perhaps another site's, needs no new one.
+ * request and not for each socket, since a kept connection, perhaps another site's, needs no new
+ * one.
  */
 static bool
 leads_inside(struct probe *p, const char *ip)

@@ -67,8 +67,8 @@ probe_fail_redirect(struct probe *p, CURLcode code)
 /* --- what depends on the phase, or on more than libcurl's code --------------------------- */
 
 /*
- * The time was over. Was it the site that took it? Not if this process sees it a second late, nor if
- * it was starved of CPU for most of the time: an answer may have waited for it.
+ * The time was over. Was it the site that took it? Not if this process sees it a second late, nor
+ * if it was starved of CPU for most of the time: an answer may have waited for it.
  */
 static bool
 blame_this_host(struct probe *p)

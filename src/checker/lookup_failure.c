@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Why a name was not resolved, and whose fault that is: the site's, that of its name servers, or that
- * of this host. Called by probe_fail(); nothing is fatal.
+ * Why a name was not resolved, and whose fault that is: the site's, that of its name servers, or
+ * that of this host. Called by probe_fail(); nothing is fatal.
  */
 #include "probe_internal.h"
 
@@ -75,8 +75,8 @@ note_neighbours(struct probe *p, const char *host)
 }
 
 /*
- * Ask the name servers. `word` and a sentence that begins with `when`, if the name or its servers are
- * at fault; else it is our resolver.
+ * Ask the name servers. `word` and a sentence that begins with `when`, if the name or its servers
+ * are at fault; else it is our resolver.
  */
 static void
 blame(struct probe *p, bool timeout, enum error_type word, const char *when)

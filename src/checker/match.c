@@ -68,8 +68,8 @@ struct match {
 
 /*
  * Whether a pattern has verbs that control where a search continues or ends. A search in stretches
- * would reset them in each stretch, and the verdict would depend on the size of the body. It may take
- * a pattern for one by mistake, which costs only time.
+ * would reset them in each stretch, and the verdict would depend on the size of the body. It may
+ * take a pattern for one by mistake, which costs only time.
  */
 static bool
 rules_search(const char *text)

@@ -4,10 +4,10 @@
 /*
  * One check by libcurl. Called by the checker; nothing is fatal but the failure to initialise.
  *
- * The multi handle lives as long as the process, for the sake of its caches: kept connections and CA
- * certificates. The easy handle lives for one check: before 8.1.1 libcurl remembers the last header
- * of the transfer before, and a response that begins with a folded line writes into its freed memory
- * (https://github.com/curl/curl/issues/11101).
+ * The multi handle lives as long as the process, for the sake of its caches: kept connections and
+ * CA certificates. The easy handle lives for one check: before 8.1.1 libcurl remembers the last
+ * header of the transfer before, and a response that begins with a folded line writes into its
+ * freed memory (https://github.com/curl/curl/issues/11101).
  */
 #include "probe_internal.h"
 
@@ -20,7 +20,9 @@
 #include "util.h"
 #include "verdict.h"
 
-/* A timeout during a lookup leaks a thread with its stack. With this many a new process is needed. */
+/*
+ * A timeout during a lookup leaks a thread with its stack. With this many a new process is needed.
+ */
 #define LEAKED_THREADS_MAX 32
 
 /* A lookup takes two threads. With many more than can leak, no lookup waits for one. */
@@ -54,8 +56,8 @@ checker_init(void)
 
 /*
  * From 8.20 on a multi handle has a pool of threads for lookups. Without these two options a few
- * lookups that hang occupy all threads, later ones wait until the timeout of their site is over, and
- * the process waits for all of them when it exits.
+ * lookups that hang occupy all threads, later ones wait until the timeout of their site is over,
+ * and the process waits for all of them when it exits.
  */
 static void
 let_lookups_hang(CURLM *multi)

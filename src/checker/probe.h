@@ -16,8 +16,8 @@
 struct probe;
 
 /*
- * After fork, once a process. `sites`: all that there are, until the end; when the name of one of them
- * does not resolve, those of others tell whether names resolve at all. NULL: impossible.
+ * After fork, once a process. `sites`: all that there are, until the end; when the name of one of
+ * them does not resolve, those of others tell whether names resolve at all. NULL: impossible.
  */
 struct probe *probe_new(const struct site *sites, size_t count);
 
@@ -25,8 +25,8 @@ struct probe *probe_new(const struct site *sites, size_t count);
 const char *probe_ca_file(const struct probe *probe);
 
 /*
- * Read the CA certificates, which takes 30 ms of CPU time. Otherwise the first check over TLS does it,
- * and that time counts as the site's.
+ * Read the CA certificates, which takes 30 ms of CPU time. Otherwise the first check over TLS does
+ * it, and that time counts as the site's.
  */
 void probe_load_ca(struct probe *probe);
 void probe_free(struct probe *probe);

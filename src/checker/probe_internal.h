@@ -121,9 +121,9 @@ void probe_times_end(struct probe *p);
 void probe_enter(struct probe *p, enum phase phase);
 
 /*
- * To be called whenever libcurl has waited: from an eighth of the timeout, or of
- * max_response_time, on it is known how long this process was starved of CPU. Most checks are over by then, and pay nothing. Returns how long
- * to wait next, in milliseconds.
+ * To be called whenever libcurl has waited: from an eighth of the timeout, or of max_response_time,
+ * on it is known how long this process was starved of CPU. Most checks are over by then, and pay
+ * nothing. Returns how long to wait next, in milliseconds.
  */
 int probe_watch(struct probe *p);
 
@@ -155,8 +155,8 @@ long probe_redirect_count(const struct probe *p);
 void probe_note_url(struct probe *p);
 
 /*
- * Whether CURLE_WRITE_ERROR, which is not of our making, means that a whole compressed body has come
- * with something behind it, such as a further member of a gzip.
+ * Whether CURLE_WRITE_ERROR, which is not of our making, means that a whole compressed body has
+ * come with something behind it, such as a further member of a gzip.
  */
 bool probe_decode_is_whole(struct probe *p);
 

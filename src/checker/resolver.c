@@ -246,8 +246,8 @@ receive(struct look *look, int i)
 }
 
 /*
- * The answer to a query: of the first server that knows it, as for getaddrinfo(3), else the best that
- * any server said. `waits`: whether another one may still come.
+ * The answer to a query: of the first server that knows it, as for getaddrinfo(3), else the best
+ * that any server said. `waits`: whether another one may still come.
  */
 static enum resolver_finding
 answer(const struct look *look, const struct query *query, bool *waits)

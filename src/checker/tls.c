@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What a handshake shows: the version, the site's certificate, and which certificate of the chain is
- * to blame when they are refused. Called by OpenSSL and by probe_exchange; nothing is fatal.
+ * What a handshake shows: the version, the site's certificate, and which certificate of the chain
+ * is to blame when they are refused. Called by OpenSSL and by exchange.c; nothing is fatal.
  */
 #include "probe_internal.h"
 
