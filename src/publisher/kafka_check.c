@@ -139,25 +139,23 @@ start_search(const struct config *config, struct search *s, char *said, size_t s
 	};
 	struct mistakes mistakes = { 0 };
 	rd_kafka_conf_t *conf = kafka_conf_new(config, &mistakes);
+	rd_kafka_t *rk = NULL;
 	char why[512];
-	rd_kafka_t *rk;
 
-	mistakes_release(&mistakes); /* publisher_check_config() has told them */
-	if (conf == NULL)
-		return NULL;
-	for (size_t i = 0; i < ARRAY_LENGTH(settings); i++)
-		rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof(why));
-	rd_kafka_conf_set_opaque(conf, s);
-	rd_kafka_conf_set_error_cb(conf, on_search_error);
-	rd_kafka_conf_set_stats_cb(conf, on_search_statistics);
-	rd_kafka_conf_set_log_cb(conf, kafka_on_log);
-	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
-	if (rk == NULL) {
-		snprintf(said, size, "%s", why);
-		rd_kafka_conf_destroy(conf);
-		return NULL;
+	if (conf != NULL) {
+		for (size_t i = 0; i < ARRAY_LENGTH(settings); i++)
+			rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof(why));
+		rd_kafka_conf_set_opaque(conf, s);
+		rd_kafka_conf_set_error_cb(conf, on_search_error);
+		rd_kafka_conf_set_stats_cb(conf, on_search_statistics);
+		rd_kafka_conf_set_log_cb(conf, kafka_on_log);
+		rk = kafka_producer_new(conf, config, &mistakes);
 	}
-	rd_kafka_set_log_queue(rk, NULL);
+	if (rk != NULL)
+		rd_kafka_set_log_queue(rk, NULL);
+	else
+		snprintf(said, size, "%s", mistakes.line[0]);
+	mistakes_release(&mistakes);
 	return rk;
 }
 

@@ -3,7 +3,7 @@
 
 /*
  * Certificates on the way to Kafka. librdkafka has one sentence for all that can be wrong with a
- * broker's certificate, and the broker hardly more for ours; here is looked at what it is. Called
+ * broker's certificate, and the broker hardly more for ours: this finds out what it is. Called
  * by the other files of the producer; nothing is fatal, and no verdict of OpenSSL is changed.
  */
 #include <openssl/pem.h>
