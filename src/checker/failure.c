@@ -229,23 +229,23 @@ fail_http2(struct probe *p)
  */
 static const struct meaning {
 	enum error_type word;
-	const char *text;               /* NULL: libcurl's sentence */
-	void (*judge)(struct probe *p); /* instead of both, where it depends */
 	bool once_it_speaks;            /* ours, if the request has not gone out yet */
+	const char *text;               /* NULL: libcurl's sentence */
+	void (*judge)(struct probe *p); /* instead of word and text, where it depends */
 } meanings[] = {
 	[CURLE_OK] = { .judge = fail_no_response },
 	[CURLE_COULDNT_RESOLVE_HOST] = { .judge = probe_fail_name },
 	[CURLE_COULDNT_RESOLVE_PROXY] = { .judge = probe_fail_name },
 	[CURLE_COULDNT_CONNECT] = { .judge = fail_connect },
-	[CURLE_QUIC_CONNECT_ERROR] = { ERROR_CONNECT, NULL, NULL, false },
+	[CURLE_QUIC_CONNECT_ERROR] = { .word = ERROR_CONNECT },
 	[CURLE_OPERATION_TIMEDOUT] = { .judge = fail_timeout },
 	[CURLE_TOO_MANY_REDIRECTS] = { .judge = fail_redirects },
-	[CURLE_ABORTED_BY_CALLBACK] = { ERROR_ABORTED, PROBE_ABORTED, NULL, false },
+	[CURLE_ABORTED_BY_CALLBACK] = { .word = ERROR_ABORTED, .text = PROBE_ABORTED },
 
 	[CURLE_SSL_CONNECT_ERROR] = { .judge = fail_handshake },
 	[CURLE_PEER_FAILED_VERIFICATION] = { .judge = fail_certificate },
-	[CURLE_SSL_INVALIDCERTSTATUS] = { ERROR_TLS, NULL, NULL, false },
-	[CURLE_SSL_CLIENTCERT] = { ERROR_TLS, NULL, NULL, false },
+	[CURLE_SSL_INVALIDCERTSTATUS] = { .word = ERROR_TLS },
+	[CURLE_SSL_CLIENTCERT] = { .word = ERROR_TLS },
 
 	[CURLE_WEIRD_SERVER_REPLY] = { .judge = fail_exchange },
 	[CURLE_PARTIAL_FILE] = { .judge = fail_exchange },
@@ -264,8 +264,8 @@ static const struct meaning {
 	[CURLE_URL_MALFORMAT] = { .judge = fail_exchange, .once_it_speaks = true },
 	[CURLE_BAD_FUNCTION_ARGUMENT] = { .judge = fail_exchange, .once_it_speaks = true },
 	/* memory, or a single header that is longer than libcurl keeps */
-	[CURLE_OUT_OF_MEMORY] = { ERROR_PROTOCOL, "a header is too long", NULL, true },
-	[CODE_TOO_LARGE] = { ERROR_PROTOCOL, "a header is too long", NULL, true },
+	[CURLE_OUT_OF_MEMORY] = { ERROR_PROTOCOL, true, "a header is too long", NULL },
+	[CODE_TOO_LARGE] = { ERROR_PROTOCOL, true, "a header is too long", NULL },
 };
 
 void

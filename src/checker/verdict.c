@@ -120,7 +120,8 @@ static bool
 time_holds(struct result *r, const struct response *response, const struct site *site)
 {
 	int64_t max_us = site->max_response_us;
-	double took_s = (double)((response->elapsed_us + 999) / US_PER_MS) / 1000;
+	int64_t took_ms = (response->elapsed_us + US_PER_MS - 1) / US_PER_MS;
+	double took_s = (double)took_ms / 1000;
 
 	if (max_us == 0 || response->elapsed_us <= max_us)
 		return true;
