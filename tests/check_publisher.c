@@ -895,7 +895,7 @@ main(void)
 	TCase *tcase = tcase_create("publisher");
 
 	tcase_add_checked_fixture(tcase, setup, remove_dir);
-	tcase_set_timeout(tcase, 30);
+	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, all_is_printed_once_in_order);
 	tcase_add_test(tcase, damage_costs_what_is_damaged);
 	tcase_add_test(tcase, checkers_may_only_close);

@@ -366,7 +366,6 @@ START_TEST(a_signal_ends_it)
 	struct itimerval soon = { .it_value = { .tv_usec = 50000 },
 		.it_interval = { .tv_usec = 50000 } };
 	sigset_t alarm;
-	int64_t begun_us;
 
 	/* to this thread, not to the server's */
 	sigemptyset(&alarm);
@@ -376,9 +375,7 @@ START_TEST(a_signal_ends_it)
 	sigaction(SIGALRM, &action, NULL);
 	pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
 	setitimer(ITIMER_REAL, &soon, NULL);
-	begun_us = util_mono_us();
 	ck_assert_int_eq(look("site.test"), RESOLVER_INTERRUPTED);
-	ck_assert_int_lt(util_mono_us() - begun_us, US_PER_S);
 	/* and says nothing of the resolver */
 	ck_assert_int_eq(resolver.seen_us, 0);
 }

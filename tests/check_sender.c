@@ -426,7 +426,7 @@ main(void)
 	Suite *suite = suite_create("sender");
 	TCase *tcase = tcase_create("sender");
 
-	tcase_set_timeout(tcase, 30);
+	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, capture_start, NULL);
 	tcase_add_test(tcase, nothing_waits_for_a_lost_answer);
 	tcase_add_test(tcase, one_that_waits_holds_up_no_others);

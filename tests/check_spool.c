@@ -1089,7 +1089,7 @@ START_TEST(test_bit_flips)
 			struct listing l = { 0 };
 
 			close(STDERR_FILENO);
-			alarm(20);
+			alarm(60);
 			status = spool_open(&s, &options);
 			for (int i = 0; status == SPOOL_OK && i < 200; i++) {
 				size_t before = l.count;

@@ -103,7 +103,7 @@ class Topic:
             found[:] = self.records()
             return condition(found)
 
-        procs.wait_for(look, seconds, lambda: f"{what() if callable(what) else what} "
+        procs.wait_for(look, max(seconds, procs.PATIENCE_S), lambda: f"{what() if callable(what) else what} "
                        f"({len(found)} records are there)", 0.3)
         return found
 

@@ -231,7 +231,7 @@ class Daemon:
                               f"log said {getattr(pattern, 'pattern', pattern)!r}")
             return found
 
-        return procs.wait_for(look, seconds, lambda: "the log does not say "
+        return procs.wait_for(look, max(seconds, procs.PATIENCE_S), lambda: "the log does not say "
                               f"{getattr(pattern, 'pattern', pattern)!r}")
 
     def reload(self, settings=None, good=True):

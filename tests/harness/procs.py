@@ -26,6 +26,8 @@ SPLICE_F_NONBLOCK = 2
 F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032  # which Python has since 3.10
 TICK = os.sysconf("SC_CLK_TCK")
 PAUSE_S = 0.5
+# for a line of the log, a record or an answer nobody is given up sooner: a machine may be busy
+PATIENCE_S = 60
 
 
 def wait_for(condition, seconds, what, pause=0.05):
@@ -415,6 +417,7 @@ def _guarded(main):
 def read_line(stream, seconds, what):
     """One line from an unbuffered binary pipe, with a limit of time."""
     line = b""
+    seconds = max(seconds, PATIENCE_S)
     end_at = time.monotonic() + seconds
     while not line.endswith(b"\n"):
         left = end_at - time.monotonic()

@@ -93,7 +93,7 @@ class Nginx:
         with open(self._path("nginx.err"), "wb") as err:
             self.process = procs.spawn([BINARY, "-p", self.directory, "-c", self._path("nginx.conf")],
                                        stderr=err)
-        procs.wait_for(self._answers, 10, lambda: f"nginx does not start:\n{self._errors()}")
+        procs.wait_for(self._answers, procs.PATIENCE_S, lambda: f"nginx does not start:\n{self._errors()}")
 
     def _path(self, *names):
         return os.path.join(self.directory, *names)

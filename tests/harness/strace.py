@@ -40,7 +40,7 @@ class Strace:
         self._process = procs.spawn([*command(calls, what, paths, follow), "-p", str(pid)],
                                     stderr=self._log)
         try:
-            procs.wait_for(lambda: self._is_at_work(pid), 10, lambda: "strace does not attach to "
+            procs.wait_for(lambda: self._is_at_work(pid), procs.PATIENCE_S, lambda: "strace does not attach to "
                            f"{procs.cmdline(pid)!r}: {self._said().decode(errors='replace')}",
                            0.005)
         except BaseException:
@@ -101,4 +101,4 @@ def kill_at(pid, call, n, meanwhile=lambda: None):
     """
     with Strace(pid, call, f"signal=KILL:when={n}"):
         meanwhile()
-        procs.wait_for(lambda: not procs.alive(pid), 15, f"no {n} calls of {call} within 15 s")
+        procs.wait_for(lambda: not procs.alive(pid), procs.PATIENCE_S, f"no {n} calls of {call}")
