@@ -6,8 +6,8 @@
  *
  * The identity says which slot of which site the record is of, and never changes. The outcome says
  * what came of the slot. An OPEN frame carries the identity: with it the publisher can finish the
- * record later, as `aborted` or `dropped`, without the configuration of that time. The publisher alone
- * writes the outcome as JSON, so whatever a checker sends, the topic gets a valid record.
+ * record later, as `aborted` or `dropped`, without the configuration of that time. The publisher
+ * alone writes the outcome as JSON, so whatever a checker sends, the topic gets a valid record.
  */
 #ifndef WEBMOND_PAYLOAD_H
 #define WEBMOND_PAYLOAD_H
@@ -20,16 +20,15 @@
 struct slot {
 	const char *epoch;
 	uint64_t seq;
-	int64_t slot_us; /* UTC: scheduled_at */
-	int64_t
-	    interval_us; /* of the grid of this slot; a reload may have given the site another one */
+	int64_t slot_us;     /* UTC: scheduled_at */
+	int64_t interval_us; /* of the grid of this slot: a reload may have changed the site */
 	int64_t lateness_us; /* monotonic; RESULT_NONE: never started */
 	uint64_t token;      /* see wire_token() */
 };
 
 /*
- * Write the identity of `slot` into `out` (WIRE_PAYLOAD_MAX bytes, without a NUL). Returns its length,
- * which leaves room for any outcome.
+ * Write the identity of `slot` into `out` (WIRE_PAYLOAD_MAX bytes, without a NUL). Returns its
+ * length, which leaves room for any outcome.
  */
 size_t payload_identity(
     char *out, const struct config *config, const struct site *site, const struct slot *slot);
@@ -44,9 +43,9 @@ size_t payload_frame(unsigned char *out, enum wire_type type, const struct confi
     const unsigned char *key);
 
 /*
- * Encode the RECORD of a slot into `out` (WIRE_FRAME_MAX bytes). `frame` is any decoded frame of the
- * slot. `dropped_through` is the last seq that an ERROR_DROPPED record stands for, else RESULT_NONE.
- * Returns the length.
+ * Encode the RECORD of a slot into `out` (WIRE_FRAME_MAX bytes). `frame` is any decoded frame of
+ * the slot. `dropped_through` is the last seq that an ERROR_DROPPED record stands for, else
+ * RESULT_NONE. Returns the length.
  */
 size_t payload_record(unsigned char *out, const struct frame *frame,
     const struct wire_outcome *outcome, int64_t dropped_through);
@@ -55,7 +54,9 @@ size_t payload_record(unsigned char *out, const struct frame *frame,
 size_t payload_unfinished(unsigned char *out, const struct frame *frame, enum error_type error,
     int64_t dropped_through, const char *message);
 
-/* Read the outcome of a CLOSE or SINGLE. Returns false if this program does not write such a one. */
+/*
+ * Read the outcome of a CLOSE or SINGLE. Returns false if this program does not write such a one.
+ */
 bool payload_outcome(const struct frame *frame, struct wire_outcome *outcome);
 
 #endif

@@ -4,10 +4,10 @@
 /*
  * The two pipes to the publisher: the supervisor writes to one, all checkers share the other.
  *
- * The supervisor creates them before its first fork and keeps both ends, so what is in them outlives
- * any other process. O_NONBLOCK belongs to the open file description, which forked processes share: a
- * checker in foreign hands can clear it for the other checkers, which then wait in write(2) instead of
- * poll(2), but not for the supervisor, whose write end no other process has.
+ * The supervisor creates them before its first fork and keeps both ends, so what is in them
+ * outlives any other process. O_NONBLOCK belongs to the open file description, which forked
+ * processes share: a checker in foreign hands can clear it for the other checkers, which then wait
+ * in write(2) instead of poll(2), but not for the supervisor, whose write end no other process has.
  */
 #ifndef WEBMOND_PIPE_H
 #define WEBMOND_PIPE_H
@@ -20,8 +20,9 @@
 #define PIPE_SIZE (1024 * 1024)
 
 /*
- * Of the supervisor's pipe. It is to be full before the other one, and a CLOSE is not much larger than
- * its OPEN: else, while the publisher stands still, each check would block a checker with its CLOSE.
+ * Of the supervisor's pipe. It is to be full before the other one, and a CLOSE is not much larger
+ * than its OPEN: else, while the publisher stands still, each check would block a checker with its
+ * CLOSE.
  */
 #define PIPE_SIZE_OPEN (PIPE_SIZE / 4)
 
@@ -31,15 +32,15 @@ struct pipe {
 };
 
 /*
- * Create a pipe, close-on-exec, with room for `size` bytes or as many as the kernel allows. No process
- * can open its ends by their names in /proc. Returns 0, or -1 with errno; ENOTSUP: PIPE_BUF is smaller
- * than a frame may be.
+ * Create a pipe, close-on-exec, with room for `size` bytes or as many as the kernel allows. No
+ * process can open its ends by their names in /proc. Returns 0, or -1 with errno; ENOTSUP: PIPE_BUF
+ * is smaller than a frame may be.
  */
 int pipe_open(struct pipe *pipe, int size);
 
 /*
- * Write a frame of `size` <= WIRE_FRAME_MAX bytes, all of it or nothing. Returns 0; 1 when there is no
- * room now; -1 with errno.
+ * Write a frame of `size` <= WIRE_FRAME_MAX bytes, all of it or nothing. Returns 0; 1 when there is
+ * no room now; -1 with errno.
  */
 int pipe_write(int fd, const void *frame, size_t size);
 
@@ -64,8 +65,8 @@ struct pipe_view {
 };
 
 /*
- * Copy what is in the pipe. Returns 0 with it in `*view`, or -1 with errno. The same bytes come again
- * until they are consumed.
+ * Copy what is in the pipe. Returns 0 with it in `*view`, or -1 with errno. The same bytes come
+ * again until they are consumed.
  */
 int pipe_peek_read(struct pipe_peek *peek, struct pipe_view *view);
 

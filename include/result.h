@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What one check found. A checker fills it, or the supervisor for a slot that never ran, and payload.c
- * writes it into the record; the words are those of the record.
+ * What one check found. A checker fills it, or the supervisor for a slot that never ran, and
+ * payload.c writes it into the record; the words are those of the record.
  */
 #ifndef WEBMOND_RESULT_H
 #define WEBMOND_RESULT_H
@@ -105,8 +105,9 @@ void result_init(struct result *r);
 
 /*
  * Copy to `r` a result of `size` bytes, result_size() of it, from another process, which may be in
- * foreign hands. Returns false if this program does not write such a result: words and numbers within
- * their ranges, texts with an end and clean, fields that fit the verdict. Then `*r` is not to be used.
+ * foreign hands. Returns false if this program does not write such a result: words and numbers
+ * within their ranges, texts with an end and clean, fields that fit the verdict. Then `*r` is not
+ * to be used.
  */
 bool result_copy(struct result *r, const void *bytes, size_t size);
 

@@ -2,14 +2,14 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The spool: a durable queue of records in one SQLite database. Only the publisher opens it, and only
- * its own files know SQLite.
+ * The spool: a durable queue of records in one SQLite database. Only the publisher opens it, and
+ * only its own files know SQLite.
  *
- * Four tables: `open` has the OPEN frames of slots that wait for their CLOSE; `ready` the records to
- * publish, in their order; `dead` what Kafka refuses for good; `epoch` the epochs of these.
+ * Four tables: `open` has the OPEN frames of slots that wait for their CLOSE; `ready` the records
+ * to publish, in their order; `dead` what Kafka refuses for good; `epoch` the epochs of these.
  *
- * All changes of a tick are one transaction: spool_begin(), any number of changes, spool_commit(). A
- * call that does not return SPOOL_OK has undone the whole transaction.
+ * All changes of a tick are one transaction: spool_begin(), any number of changes, spool_commit().
+ * A call that does not return SPOOL_OK has undone the whole transaction.
  */
 #ifndef WEBMOND_SPOOL_H
 #define WEBMOND_SPOOL_H
@@ -22,8 +22,8 @@
 
 enum spool_status {
 	SPOOL_OK,
-	SPOOL_RETRY, /* disk full, no memory, …: nothing was changed, try again later */
-	SPOOL_LOST, /* its epoch has ended: the file is gone, or was set aside as damaged or foreign */
+	SPOOL_RETRY,  /* disk full, no memory, …: nothing was changed, try again later */
+	SPOOL_LOST,   /* its epoch has ended: it is gone, or was set aside as damaged or foreign */
 	SPOOL_IN_USE, /* another process holds it; logged with the PID */
 	SPOOL_FAILED, /* it cannot be created, used, or set aside; logged with the reason */
 };
@@ -40,26 +40,26 @@ struct spool_options {
 	 */
 	uint64_t window;
 	const char *epoch;
-	bool
-	    epoch_stored; /* a spool was opened for this epoch before: one that has it not is another */
-	pid_t supervisor; /* an epoch begins only as a child of this process; 0: always */
+	bool epoch_stored; /* a spool had this epoch before: one without it is not that spool */
+	pid_t supervisor;  /* an epoch begins only as a child of this process; 0: always */
 	/*
-	 * The epoch before, whose spool was lost, or NULL: records of checks that ran then are taken
-	 * without their OPEN, which is in the lost spool.
+	 * The epoch before, whose spool was lost, or NULL: records of checks that ran then are
+	 * taken without their OPEN, which is in the lost spool.
 	 */
 	const char *lost_epoch;
 	int lock_fd; /* the lock that an earlier spool_open() took, held since; -1: none */
 };
 
 /*
- * Whether this process could use a spool in `dir`, now or after a running daemon; spool_open() begins
- * with it. Changes nothing and takes no lock. Returns 0, or -1 with what is wrong and what to do.
+ * Whether this process could use a spool in `dir`, now or after a running daemon; spool_open()
+ * begins with it. Changes nothing and takes no lock. Returns 0, or -1 with what is wrong and what
+ * to do.
  */
 int spool_check_place(const char *dir, char *reason, size_t size);
 
 /*
- * Open or create the spool and begin `epoch` if it is new: slots that an earlier epoch left open are
- * finished as `aborted`. Waits up to 5 s for the lock. On SPOOL_OK, `*spool` is to be closed.
+ * Open or create the spool and begin `epoch` if it is new: slots that an earlier epoch left open
+ * are finished as `aborted`. Waits up to 5 s for the lock. On SPOOL_OK, `*spool` is to be closed.
  */
 enum spool_status spool_open(struct spool **spool, const struct spool_options *options);
 
@@ -79,16 +79,16 @@ enum spool_status
 spool_begin_slot(struct spool *spool, const struct frame *frame, const void *raw, size_t size);
 
 /*
- * A slot ends: a CLOSE or SINGLE of the supervisor, or a CLOSE of a checker whose token is right, see
- * wire_token(). It counts if the slot is open; repeats, other epochs and what comes too late change
- * nothing. What holds no outcome that this program writes ends the slot as `aborted`. Of the lost
- * epoch, which has no open slots any more, the first end of each slot counts.
+ * A slot ends: a CLOSE or SINGLE of the supervisor, or a CLOSE of a checker whose token is right,
+ * see wire_token(). It counts if the slot is open; repeats, other epochs and what comes too late
+ * change nothing. What holds no outcome that this program writes ends the slot as `aborted`. Of the
+ * lost epoch, which has no open slots any more, the first end of each slot counts.
  */
 enum spool_status spool_end_slot(struct spool *spool, const struct frame *frame);
 
 /*
- * All checks of slots of our epoch below `seq` are over, and what checkers wrote of them was given to
- * spool_end_slot(). Slots that are still open there end as `aborted`.
+ * All checks of slots of our epoch below `seq` are over, and what checkers wrote of them was given
+ * to spool_end_slot(). Slots that are still open there end as `aborted`.
  */
 enum spool_status spool_settle(struct spool *spool, uint64_t seq);
 
@@ -99,17 +99,17 @@ bool spool_is_ahead(const struct spool *spool, const struct frame *frame);
 enum spool_status spool_delete(struct spool *spool, uint64_t first, uint64_t last);
 
 /*
- * Kafka refuses this row for good: keep the record as a dead letter, and let a `dropped` record take
- * its place, so that the topic has no hole. A `dropped` record that is refused is deleted.
+ * Kafka refuses this row for good: keep the record as a dead letter, and let a `dropped` record
+ * take its place, so that the topic has no hole. A `dropped` record that is refused is deleted.
  */
 enum spool_status spool_dead_letter(struct spool *spool, uint64_t row, const char *reason);
 
 /*
  * Bring the spool below its cap, then commit. Above the cap, rows of consecutive seqs of one epoch
  * become one `dropped` record each, in the place of the first and with its identity, the oldest
- * first, until there is room; never rows that may have been sent. The seqs that such a record names,
- * its own through `dropped_through`, are exactly those of the rows that it replaces. Such records
- * merge again like any others.
+ * first, until there is room; never rows that may have been sent. The seqs that such a record
+ * names, its own through `dropped_through`, are exactly those of the rows that it replaces. Such
+ * records merge again like any others.
  */
 enum spool_status spool_commit(struct spool *spool);
 
@@ -136,8 +136,8 @@ uint64_t spool_count(const struct spool *spool);
 uint64_t spool_dead_letters(const struct spool *spool);
 
 /*
- * Give some free pages back to the file system, if few records wait. Returns whether there are more:
- * to be called again soon.
+ * Give some free pages back to the file system, if few records wait. Returns whether there are
+ * more: to be called again soon.
  */
 bool spool_shrink(struct spool *spool);
 

@@ -7,8 +7,8 @@
  * as they are in memory; their lengths are checked all the same.
  *
  * The supervisor alone writes to its pipe: OPEN, SINGLE, SETTLED, and CLOSE for checkers that are
- * dead. All checkers share the other pipe, and from there only CLOSE is accepted. A checker may be in
- * foreign hands, so its CLOSE counts only with the token of the slot, which it got with the job.
+ * dead. All checkers share the other pipe, and from there only CLOSE is accepted. A checker may be
+ * in foreign hands, so its CLOSE counts only with the token of the slot, which it got with the job.
  */
 #ifndef WEBMOND_WIRE_H
 #define WEBMOND_WIRE_H
@@ -38,8 +38,8 @@
  * CLOSE   ends an open slot: the identity, then a struct wire_outcome.
  * SINGLE  begins and ends a slot that never runs; its payload is that of a CLOSE.
  * RECORD  is what the publisher makes of these and keeps in the spool: the whole record as JSON.
- * SETTLED says that all checks of slots below its seq are over: slots that are still open there were
- *         ended by nobody. It has no texts.
+ * SETTLED says that all checks of slots below its seq are over: nobody has ended those that are
+ *         still open. It has no texts.
  *
  * Spools hold these numbers. Earlier versions kept records as 2 and 3.
  */
@@ -82,7 +82,8 @@ size_t wire_encode(unsigned char *out, const struct frame *frame);
 
 /*
  * Decode the frame at the start of `data`. Returns its length, or -1 when it is damaged (magic,
- * length, checksum) or incomplete: a frame is one write(2), so no reader of a pipe sees a part of it.
+ * length, checksum) or incomplete: a frame is one write(2), so no reader of a pipe sees a part of
+ * it.
  */
 ssize_t wire_decode(const void *data, size_t size, struct frame *frame);
 

@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The record as JSON: a small writer instead of a library, because the caps count encoded bytes, and
- * a bad byte must never cost a record. Called by the supervisor and the checkers (identity) and by
- * the publisher (the rest).
+ * The record as JSON: a small writer instead of a library, because the caps count encoded bytes,
+ * and a bad byte must never cost a record. Called by the supervisor and the checkers (identity) and
+ * by the publisher (the rest).
  */
 #include "payload.h"
 
@@ -70,13 +70,22 @@ static const struct {
 	size_t prefix_size, max;
 } fields[FIELD_COUNT] = { IDENTITY_FIELDS(ROW_OF) OUTCOME_FIELDS(ROW_OF) };
 
-#define ID_PREFIX               "{\"schema_version\":1,\"id\":\""
-#define SIZE_OF(name, key, max) +sizeof(PREFIX(key) "\"\"") - 1 + (max)
-#define IDENTITY_MAX            (sizeof(ID_PREFIX) + WIRE_EPOCH_SIZE + NUMBER_MAX IDENTITY_FIELDS(SIZE_OF))
+#define ID_PREFIX "{\"schema_version\":1,\"id\":\""
 
-_Static_assert(IDENTITY_MAX OUTCOME_FIELDS(SIZE_OF) + 1 <= WIRE_PAYLOAD_MAX,
+/* Their sizes are those of the largest identity and of what follows it; never made. */
+#define MEMBER_OF(name, key, max) char name[sizeof(PREFIX(key) "\"\"") - 1 + (max)];
+struct largest_identity {
+	char id[sizeof(ID_PREFIX "-\"") - 1 + WIRE_EPOCH_SIZE + NUMBER_MAX];
+	IDENTITY_FIELDS(MEMBER_OF)
+};
+struct largest_rest {
+	OUTCOME_FIELDS(MEMBER_OF)
+	char end[1];
+};
+
+_Static_assert(sizeof(struct largest_identity) + sizeof(struct largest_rest) <= WIRE_PAYLOAD_MAX,
     "the largest record must fit into a frame");
-_Static_assert(IDENTITY_MAX + sizeof(struct wire_outcome) <= WIRE_PAYLOAD_MAX,
+_Static_assert(sizeof(struct largest_identity) + sizeof(struct wire_outcome) <= WIRE_PAYLOAD_MAX,
     "the largest CLOSE must fit into a frame");
 
 /* A cursor that never writes beyond its end; the sums above mean that it never has to stop. */

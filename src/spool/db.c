@@ -108,7 +108,7 @@ spool_give_up(struct spool *s, const char *reason)
 		return SPOOL_FAILED;
 	if (s->db_stat.st_ino != 0 && !is_there(s->path, &s->db_stat)) {
 		s->never_used = false; /* what is there now is not ours */
-		/* it may be an older spool with a backlog, such as below a file system that has gone */
+		/* it may be an older spool with a backlog: that below a file system that went */
 		if (!is_there(s->log_path, &s->log_stat)) {
 			log_error("spool: \"%s\" %s", s->path, reason);
 			return SPOOL_LOST;
@@ -265,7 +265,7 @@ connect_database(struct spool *s)
 	spool_run(s, "PRAGMA locking_mode=EXCLUSIVE");
 	if ((status = check_identity(s, &is_new)) != SPOOL_OK)
 		return status;
-	/* secure_delete is on by default in some builds, and writes zeros for all that is deleted */
+	/* secure_delete, on by default in some builds, writes zeros for all that is deleted */
 	if (spool_run(s,
 		"PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
 		"PRAGMA synchronous=%s; PRAGMA journal_size_limit=8388608;"
@@ -324,7 +324,7 @@ spool_begin(struct spool *s)
 	if (s->path != NULL && !is_there(s->path, &s->db_stat))
 		return spool_give_up(s, "was removed or replaced while in use");
 	if (s->path != NULL && !is_there(s->log_path, &s->log_stat)) {
-		/* our descriptors still have it: closing brings it into the database, a kill would not */
+		/* closing brings it into the database, through our descriptors; a kill would not */
 		log_error("spool: \"%s\" was removed while in use: the database is opened again",
 		    s->log_path);
 		return SPOOL_FAILED;

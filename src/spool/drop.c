@@ -42,9 +42,9 @@ keep_dead_letter(struct spool *s, uint64_t row, const char *reason)
 }
 
 /*
- * Replace `row` by a `dropped` record with its identity, which stands for all seqs through `*through`
- * (NULL: for those that the row stood for). `*replaced` is false, and the row unchanged, if its
- * identity cannot be read, or without `through` if it is such a record already.
+ * Replace `row` by a `dropped` record with its identity, which stands for all seqs through
+ * `*through` (NULL: for those that the row stood for). `*replaced` is false, and the row unchanged,
+ * if its identity cannot be read, or without `through` if it is such a record already.
  */
 static enum spool_status
 replace_row(
@@ -132,8 +132,8 @@ find_droppable(struct spool *s, struct droppable *rows, int *count)
 
 	*count = 0;
 	/*
-	 * Rows are sent in their order and deleted when Kafka has confirmed them, so only the oldest
-	 * `window` rows can have been sent. They stay: one id has one content.
+	 * Rows are sent in their order and deleted when Kafka has confirmed them, so only the
+	 * oldest `window` rows can have been sent. They stay: one id has one content.
 	 */
 	if (s->sent_through == 0 && s->options.window > 0) {
 		int64_t n = spool_number(spool_bind(s, SELECT_NTH, 1, s->options.window - 1));

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the files of the spool share; see spool.h for the spool as others see it. Each file calls only
- * those below it:
+ * What the files of the spool share; see spool.h for the spool as others see it. Each file calls
+ * only those below it:
  *
  *   spool.c   the queue: opening with its epoch, committing, reading
  *   slots.c   slots: how they begin and end, and the record of those that nobody ended

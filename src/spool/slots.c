@@ -102,8 +102,8 @@ close_slot(struct spool *s, const struct frame *frame)
 
 /*
  * A slot of the lost epoch ends. The spool that was lost has its OPEN, so this one cannot tell
- * whether it is open: the first end of each slot counts. To recognise a second one, the table `open`
- * gets a row with a negative number made of the seq, until the next epoch begins.
+ * whether it is open: the first end of each slot counts. To recognise a second one, the table
+ * `open` gets a row with a negative number made of the seq, until the next epoch begins.
  */
 static enum spool_status
 close_lost_slot(struct spool *s, const struct frame *frame)
