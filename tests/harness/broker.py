@@ -22,6 +22,7 @@ VERSION = os.environ.get("KAFKA_VERSION") or "4.1.0"
 OLDEST = "3.9.2"
 NEWEST = "4.4.0"
 FETCH_S = 600
+READY_S = 180  # several Java machines may start at the same time
 SASL_USER = "webmond"
 SASL_PASSWORD = "test-only-9d2f"
 
@@ -237,11 +238,12 @@ class Broker:
             except (OSError, struct.error):
                 return False
 
-        procs.wait_for(answers, 60, lambda: f"Kafka is not ready:\n{self.log_tail()}", 0.1)
+        procs.wait_for(answers, READY_S, lambda: f"Kafka is not ready:\n{self.log_tail()}", 0.1)
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        if self.process is not None:  # else the run was ended while it was prepared
+            self.process.kill()
+            self.process.wait()
 
     def stop(self):
         """A broker that this object or, as PID file, an earlier process has started."""

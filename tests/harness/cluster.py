@@ -13,7 +13,7 @@ import time
 from . import Failure, broker, procs
 
 NUMBERS = (1, 2, 3)
-READY_S = 120  # three Java machines start on what may be two processors
+READY_S = 240  # three Java machines start on what may be two processors
 
 _PROPERTIES = """process.roles=broker,controller
 node.id={number}

@@ -367,6 +367,11 @@ def freeze(*pids):
              lambda: f"they do not stop: {[cmdline(pid) for pid in pids]}", 0.005)
 
 
+def end_with_parent():
+    """From now on TERM comes when our parent dies, however it dies."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def under_init(main):
     """
     Run main() in a child, and be the init process for all that it leaves behind: orphans come
@@ -376,7 +381,7 @@ def under_init(main):
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_with_parent()
         os._exit(_guarded(main))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, frame: kill(child, n))
