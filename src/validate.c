@@ -154,16 +154,6 @@ fork_validator(int keep, int *fd)
 }
 
 pid_t
-validate_start(const struct config *config, const struct validation *what, int *fd)
-{
-	pid_t parent = getpid(), pid = fork_validator(-1, fd);
-
-	if (pid == 0)
-		validate(config, what, parent, *fd);
-	return pid;
-}
-
-pid_t
 validate_start_file(
     const char *path, struct config_share *share, const struct validation *what, int *fd)
 {
@@ -193,8 +183,10 @@ validate_run(const struct config *config, struct validation *what)
 	size_t kept = 0;
 	int fd, status;
 	ssize_t n;
-	pid_t pid = validate_start(config, what, &fd);
+	pid_t self = getpid(), pid = fork_validator(-1, &fd);
 
+	if (pid == 0)
+		validate(config, what, self, fd);
 	if (pid < 0) {
 		fprintf(stderr, "cannot start the validation: %s\n", strerror(errno));
 		return EXIT_OS;

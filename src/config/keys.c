@@ -159,21 +159,18 @@ static void
 store_labels(struct reader *r, const struct string_list *strings)
 {
 	struct site *site = strings->target;
-	char *together = xstrdup("");
+	char *joined, *end;
+	size_t size = 1;
 
-	for (size_t i = 0; i < strings->count && config_encoded_size(together) <= CONFIG_LABELS_MAX;
-	     i++) {
-		char *longer = xasprintf(
-		    "%s%s%s", together, i > 0 ? "," : "", strings->items[i].value);
-
-		free(together);
-		together = longer;
-	}
-	site->labels = together[0] != '\0' ? config_strdup(r->config, together) : NULL;
-	if (config_encoded_size(together) > CONFIG_LABELS_MAX)
+	for (size_t i = 0; i < strings->count; i++)
+		size += strlen(strings->items[i].value) + 1;
+	joined = end = config_alloc(r->config, size);
+	for (size_t i = 0; i < strings->count; i++)
+		end = stpcpy(stpcpy(end, i > 0 ? "," : ""), strings->items[i].value);
+	site->labels = strings->count > 0 ? joined : NULL;
+	if (config_encoded_size(joined) > CONFIG_LABELS_MAX)
 		config_mistake(r, strings->line, "labels: are longer than %d bytes together",
 		    CONFIG_LABELS_MAX);
-	free(together);
 }
 
 /* Whether there are slashes round the pattern and letters behind it, as in Perl. */
