@@ -252,7 +252,7 @@ END_TEST
 
 START_TEST(all_that_a_start_lacks_is_told_in_one_go)
 {
-	struct rlimit before, few = { 39, 39 };
+	struct rlimit before, few = { 47, 47 };
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
 	few.rlim_max = before.rlim_max; /* only the hard one counts */
@@ -269,7 +269,7 @@ START_TEST(all_that_a_start_lacks_is_told_in_one_go)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 	ck_assert_int_eq(
 	    validate_for(SITES "workers = { max = 8; };\n", &ourselves, daemon_needs), EXIT_CONFIG);
-	ck_assert_int_eq(count_of(captured(), "w.conf:3: workers.max = 8 needs 40 descriptors"), 1);
+	ck_assert_int_eq(count_of(captured(), "w.conf:3: workers.max = 8 needs 48 descriptors"), 1);
 	ck_assert_int_eq(count_of(captured(), "w.conf:1: no group kafka"), 1);
 	capture_forget();
 
