@@ -39,7 +39,7 @@ teardown(void)
 	close(ends.write_fd);
 }
 
-/* A look that shows so many bytes. */
+/* A look into the pipe that shows this many bytes. */
 static void
 look(struct pipe_view *view, size_t size)
 {
@@ -288,7 +288,7 @@ START_TEST(a_small_look_shows_the_beginning)
 }
 END_TEST
 
-/* Whoever has the same user, but the right to write only. */
+/* A process of the same user, with the right to write only. */
 START_TEST(nobody_opens_the_other_end)
 {
 	char path[64];

@@ -128,7 +128,7 @@ make_frame(unsigned char *out, enum wire_type type, const char *epoch, uint64_t 
 	    out, type, &config, &site, &slot, type != WIRE_OPEN ? &result : NULL, NULL);
 }
 
-/* Frames stay until the commit, as in the publisher: here until so many have followed. */
+/* Frames stay until the commit, as in the publisher: here until 4,096 have followed. */
 static unsigned char *
 new_frame(void)
 {

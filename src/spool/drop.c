@@ -16,7 +16,7 @@
 #include "util.h"
 
 #define DEAD_LETTERS_MAX  10000     /* kept; older ones are deleted */
-#define DEAD_LETTER_BYTES (1 << 14) /* a small spool keeps one for each so many bytes of its cap */
+#define DEAD_LETTER_BYTES (1 << 14) /* a small spool keeps one per this many bytes of its cap */
 
 /*
  * Rows in which runs to drop are looked for. Slots that are still open, up to workers.max of them,
