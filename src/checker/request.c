@@ -259,7 +259,8 @@ guard_jar(struct probe *p, const char *own_name, const char *url)
 		host = own_name;
 	if (strcasecmp(p->jar_host[0] != '\0' ? p->jar_host : own_name, host) != 0)
 		curl_easy_setopt(p->curl, CURLOPT_COOKIELIST, "ALL");
-	snprintf(p->jar_host, sizeof(p->jar_host), "%s", host);
+	/* "" would be the first host */
+	snprintf(p->jar_host, sizeof(p->jar_host), "%s", host[0] != '\0' ? host : "?");
 }
 
 void
