@@ -84,16 +84,15 @@ note_error(struct kafka *k, const char *text)
 static void
 note_delivery(struct kafka *k)
 {
-	uint64_t waiting = 0;
+	if (trouble.since_us != 0) {
+		uint64_t waiting = k->handler.waiting(k->handler.arg);
 
-	if (trouble.since_us != 0)
-		waiting = k->handler.waiting(k->handler.arg);
-	if (trouble.since_us != 0)
 		log_notice("kafka: delivering again after %lld s: %llu record%s waited",
 		    (long long)((util_mono_us() - trouble.since_us) / US_PER_S),
-		    (unsigned long long)waiting, waiting == 1 ? "" : "s");
-	else if (!k->delivering)
+		    (unsigned long long)waiting, util_plural(waiting));
+	} else if (!k->delivering) {
 		log_info("kafka: delivering to topic \"%s\"", k->topic_name);
+	}
 	trouble.since_us = 0;
 	trouble.count = 0;
 	k->delivering = worked = true;
