@@ -268,10 +268,11 @@ same_string(const char *a, const char *b)
 static bool
 same_strings(const char *const *a, const char *const *b)
 {
-	for (; *a != NULL && *b != NULL; a++, b++)
+	/* no list is one without strings */
+	for (; a != NULL && b != NULL && *a != NULL && *b != NULL; a++, b++)
 		if (strcmp(*a, *b) != 0)
 			return false;
-	return *a == *b;
+	return (a == NULL || *a == NULL) && (b == NULL || *b == NULL);
 }
 
 static bool
@@ -292,6 +293,7 @@ config_site_equal(const struct site *a, const struct site *b)
 	static const size_t sizes[] = { [KEY_WORD] = sizeof(unsigned),
 		[KEY_INTEGER] = sizeof(int),
 		[KEY_KIB] = sizeof(size_t),
+		[KEY_MIB] = sizeof(int64_t),
 		[KEY_SECONDS] = sizeof(int64_t),
 		[KEY_BOOL] = sizeof(bool) };
 	bool same = true;
