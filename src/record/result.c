@@ -39,24 +39,17 @@ static const struct {
 void
 result_init(struct result *r)
 {
-	r->error = ERROR_NONE;
-	r->error_message[0] = '\0';
-	r->http_status = RESULT_NONE;
-	r->http_version[0] = '\0';
-	r->elapsed_us = RESULT_NONE;
-	r->completed = false;
-	for (int i = 0; i < PHASE_COUNT; i++)
-		r->phase_us[i] = RESULT_NONE;
-	r->redirect_us = RESULT_NONE;
-	r->redirects = RESULT_NONE;
-	r->final_url[0] = '\0';
-	r->remote_ip[0] = '\0';
-	r->body_bytes = RESULT_NONE;
-	r->body_truncated = TRISTATE_NULL;
-	r->body_matched = TRISTATE_NULL;
-	r->failed_regex[0] = '\0';
-	r->tls_version[0] = '\0';
-	r->cert_expires_us = RESULT_NONE;
+	static const struct result unknown = { .http_status = RESULT_NONE,
+		.elapsed_us = RESULT_NONE,
+		.phase_us = { [0 ... PHASE_COUNT - 1] = RESULT_NONE },
+		.redirect_us = RESULT_NONE,
+		.redirects = RESULT_NONE,
+		.body_bytes = RESULT_NONE,
+		.cert_expires_us = RESULT_NONE };
+
+	/* the long texts, which stand last, need only an end */
+	memcpy(r, &unknown, offsetof(struct result, failed_regex));
+	r->failed_regex[0] = r->error_message[0] = r->final_url[0] = '\0';
 }
 
 /* The most that a configuration can ask for. */

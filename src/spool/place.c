@@ -72,36 +72,29 @@ spool_check_place(const char *dir, char *reason, size_t size)
 {
 	static const char *const files[] = { "spool.lock", "spool.db", "spool.db-wal",
 		"spool.reserve" };
-	struct stat st;
-	bool there = stat(dir, &st) == 0;
+	struct stat st = { 0 };
+	bool there = stat(dir, &st) == 0, owned = there && st.st_uid == geteuid();
+	int result = 0;
 
 	if (!there && errno == ENOENT) {
 		snprintf(reason, size,
 		    "there is no directory \"%s\"; make it: install -d -m 0700 -o %s \"%s\"", dir,
 		    user_name(), dir);
-		return -1;
-	}
-	if (there && !S_ISDIR(st.st_mode)) {
+	} else if (there && !S_ISDIR(st.st_mode)) {
 		snprintf(reason, size, "\"%s\" is not a directory; name another one", dir);
-		return -1;
-	}
-	if (faccessat(AT_FDCWD, dir, R_OK | W_OK | X_OK, AT_EACCESS) < 0) {
-		if (errno != EACCES) {
-			snprintf(
-			    reason, size, "\"%s\": %s; %s", dir, strerror(errno), advice(errno));
-			return -1;
-		}
+	} else if (faccessat(AT_FDCWD, dir, R_OK | W_OK | X_OK, AT_EACCESS) == 0) {
+		for (size_t i = 0; i < ARRAY_LENGTH(files) && result == 0; i++)
+			result = check_file(dir, files[i], reason, size);
+		return result;
+	} else if (errno != EACCES) {
+		snprintf(reason, size, "\"%s\": %s; %s", dir, strerror(errno), advice(errno));
+	} else {
 		snprintf(reason, size,
 		    "\"%s\": %s; user \"%s\" must be able to write there: %s %s \"%s\"", dir,
-		    strerror(errno), user_name(),
-		    there && st.st_uid == geteuid() ? "chmod" : "chown",
-		    there && st.st_uid == geteuid() ? "u+rwx" : user_name(), dir);
-		return -1;
+		    strerror(errno), user_name(), owned ? "chmod" : "chown",
+		    owned ? "u+rwx" : user_name(), dir);
 	}
-	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
-		if (check_file(dir, files[i], reason, size) < 0)
-			return -1;
-	return 0;
+	return -1;
 }
 
 /* Whether `fd` is the lock file of this directory, and not of another one that has gone. */
