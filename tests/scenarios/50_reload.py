@@ -17,6 +17,14 @@ def settled(topic, d):
     return lambda found: any(r.epoch == d.epoch for r in found)
 
 
+def none_missed(t, d, topic, at_least):
+    """Stop: in each slot there was a check."""
+    d.stop()
+    summary = topic.check(at_least=at_least, every_slot=True)
+    t.note(summary)
+    require(not summary.words["missed_overload"], f"slots were missed: {summary}")
+
+
 @needs("kafka")
 def test_sites_come_and_go(t):
     nginx, topic = t.nginx(), t.topic()
@@ -90,10 +98,7 @@ def test_large_pool_is_renewed_while_it_checks(t):
     before = set(d.checkers())
     d.reload()
     procs.wait_for(lambda: len(set(d.checkers()) - before) == 400, 60, "not all are replaced")
-    d.stop()
-    summary = topic.check(at_least=300, every_slot=True)
-    t.note(summary)
-    require(not summary.words["missed_overload"], f"slots were missed: {summary}")
+    none_missed(t, d, topic, 300)
 
 
 @needs("kafka")
@@ -106,10 +111,7 @@ def test_a_file_wrong_beyond_measure_costs_no_check(t):
         f.writelines(f"k{n} = 1;\n" for n in range(15000))
     d.reload(good=False)
     d.reload(good)
-    d.stop()
-    summary = topic.check(at_least=20, every_slot=True)
-    t.note(summary)
-    require(not summary.words["missed_overload"], f"slots were missed: {summary}")
+    none_missed(t, d, topic, 20)
 
 
 @needs("kafka")
