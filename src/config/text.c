@@ -85,7 +85,7 @@ scan_number(struct scan *s, char *token)
 }
 
 /*
- * A backslash in a string. libconfig 1.8 reads \\a, \\b and \\v as control characters, earlier ones
+ * A backslash in a string. libconfig 1.8 reads \a, \b and \v as control characters, earlier ones
  * keep them as they are. All keep a backslash before any other letter, but nobody should rely on it.
  */
 static char *
