@@ -62,6 +62,8 @@ enum ip_version {
 struct site {
 	const char *name; /* [A-Za-z0-9._-]{1,64}, unique */
 	const char *url;
+	int before;          /* by config_compare(): index of its description before; -1: none */
+	bool changed;        /* likewise: that was another one */
 	int64_t interval_us; /* 1 s … 86,400 s, whole milliseconds */
 	int64_t timeout_us;  /* 0.1 s … interval, whole milliseconds */
 	const char *method;
@@ -191,5 +193,11 @@ ssize_t config_find_site(const struct config *config, const char *name);
 
 /* Whether two descriptions lead to the same checks (lines do not count). */
 bool config_site_equal(const struct site *a, const struct site *b);
+
+/*
+ * Note in the enabled sites of `config` which they were in `before`. It takes a while for many, so the
+ * child does it that reads `config` at a reload. A configuration with mistakes is left alone.
+ */
+void config_compare(struct config *config, const struct config *before);
 
 #endif

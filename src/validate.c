@@ -155,7 +155,7 @@ fork_validator(int keep, int *fd)
 
 pid_t
 validate_start_file(
-    const char *path, struct config_share *share, const struct validation *what, int *fd)
+    const struct config *before, struct config_share *share, const struct validation *what, int *fd)
 {
 	struct config *config;
 	pid_t parent = getpid(), pid;
@@ -164,11 +164,12 @@ validate_start_file(
 		return -1;
 	pid = fork_validator(share->fd, fd);
 	if (pid == 0) {
-		config = config_share_load(share, path);
+		config = config_share_load(share, before->file);
 		if (config == NULL) {
 			dprintf(*fd, "no memory to read the configuration: %s\n", strerror(errno));
 			_exit(EXIT_OS);
 		}
+		config_compare(config, before);
 		validate(config, what, parent, *fd);
 	}
 	if (pid < 0)

@@ -157,6 +157,7 @@ START_TEST(a_check_that_waits_follows_a_reload_if_its_open_stays_true)
 	ck_assert(follow_reload(&s, a)); /* there was none */
 	new = make_config("{ name = \"b\"; url = \"http://h/other\"; interval = 10; },"
 			  "{ name = \"a\"; url = \"http://h/a\"; interval = 10; timeout = 5; }");
+	config_compare(new, old);
 	sites_adopt(&s, new, CLOCK_START, outcome, sizeof(outcome));
 	s.config = config_hold(new);
 	config_release(old);

@@ -38,6 +38,7 @@ reload(const char *sites, int64_t now)
 {
 	struct config *old = s.config, *new = make_config(sites);
 
+	config_compare(new, old);
 	sites_adopt(&s, new, now, outcome, sizeof(outcome));
 	s.config = config_hold(new);
 	config_release(old);

@@ -314,3 +314,15 @@ config_site_equal(const struct site *a, const struct site *b)
 	}
 	return same;
 }
+
+void
+config_compare(struct config *config, const struct config *before)
+{
+	for (size_t i = 0; i < config->site_count && config->mistakes.count == 0; i++) {
+		struct site *site = (struct site *)&config->sites[i];
+
+		site->before = (int)config_find_site(before, site->name);
+		site->changed = site->before >= 0 &&
+				!config_site_equal(site, &before->sites[site->before]);
+	}
+}

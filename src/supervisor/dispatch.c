@@ -153,6 +153,10 @@ dispatch(struct supervisor *s, int64_t now)
 		struct check *check;
 		char message[128];
 
+		if (site_is_over(state)) {
+			site_dequeue(s, state);
+			continue;
+		}
 		if (why_missed(s, state, now, message, sizeof(message)) != ERROR_NONE) {
 			site_dequeue(s, state);
 			bool written = record_missed(s, state, now);

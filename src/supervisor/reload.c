@@ -114,7 +114,7 @@ begin_reload(struct supervisor *s, int64_t now)
 	s->reload.requested = false;
 	outcome_forget(); /* before the file is read: a request from now on is another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
-	pid = validate_start_file(s->config->file, &s->reload.share, &what, &fd);
+	pid = validate_start_file(s->config, &s->reload.share, &what, &fd);
 	if (pid < 0) {
 		complain(s, "cannot start the validation: %s", strerror(errno));
 		refuse(s);

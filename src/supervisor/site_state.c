@@ -34,8 +34,11 @@ site_set(struct site_state *state, const struct site *site, uint32_t index)
 {
 	state->site = site;
 	state->index = index;
-	if (state->removed == NULL)
-		return;
+}
+
+void
+site_restore(struct site_state *state)
+{
 	LIST_REMOVE(state, next_removed);
 	config_release(state->removed);
 	state->removed = NULL;
@@ -148,12 +151,13 @@ site_enqueue(struct supervisor *s, struct site_state *state)
 void
 site_remove(struct supervisor *s, struct site_state *state, int64_t now)
 {
-	site_dequeue(s, state);
 	state->removed = config_hold(s->config);
 	LIST_INSERT_HEAD(&s->sites.removed, state, next_removed);
 	state->grid_ends_us = now;
-	if (!state->running)
-		site_enqueue(s, state);
+	if (site_is_over(state) || state->running)
+		return; /* sites_sweep() takes it out of its heap: a reload has no time for that */
+	site_dequeue(s, state);
+	site_enqueue(s, state);
 }
 
 static bool
@@ -173,21 +177,24 @@ site_find_removed(const struct supervisor *s, const char *name)
 	return state;
 }
 
-void
+bool
 sites_sweep(struct supervisor *s)
 {
 	struct site_state *state = LIST_FIRST(&s->sites.removed), *next;
+	int freed = 0;
 
-	for (int freed = 0; state != NULL && freed < SWEEP_AT_ONCE; state = next) {
+	for (; state != NULL && freed < SWEEP_AT_ONCE; state = next) {
 		next = LIST_NEXT(state, next_removed);
 		if (!can_be_freed(state))
 			continue;
+		site_dequeue(s, state);
 		LIST_REMOVE(state, next_removed);
 		config_release(state->removed);
 		free(state->why);
 		free(state);
 		freed++;
 	}
+	return freed == SWEEP_AT_ONCE;
 }
 
 /* --- results ----------------------------------------------------------------------------- */

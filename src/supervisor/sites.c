@@ -14,35 +14,30 @@
 /* Clocks further apart than this: a step or a suspend, not drift. */
 #define CLOCK_STEP_US (100 * US_PER_MS)
 
-/* The configuration's sites that this daemon checks, by their indices. */
-struct selection {
-	size_t *index;
-	size_t count;
-};
-
 /*
  * All enabled ones; with --once SITE… those that are named, in that order. False: one of them does
  * not exist, which is logged.
  */
 static bool
-select_sites(const struct supervisor *s, const struct config *config, struct selection *selection)
+select_sites(
+    const struct supervisor *s, const struct config *config, size_t **indices, size_t *count)
 {
 	char *const *name = s->start->once ? s->start->only : NULL;
 	size_t names = 0;
 
 	while (name != NULL && name[names] != NULL)
 		names++;
-	*selection = (struct selection){ .count = names > 0 ? names : config->site_count };
-	selection->index = xcalloc(selection->count, sizeof(*selection->index));
-	for (size_t i = 0; i < selection->count; i++) {
+	*count = names > 0 ? names : config->site_count;
+	*indices = xcalloc(*count, sizeof(**indices));
+	for (size_t i = 0; i < *count; i++) {
 		ssize_t index = names > 0 ? config_find_site(config, name[i]) : (ssize_t)i;
 
 		if (index < 0) {
 			log_error("no enabled site \"%s\" in \"%s\"", name[i], config->file);
-			free(selection->index);
+			free(*indices);
 			return false;
 		}
-		selection->index[i] = (size_t)index;
+		(*indices)[i] = (size_t)index;
 	}
 	return true;
 }
@@ -50,18 +45,13 @@ select_sites(const struct supervisor *s, const struct config *config, struct sel
 bool
 sites_choose(struct supervisor *s)
 {
-	const struct config *config = s->config;
-	struct selection selection;
-
 	LIST_INIT(&s->sites.removed);
-	if (!select_sites(s, config, &selection))
+	if (!select_sites(s, s->config, &s->sites.index, &s->sites.count))
 		return false;
-	s->sites.all = xcalloc(selection.count, sizeof(struct site_state *));
-	s->sites.count = selection.count;
-	for (size_t i = 0; i < selection.count; i++)
+	s->sites.all = xcalloc(s->sites.count, sizeof(struct site_state *));
+	for (size_t i = 0; i < s->sites.count; i++)
 		s->sites.all[i] = site_new(
-		    &config->sites[selection.index[i]], (uint32_t)selection.index[i]);
-	free(selection.index);
+		    &s->config->sites[s->sites.index[i]], (uint32_t)s->sites.index[i]);
 	return true;
 }
 
@@ -75,51 +65,67 @@ sites_start(struct supervisor *s, int64_t now)
 	}
 }
 
+static struct site_state *
+keep(struct supervisor *s, struct site_state *state, const struct site *site, uint32_t index,
+    int64_t now)
+{
+	site_set(state, site, index);
+	if (site->changed && state->interval_us != site->interval_us)
+		site_restart(s, state, now);
+	return state;
+}
+
+static struct site_state *
+add(struct supervisor *s, const struct site *site, uint32_t index, int64_t now)
+{
+	struct site_state *state = site_find_removed(s, site->name);
+
+	if (state != NULL)
+		site_restore(state);
+	else
+		state = site_new(site, index);
+	site_set(state, site, index);
+	site_restart(s, state, now);
+	return state;
+}
+
 void
 sites_adopt(struct supervisor *s, const struct config *config, int64_t now, char *outcome,
     size_t outcome_size)
 {
-	struct site_state **by_index = xcalloc(config->site_count, sizeof(struct site_state *));
-	struct site_state **old = s->sites.all;
-	size_t added = 0, changed = 0, removed = 0;
-	struct selection selection;
+	/* by their indices in the configuration before; those that are taken over become NULL */
+	struct site_state **old = xcalloc(s->config->site_count, sizeof(struct site_state *));
+	size_t added = 0, changed = 0, removed = 0, *indices, count;
 
-	if (!select_sites(s, config, &selection))
+	if (!select_sites(s, config, &indices, &count))
 		return; /* --once, which has no reload */
-	for (size_t i = 0; i < s->sites.count; i++) {
-		ssize_t index = config_find_site(config, old[i]->site->name);
+	for (size_t i = 0; i < s->sites.count; i++)
+		old[s->sites.index[i]] = s->sites.all[i];
+	free(s->sites.all);
+	free(s->sites.index);
+	s->sites.all = xcalloc(count, sizeof(struct site_state *));
+	s->sites.index = indices;
+	s->sites.count = count;
+	for (size_t i = 0; i < count; i++) {
+		const struct site *site = &config->sites[indices[i]];
+		struct site_state **place = site->before >= 0 ? &old[site->before] : NULL;
 
-		if (index < 0)
-			old[removed++] = old[i];
-		else
-			by_index[index] = old[i];
-	}
-	s->sites.all = xcalloc(selection.count, sizeof(struct site_state *));
-	for (size_t i = 0; i < selection.count; i++) {
-		size_t index = selection.index[i];
-		const struct site *site = &config->sites[index];
-		struct site_state *state = by_index[index];
-		bool restart = state == NULL || state->interval_us != site->interval_us;
-
-		if (state != NULL) {
-			changed += !config_site_equal(site, state->site);
+		if (place != NULL && *place != NULL) {
+			s->sites.all[i] = keep(s, *place, site, (uint32_t)indices[i], now);
+			*place = NULL;
+			changed += site->changed;
 		} else {
+			s->sites.all[i] = add(s, site, (uint32_t)indices[i], now);
 			added++;
-			state = site_find_removed(s, site->name);
 		}
-		if (state == NULL)
-			state = site_new(site, (uint32_t)index);
-		site_set(state, site, (uint32_t)index);
-		s->sites.all[i] = state;
-		if (restart)
-			site_restart(s, state, now);
 	}
-	s->sites.count = selection.count;
-	for (size_t i = 0; i < removed; i++)
+	for (size_t i = 0; i < s->config->site_count; i++) {
+		if (old[i] == NULL)
+			continue;
+		removed++;
 		site_remove(s, old[i], now);
+	}
 	free(old);
-	free(by_index);
-	free(selection.index);
 	snprintf(outcome, outcome_size, "reloaded: %zu site%s, %zu added, %zu changed, %zu removed",
 	    s->sites.count, util_plural(s->sites.count), added, changed, removed);
 	log_notice("%s", outcome);

@@ -129,7 +129,8 @@ struct supervisor {
 	/* sites.c; the heaps and the list of removed sites by site_state.c */
 	struct {
 		struct site_state *
-		    *all; /* in the order of the configuration, or of the command line */
+		    *all;      /* in the order of the configuration, or of the command line */
+		size_t *index; /* of each in the configuration */
 		size_t count;
 		struct schedule lane[2];  /* normal, slow */
 		struct site_list removed; /* which have slots left, or a check */
@@ -209,8 +210,11 @@ site_of(struct timer *t)
 /* Has no slot and is in no heap before site_restart(). */
 struct site_state *site_new(const struct site *site, uint32_t index);
 
-/* The site has this description now; a removed one is no longer removed. */
+/* The site has this description now. */
 void site_set(struct site_state *state, const struct site *site, uint32_t index);
+
+/* A removed site is back. */
+void site_restore(struct site_state *state);
 
 /*
  * Continue at the first slot after now, on the grid of the site's interval and the clock as they
@@ -227,7 +231,7 @@ void site_begin(struct supervisor *s, struct site_state *state);
 /* The next slot is missed: go on to the one after it; `keep_place`: with its priority, if it is due. */
 void site_miss(struct supervisor *s, struct site_state *state, bool keep_place, int64_t now);
 
-/* Whether it has no slot any more: it was removed, and its grid has ended. */
+/* Whether it has no slot any more: it was removed, and its grid has ended. It may be in a heap. */
 bool site_is_over(const struct site_state *state);
 
 /* Take it out of the heap of its lane; put it back, unless it is over. */
@@ -242,9 +246,9 @@ struct site_state *site_find_removed(const struct supervisor *s, const char *nam
 
 /*
  * Free removed sites that are over and have no check, the only place where a site is freed. Called
- * by the loop, when no function holds one.
+ * by the loop, when no function holds one. Returns whether to call it again soon: there were many.
  */
-void sites_sweep(struct supervisor *s);
+bool sites_sweep(struct supervisor *s);
 
 /* The longest that a check of this site can take. */
 int64_t site_longest_us(const struct site *site);
@@ -277,7 +281,8 @@ bool sites_choose(struct supervisor *s);
 void sites_start(struct supervisor *s, int64_t now);
 
 /*
- * Take over the sites of `config`: those that were there keep slot, state and running check. What
+ * Take over the sites of `config`, which was compared with s->config: those that were there keep
+ * slot, state and running check. What
  * has changed is described in `outcome`.
  */
 void sites_adopt(struct supervisor *s, const struct config *config, int64_t now, char *outcome,

@@ -349,7 +349,8 @@ run(struct supervisor *s, const sigset_t *open_mask)
 			wake = earliest(wake, run_sites(s, now));
 		if (s->stage >= STAGE_STOPPING && s->stage != STAGE_OVER)
 			wake = earliest(wake, continue_stop(s, now));
-		sites_sweep(s);
+		if (sites_sweep(s))
+			wake = now;
 		tell_status(s, now);
 		wake = earliest(wake, s->children.next_kill_us);
 		if (s->stage <= STAGE_RUNNING)
