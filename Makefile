@@ -262,8 +262,8 @@ run-bench: $(WEBMOND) $(LOOP) $(TIMED)
 		$(srcdir)/tests/bench.py $(BENCH)
 
 run-lint: $(EDITED) $(OBJECTS)
-	@cd $(srcdir) && builddir='$(abspath $(B))' FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS) $(PRIVATE))" \
-		tests/lint.sh
+	@cd $(srcdir) && builddir='$(abspath $(B))' OBJECTS='$(abspath $(OBJECTS))' \
+		FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS) $(PRIVATE))" tests/lint.sh
 
 # --- installation --------------------------------------------------------------------------------
 

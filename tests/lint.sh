@@ -3,8 +3,8 @@
 # Copyright 2026 The webmond authors
 #
 # Every linter, and the rules of the house that a machine can check (make lint). Goes on after a
-# finding; exits 1 if there was one. Environment: builddir, with the edited manual pages, and FLAGS,
-# what the compiler gets; the current directory is the source tree.
+# finding; exits 1 if there was one. Environment: builddir, with the edited manual pages; OBJECTS, of
+# the program; FLAGS, what the compiler gets. The current directory is the source tree.
 
 findings=0
 sources=$(echo src/*.c src/*/*.c)
@@ -120,7 +120,8 @@ libraries() {
 
 # No circle between files: who calls whom, from the objects; tsort names those in a loop.
 no_circles() {
-	find "${builddir:?}/src" -name '*.o' -exec nm -P -A {} + | awk '
+	# shellcheck disable=SC2086 # OBJECTS are several
+	nm -P -A $OBJECTS | awk '
 		{ sub(/:$/, "", $1); sub(/.*\/src\//, "", $1) }
 		$3 ~ /[TDBRC]/ { owner[$2] = $1 }
 		$3 == "U" { user[++n] = $1; symbol[n] = $2 }
@@ -129,6 +130,17 @@ no_circles() {
 				if (symbol[i] in owner)
 					print user[i], owner[symbol[i]]
 		}' | sort -u | tsort >/dev/null
+}
+
+# What is longer than this is two things.
+short_enough() {
+	# shellcheck disable=SC2086
+	awk '
+		FNR == 451 { print FILENAME ": more than 450 lines"; long = 1 }
+		/^\{/ { begun = FNR }
+		/^\}/ && begun { if (FNR - begun > 60) { print FILENAME ":" begun ": more than 60 lines"; long = 1 }
+			begun = 0 }
+		END { exit long }' $sources
 }
 
 scripts() {
@@ -185,6 +197,8 @@ check 'cppcheck' cppcheck --quiet --std=c11 --enable=warning,performance,portabi
     -DVERSION='""' -DRELEASE_DATE='""' -DSYSCONFDIR='""' -DLOCALSTATEDIR='""' -DRUNSTATEDIR='""' $sources
 check 'each room uses what it may' rooms
 check 'each library is known to its room' libraries
+check 'no circle between files' no_circles
+check 'files and functions are short' short_enough
 check 'shellcheck' scripts
 check 'python 3.9' python
 check 'no test sleeps and hopes' no_sleep
