@@ -38,40 +38,13 @@
 #include "pipe.h"
 #include "pool.h"
 #include "schedule.h"
+#include "site_state.h"
 #include "supervisor.h"
 #include "util.h"
 #include "wire.h"
 
 /* How long after the longest time of its check the watchdog kills a checker. */
 #define WATCHDOG_GRACE_US (2 * US_PER_S)
-
-/* A site and what is known of it; written by site_state.c. Lives as long as the site is configured. */
-struct site_state {
-	struct timer timer; /* the next slot; first member, see site_of() */
-	const struct site *site;
-	uint32_t index;    /* in the configuration */
-	uint32_t affinity; /* of its tick, see pool_choose() */
-	int last_worker;   /* by index; -1: none */
-	int64_t interval_us, phase_us;
-	int64_t busy_until_us; /* slots due until then passed while a check ran (monotonic) */
-	int64_t since_us;      /* since when not up (monotonic) */
-	struct quarantine quarantine;
-	enum status status;
-	bool known;         /* `status` means something */
-	char *why;          /* it is not up; NULL: it is, or nothing is known */
-	int http_status;    /* of the last result; RESULT_NONE: none */
-	int64_t elapsed_us; /* likewise */
-	bool running;
-	bool slow;           /* its last check was */
-	int64_t expected_us; /* how long its next check will take; INT64_MAX: not known */
-	/* Slots up to then (monotonic) are on the old grid and still get their records. After it
-	 * the site is gone, or has slots by another clock or interval. INT64_MAX: the grid goes on. */
-	int64_t grid_ends_us;
-	struct config *removed; /* no longer configured: what its site is part of; else NULL */
-	LIST_ENTRY(site_state) next_removed;
-};
-
-LIST_HEAD(site_list, site_state);
 
 /* A slot whose OPEN is in the pipe and whose CLOSE is not, as far as is known. */
 struct check {
@@ -198,98 +171,6 @@ struct supervisor {
 		int exit_code; /* standard output cannot be written */
 	} once;
 };
-
-/* --- site_state.c ------------------------------------------------------------------------ */
-
-static inline struct site_state *
-site_of(struct timer *t)
-{
-	return (struct site_state *)t;
-}
-
-/* Has no slot and is in no heap before site_restart(). */
-struct site_state *site_new(const struct site *site, uint32_t index);
-
-/* The site has this description now. */
-void site_set(struct site_state *state, const struct site *site, uint32_t index);
-
-/* A removed site is back. */
-void site_restore(struct site_state *state);
-
-/*
- * Continue at the first slot after now, on the grid of the site's interval and the clock as they
- * are now. Slots that are due already get their records first.
- */
-void site_restart(struct supervisor *s, struct site_state *state, int64_t now);
-
-/* The only slot is now, for --once. */
-void site_run_now(struct supervisor *s, struct site_state *state, int64_t now);
-
-/* The next slot is on its way to a checker: go on to the one after it. */
-void site_begin(struct supervisor *s, struct site_state *state);
-
-/* The next slot is missed: go on to the one after it; `keep_place`: with its priority, if it is due. */
-void site_miss(struct supervisor *s, struct site_state *state, bool keep_place, int64_t now);
-
-/* Whether it has no slot any more: it was removed, and its grid has ended. It may be in a heap. */
-bool site_is_over(const struct site_state *state);
-
-/* Take it out of the heap of its lane; put it back, unless it is over. */
-void site_dequeue(struct supervisor *s, struct site_state *state);
-void site_enqueue(struct supervisor *s, struct site_state *state);
-
-/* The site is no longer configured. It is freed by sites_sweep() when it is over. */
-void site_remove(struct supervisor *s, struct site_state *state, int64_t now);
-
-/* The removed site of this name, or NULL. */
-struct site_state *site_find_removed(const struct supervisor *s, const char *name);
-
-/*
- * Free removed sites that are over and have no check, the only place where a site is freed. Called
- * by the loop, when no function holds one. Returns whether to call it again soon: there were many.
- */
-bool sites_sweep(struct supervisor *s);
-
-/* The longest that a check of this site can take. */
-int64_t site_longest_us(const struct site *site);
-
-/* How many bytes of the URL are logged: its query may hold secrets. */
-int site_shown_url(const struct site_state *state);
-
-/* A worker has got its check. */
-void site_assigned(struct site_state *state, int worker);
-
-/* Note how a slot ended; a change of state is logged once, with its reason. */
-void site_note(
-    struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now);
-
-/*
- * A check has ended, with a result or without: the site goes on with its next slot.
- * site_survived() and site_crashed() say before what it did to its checker.
- */
-void site_finished(
-    struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now);
-void site_survived(struct site_state *state);
-void site_crashed(struct site_state *state, int64_t now);
-
-/* --- sites.c ----------------------------------------------------------------------------- */
-
-/* The sites of a start. False: one of those that are named does not exist, which is logged. */
-bool sites_choose(struct supervisor *s);
-
-/* Give all sites their first slots. */
-void sites_start(struct supervisor *s, int64_t now);
-
-/*
- * Take over the sites of `config`, which was compared with s->config: those that were there keep
- * slot, state and running check. What
- * has changed is described in `outcome`.
- */
-void sites_adopt(struct supervisor *s, const struct config *config, int64_t now, char *outcome,
-    size_t outcome_size);
-
-/* After a step of the clock or a suspend all sites continue at their next slot on the new clock. */
-void sites_follow_clock(struct supervisor *s);
 
 /* --- status.c ---------------------------------------------------------------------------- */
 
