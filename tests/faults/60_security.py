@@ -164,7 +164,9 @@ def test_descriptors_of_checkers(t):
                         not keeps(roles[role], link), f"{role} holds {link}")
                 others = [r for r, f in files.items() if r != role and link in f.values() and
                           not link.startswith("anon_inode:")]
-                require(not others or link in results, f"{role} and {others} hold {link}")
+                # the supervisor takes back what a checker has not read out of its end
+                jobs = others == ["supervisor"] and link.startswith("socket:")
+                require(not others or link in results or jobs, f"{role} and {others} hold {link}")
         procs.let_pass(0.05, "until the next look")
     d.stop()
     t.report(topic.check(at_least=1), note=f"{looked} descriptors")
