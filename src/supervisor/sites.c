@@ -45,9 +45,13 @@ select_sites(
 bool
 sites_choose(struct supervisor *s)
 {
-	LIST_INIT(&s->sites.removed);
-	if (!select_sites(s, s->config, &s->sites.index, &s->sites.count))
+	size_t *indices, count;
+
+	if (!select_sites(s, s->config, &indices, &count))
 		return false;
+	LIST_INIT(&s->sites.removed);
+	s->sites.index = indices;
+	s->sites.count = count;
 	s->sites.all = xcalloc(s->sites.count, sizeof(struct site_state *));
 	for (size_t i = 0; i < s->sites.count; i++)
 		s->sites.all[i] = site_new(
@@ -65,14 +69,13 @@ sites_start(struct supervisor *s, int64_t now)
 	}
 }
 
-static struct site_state *
+static void
 keep(struct supervisor *s, struct site_state *state, const struct site *site, uint32_t index,
     int64_t now)
 {
 	site_set(state, site, index);
 	if (site->changed && state->interval_us != site->interval_us)
 		site_restart(s, state, now);
-	return state;
 }
 
 static struct site_state *
@@ -108,16 +111,17 @@ sites_adopt(struct supervisor *s, const struct config *config, int64_t now, char
 	s->sites.count = count;
 	for (size_t i = 0; i < count; i++) {
 		const struct site *site = &config->sites[indices[i]];
-		struct site_state **place = site->before >= 0 ? &old[site->before] : NULL;
+		struct site_state *state = site->before >= 0 ? old[site->before] : NULL;
 
-		if (place != NULL && *place != NULL) {
-			s->sites.all[i] = keep(s, *place, site, (uint32_t)indices[i], now);
-			*place = NULL;
+		if (state != NULL) {
+			keep(s, state, site, (uint32_t)indices[i], now);
+			old[site->before] = NULL;
 			changed += site->changed;
 		} else {
-			s->sites.all[i] = add(s, site, (uint32_t)indices[i], now);
+			state = add(s, site, (uint32_t)indices[i], now);
 			added++;
 		}
+		s->sites.all[i] = state;
 	}
 	for (size_t i = 0; i < s->config->site_count; i++) {
 		if (old[i] == NULL)
