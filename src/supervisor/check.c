@@ -339,10 +339,8 @@ follow_reload(struct supervisor *s, struct check *check)
 static void
 forget_tokens_of(struct checks *checks)
 {
-	struct check *check;
-
-	STAILQ_FOREACH(check, checks, next)
-	explicit_bzero(&check->job, sizeof(check->job));
+	for (struct check *c = STAILQ_FIRST(checks); c != NULL; c = STAILQ_NEXT(c, next))
+		explicit_bzero(&c->job, sizeof(c->job));
 }
 
 /* What returned functions left on the stack; those that make frames need 16 KB. */
