@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The checker process: jobs in, records out, one at a time; and what others ask of its libraries,
- * which no other room uses.
+ * The checker process: jobs in, records out, one at a time; and what other processes need of
+ * libcurl, OpenSSL and PCRE2 for checks.
  */
 #ifndef WEBMOND_CHECKER_H
 #define WEBMOND_CHECKER_H

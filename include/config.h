@@ -62,8 +62,8 @@ enum ip_version {
 struct site {
 	const char *name; /* [A-Za-z0-9._-]{1,64}, unique */
 	const char *url;
-	int before;          /* by config_compare(): index of its description before; -1: none */
-	bool changed;        /* likewise: that was another one */
+	int before;          /* by config_compare(): its index in the old configuration; -1: new */
+	bool changed;        /* likewise: it was there with other settings */
 	int64_t interval_us; /* 1 s … 86,400 s, whole milliseconds */
 	int64_t timeout_us;  /* 0.1 s … interval, whole milliseconds */
 	const char *method;
@@ -158,8 +158,8 @@ struct config *config_hold(struct config *config);
 void config_release(struct config *config);
 
 /*
- * A configuration that a child reads: a file that is large or wrong beyond measure costs the parent
- * nothing.
+ * A configuration that a child reads: a file that is very large or full of mistakes costs the
+ * parent nothing.
  */
 struct config_share {
 	int fd;   /* -1: closed */
@@ -170,7 +170,7 @@ struct config_share {
 int config_share_open(struct config_share *share);
 void config_share_close(struct config_share *share);
 
-/* In the child: as config_load(). NULL with errno: the memory is not to be had. */
+/* In the child: as config_load(). NULL with errno: there is not enough memory. */
 struct config *config_share_load(const struct config_share *share, const char *path);
 
 /*
@@ -195,8 +195,9 @@ ssize_t config_find_site(const struct config *config, const char *name);
 bool config_site_equal(const struct site *a, const struct site *b);
 
 /*
- * Note in the enabled sites of `config` which they were in `before`. It takes a while for many, so the
- * child does it that reads `config` at a reload. A configuration with mistakes is left alone.
+ * For each enabled site of `config`, note its index in `before`, and whether it has changed. Slow for
+ * many sites, so the child that reads the new file does it. A configuration with mistakes is left
+ * alone.
  */
 void config_compare(struct config *config, const struct config *before);
 

@@ -53,8 +53,8 @@ void pidfile_remove(void);
  * The outcome of a reload, since a signal has no answer: a file in the runtime directory that systemd
  * made for the service, else beside the PID file; with neither there is none. Whoever asks for a
  * reload puts an empty file there first. outcome_forget() removes it when the configuration is about
- * to be read; outcome_leave() does nothing if there is another one by then, since that waits for the
- * next reload.
+ * to be read; outcome_leave() writes nothing if the file exists again by then: somebody has asked for
+ * another reload, and waits for the outcome of that one.
  */
 void outcome_forget(void);
 void outcome_leave(const char *text);

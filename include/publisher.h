@@ -31,7 +31,7 @@ struct publisher_start {
 	const unsigned char *token_key; /* see wire_token() */
 	/* the read ends of the pipes */
 	int supervisor_fd; /* OPEN, SINGLE, and CLOSE for checkers that are dead */
-	int checkers_fd;   /* CLOSE, of any checker, which may be in foreign hands */
+	int checkers_fd;   /* CLOSE, of any checker, which may have been taken over */
 	int control_fd;    /* SOCK_SEQPACKET: orders in, reports out: see message.h */
 };
 

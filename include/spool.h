@@ -40,8 +40,9 @@ struct spool_options {
 	 */
 	uint64_t window;
 	const char *epoch;
-	bool epoch_stored; /* a spool had this epoch before: one without it is not that spool */
-	pid_t supervisor;  /* an epoch begins only as a child of this process; 0: always */
+	/* this epoch has been in a spool before: if the one that we find lacks it, ours is lost */
+	bool epoch_stored;
+	pid_t supervisor; /* a new epoch begins only while this is our parent; 0: no such test */
 	/*
 	 * The epoch before, whose spool was lost, or NULL: records of checks that ran then are
 	 * taken without their OPEN, which is in the lost spool.

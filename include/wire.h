@@ -8,7 +8,7 @@
  *
  * The supervisor alone writes to its pipe: OPEN, SINGLE, SETTLED, and CLOSE for checkers that are
  * dead. All checkers share the other pipe, and from there only CLOSE is accepted. A checker may be
- * in foreign hands, so its CLOSE counts only with the token of the slot, which it got with the job.
+ * taken over by an attacker, so its CLOSE counts only with the token of the slot, which it got with the job.
  */
 #ifndef WEBMOND_WIRE_H
 #define WEBMOND_WIRE_H

@@ -182,8 +182,8 @@ warn_of_users(
 
 	if (checker->uid == publisher->uid)
 		mistakes_add(&config->warnings, at,
-		    "warning: checker_user: checkers, which read what strangers send, run as the "
-		    "user that reads the keys of Kafka; give them one of their own: " CREATE_USER
+		    "warning: checker_user: checkers read hostile data, but run as the user that "
+		    "can read the keys of Kafka; give them a user of their own: " CREATE_USER
 		    "webmond-check");
 	else if (checker->gid == publisher->gid)
 		mistakes_add(&config->warnings, at,

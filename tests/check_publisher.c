@@ -309,7 +309,7 @@ START_TEST(damage_costs_what_is_damaged)
 	ck_assert_uint_eq(seen.seq[1], 2);
 	ck_assert_uint_eq(seen.seq[2], 3);
 	ck_assert_int_eq(count_of(captured(), "damaged bytes in the pipe of the supervisor"), 1);
-	ck_assert_int_eq(count_of(captured(), "seq 2 comes where 1 was due"), 1);
+	ck_assert_int_eq(count_of(captured(), "got seq 2, expected 1"), 1);
 }
 END_TEST
 
@@ -438,7 +438,8 @@ START_TEST(what_nobody_ends_is_settled)
 	ck_assert_uint_eq(seen.count, 6);
 	for (size_t i = 0; i < seen.count; i++)
 		ck_assert_int_eq(seen.code[i], seen.seq[i] == 0 || seen.seq[i] == 3 ? 0 : 200);
-	ck_assert_int_eq(count_of(captured(), "sent no result for a check that it said"), 1);
+	ck_assert_int_eq(
+	    count_of(captured(), "reported the end of a check, but sent no result"), 1);
 	ck_assert_int_eq(count_of(captured(), "wrote what only the supervisor may"), 1);
 }
 END_TEST

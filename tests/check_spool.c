@@ -494,7 +494,7 @@ START_TEST(test_nonsense_in_its_own_slot)
 	for (size_t i = 0; i < l.count; i++) {
 		ck_assert_uint_eq(l.seen[i].seq, i);
 		ck_assert_str_eq(l.seen[i].error, "aborted");
-		ck_assert_str_eq(l.seen[i].message, "the checker sent what no check ends with");
+		ck_assert_str_eq(l.seen[i].message, "the checker sent an invalid result");
 	}
 	free(l.seen);
 	spool_close(s);
@@ -775,7 +775,7 @@ START_TEST(test_settle)
 	ck_assert_str_eq(seqs(s), "1 0 2 3 4 5 6");
 	ck_assert_str_eq(l.seen[1].error, "aborted");
 	ck_assert_str_eq(
-	    l.seen[1].message, "the checker said that this check is over, and sent no result");
+	    l.seen[1].message, "the checker reported the end of this check, but sent no result");
 	ck_assert_str_eq(l.seen[6].error, "");
 	free(l.seen);
 	spool_close(s);

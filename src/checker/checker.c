@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The checker process. It reads hostile bytes, so it holds nothing worth stealing: one socket to
- * the supervisor, the write end of the checkers' pipe, the rights of its own user, and of those
- * only what a check needs.
+ * The checker process. It reads hostile bytes, so it holds as little as possible: the configuration
+ * (with the headers of all sites, but not the keys of Kafka), one socket to the supervisor, the write
+ * end of the checkers' pipe, the rights of its own user, and of those only what a check needs.
  */
 #include "checker.h"
 
@@ -14,12 +14,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "confine.h"
 #include "log.h"
 #include "payload.h"
 #include "pipe.h"
 #include "probe.h"
 #include "proc.h"
-#include "confine.h"
 #include "wire.h"
 
 static volatile sig_atomic_t terminated;

@@ -58,7 +58,7 @@ struct probe {
 	const char *why; /* libcurl's sentence for the code that ended it */
 	struct curl_slist *headers, *bodiless_headers;
 	char *cookies;                     /* of the configuration, or NULL */
-	char jar_host[PROBE_HOST_MAX + 1]; /* whose the jar is taken for; "": the first one's */
+	char jar_host[PROBE_HOST_MAX + 1]; /* for which the cookie jar is used now; "": the first */
 	enum phase phase;                  /* how far it has come */
 	bool entered;                      /* a first phase; what was before belongs to it */
 	int64_t begun_us, since_us;        /* monotonic: the check, and the phase it is in */
@@ -76,7 +76,7 @@ struct probe {
 	bool headers_flood;
 	int local_errno;  /* no socket for the address that is being connected to */
 	int remote_errno; /* of an earlier address of the host that is being connected to */
-	bool tried;       /* whether there was one */
+	bool tried;       /* whether there was an earlier address */
 	char location[PROBE_LOCATION_MAX + 1]; /* of the last redirect */
 	char address[RESULT_IP_MAX + 1]; /* of the last connection, or where it was refused to go */
 	bool from_private;               /* the first host is: redirects may stay there */

@@ -14,6 +14,7 @@
  *   keys.c     the tables, and the rules of single keys
  *   report.c   mistakes and warnings, with their places
  *   arena.c    memory
+ *   share.c    a configuration that a child reads for its parent; above config.c
  */
 #ifndef WEBMOND_CONFIG_INTERNAL_H
 #define WEBMOND_CONFIG_INTERNAL_H

@@ -112,7 +112,8 @@ static void
 log_refusal(struct intake *in, const char *what)
 {
 	if (!in->refusal_logged)
-		log_error("a checker %s: refused, like all that follow; it may be in foreign hands",
+		log_error(
+		    "a checker %s: this and all like it are refused; an attacker may have taken it over",
 		    what);
 	in->refusal_logged = true;
 }

@@ -68,8 +68,8 @@ void intake_skip(struct intake *in);
 int intake_consume(struct intake *in);
 
 /*
- * What to wait for. Once a poll(2) has set `ready`, the next transaction has its time, and nobody
- * is woken by more.
+ * The descriptors to poll. When poll(2) has set `ready`, the time of the next transaction is fixed:
+ * until then the pipes are not polled, so that not each new frame wakes us.
  */
 void intake_polls(const struct intake *in, struct pollfd polls[INTAKE_PIPES]);
 

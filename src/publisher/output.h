@@ -40,8 +40,8 @@ struct output_handler {
 
 /* A kind of output. `handle` is what open() returned. */
 struct output {
-	/* what it does not take now waits in a spool on disk; otherwise in the pipes, so that a
-	 * slow reader slows down whoever writes, and the end waits for the reader */
+	/* true: records that cannot be sent now wait in a spool on disk; false: they stay in the
+	 * pipes, so a slow reader slows down the checks, and a stop waits for the reader */
 	bool durable;
 
 	/*

@@ -94,7 +94,7 @@ wire_decode(const void *data, size_t size, struct frame *frame)
 	    h.size > size || h.type < WIRE_OPEN || h.type > WIRE_SETTLED ||
 	    h.size < texts + h.identity_size)
 		return -1;
-	/* readers copy it into buffers of this size, and a checker may be in foreign hands */
+	/* readers copy it into buffers of this size, and a checker may have been taken over */
 	if (h.size - texts > WIRE_PAYLOAD_MAX)
 		return -1;
 	if (h.crc != checksum(p, h.size) || h.epoch[WIRE_EPOCH_SIZE - 1] != '\0')

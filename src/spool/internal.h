@@ -194,9 +194,10 @@ enum spool_status spool_store_opened(struct spool *s);
 
 /* Which open slots to finish, and how. */
 struct finish {
-	int64_t from,
-	    below;     /* their seqs; those below 0 are notes about a lost epoch, see slots.c */
-	int64_t epoch; /* of their records */
+	/* from <= seq < below; a negative seq is no slot, but a note that a slot of the lost epoch
+	 * has ended, see close_lost_slot() in slots.c */
+	int64_t from, below;
+	int64_t epoch;       /* of their records */
 	const char *message; /* of their records, which are `aborted` */
 	bool more;           /* out: there was one */
 	uint64_t finished;   /* out: this many have got a record */

@@ -70,11 +70,11 @@ store_record(struct spool *s, int64_t epoch, const struct frame *frame)
 		size = payload_record(out, frame, &outcome, RESULT_NONE);
 	} else {
 		if (s->malformed++ == 0)
-			log_error("spool: a checker sent what no check ends with for seq %llu: "
+			log_error("spool: a checker sent an invalid result for seq %llu: "
 				  "refused, like all that follow",
 			    (unsigned long long)frame->seq);
-		size = payload_unfinished(out, frame, ERROR_ABORTED, RESULT_NONE,
-		    "the checker sent what no check ends with");
+		size = payload_unfinished(
+		    out, frame, ERROR_ABORTED, RESULT_NONE, "the checker sent an invalid result");
 	}
 	return spool_insert_ready(s, epoch, frame->seq, out, size);
 }
@@ -167,7 +167,7 @@ spool_begin_slot(struct spool *s, const struct frame *frame, const void *raw, si
 	if (frame->seq < s->now.next_seq)
 		return SPOOL_OK; /* a repeat: the pipe was peeked again */
 	if (frame->seq > s->now.next_seq)
-		log_error("seq %llu comes where %llu was due; please report this",
+		log_error("got seq %llu, expected %llu; please report this",
 		    (unsigned long long)frame->seq, (unsigned long long)s->now.next_seq);
 	s->now.next_seq = frame->seq + 1;
 	add_opened(s, frame->seq, raw, size);
@@ -190,7 +190,7 @@ spool_settle(struct spool *s, uint64_t seq)
 	struct finish f = { .from = 0,
 		.below = (int64_t)seq,
 		.epoch = s->epoch,
-		.message = "the checker said that this check is over, and sent no result" };
+		.message = "the checker reported the end of this check, but sent no result" };
 	enum spool_status status;
 
 	if (s->no_room)
@@ -201,7 +201,7 @@ spool_settle(struct spool *s, uint64_t seq)
 			status = spool_finish_first(s, &f);
 	} while (status == SPOOL_OK && f.more);
 	if (f.finished > 0 && !s->unanswered_logged) {
-		log_error("spool: a checker sent no result for a check that it said is over: its "
+		log_error("spool: a checker reported the end of a check, but sent no result: its "
 			  "record says aborted, and so will those of others");
 		s->unanswered_logged = true;
 	}

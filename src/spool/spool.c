@@ -135,7 +135,8 @@ enter_epoch(struct spool *s)
 	}
 	if (s->path != NULL && s->options.supervisor != 0 && getppid() != s->options.supervisor) {
 		/* the slots that are open may be those of another daemon by now */
-		log_error("spool: an orphan begins no epoch: another daemon may have the spool");
+		log_error(
+		    "spool: the supervisor is dead: no new epoch is begun: another daemon may have the spool");
 		return SPOOL_IN_USE;
 	}
 	if (s->options.epoch_stored) {

@@ -265,7 +265,7 @@ checker_may_speak(const struct supervisor *s, const struct checker *c)
 	return state == WORKER_STARTING || state == WORKER_BUSY;
 }
 
-/* It may be in foreign hands: every field may hold anything. */
+/* The checker may have been taken over: every field may hold anything. */
 static void
 sanitise(struct wire_done *done, int64_t now)
 {
@@ -329,7 +329,8 @@ read_checker(struct supervisor *s, struct child *child, int64_t now)
 		    (n == (ssize_t)sizeof(done) && handle_done(s, worker, &done, now)))
 			continue;
 		if (n > 0)
-			log_warning("checker %d says what nobody asked for", worker->index + 1);
+			log_warning(
+			    "checker %d sent an invalid message: killed", worker->index + 1);
 		child_close(child);
 		child_signal(child, SIGKILL);
 	}

@@ -20,7 +20,7 @@ why_missed(const struct supervisor *s, const struct site_state *state, int64_t n
     size_t size)
 {
 	if (state->timer.due_us <= state->busy_until_us) {
-		snprintf(message, size, "the check before was still running");
+		snprintf(message, size, "the previous check was still running");
 		return ERROR_MISSED_OVERRUN;
 	}
 	if (quarantine_active(&state->quarantine, now)) {

@@ -84,12 +84,12 @@ void pool_set_state(struct pool *pool, struct worker *w, enum worker_state state
  * The worker for a check of a site with this affinity (any number), which is expected to take
  * `expected_us`; NULL: none is free. In this order:
  *
- *   - not for a quick check: `connected`, the worker (by its index, or -1) whose checker holds a
- *     connection to the site, if it is idle. A quick check costs a third less beside those of its
- *     tick, and soon has a connection there too;
- *   - the worker of its affinity, if it is idle; for a quick check also if its queue has room, and
- *     likewise the core workers after that one;
- *   - the first that is idle, so that spare workers at the end of the table fall idle.
+ *   - a check that is not quick goes to `connected`, the worker (by its index, or -1) whose checker
+ *     holds a connection to the site, if it is idle. Quick checks do not: together with the others of
+ *     their tick they cost a third less, and soon have a connection there too;
+ *   - the worker of its affinity, if it is idle. A quick check may also join its queue, if that has
+ *     room, or take one of the next core workers;
+ *   - the first idle worker, so that the last ones of the table become idle and can end.
  */
 struct worker *
 pool_choose(const struct pool *pool, uint32_t affinity, int connected, int64_t expected_us);

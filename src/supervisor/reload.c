@@ -231,6 +231,6 @@ bool
 validation_is_overdue(struct supervisor *s, struct child *c, int64_t now)
 {
 	(void)c, (void)now;
-	complain(s, "the validation of the new configuration does not end: killed");
+	complain(s, "the validation of the new configuration took too long and was killed");
 	return true;
 }

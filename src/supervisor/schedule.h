@@ -25,11 +25,11 @@ int64_t schedule_phase(const char *name, int64_t interval_us);
 /* The first slot later than `after_us` (UTC). */
 int64_t schedule_next_slot(int64_t after_us, int64_t interval_us, int64_t phase_us);
 
-/* A slot that comes; embedded in what waits for it. Start from zeros. */
+/* The next slot of a site; embedded in the state of the site. Start from zeros. */
 struct timer {
 	int64_t slot_us;     /* UTC, the label */
 	int64_t due_us;      /* monotonic, when it begins */
-	int64_t priority_us; /* its place: due_us, or earlier if slots were missed waiting */
+	int64_t priority_us; /* its place: due_us, or that of the first missed slot */
 	size_t position;     /* in the heap, from 1; 0: not in one */
 };
 

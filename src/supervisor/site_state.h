@@ -37,8 +37,9 @@ struct site_state {
 	bool running;
 	bool slow;           /* its last check was */
 	int64_t expected_us; /* how long its next check will take; INT64_MAX: not known */
-	/* Slots up to then (monotonic) are on the old grid and still get their records. After it
-	 * the site is gone, or has slots by another clock or interval. INT64_MAX: the grid goes on. */
+	/* Slots that are due up to this time (monotonic) belong to the old grid and still get their
+	 * records. Then the site is removed, or goes on with its new interval or clock.
+	 * INT64_MAX: no such change is pending. */
 	int64_t grid_ends_us;
 	struct config *removed; /* no longer configured: what its site is part of; else NULL */
 	LIST_ENTRY(site_state) next_removed;
@@ -129,8 +130,7 @@ void sites_start(struct supervisor *s, int64_t now);
 
 /*
  * Take over the sites of `config`, which was compared with s->config: those that were there keep
- * slot, state and running check. What
- * has changed is described in `outcome`.
+ * slot, state and running check. What has changed is described in `outcome`.
  */
 void sites_adopt(struct supervisor *s, const struct config *config, int64_t now, char *outcome,
     size_t outcome_size);

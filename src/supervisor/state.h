@@ -55,8 +55,8 @@ struct check {
 	struct wire_job job;
 	int64_t expected_us;
 	int64_t begun_us; /* monotonic, at the earliest; RESULT_NONE: it did not */
-	bool excused;     /* its watchdog waited once, as the pipe was full */
-	uint64_t taken;   /* what the publisher had taken out of it then */
+	bool excused;     /* its watchdog has waited once, since the pipe was full */
+	uint64_t taken;   /* bytes that the publisher had read at that time */
 	char why[128];    /* the message of the record if no checker writes it */
 };
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# A checker reads what strangers send. Suppose one of them has taken it over: what can it reach?
+# A checker reads what web sites send. Suppose one of them has taken it over: what can it reach?
 # scenarios/80_security.py looks at what everybody holds; here it is tried, from the checker's
 # place, with its user, its descriptors and its view of the file system.
 
