@@ -270,6 +270,43 @@ START_TEST(a_lost_answer_is_not_waited_for)
 }
 END_TEST
 
+/* The time of a record that is sent again begins anew: a healthy producer is not closed at once. */
+START_TEST(a_new_producer_is_given_time)
+{
+	uint64_t last = 1;
+
+	start_with(300);
+	for (int seconds = 0; seconds < 120; seconds++) {
+		answer(last + 1, last + 1);
+		last = s.last_sent < last + 1 ? s.last_sent : last + 1;
+		go_on(1);
+	}
+	answer(last + 1, last + 1);
+	go_on(3);
+	ck_assert_int_eq(count_of(captured(), "a new producer is made"), 1);
+	for (int round = 0; round < 20; round++) {
+		go_on(2);                         /* opened, all sent again */
+		answer(s.last_sent, s.last_sent); /* another partition is a little faster */
+		go_on(0);
+	}
+	ck_assert_int_eq(count_of(captured(), "a new producer is made"), 1);
+}
+END_TEST
+
+START_TEST(so_is_one_that_could_not_be_made_for_long)
+{
+	start_with(300);
+	answer(1, 1);
+	go_on(1);
+	state = OUTPUT_BROKEN;
+	go_on(0);
+	go_on(600); /* kafka.properties could not be read */
+	answer(s.last_sent, s.last_sent);
+	go_on(0);
+	ck_assert_int_eq(count_of(captured(), "a new producer is made"), 0);
+}
+END_TEST
+
 /* Each is overtaken, but has its answer in the end: nothing is lost. */
 START_TEST(slow_answers_are_waited_for)
 {
@@ -433,6 +470,8 @@ main(void)
 	tcase_add_test(tcase, the_window_bounds_what_is_on_its_way);
 	tcase_add_test(tcase, what_was_sent_is_never_dropped);
 	tcase_add_test(tcase, a_lost_answer_is_not_waited_for);
+	tcase_add_test(tcase, a_new_producer_is_given_time);
+	tcase_add_test(tcase, so_is_one_that_could_not_be_made_for_long);
 	tcase_add_test(tcase, slow_answers_are_waited_for);
 	tcase_add_test(tcase, an_outage_is_no_lost_answer);
 	tcase_add_test(tcase, a_delay_is_said_and_its_end);
