@@ -69,6 +69,35 @@ START_TEST(a_descriptor_goes_beside_it)
 }
 END_TEST
 
+/* We never send two, but a publisher that was taken over can: they must not fill our table. */
+START_TEST(a_second_descriptor_does_not_stay)
+{
+	struct message own = { .type = MESSAGE_REPORT };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	struct iovec bytes = { &own, offsetof(struct message, body) };
+	struct msghdr header = { .msg_iov = &bytes,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+	int free_ones[] = { dup(0), dup(0) };
+
+	close(free_ones[0]);
+	close(free_ones[1]);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(2 * sizeof(int));
+	memcpy(CMSG_DATA(c), (int[]){ ends[0], ends[1] }, 2 * sizeof(int));
+	ck_assert_int_gt(sendmsg(ends[0], &header, 0), 0);
+	message_send(ends[0], MESSAGE_HAND_OVER, NULL, 0, -1);
+	while (message_receive(ends[1], &m, &descriptor) == 1 && m.type != MESSAGE_HAND_OVER)
+		if (descriptor >= 0)
+			close(descriptor);
+	ck_assert_int_eq(dup(0), free_ones[0]);
+	ck_assert_int_eq(dup(0), free_ones[1]);
+}
+END_TEST
+
 START_TEST(what_is_no_message_is_skipped)
 {
 	static unsigned char bytes[sizeof(struct message) + 1];
@@ -106,6 +135,7 @@ main(void)
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_test(tcase, what_is_sent_arrives);
 	tcase_add_test(tcase, a_descriptor_goes_beside_it);
+	tcase_add_test(tcase, a_second_descriptor_does_not_stay);
 	tcase_add_test(tcase, what_is_no_message_is_skipped);
 	tcase_add_test(tcase, too_much_is_not_sent);
 	suite_add_tcase(suite, tcase);

@@ -52,7 +52,7 @@ message_receive(int fd, struct message *message, int *descriptor)
 		struct msghdr header = { .msg_iov = &bytes,
 			.msg_iovlen = 1,
 			.msg_control = &control,
-			.msg_controllen = sizeof(control) };
+			.msg_controllen = CMSG_LEN(sizeof(int)) }; /* its space holds two */
 		ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&header) : NULL;
 
