@@ -240,7 +240,8 @@ kafka_open(
 		kafka_close(k);
 		return NULL;
 	}
-	rd_kafka_set_log_queue(k->rk, NULL); /* logs come by kafka_poll(), not from other threads */
+	rd_kafka_set_log_queue(
+	    k->rk, NULL); /* logs come by kafka_serve(), not from other threads */
 	k->topic = rd_kafka_topic_new(k->rk, k->topic_name, NULL);
 	if (k->topic == NULL) {
 		mistakes_add(

@@ -3,7 +3,8 @@
 
 /*
  * Where records go: Kafka (kafka.c), standard output or nowhere (stdout.c). The sender knows
- * outputs by this interface only; a new one is a table like theirs and a row in publisher.c.
+ * outputs by this interface only; a new one is a table like theirs, a row in publisher.c, and a
+ * value of enum publisher_output.
  */
 #ifndef WEBMOND_OUTPUT_H
 #define WEBMOND_OUTPUT_H

@@ -171,13 +171,15 @@ static bool
 disk_is_full(struct spool *s)
 {
 	struct statvfs fs;
-	int64_t all, least;
+	uint64_t all, least; /* some file systems claim 16 EiB */
 
 	if (statvfs(s->options.dir, &fs) < 0)
 		return false;
-	all = (int64_t)(fs.f_blocks * fs.f_frsize);
-	least = max(min(all / 8, FREE_MAX), min(all / 2, FREE_MIN));
-	return (int64_t)(fs.f_bavail * fs.f_frsize) < least &&
+	all = (uint64_t)fs.f_blocks * fs.f_frsize;
+	least = all / 8 < FREE_MAX ? all / 8 : FREE_MAX;
+	if (least < FREE_MIN)
+		least = all / 2 < FREE_MIN ? all / 2 : FREE_MIN;
+	return (uint64_t)fs.f_bavail * fs.f_frsize < least &&
 	       spool_number(s->statement[FREE_PAGES]) < SPOOL_PAGES_KEPT;
 }
 
