@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,17 +40,25 @@ wait_for(pid_t pid)
 
 /* Become `user`, for what is left of this process. */
 static void
-become(const struct proc_user *user, pid_t parent, int fd)
+become(const struct proc_user *user, int fd)
 {
-	sigset_t none;
-
 	if (proc_drop(user) < 0) {
 		dprintf(fd, "cannot become user \"%s\": %s\n", user->name, strerror(errno));
 		_exit(EXIT_PERMISSION);
 	}
+}
+
+/* End when the parent does, by `signal_number`. To be called again after become(). */
+static void
+follow(pid_t parent, int signal_number)
+{
+	sigset_t none;
+
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	proc_follow_parent(parent);
+	prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(EXIT_INTERNAL);
 }
 
 static int
@@ -77,7 +86,8 @@ check_sites_as(const struct proc_user *checker, const struct config *config, int
 		return EXIT_OS;
 	}
 	if (pid == 0) {
-		become(checker, self, fd);
+		become(checker, fd);
+		follow(self, SIGKILL); /* also when it has been stopped */
 		_exit(check_sites(config, fd));
 	}
 	status = wait_for(pid);
@@ -124,11 +134,13 @@ validate(const struct config *config, const struct validation *what, pid_t paren
 	struct mistakes lacking = { 0 };
 	int code = preflight_as_starter(config, &what->needed, &lacking), sites_code;
 
+	follow(parent, SIGTERM);
 	print(&config->mistakes, fd);
 	sites_code = check_sites_as(what->checker, config, fd);
 	if (sites_code != EXIT_FINE && sites_code != EXIT_CONFIG)
 		_exit(sites_code);
-	become(what->publisher, parent, fd);
+	become(what->publisher, fd);
+	follow(parent, SIGTERM);
 	if (config->mistakes.count > 0 || sites_code == EXIT_CONFIG)
 		code = EXIT_CONFIG;
 	_exit(check_publisher(config, what, &lacking, code, fd));

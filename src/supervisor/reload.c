@@ -6,6 +6,7 @@
  * to it. On any mistake the old one stays in force. Nothing is fatal.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,6 +204,9 @@ validation_died(struct supervisor *s, struct child *c, int status, int64_t now)
 {
 	struct config *config;
 
+	/* all that it wrote is there; a child of its own may hold the other end still */
+	if (c->fd >= 0)
+		fcntl(c->fd, F_SETFL, O_NONBLOCK);
 	while (c->fd >= 0)
 		read_validation(s, c, now);
 	children_set_kill(&s->children, c, INT64_MAX);

@@ -115,6 +115,32 @@ def test_a_file_wrong_beyond_measure_costs_no_check(t):
 
 
 @needs("kafka")
+def test_validation_that_stands_still_holds_nobody_up(t):
+    """The process that tests the sites is stopped, and then the validator above it is killed."""
+    nginx, topic, refused = t.nginx(), t.topic(), t.refused()
+    d = t.daemon(t.settings(nginx.many(20), topic)).start()
+    many = [site(f"idle-{n}", refused.url(), 86400, body_regex=[f"a{n}.*b", f"[c-f]+{n}"])
+            for n in range(20000)]
+
+    def testers():
+        below = [pid for pid in procs.descendants(d.pid)
+                 if procs.cmdline(pid).startswith("webmond: validator")]
+        return [(pid, s.ppid) for pid in below if (s := procs.stat(pid)) and s.ppid in below]
+
+    d.write_config(t.settings([*nginx.many(20), *many], topic))
+    mark = d.log_size()
+    d.signal(signal.SIGHUP)
+    procs.wait_for(testers, 60, "nobody tests the sites", 0.005)
+    tester, validator = testers()[0]
+    procs.freeze(tester)
+    procs.kill(validator)
+    d.wait_log("reload failed", 20, mark)
+    procs.wait_for(lambda: not procs.alive(tester), 20, "it outlives the validator")
+    topic.wait_new()
+    none_missed(t, d, topic, 10)
+
+
+@needs("kafka")
 def test_running_check_survives_reload(t):
     slow, topic = t.slow(), t.topic()
     sites = [site(f"slow-{n}", slow.url(f"delay/1800/{n}"), 3, 3) for n in range(4)]
