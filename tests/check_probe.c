@@ -186,6 +186,7 @@ has_body(const char *request)
  * Serve one connection: the path says what to answer.
  *   /body/N        N bytes
  *   /headers/N     N bytes of headers
+ *   /late/N        after N ms
  *   /count         how many connections there have been
  *   /close         the same, and closes the connection behind it
  *   /to/URL        a redirect
@@ -226,6 +227,9 @@ serve(int fd, int connections)
 				size += sprintf(response + size, "X: %0995d\r\n", 0);
 			size += sprintf(
 			    response + size, "X: %0*ld\r\n\r\n", (int)number - 2 - size - 5, 0L);
+		} else if (sscanf(path, "/late/%ld", &number) == 1) {
+			poll(NULL, 0, (int)number);
+			size = sprintf(response, "HTTP/1.1 204 X\r\n\r\n");
 		} else if (strncmp(path, "/to/", 4) == 0) {
 			size = sprintf(response,
 			    "HTTP/1.1 302 X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
@@ -779,6 +783,37 @@ START_TEST(a_stall_is_not_the_response_time_of_the_site)
 }
 END_TEST
 
+/* Nor is a time in which this process was stopped, late in a check. */
+START_TEST(a_stop_is_not_the_response_time_of_the_site)
+{
+	pid_t self = getpid();
+
+	site.max_response_us = 2 * US_PER_S;
+	if (fork() == 0) {
+		poll(NULL, 0, 600); /* behind an eighth of the limit, before the response */
+		kill(self, SIGSTOP);
+		poll(NULL, 0, 3000);
+		kill(self, SIGCONT);
+		_exit(0);
+	}
+	ck_assert_int_eq(check("late/1000"), ERROR_LOCAL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "that the response took"));
+	ck_assert_int_eq(check("late/2500"), ERROR_SLOW);
+}
+END_TEST
+
+/* libcurl waits in whole milliseconds: that is no starvation. */
+START_TEST(a_limit_of_few_milliseconds_can_be_missed)
+{
+	int slow = 0;
+
+	site.max_response_us = 3 * US_PER_MS;
+	for (int round = 0; round < 1000 && slow == 0; round++)
+		slow += check("late/4") == ERROR_SLOW;
+	ck_assert_int_eq(slow, 1);
+}
+END_TEST
+
 START_TEST(who_burns_the_processor_was_let_run)
 {
 	site.timeout_us = US_PER_S;
@@ -1007,6 +1042,8 @@ main(void)
 	tcase_add_test(tcase, a_thread_that_cannot_be_made_is_local);
 	tcase_add_test(tcase, who_sleeps_past_the_timeout_does_not_blame_the_site);
 	tcase_add_test(tcase, a_stall_is_not_the_response_time_of_the_site);
+	tcase_add_test(tcase, a_stop_is_not_the_response_time_of_the_site);
+	tcase_add_test(tcase, a_limit_of_few_milliseconds_can_be_missed);
 	tcase_add_test(tcase, who_burns_the_processor_was_let_run);
 	tcase_add_test(tcase, who_is_starved_does_not_blame_the_site);
 	tcase_add_test(tcase, an_abort_ends_the_check_and_all_later_ones);

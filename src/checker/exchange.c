@@ -294,12 +294,17 @@ probe_perform(struct probe *p)
 {
 	CURLcode code = CURLE_FAILED_INIT;
 	const CURLMsg *message;
-	int count = 1;
+	int count = 1, wait_ms;
+	int64_t due_us;
 
 	curl_multi_add_handle(p->multi, p->curl);
 	/* libcurl asks on_progress() only once it is connected, from 8.20 on */
-	while (!aborted && curl_multi_perform(p->multi, &count) == CURLM_OK && count > 0)
-		curl_multi_poll(p->multi, NULL, 0, probe_watch(p), NULL);
+	while (!aborted && curl_multi_perform(p->multi, &count) == CURLM_OK && count > 0) {
+		wait_ms = probe_watch(p);
+		due_us = util_mono_us() + wait_ms * US_PER_MS;
+		curl_multi_poll(p->multi, NULL, 0, wait_ms, NULL);
+		probe_woke(p, due_us);
+	}
 	message = curl_multi_info_read(p->multi, &count);
 	if (message != NULL)
 		code = message->data.result;

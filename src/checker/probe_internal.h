@@ -64,6 +64,7 @@ struct probe {
 	int64_t begun_us, since_us;        /* monotonic: the check, and the phase it is in */
 	int64_t cpu_us;                    /* CPU time of this process when it began */
 	int64_t queued_us;                 /* and how long it had waited for a CPU: probe_watch() */
+	int64_t overslept_us;              /* libcurl's waits ended so much too late, since then */
 	bool watched;
 	bool used_tls;
 	bool certificate_wanted; /* from us, by the last server */
@@ -126,6 +127,9 @@ void probe_enter(struct probe *p, enum phase phase);
  * nothing. Returns how long to wait next, in milliseconds.
  */
 int probe_watch(struct probe *p);
+
+/* Such a wait, which had to end at `due_us`, is over: this process may have been stopped. */
+void probe_woke(struct probe *p, int64_t due_us);
 
 /* How long this process was ready to run, but had no CPU; since the beginning of the check. */
 int64_t probe_starved_us(struct probe *p);

@@ -58,29 +58,50 @@ idle_us(const struct probe *p, int64_t elapsed_us)
 	return elapsed_us - (util_cpu_us() - p->cpu_us);
 }
 
+/* libcurl waits in whole milliseconds, rounded up, and a process may wake up a little later. */
+#define WAKE_UP_US (2 * US_PER_MS)
+
 int
 probe_watch(struct probe *p)
 {
-	int64_t elapsed_us, look_us;
+	int64_t elapsed_us, look_us, late_us;
 
-	if (p->watched || p->site == NULL)
+	if (p->site == NULL || (p->watched && p->site->max_response_us == 0))
 		return 1000;
 	elapsed_us = util_mono_us() - p->begun_us;
 	look_us = (p->site->max_response_us > 0 ? p->site->max_response_us : p->site->timeout_us) /
 		  8;
 	if (elapsed_us < look_us)
 		return (int)((look_us - elapsed_us) / US_PER_MS) + 1;
-	/* if the process comes late to this look, it was starved before */
-	p->queued_us = util_queued_us() - (idle_us(p, elapsed_us) - look_us);
-	p->watched = true;
-	return 1000;
+	if (!p->watched) {
+		/* if the process comes late to this look, it was starved before */
+		late_us = idle_us(p, elapsed_us) - look_us;
+		p->queued_us = util_queued_us() - (late_us > WAKE_UP_US ? late_us : 0);
+		p->watched = true;
+	}
+	/* short waits, so that it shows if this process is stopped */
+	return elapsed_us < p->site->max_response_us && look_us < US_PER_S
+		   ? (int)(look_us / US_PER_MS) + 1
+		   : 1000;
+}
+
+void
+probe_woke(struct probe *p, int64_t due_us)
+{
+	int64_t late_us = util_mono_us() - due_us;
+
+	if (p->watched && late_us > WAKE_UP_US)
+		p->overslept_us += late_us;
 }
 
 int64_t
 probe_starved_us(struct probe *p)
 {
+	int64_t queued_us;
+
 	probe_watch(p);
-	return util_queued_us() - p->queued_us;
+	queued_us = util_queued_us() - p->queued_us;
+	return queued_us > p->overslept_us ? queued_us : p->overslept_us;
 }
 
 int64_t
