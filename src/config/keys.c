@@ -234,9 +234,11 @@ config_add_site(struct reader *r, struct site *site)
 		    (double)site->timeout_us / US_PER_S, (double)site->interval_us / US_PER_S);
 	if (site->max_response_us > site->timeout_us)
 		config_mistake(r, config_origin(&site->at, "max_response_time").line,
-		    "max_response_time: %.10g s is longer than the timeout of %.10g s, so no "
+		    "max_response_time: %.10g s%s is longer than the timeout of %.10g s, so no "
 		    "response could ever be slow",
-		    (double)site->max_response_us / US_PER_S, (double)site->timeout_us / US_PER_S);
+		    (double)site->max_response_us / US_PER_S,
+		    config_gives(&site->at, "max_response_time") ? "" : " (of defaults)",
+		    (double)site->timeout_us / US_PER_S);
 	if (site->body_limit == 0 && site->pattern_count > 0)
 		config_mistake(r, config_origin(&site->at, "body_limit_kb").line,
 		    "body_limit_kb: with 0 the body is not read, so %s has nothing to match; leave "
