@@ -311,9 +311,8 @@ send_ready(struct sender *s, int64_t now)
 			return SPOOL_OK;
 		s->resend = false;
 		s->count = 0;
-		s->last_sent = 0;
 		s->overtaken = false;
-		s->oldest = 0; /* the time for its answer begins anew */
+		s->last_sent = s->oldest = 0; /* the time for an answer begins anew */
 	}
 	if (s->mode == SENDER_STOPS || s->count >= window_limit(s) || unsent(s) == 0 ||
 	    is_lingering(s, now))
