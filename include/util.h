@@ -123,9 +123,6 @@ struct mistakes {
 void mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-void mistakes_vadd(struct mistakes *m, struct origin at, const char *format, va_list ap)
-    __attribute__((format(printf, 3, 0)));
-
 /* Append clean text to the last one, with a line break before each of its lines. */
 void mistakes_show(struct mistakes *m, const char *lines);
 void mistakes_release(struct mistakes *m);

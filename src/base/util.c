@@ -384,11 +384,15 @@ util_directory_of(const char *path)
 }
 
 void
-mistakes_vadd(struct mistakes *m, struct origin at, const char *format, va_list ap)
+mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
 {
-	char *text = xvasprintf(format, ap), *raw, *line;
+	char *text, *raw, *line;
 	size_t size;
+	va_list ap;
 
+	va_start(ap, format);
+	text = xvasprintf(format, ap);
+	va_end(ap);
 	raw = at.line > 0 ? xasprintf("%s:%d: %s", at.file, at.line, text)
 			  : xasprintf("%s: %s", at.file, text);
 	/* a file may have any name; each of its bytes may become three */
@@ -399,16 +403,6 @@ mistakes_vadd(struct mistakes *m, struct origin at, const char *format, va_list 
 	m->line[m->count++] = line;
 	free(text);
 	free(raw);
-}
-
-void
-mistakes_add(struct mistakes *m, struct origin at, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	mistakes_vadd(m, at, format, ap);
-	va_end(ap);
 }
 
 void

@@ -90,18 +90,18 @@ const char *config_strdup(struct config *config, const char *text);
 const char *config_join(struct config *config, const char *a, const char *b);
 void config_arena_free(struct config *config);
 
-void config_mistake(struct reader *r, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* The same with the line of `text` that holds `place` below, and a caret under it. */
-void config_mistake_at(struct reader *r, const char *text, const char *place, int line,
-    const char *format, ...) __attribute__((format(printf, 5, 6)));
-void config_vmistake_at(struct reader *r, const char *text, const char *place, int line,
-    const char *format, va_list ap) __attribute__((format(printf, 5, 0)));
+#define config_mistake(r, line, ...)                                                               \
+	mistakes_add(&(r)->config->mistakes, (struct origin){ (r)->file, line }, __VA_ARGS__)
 
 /* What works, but is hardly meant. */
-void config_warning(struct reader *r, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#define config_warning(r, line, format, ...)                                                       \
+	mistakes_add(&(r)->config->warnings, (struct origin){ (r)->file, line },                   \
+	    "warning: " format, __VA_ARGS__)
+
+/* A mistake with the line of `text` that holds `place` below, and a caret under it. */
+#define config_mistake_at(r, text, place, line, ...)                                               \
+	(config_mistake(r, line, __VA_ARGS__), config_show_place(r, text, place))
+void config_show_place(struct reader *r, const char *text, const char *place);
 
 /* The length of `text` in the record, where quotes and backslashes are escaped. */
 size_t config_encoded_size(const char *text);

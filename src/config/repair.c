@@ -76,19 +76,6 @@ repair_behind_value(const struct repair *d)
 	return repair_in_list(d) ? AT_COMMA : AT_END;
 }
 
-/* --- reporting --------------------------------------------------------------------------- */
-
-void
-repair_report(struct repair *d, const char *place, int line, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	config_vmistake_at(d->r, d->text, place, line, format, ap);
-	va_end(ap);
-	d->stopped |= ++d->reported == SYNTAX_REPORTED_MAX;
-}
-
 bool
 repair_still_sure(struct repair *d)
 {

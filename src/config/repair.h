@@ -64,7 +64,6 @@ struct repair {
 	const char *string, *string_end;
 	int string_line;
 	size_t string_out;
-	int reported;
 	bool in_doubt; /* a bracket or quote was guessed */
 	bool stopped;  /* the rest would be guesswork */
 };
@@ -100,8 +99,8 @@ enum syntax_place repair_behind_value(const struct repair *d);
 
 /* --- reporting, and the copy ------------------------------------------------------------- */
 
-void repair_report(struct repair *d, const char *place, int line, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+#define repair_report(d, place, line, ...)                                                         \
+	config_mistake_at((d)->r, (d)->text, place, line, __VA_ARGS__)
 
 /*
  * Call this before reporting what may only follow from an earlier mistake of that kind. Returns false

@@ -2,13 +2,11 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Mistakes and warnings of the file being read: each a line with its place and, where the text is at
- * hand, the line of the file with a caret below.
+ * The places of keys and mistakes: the line of a key, and the text of a line with a caret below.
  */
 #include "internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -35,31 +33,6 @@ config_origin(const struct origins *at, const char *key)
 	return (struct origin){ at->file, at->line + (k != NULL ? k->lines : 0) };
 }
 
-/* --- reporting --------------------------------------------------------------------------- */
-
-void
-config_mistake(struct reader *r, int line, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	mistakes_vadd(&r->config->mistakes, (struct origin){ r->file, line }, format, ap);
-	va_end(ap);
-}
-
-void
-config_warning(struct reader *r, int line, const char *format, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, format);
-	text = xvasprintf(format, ap);
-	va_end(ap);
-	mistakes_add(&r->config->warnings, (struct origin){ r->file, line }, "warning: %s", text);
-	free(text);
-}
-
 /* --- the place --------------------------------------------------------------------------- */
 
 /* How much of a line is shown around the place, in bytes. */
@@ -83,16 +56,17 @@ may_be_shown(const char *line, size_t size)
 	return size < LINE_MAX_SHOWN;
 }
 
-/* Two lines: the one with `place` in it, or a piece of it, and a caret below. */
-static void
-show_place(char *out, size_t size, const char *text, const char *place)
+void
+config_show_place(struct reader *r, const char *text, const char *place)
 {
 	const char *start = place, *end = place;
 	char line[4 * (SHOWN_BEFORE + SHOWN_BEHIND)], before[4 * SHOWN_BEFORE];
+	char shown[1024];
 	const char *dots = "";
 	size_t column = 0;
 
-	out[0] = '\0';
+	if (r->config->mistakes.count > PLACES_MAX)
+		return;
 	while (start > text && start[-1] != '\n' && place - start < LINE_MAX_SHOWN)
 		start--;
 	while (*end != '\0' && *end != '\n' && end - start < LINE_MAX_SHOWN)
@@ -117,29 +91,7 @@ show_place(char *out, size_t size, const char *text, const char *place)
 	util_clean_text(before, sizeof(before), start, (size_t)(place - start));
 	for (const char *c = before; *c != '\0'; c++)
 		column += (*c & 0xc0) != 0x80;
-	snprintf(out, size, "\n" CONFIG_SHOWN "%s%s\n" CONFIG_SHOWN "%*s^", dots, line,
+	snprintf(shown, sizeof(shown), "\n" CONFIG_SHOWN "%s%s\n" CONFIG_SHOWN "%*s^", dots, line,
 	    (int)(column + (dots[0] != '\0')), "");
-}
-
-void
-config_vmistake_at(
-    struct reader *r, const char *text, const char *place, int line, const char *format, va_list ap)
-{
-	char shown[1024] = "";
-
-	if (r->config->mistakes.count < PLACES_MAX)
-		show_place(shown, sizeof(shown), text, place);
-	mistakes_vadd(&r->config->mistakes, (struct origin){ r->file, line }, format, ap);
 	mistakes_show(&r->config->mistakes, shown);
-}
-
-void
-config_mistake_at(
-    struct reader *r, const char *text, const char *place, int line, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	config_vmistake_at(r, text, place, line, format, ap);
-	va_end(ap);
 }

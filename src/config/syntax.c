@@ -368,13 +368,14 @@ char *
 config_explain_syntax(struct reader *r, const char *text)
 {
 	struct repair *d = xcalloc(1, sizeof(*d));
+	const size_t last = r->config->mistakes.count + SYNTAX_REPORTED_MAX;
 	char *rest;
 
 	d->r = r;
 	d->text = d->c = d->copied = text;
 	d->line = 1;
 	d->out = rest = xcalloc(1, strlen(text) + ROOM);
-	while (!d->stopped) {
+	while (!d->stopped && r->config->mistakes.count < last) {
 		d->c = repair_skip_blanks(d->c, &d->line);
 		if (d->string != NULL && repair_find_lost_quote(d))
 			continue;
@@ -384,6 +385,7 @@ config_explain_syntax(struct reader *r, const char *text)
 			d->string = NULL;
 		step(d);
 	}
+	d->stopped |= r->config->mistakes.count >= last;
 	if (!d->stopped)
 		at_end(d);
 	rest[d->out_size] = '\0'; /* behind it may stand what was taken out */
