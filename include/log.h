@@ -12,6 +12,8 @@
 #ifndef WEBMOND_LOG_H
 #define WEBMOND_LOG_H
 
+#include <stdlib.h>
+
 enum log_destination {
 	LOG_TO_STDERR,
 	LOG_TO_SYSLOG,
@@ -25,6 +27,7 @@ enum log_level {
 	LOG_LEVEL_NOTICE,
 	LOG_LEVEL_INFO,
 	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_ASKED, /* a notice that somebody asked for: no level and no limit holds it back */
 };
 
 /*
@@ -51,16 +54,16 @@ void log_detect_journal(void);
 /* Tag the lines of this process: "supervisor", "checker 3". Copied. */
 void log_set_role(const char *role);
 
-void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A notice that somebody asked for: neither the level nor the limit of lines holds it back. */
-void log_asked(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...)  log_write(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)   log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_asked(...)   log_write(LOG_LEVEL_ASKED, __VA_ARGS__)
 
 /* As log_error(), then exit with `code` (see exit.h). For top layers only. */
-_Noreturn void fatal(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define fatal(code, ...) (log_error(__VA_ARGS__), exit(code))
 
 #endif

@@ -44,6 +44,7 @@ static const struct {
 	[LOG_LEVEL_NOTICE] = { "notice", LOG_NOTICE },
 	[LOG_LEVEL_INFO] = { "info", LOG_INFO },
 	[LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG },
+	[LOG_LEVEL_ASKED] = { "notice", LOG_NOTICE },
 };
 
 static enum log_destination destination = LOG_TO_STDERR;
@@ -252,55 +253,20 @@ within_limits(enum log_level level)
 	return within(&second, level) && within(&hour, level);
 }
 
-/* `asked`: somebody asked for it, so level and limits do not count. */
-static void __attribute__((format(printf, 3, 0)))
-write_line(enum log_level level, bool asked, const char *format, va_list ap)
+void
+log_write(enum log_level level, const char *format, ...)
 {
 	int saved = errno;
 	char raw[1536], text[1536];
+	va_list ap;
 
-	if (asked || (level <= threshold && within_limits(level))) {
+	if (level == LOG_LEVEL_ASKED || (level <= threshold && within_limits(level))) {
+		va_start(ap, format);
 		vsnprintf(raw, sizeof(raw), format, ap);
+		va_end(ap);
 		/* what a site or a broker says must not forge lines or drive a terminal */
 		util_clean_text(text, sizeof(text), raw, strlen(raw));
 		emit(level, text);
 	}
 	errno = saved;
-}
-
-#define DEFINE_LEVEL(function, level)                                                              \
-	void function(const char *format, ...)                                                     \
-	{                                                                                          \
-		va_list ap;                                                                        \
-                                                                                                   \
-		va_start(ap, format);                                                              \
-		write_line(level, false, format, ap);                                              \
-		va_end(ap);                                                                        \
-	}
-
-DEFINE_LEVEL(log_error, LOG_LEVEL_ERROR)
-DEFINE_LEVEL(log_warning, LOG_LEVEL_WARNING)
-DEFINE_LEVEL(log_notice, LOG_LEVEL_NOTICE)
-DEFINE_LEVEL(log_info, LOG_LEVEL_INFO)
-DEFINE_LEVEL(log_debug, LOG_LEVEL_DEBUG)
-
-void
-log_asked(const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	write_line(LOG_LEVEL_NOTICE, true, format, ap);
-	va_end(ap);
-}
-
-void
-fatal(int code, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	write_line(LOG_LEVEL_ERROR, false, format, ap);
-	va_end(ap);
-	exit(code);
 }
