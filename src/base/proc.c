@@ -7,7 +7,6 @@
  */
 #include "proc.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -175,53 +174,26 @@ leave_terminal(bool prints)
 	close(null);
 }
 
-/* Close all but `keep`, by ranges. False: the kernel (before 5.9) cannot do it. */
-static bool
-close_ranges(const int *keep, size_t keep_count)
-{
-	int from = STDERR_FILENO + 1;
-
-	for (;;) {
-		int next = INT_MAX;
-
-		for (size_t i = 0; i < keep_count; i++)
-			if (keep[i] >= from && keep[i] < next)
-				next = keep[i];
-		if (next > from && close_range((unsigned)from, (unsigned)next - 1, 0) < 0)
-			return false;
-		if (next == INT_MAX)
-			return true;
-		from = next + 1;
-	}
-}
-
 /*
  * O_CLOEXEC does nothing for a fork without exec: a sibling's socket or the PID file's lock would
  * live on in every child. The supervisor has one for each checker, so closing them one by one would
- * cost a pool the square of its size.
+ * cost a pool the square of its size; only kernels before 5.9 need that.
  */
 static void
 close_all_but(const int *keep, size_t keep_count)
 {
-	const struct dirent *entry;
-	DIR *dir;
+	const unsigned last = (unsigned)sysconf(_SC_OPEN_MAX);
 
-	if (close_ranges(keep, keep_count))
-		return;
-	dir = opendir("/proc/self/fd");
-	if (dir == NULL) {
-		for (int fd = STDERR_FILENO + 1; fd < sysconf(_SC_OPEN_MAX); fd++)
-			if (!is_kept(fd, keep, keep_count))
-				close(fd);
-		return;
+	for (unsigned from = STDERR_FILENO + 1, next = 0; next < INT_MAX; from = next + 1) {
+		next = INT_MAX;
+		for (size_t i = 0; i < keep_count; i++)
+			if ((unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next == from || close_range(from, next - 1, 0) == 0)
+			continue;
+		for (unsigned fd = from; fd < next && fd < last; fd++)
+			close((int)fd);
 	}
-	while ((entry = readdir(dir)) != NULL) {
-		int fd = atoi(entry->d_name); /* "." and ".." give 0 */
-
-		if (fd > STDERR_FILENO && !is_kept(fd, keep, keep_count) && fd != dirfd(dir))
-			close(fd);
-	}
-	closedir(dir);
 }
 
 pid_t
