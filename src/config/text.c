@@ -21,9 +21,6 @@
 
 #define FILE_MAX (100 * 1024 * 1024)
 
-#define DIGITS  "0123456789"
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 struct scan {
 	struct reader *r;
 	char *text;
@@ -75,11 +72,7 @@ scan_number(struct scan *s, char *token)
 		memset(first, ' ', size);
 		memset(first, '9', size < 9 ? size : 9); /* the same in all versions */
 	} else if (stop <= end && zeros > 0 && zeros < digits) {
-		char was = *token;
-
-		memset(token, ' ', (size_t)(first - token) + zeros);
-		if (sign)
-			first[zeros - 1] = was;
+		memset(first, ' ', zeros);
 	}
 	return end > token ? end : token + 1;
 }
@@ -232,37 +225,23 @@ scan_text(struct reader *r, char *text, const char *end)
 	return !s.endless;
 }
 
-/* Who may read a file that we may not read, as far as that can be found out. */
+/* What to do about it, with a "; " before. */
 static void
-describe_readers(char *out, size_t size, const char *file)
+find_cure(char *out, size_t size, struct reader *r, const char *why)
 {
-	struct passwd *owner;
-	struct group *group;
+	const struct passwd *owner;
+	const struct group *group;
 	struct stat st;
 
-	snprintf(out, size, "try sudo");
-	if (stat(file, &st) < 0 || (owner = getpwuid(st.st_uid)) == NULL)
+	out[0] = '\0';
+	if (strcmp(why, strerror(ENOENT)) == 0 && strcmp(r->file, r->config->file) == 0)
+		snprintf(out, size, "; see " CONFIG_SAMPLE " and webmond.conf(5)");
+	if (strcmp(why, strerror(EACCES)) != 0 || stat(r->file, &st) < 0 ||
+	    (owner = getpwuid(st.st_uid)) == NULL)
 		return;
 	group = (st.st_mode & S_IRGRP) != 0 ? getgrgid(st.st_gid) : NULL;
-	snprintf(out, size, "only %s%s%s may read it: %s", owner->pw_name,
-	    group != NULL ? " and the group " : "", group != NULL ? group->gr_name : "",
-	    st.st_uid == 0 ? "use sudo" : "use sudo, or become that user");
-}
-
-static void
-cannot_read(struct reader *r, const char *why)
-{
-	char readers[256];
-
-	if (strcmp(why, strerror(EACCES)) == 0) {
-		describe_readers(readers, sizeof(readers), r->file);
-		config_mistake(r, 0, "cannot read the file: %s; %s", why, readers);
-	} else if (strcmp(why, strerror(ENOENT)) == 0 && strcmp(r->file, r->config->file) == 0) {
-		config_mistake(r, 0,
-		    "cannot read the file: %s; see " CONFIG_SAMPLE " and webmond.conf(5)", why);
-	} else {
-		config_mistake(r, 0, "cannot read the file: %s", why);
-	}
+	snprintf(out, size, "; only %s%s%s may read it: use sudo", owner->pw_name,
+	    group != NULL ? " and the group " : "", group != NULL ? group->gr_name : "");
 }
 
 /* Root does what the main file says, so nobody else may write it. */
@@ -284,24 +263,13 @@ check_owner(struct reader *r)
 		    r->file);
 }
 
-/* With a byte order mark, or letters of ASCII with a NUL before or behind each. */
-static bool
-is_utf16(const char *text, size_t size)
-{
-	size_t nul = text[0] == '\0' ? 0 : 1;
-
-	return strncmp(text, "\xff\xfe", 2) == 0 || strncmp(text, "\xfe\xff", 2) == 0 ||
-	       (size > 3 && text[nul] == '\0' && text[nul + 2] == '\0' && text[1 - nul] != '\0' &&
-		   text[3 - nul] != '\0');
-}
-
 /* False: the text cannot be parsed, and why has been reported. */
 static bool
 check_encoding(struct reader *r, char *text, size_t size)
 {
 	int line = 1;
 
-	if (is_utf16(text, size)) {
+	if (strncmp(text, "\xff\xfe", 2) == 0 || strncmp(text, "\xfe\xff", 2) == 0) {
 		config_mistake(
 		    r, 1, "the file is in UTF-16; save it as UTF-8, or: iconv -f UTF-16 -t UTF-8");
 		return false;
@@ -313,7 +281,7 @@ check_encoding(struct reader *r, char *text, size_t size)
 	if (strlen(text) < size) {
 		for (char *c = text; *c != '\0'; c++)
 			line += *c == '\n';
-		config_mistake(r, line, "the file contains a NUL byte");
+		config_mistake(r, line, "the file contains a NUL byte; save it as UTF-8");
 		for (size_t i = 0; i < size; i++)
 			text[i] = text[i] != '\0' ? text[i] : ' ';
 	}
@@ -323,13 +291,15 @@ check_encoding(struct reader *r, char *text, size_t size)
 char *
 config_read_text(struct reader *r, bool *hopeless)
 {
+	char cure[256];
 	const char *why;
 	size_t size;
 	mode_t mode;
 	char *text = util_read_file(r->file, FILE_MAX, &size, &mode, &why);
 
 	if (text == NULL) {
-		cannot_read(r, why);
+		find_cure(cure, sizeof(cure), r, why);
+		config_mistake(r, 0, "cannot read the file: %s%s", why, cure);
 		return NULL;
 	}
 	if ((mode & S_IWOTH) != 0)
