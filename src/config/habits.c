@@ -7,20 +7,17 @@
  */
 #include "repair.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define KEY      (1u << AT_KEY | 1u << AT_END)
 #define EQUALS   (1u << AT_EQUALS)
 #define VALUE    (1u << AT_VALUE | 1u << AT_FIRST)
-#define COMMA    (1u << AT_COMMA)
-#define ANYWHERE (KEY | EQUALS | VALUE | COMMA)
+#define ANYWHERE (KEY | EQUALS | VALUE | 1u << AT_COMMA)
 
 enum cure {
 	STOP,
 	SKIP,
 	SKIP_LINE,
-	INSERT_COMMA,
 };
 
 /* In this order; each is wrong in all the places where it is looked for. */
@@ -51,7 +48,6 @@ static const struct habit {
 	{ VALUE, false, "=", "one = is enough; write name = value;", SKIP },
 	{ VALUE, false, ":", "one = is enough; write name = value;", SKIP },
 	{ VALUE, false, ">", "a > too many; write name = value;", SKIP },
-	{ COMMA, false, "{", "a comma is missing between the groups; write }, {", INSERT_COMMA },
 };
 
 bool
@@ -64,61 +60,20 @@ repair_find_habit(struct repair *d)
 		    (h->first && !repair_line_begins(d)))
 			continue;
 		repair_report(d, d->c, d->line, "%s", h->sentence);
-		if (h->cure == STOP) {
-			d->stopped = true;
-		} else if (h->cure == INSERT_COMMA) {
-			repair_replace(d, d->c, ",", AT_VALUE);
-		} else {
-			repair_replace(d,
-			    d->c + (h->cure == SKIP ? strlen(h->seen) : strcspn(d->c, "\n")), " ",
-			    d->at);
-		}
+		d->stopped |= h->cure == STOP;
+		repair_replace(d, d->c + (h->cure == SKIP ? strlen(h->seen) : strcspn(d->c, "\n")),
+		    " ", d->at);
 		return true;
 	}
 	return false;
-}
-
-/* nginx: defaults { …, or server "a" { … */
-bool
-repair_find_block(struct repair *d)
-{
-	const struct named *key = &d->levels[d->depth].key;
-	const char *brace = d->c;
-
-	if (*brace == '"')
-		brace += 1 + strcspn(brace + 1, "\"\n");
-	brace += *brace == '"';
-	brace += strspn(brace, " \t\r\n");
-	if (*brace != '{')
-		return false;
-	if (brace == d->c && repair_is_group(key->name, key->size)) {
-		repair_report(d, d->c, d->line, "a = is missing; write %.*s = { … };",
-		    (int)key->size, key->name);
-		repair_replace(d, d->c, " = ", AT_VALUE);
-	} else {
-		repair_report(d, d->c, d->line,
-		    "this is the syntax of nginx; write sites = ( { name = \"…\"; url = \"…\"; }, { … } "
-		    ");" SYNTAX_SEE);
-		d->stopped = true;
-	}
-	return true;
-}
-
-/* Whether it could be one of librdkafka's. */
-static bool
-is_property(const char *name, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL)
-			return false;
-	return true;
 }
 
 /* Names with quotes round them or dots in them: properties of Kafka, or ours. */
 void
 repair_read_odd_name(struct repair *d, const char *name, size_t size, const char *end)
 {
-	const char *dot = is_property(name, size) ? memchr(name, '.', size) : NULL;
+	bool plain = strspn(name, LETTERS DIGITS "._-") >= size;
+	const char *dot = plain ? memchr(name, '.', size) : NULL;
 	size_t group = dot != NULL ? (size_t)(dot - name) : 0;
 	bool ours = dot != NULL && repair_is_group(name, group) &&
 		    memchr(dot + 1, '.', size - group - 1) == NULL;

@@ -21,6 +21,9 @@
 
 #include "config.h"
 
+#define DIGITS  "0123456789"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 /* As config_load(), in `size` bytes at `region`, which are zeros; ends the process if too few. */
 struct config *config_load_at(void *region, size_t size, const char *path);
 

@@ -10,9 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS  "0123456789"
-
 #define INSTANCE_MAX 64
 
 static bool

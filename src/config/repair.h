@@ -142,9 +142,6 @@ bool repair_find_lost_quote(struct repair *d);
 /* Report if something of another syntax stands at `d->c`. Returns whether it does. */
 bool repair_find_habit(struct repair *d);
 
-/* The same for a block of nginx: { without a = behind the name. */
-bool repair_find_block(struct repair *d);
-
 /* A setting begins with a name that has quotes round it or dots in it; it ends before `end`. */
 void repair_read_odd_name(struct repair *d, const char *name, size_t size, const char *end);
 

@@ -15,9 +15,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS  "0123456789"
-
 /* For repairs: SYNTAX_REPORTED_MAX times some quotes, commas and brackets. */
 #define ROOM 4096
 
@@ -209,12 +206,16 @@ at_equals(struct repair *d)
 		l->colon = *d->c == ':';
 		d->c++;
 		d->at = AT_VALUE;
-	} else if (repair_find_block(d)) {
-		return;
-	} else if (d->line == l->key.line && strchr(";,", *d->c) == NULL &&
-		   (*d->c == '"' || isdigit((unsigned char)*d->c) || repair_still_sure(d))) {
-		repair_report(d, d->c, d->line, "a = is missing; write %.*s = value;",
-		    (int)l->key.size, l->key.name);
+	} else if (*d->c == '{' && !repair_is_group(l->key.name, l->key.size)) {
+		repair_report(d, d->c, d->line,
+		    "this is the syntax of nginx; write sites = ( { name = \"…\"; url = \"…\"; }, { … } "
+		    ");" SYNTAX_SEE);
+		d->stopped = true;
+	} else if (*d->c == '{' ||
+		   (d->line == l->key.line && strchr(";,", *d->c) == NULL &&
+		       (*d->c == '"' || isdigit((unsigned char)*d->c) || repair_still_sure(d)))) {
+		repair_report(d, d->c, d->line, "a = is missing; write %.*s = %s;",
+		    (int)l->key.size, l->key.name, *d->c == '{' ? "{ … }" : "value");
 		repair_replace(d, d->c, " = ", AT_VALUE);
 	} else {
 		unexpected(d);
@@ -286,7 +287,7 @@ at_comma(struct repair *d)
 			repair_replace(d, d->c + 1, ",", AT_VALUE);
 	} else if (repair_is_setting(d->c)) {
 		bracket_missing(d, false);
-	} else if (repair_still_sure(d)) {
+	} else if (*d->c == '{' || repair_still_sure(d)) {
 		repair_report(d, d->c, d->line, "a comma is missing before this");
 		repair_replace(d, d->c, ",", AT_VALUE);
 	}
