@@ -119,73 +119,17 @@ set_method(CURL *curl, const struct site *site)
 static void
 set_url(CURL *curl, const char *url)
 {
-	static const char hex[] = "0123456789ABCDEF";
 	char *encoded = xcalloc(3 * strlen(url) + 1, 1), *end = encoded;
 
-	for (; *url != '\0'; url++) {
-		unsigned char c = (unsigned char)*url;
-
-		*end++ = c < 0x80 ? *url : '%';
-		if (c >= 0x80) {
-			*end++ = hex[c >> 4];
-			*end++ = hex[c & 15];
-		}
-	}
+	for (; *url != '\0'; url++)
+		end += sprintf(end, (*url & 0x80) == 0 ? "%c" : "%%%02X", (unsigned char)*url);
 	curl_easy_setopt(curl, CURLOPT_URL, encoded);
 	free(encoded);
 }
 
-/* The same for every site. */
-static const struct {
-	CURLoption option;
-	long value;
-} common[] = {
-	{ CURLOPT_HTTP09_ALLOWED, 0 }, { CURLOPT_NOSIGNAL, 1 }, /* alarms and threads do not mix */
-	{ CURLOPT_QUICK_EXIT, 1 }, /* a timeout does not wait for the resolver */
-};
-
 static const long ip_versions[] = {
 	[IP_ANY] = CURL_IPRESOLVE_WHATEVER, [IP_4] = CURL_IPRESOLVE_V4, [IP_6] = CURL_IPRESOLVE_V6
 };
-
-#define MEMBER(name) offsetof(struct site, name)
-
-/* Options that depend on one key of the site; what a member becomes depends on its type. */
-static const struct option {
-	CURLoption option;
-	enum {
-		TEXT,         /* const char *; NULL: as libcurl has it */
-		NUMBER,       /* int */
-		MILLISECONDS, /* int64_t, microseconds */
-		WORD,         /* an enum, the index in `values` */
-	} type;
-	size_t member;
-	const long *values;
-} options[] = {
-	{ CURLOPT_USERAGENT, TEXT, MEMBER(user_agent), NULL },
-	{ CURLOPT_MAXREDIRS, NUMBER, MEMBER(follow_redirects), NULL },
-	{ CURLOPT_TIMEOUT_MS, MILLISECONDS, MEMBER(timeout_us), NULL },
-	{ CURLOPT_IPRESOLVE, WORD, MEMBER(ip_version), ip_versions },
-};
-
-static void
-set_option(CURL *curl, const struct option *o, const struct site *site)
-{
-	const void *member = (const char *)site + o->member;
-	long number = 0;
-
-	if (o->type == TEXT) {
-		curl_easy_setopt(curl, o->option, *(const char *const *)member);
-		return;
-	}
-	if (o->type == NUMBER)
-		number = *(const int *)member;
-	else if (o->type == MILLISECONDS)
-		number = (long)(*(const int64_t *)member / US_PER_MS);
-	else
-		number = o->values[*(const unsigned *)member];
-	curl_easy_setopt(curl, o->option, number);
-}
 
 /* A kept connection, name or session would hide a dead resolver and an expired certificate. */
 static void
@@ -213,10 +157,14 @@ probe_request_set(struct probe *p)
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
-	for (size_t i = 0; i < ARRAY_LENGTH(common); i++)
-		curl_easy_setopt(curl, common[i].option, common[i].value);
-	for (size_t i = 0; i < ARRAY_LENGTH(options); i++)
-		set_option(curl, &options[i], site);
+	curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* alarms and threads do not mix */
+	curl_easy_setopt(
+	    curl, CURLOPT_QUICK_EXIT, 1L); /* a timeout does not wait for the resolver */
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, site->user_agent);
+	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)site->follow_redirects);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(site->timeout_us / US_PER_MS));
+	curl_easy_setopt(curl, CURLOPT_IPRESOLVE, ip_versions[site->ip_version]);
 	if (site->follow_redirects > 0) {
 		curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
 		/* a jar, as empty as the name of its file; it goes with the handle */
