@@ -155,38 +155,49 @@ on_error(rd_kafka_t *rk, int error, const char *text, void *arg)
 	note_error(k, without_guess(text, why, sizeof(why)));
 }
 
+/* A record is not taken, or was not delivered: its answer. */
 static void
-on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
+refuse(struct kafka *k, uint64_t row, rd_kafka_resp_err_t error)
 {
-	struct kafka *k = arg;
-	uint64_t row = (uint64_t)(uintptr_t)message->_private;
-	enum answer answer;
-	char why[PUBLISHER_REASON_SIZE] = "";
+	enum answer answer = ANSWER_REFUSED;
+	char why[PUBLISHER_REASON_SIZE];
 
-	(void)rk;
-	switch (message->err) {
-	case RD_KAFKA_RESP_ERR_NO_ERROR:
-		/* without an offset librdkafka infers it from a later request that was taken, and
-		 * may be wrong: a broker that forgot the producer also takes that later one */
-		answer = message->offset >= 0 ? ANSWER_DELIVERED : ANSWER_REFUSED;
-		note_delivery(k);
-		break;
+	kafka_describe_refusal(error, k->topic_name, why, sizeof(why));
+	switch (error) {
 	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
 	case RD_KAFKA_RESP_ERR_INVALID_MSG:
 	case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
 	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
 		answer = ANSWER_UNFIT;
-		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(message->err));
+		break;
+	case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
+	case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
 		break;
 	default:
-		answer = message->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ? ANSWER_UNTIMELY
-									     : ANSWER_REFUSED;
-		kafka_describe_refusal(message->err, k->topic_name, why, sizeof(why));
-		if (message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
-		    message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT && !k->fatal)
+		if (error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP)
+			answer = ANSWER_UNTIMELY;
+		if (!k->fatal)
 			note_trouble(k, why, why);
 	}
 	k->handler.answer(k->handler.arg, row, answer, why);
+}
+
+static void
+on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *arg)
+{
+	struct kafka *k = arg;
+	uint64_t row = (uint64_t)(uintptr_t)message->_private;
+
+	(void)rk;
+	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		refuse(k, row, message->err);
+		return;
+	}
+	note_delivery(k);
+	/* without an offset librdkafka infers it from a later request that was taken, and may be
+	 * wrong: a broker that forgot the producer also takes that later one */
+	k->handler.answer(
+	    k->handler.arg, row, message->offset >= 0 ? ANSWER_DELIVERED : ANSWER_REFUSED, "");
 }
 
 /* --- the producer ------------------------------------------------------------------------ */
@@ -273,28 +284,6 @@ make_headers(const struct frame *frame)
 	return h;
 }
 
-/* What to do about a record that librdkafka does not take; its answer is given at once. */
-static bool
-on_send_error(struct kafka *k, uint64_t row, rd_kafka_resp_err_t code)
-{
-	enum answer answer = ANSWER_REFUSED;
-	char why[PUBLISHER_REASON_SIZE] = "";
-
-	if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-		return false;
-	if (code == RD_KAFKA_RESP_ERR__FATAL) {
-		k->fatal = true;
-	} else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-		answer = ANSWER_UNFIT;
-		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(code));
-	} else {
-		kafka_describe_refusal(code, k->topic_name, why, sizeof(why));
-		note_trouble(k, why, why);
-	}
-	k->handler.answer(k->handler.arg, row, answer, why);
-	return true;
-}
-
 static bool
 kafka_send(void *handle, uint64_t row, const struct frame *frame)
 {
@@ -322,7 +311,11 @@ kafka_send(void *handle, uint64_t row, const struct frame *frame)
 	code = rd_kafka_error_code(error);
 	rd_kafka_error_destroy(error);
 	rd_kafka_headers_destroy(headers); /* ours again */
-	return on_send_error(k, row, code);
+	if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		return false;
+	k->fatal |= code == RD_KAFKA_RESP_ERR__FATAL;
+	refuse(k, row, code);
+	return true;
 }
 
 static void
