@@ -6,10 +6,10 @@
  * logged once per cause with what to do about it, and once when it is over.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "kafka_internal.h"
@@ -20,7 +20,7 @@ struct kafka {
 	rd_kafka_topic_t *topic;
 	struct output_handler handler;
 	char *topic_name;
-	int event_fd[2];
+	int event_fd;
 	bool fatal;
 	bool delivering;
 };
@@ -207,8 +207,6 @@ kafka_close(void *handle)
 {
 	struct kafka *k = handle;
 
-	if (k == NULL)
-		return;
 	if (k->rk != NULL) {
 		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 		rd_kafka_flush(k->rk, 1000); /* serves the answers of what was purged */
@@ -217,8 +215,7 @@ kafka_close(void *handle)
 		rd_kafka_topic_destroy(k->topic);
 	if (k->rk != NULL)
 		rd_kafka_destroy(k->rk);
-	close(k->event_fd[0]);
-	close(k->event_fd[1]);
+	close(k->event_fd);
 	free(k->topic_name);
 	free(k);
 }
@@ -229,13 +226,15 @@ kafka_open(
 {
 	rd_kafka_conf_t *conf = kafka_conf_new(config, mistakes);
 	struct origin at = config_origin(&config->at, "kafka");
+	const uint64_t one = 1;
 	rd_kafka_queue_t *queue;
 	struct kafka *k;
 
 	if (conf == NULL)
 		return NULL;
 	k = xcalloc(1, sizeof(*k));
-	if (pipe2(k->event_fd, O_CLOEXEC | O_NONBLOCK) < 0) {
+	k->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (k->event_fd < 0) {
 		mistakes_add(mistakes, at, "kafka: %s", strerror(errno));
 		free(k);
 		return NULL;
@@ -261,7 +260,7 @@ kafka_open(
 		return NULL;
 	}
 	queue = rd_kafka_queue_get_main(k->rk);
-	rd_kafka_queue_io_event_enable(queue, k->event_fd[1], "1", 1);
+	rd_kafka_queue_io_event_enable(queue, k->event_fd, &one, sizeof(one));
 	rd_kafka_queue_destroy(queue);
 	return k;
 }
@@ -322,10 +321,9 @@ static void
 kafka_serve(void *handle, int flush_ms)
 {
 	struct kafka *k = handle;
-	char drain[64];
+	uint64_t events;
 
-	while (read(k->event_fd[0], drain, sizeof(drain)) > 0)
-		;
+	(void)!read(k->event_fd, &events, sizeof(events));
 	while (rd_kafka_poll(k->rk, 0) > 0)
 		;
 	if (flush_ms > 0)
@@ -337,7 +335,7 @@ kafka_wait_for(const void *handle)
 {
 	const struct kafka *k = handle;
 
-	return (struct pollfd){ .fd = k->event_fd[0], .events = POLLIN };
+	return (struct pollfd){ .fd = k->event_fd, .events = POLLIN };
 }
 
 static enum output_state
