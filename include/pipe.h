@@ -33,8 +33,7 @@ struct pipe {
 
 /*
  * Create a pipe, close-on-exec, with room for `size` bytes or as many as the kernel allows. No
- * process can open its ends by their names in /proc. Returns 0, or -1 with errno; ENOTSUP: PIPE_BUF
- * is smaller than a frame may be.
+ * process can open its ends by their names in /proc. Returns 0, or -1 with errno.
  */
 int pipe_open(struct pipe *pipe, int size);
 

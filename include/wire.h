@@ -23,7 +23,7 @@
 
 /*
  * A frame is one write(2) of at most PIPE_BUF bytes, hence atomic; larger ones tear when a writer
- * is killed. 4096 is Linux's PIPE_BUF (pipe(7)); pipe_open() refuses to run with less.
+ * is killed. 4096 is Linux's PIPE_BUF (pipe(7)); pipe.c does not compile with less.
  */
 #define WIRE_FRAME_MAX 4096
 
