@@ -64,10 +64,10 @@ enum field {
 };
 
 #define PREFIX(key)            ",\"" key "\":"
-#define ROW_OF(name, key, max) { PREFIX(key), sizeof(PREFIX(key)) - 1, max },
+#define ROW_OF(name, key, max) { PREFIX(key), max },
 static const struct {
 	const char *prefix;
-	size_t prefix_size, max;
+	size_t max;
 } fields[FIELD_COUNT] = { IDENTITY_FIELDS(ROW_OF) OUTCOME_FIELDS(ROW_OF) };
 
 #define ID_PREFIX "{\"schema_version\":1,\"id\":\""
@@ -154,17 +154,11 @@ put_string(struct text *t, const char *s, size_t cap)
 	put(t, "\"", 1);
 }
 
-static void
-put_key(struct text *t, enum field field)
-{
-	put(t, fields[field].prefix, fields[field].prefix_size);
-}
-
 /* NULL and "" become null. */
 static void
 put_text(struct text *t, enum field field, const char *value)
 {
-	put_key(t, field);
+	put_literal(t, fields[field].prefix);
 	if (value == NULL || value[0] == '\0')
 		put_literal(t, "null");
 	else
@@ -187,7 +181,7 @@ put_digits(struct text *t, uint64_t n, int width)
 static void
 put_integer(struct text *t, enum field field, int64_t value)
 {
-	put_key(t, field);
+	put_literal(t, fields[field].prefix);
 	if (value == RESULT_NONE)
 		put_literal(t, "null");
 	else
@@ -198,7 +192,7 @@ put_integer(struct text *t, enum field field, int64_t value)
 static void
 put_thousandths(struct text *t, enum field field, int64_t value)
 {
-	put_key(t, field);
+	put_literal(t, fields[field].prefix);
 	if (value == RESULT_NONE) {
 		put_literal(t, "null");
 		return;
@@ -230,7 +224,7 @@ put_tristate(struct text *t, enum field field, enum tristate value)
 {
 	static const char *const words[] = { "null", "false", "true" };
 
-	put_key(t, field);
+	put_literal(t, fields[field].prefix);
 	put_literal(t, words[value]);
 }
 
