@@ -142,8 +142,6 @@ match_new(void)
 void
 match_free(struct match *m)
 {
-	if (m == NULL)
-		return;
 	for (size_t i = 0; i < CACHE_SIZE; i++)
 		pcre2_code_free(m->cache[i].code);
 	pcre2_jit_stack_free(m->stack);

@@ -54,22 +54,6 @@ checker_init(void)
 	return curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK ? 0 : -1;
 }
 
-/*
- * From 8.20 on a multi handle has a pool of threads for lookups. Without these two options a few
- * lookups that hang occupy all threads, later ones wait until the timeout of their site is over,
- * and the process waits for all of them when it exits.
- */
-static void
-let_lookups_hang(CURLM *multi)
-{
-#if LIBCURL_VERSION_NUM >= 0x081400
-	curl_multi_setopt(multi, CURLMOPT_RESOLVE_THREADS_MAX, LOOKUP_THREADS_MAX);
-	curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);
-#else
-	(void)multi;
-#endif
-}
-
 struct probe *
 probe_new(const struct site *sites, size_t count)
 {
@@ -81,7 +65,15 @@ probe_new(const struct site *sites, size_t count)
 		return NULL;
 	}
 	curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS_MAX);
-	let_lookups_hang(p->multi);
+#if LIBCURL_VERSION_NUM >= 0x081400
+	/*
+	 * From 8.20 on it has threads for lookups. Without these two options a few lookups that hang
+	 * occupy all threads, later ones wait until the timeout of their site is over, and the
+	 * process waits for all of them when it exits.
+	 */
+	curl_multi_setopt(p->multi, CURLMOPT_RESOLVE_THREADS_MAX, LOOKUP_THREADS_MAX);
+	curl_multi_setopt(p->multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
 	p->match = match_new();
 	p->ca_file = probe_ca_find();
 	p->sites = sites;
@@ -92,8 +84,6 @@ probe_new(const struct site *sites, size_t count)
 void
 probe_free(struct probe *p)
 {
-	if (p == NULL)
-		return;
 	curl_multi_cleanup(p->multi);
 	match_free(p->match);
 	free(p->body);
