@@ -87,9 +87,9 @@ struct spool {
 	uint64_t dropped;          /* not logged yet */
 	int64_t dropped_logged_us; /* 0: never */
 	uint64_t dead_letters;     /* made by this process */
-	uint64_t foreign_epoch;    /* frames of other epochs */
-	uint64_t malformed;        /* frames of checkers without an outcome */
-	bool unanswered_logged;    /* that a check was over and its checker had sent nothing */
+	/* what is logged once: frames of other epochs, frames of checkers without an outcome, checks
+	 * that were over though their checker had sent nothing */
+	bool foreign_logged, malformed_logged, unanswered_logged;
 
 	/* room.c */
 	int64_t page_size;

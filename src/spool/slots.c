@@ -69,10 +69,11 @@ store_record(struct spool *s, int64_t epoch, const struct frame *frame)
 	if (payload_outcome(frame, &outcome)) {
 		size = payload_record(out, frame, &outcome, RESULT_NONE);
 	} else {
-		if (s->malformed++ == 0)
+		if (!s->malformed_logged)
 			log_error("spool: a checker sent an invalid result for seq %llu: "
 				  "refused, like all that follow",
 			    (unsigned long long)frame->seq);
+		s->malformed_logged = true;
 		size = payload_unfinished(
 		    out, frame, ERROR_ABORTED, RESULT_NONE, "the checker sent an invalid result");
 	}
@@ -146,8 +147,9 @@ is_our_epoch(struct spool *s, const struct frame *frame)
 {
 	if (strcmp(frame->epoch, s->options.epoch) == 0)
 		return true;
-	if (s->foreign_epoch++ == 0)
+	if (!s->foreign_logged)
 		log_warning("frames of another epoch are ignored: %s", frame->epoch);
+	s->foreign_logged = true;
 	return false;
 }
 

@@ -180,12 +180,6 @@ spool_close(struct spool *s)
 		return;
 	if (s->dropped > 0)
 		log_error("spool: %llu more records were dropped", (unsigned long long)s->dropped);
-	if (s->foreign_epoch > 0)
-		log_warning("spool: %llu frames of other epochs were ignored",
-		    (unsigned long long)s->foreign_epoch);
-	if (s->malformed > 0)
-		log_error("spool: %llu frames of checkers were refused",
-		    (unsigned long long)s->malformed);
 	spool_disconnect(s);
 	free(s->opened);
 	free(s);
