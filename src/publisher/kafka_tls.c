@@ -18,8 +18,8 @@
 #define LOOK "; look with: openssl s_client -connect HOST:PORT -verify_hostname HOST -CAfile CA"
 
 /* Written by librdkafka's threads. Of the process, as the causes of an outage are. */
-static atomic_int refused_for; /* OpenSSL's X509_V_ERR_… */
-static atomic_llong refused_end_s, refused_begin_s;
+static atomic_int refused_for;      /* OpenSSL's X509_V_ERR_… */
+static atomic_llong refused_date_s; /* its end, or its begin if that is yet to come */
 
 /* 0: there is none, or it cannot be read. */
 static long long our_end_s;
@@ -53,8 +53,9 @@ on_certificate(rd_kafka_t *rk, const char *broker, int32_t id, int *error, int d
 		return 1;
 	certificate = d2i_X509(NULL, &at, (long)size);
 	if (certificate != NULL) {
-		refused_end_s = seconds_of(X509_get0_notAfter(certificate));
-		refused_begin_s = seconds_of(X509_get0_notBefore(certificate));
+		refused_date_s = seconds_of(*error == X509_V_ERR_CERT_NOT_YET_VALID
+						? X509_get0_notBefore(certificate)
+						: X509_get0_notAfter(certificate));
 		X509_free(certificate);
 	}
 	refused_for = *error;
@@ -91,27 +92,22 @@ kafka_tls_watch(rd_kafka_conf_t *conf)
 void
 kafka_tls_describe_broker(char *out, size_t size)
 {
+	const char *what;
 	char date[UTIL_RFC3339_SIZE];
 	int error = refused_for;
 
 	switch (error) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		snprintf(out, size,
-		    "the broker's certificate is not valid for the host name in bootstrap.servers: "
-		    "write one that is in it" LOOK);
-		return;
+		what =
+		    "is not valid for the host name in bootstrap.servers: write one that is in it";
+		break;
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		snprintf(out, size,
-		    "a certificate of the broker expired on %s, or the clock of this host is "
-		    "wrong" LOOK,
-		    write_date(date, refused_end_s));
-		return;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		snprintf(out, size,
-		    "a certificate of the broker is not valid before %s, or the clock of this host "
-		    "is wrong" LOOK,
-		    write_date(date, refused_begin_s));
+		    "a certificate of the broker %s %s, or the clock of this host is wrong" LOOK,
+		    error == X509_V_ERR_CERT_HAS_EXPIRED ? "expired on" : "is not valid before",
+		    write_date(date, refused_date_s));
 		return;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
@@ -119,18 +115,18 @@ kafka_tls_describe_broker(char *out, size_t size)
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-		snprintf(out, size,
-		    "the broker's certificate is not signed by the CA in ssl.ca.location" LOOK);
-		return;
+		what = "is not signed by the CA in ssl.ca.location";
+		break;
 	case X509_V_OK: /* of another connection, or not asked */
-		snprintf(out, size,
-		    "the broker's certificate is not signed by the CA in ssl.ca.location, or is not "
-		    "valid for the host name in bootstrap.servers" LOOK);
-		return;
+		what = "is not signed by the CA in ssl.ca.location, or is not valid for the host "
+		       "name in bootstrap.servers";
+		break;
 	default:
 		snprintf(out, size, "the broker's certificate is refused: %s" LOOK,
 		    X509_verify_cert_error_string(error));
+		return;
 	}
+	snprintf(out, size, "the broker's certificate %s" LOOK, what);
 }
 
 void
