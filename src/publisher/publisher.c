@@ -80,6 +80,8 @@ set_exit_code(struct publisher *p, enum spool_status status)
 {
 	if (status == SPOOL_LOST)
 		p->exit_code = EXIT_SPOOL_LOST;
+	else if (status == SPOOL_IN_USE)
+		p->exit_code = EXIT_RUNNING;
 	else if (status == SPOOL_FAILED)
 		p->exit_code = EXIT_CANNOT_CREATE;
 }
@@ -302,7 +304,8 @@ wait_for_work(struct publisher *p, int64_t now)
 		read_orders(p);
 }
 
-static int
+/* If that is impossible, there is an exit code. */
+static void
 open_all(struct publisher *p)
 {
 	const struct publisher_start *start = p->start;
@@ -315,26 +318,21 @@ open_all(struct publisher *p)
 		.lost_epoch = start->lost_epoch,
 		.lock_fd = start->spool_lock_fd,
 		.supervisor = start->supervisor };
+	enum spool_status status;
 
 	/* at most a quarter of the spool, at a KiB a record, may be in flight */
 	options.window = (uint64_t)options.max_bytes / 4096;
 	if (options.window > WINDOW_MAX)
 		options.window = WINDOW_MAX;
-	switch (spool_open(&p->spool, &options)) {
-	case SPOOL_OK:
-		break;
-	case SPOOL_LOST:
-		return EXIT_SPOOL_LOST;
-	case SPOOL_IN_USE:
-		return EXIT_RUNNING;
-	default:
-		return EXIT_CANNOT_CREATE;
+	status = spool_open(&p->spool, &options);
+	if (status != SPOOL_OK) {
+		set_exit_code(p, status == SPOOL_RETRY ? SPOOL_FAILED : status);
+		return;
 	}
 	sender_init(&p->out, p->output, config, p->spool, options.window);
 	if (intake_init(&p->in, start->supervisor_fd, start->checkers_fd, start->epoch,
 		start->token_key) < 0)
-		return EXIT_OS;
-	return -1;
+		p->exit_code = EXIT_OS;
 }
 
 static void
@@ -367,7 +365,7 @@ publisher_main(const struct publisher_start *start)
 
 	signal(SIGTERM, SIG_IGN); /* it ends with the pipes, after the last record */
 	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
-	p.exit_code = open_all(&p);
+	open_all(&p);
 	if (p.exit_code >= 0) {
 		spool_close(p.spool);
 		return p.exit_code;
