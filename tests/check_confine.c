@@ -428,14 +428,13 @@ sit_down(void)
 static int
 run_as_checker(bool walled, bool alone, int (*act)(void))
 {
-	static const char *const nothing[] = { NULL };
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		if (!sit_down() || proc_drop(&user) < 0)
 			_exit(100);
 		prctl(PR_SET_DUMPABLE, 1); /* else much is denied for that */
-		if (walled && confine_enter(alone, nothing) < 0)
+		if (walled && confine_enter(alone, NULL) < 0)
 			_exit(101);
 		_exit(act());
 	}

@@ -55,7 +55,6 @@ get_ready(const struct checker_start *start)
 {
 	struct sigaction action = { .sa_handler = on_sigterm }; /* no SA_RESTART: waits must end */
 	struct probe *probe;
-	const char *readable[] = { NULL, NULL };
 	sigset_t none;
 
 	sigaction(SIGTERM, &action, NULL);
@@ -67,8 +66,7 @@ get_ready(const struct checker_start *start)
 		log_error("cannot initialise libcurl");
 		return NULL;
 	}
-	readable[0] = probe_ca_file(probe);
-	if (confine_enter(start->own_user, readable) < 0) {
+	if (confine_enter(start->own_user, probe_ca_file(probe)) < 0) {
 		log_error("cannot confine itself: %s", strerror(errno));
 		probe_free(probe);
 		return NULL;

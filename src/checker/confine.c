@@ -113,7 +113,7 @@ allow_place(int rules, const char *file)
 }
 
 static int
-restrict_files(const char *const readable[])
+restrict_files(const char *ca_file)
 {
 	struct landlock_ruleset_attr attr = { 0 };
 	size_t version = (size_t)landlock_version();
@@ -129,8 +129,8 @@ restrict_files(const char *const readable[])
 		outcome |= allow(rules, always_readable[i]);
 	for (size_t i = 0; i < ARRAY_LENGTH(libc_files); i++)
 		outcome |= allow_place(rules, libc_files[i]);
-	for (; *readable != NULL; readable++)
-		outcome |= allow_place(rules, *readable);
+	if (ca_file != NULL)
+		outcome |= allow_place(rules, ca_file);
 	if (at_entry.own_user)
 		outcome |= allow(rules, "/etc");
 	if (outcome == 0)
@@ -218,7 +218,7 @@ limit_memory(void)
 }
 
 int
-confine_enter(bool own_user, const char *const readable[])
+confine_enter(bool own_user, const char *ca_file)
 {
 	struct stat etc = { 0 };
 
@@ -229,7 +229,7 @@ confine_enter(bool own_user, const char *const readable[])
 		(void)!stat("/etc", &etc);
 		at_entry.etc_changed = etc.st_mtim;
 		at_entry.files = identify_files();
-		if (restrict_files(readable) < 0)
+		if (restrict_files(ca_file) < 0)
 			return -1;
 		at_entry.restricted = true;
 	}

@@ -18,11 +18,11 @@
  * Confine this process, for good. no_new_privs must be set, and no other thread be running.
  * `own_user`: no process that has secrets runs as our user. Then the permissions of files protect
  * those secrets, and all of /etc may be read; otherwise only the files that are named in confine.c.
- * `readable`: more files that may be read, each with the rest of its directory; ends with NULL.
+ * `ca_file` may be read too, with the rest of its directory; NULL: none.
  * Returns 0; or -1 with errno if the kernel has the means and they failed: then the caller must
  * exit.
  */
-int confine_enter(bool own_user, const char *const readable[]);
+int confine_enter(bool own_user, const char *ca_file);
 
 /*
  * Whether a file that the resolver reads, such as /etc/resolv.conf, has been replaced since
