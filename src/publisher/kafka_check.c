@@ -74,20 +74,19 @@ on_search_error(rd_kafka_t *rk, int error, const char *text, void *arg)
 		s->first_us = util_mono_us();
 }
 
-/* The string of this name at or behind `json`, or NULL; `*next` is behind it. */
-static const char *
-read_word(const char *json, const char *name, char out[256], const char **next)
-{
-	const char *at = json != NULL ? strstr(json, name) : NULL;
+#define WORD_SIZE 256
 
-	*next = NULL;
+/* Read the string of this name, at `at` or behind it. Returns where it begins; NULL: there is none. */
+static const char *
+read_word(const char *at, const char *name, char out[WORD_SIZE])
+{
+	at = at != NULL ? strstr(at, name) : NULL;
 	if (at == NULL)
 		return NULL;
 	at += strlen(name);
 	at += strspn(at, ": \"");
-	*next = at;
-	snprintf(out, 256, "%.*s", (int)strcspn(at, "\""), at);
-	return out;
+	snprintf(out, WORD_SIZE, "%.*s", (int)strcspn(at, "\""), at);
+	return at;
 }
 
 /* Whether there is a connection to a broker, or one is being made. */
@@ -111,18 +110,21 @@ static int
 on_search_statistics(rd_kafka_t *rk, char *json, size_t size, void *arg)
 {
 	struct search *s = arg;
-	char node[256], source[256], state[256];
-	const char *at;
+	char node[WORD_SIZE], source[WORD_SIZE], state[WORD_SIZE];
+	const char *at = json;
 
 	(void)rk, (void)size;
-	s->has_producer_id = read_word(json, "\"idemp_state\"", state, &at) != NULL &&
+	s->has_producer_id = read_word(json, "\"idemp_state\"", state) != NULL &&
 			     strcmp(state, "Assigned") == 0;
 	s->connecting = false;
-	at = json;
-	while (read_word(at, "\"nodename\"", node, &at) != NULL &&
-	       read_word(at, "\"source\"", source, &at) != NULL &&
-	       read_word(at, "\"state\"", state, &at) != NULL)
+	for (;;) {
+		at = read_word(at, "\"nodename\"", node);
+		at = read_word(at, "\"source\"", source);
+		at = read_word(at, "\"state\"", state);
+		if (at == NULL)
+			break;
 		s->connecting |= is_active(s, node, source, state);
+	}
 	return 0; /* librdkafka frees it */
 }
 
