@@ -236,43 +236,28 @@ pidfile_acquire(const char *path)
 	return EXIT_FINE;
 }
 
-static const char *
-advice(void)
-{
-	return geteuid() == 0 ? "name another file" : "start as root, or name another file";
-}
-
 int
 pidfile_check(const char *path, char *reason, size_t size)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	char *directory, *slash;
-	int result = -1;
+	int why = fd < 0 ? errno : 0;
+	char *directory = util_directory_of(path);
 
-	if (fd >= 0) {
+	if (fd >= 0)
 		close(fd);
-		return 0;
-	}
-	if (errno != ENOENT) {
-		snprintf(
-		    reason, size, "cannot write \"%s\": %s; %s", path, strerror(errno), advice());
-		return -1;
-	}
-	directory = util_directory_of(path);
-	slash = strrchr(directory, '/');
-	if (slash != NULL && slash != directory)
-		*slash = '\0';
-	if (faccessat(AT_FDCWD, directory[0] != '\0' ? directory : ".", W_OK | X_OK, AT_EACCESS) ==
-	    0)
-		result = 0;
-	else if (errno == ENOENT)
+	if (why == ENOENT)
+		why = faccessat(AT_FDCWD, directory[0] != '\0' ? directory : ".", W_OK | X_OK,
+			  AT_EACCESS) < 0
+			  ? errno
+			  : 0;
+	if (why == ENOENT)
 		snprintf(reason, size, "there is no directory \"%s\"; make it: mkdir -p \"%s\"",
 		    directory, directory);
-	else
-		snprintf(
-		    reason, size, "cannot create \"%s\": %s; %s", path, strerror(errno), advice());
+	else if (why != 0)
+		snprintf(reason, size, "cannot write \"%s\": %s; %sname another file", path,
+		    strerror(why), geteuid() == 0 ? "" : "start as root, or ");
 	free(directory);
-	return result;
+	return why == 0 ? 0 : -1;
 }
 
 void
