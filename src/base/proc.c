@@ -60,19 +60,15 @@ offer_to_oom_killer(void)
 	close(fd);
 }
 
-static int
-take_groups(const struct proc_user *user)
-{
-	return user->exposed ? setgroups(1, &user->gid) : initgroups(user->name, user->gid);
-}
-
 int
 proc_drop(const struct proc_user *user)
 {
 	if (user->exposed)
 		offer_to_oom_killer();
 	if (user->drop) {
-		if (take_groups(user) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
+		if ((user->exposed ? setgroups(1, &user->gid) : initgroups(user->name, user->gid)) <
+			0 ||
+		    setresgid(user->gid, user->gid, user->gid) < 0 ||
 		    setresuid(user->uid, user->uid, user->uid) < 0)
 			return -1;
 		if (user->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
