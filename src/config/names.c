@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const reserved_keys[] = { "allow_private_redirects", "auth", "body_file",
-	"ca_file", "cert_min_days", "client_cert", "client_key", "connect_timeout", "header_regex",
-	"header_regex_not", "http_version", "max_body_bytes", "min_body_bytes", "no_proxy",
-	"password_file", "proxy", "record_query", "resolve", "retries", "retry_delay",
-	"server_name", "tls_min_version", "token_file", "username", "vantage", NULL };
+/* Keys of later versions; written as the words below. */
+static const char reserved[] =
+    " allowprivateredirects auth bodyfile cafile certmindays clientcert clientkey connecttimeout "
+    "headerregex headerregexnot httpversion maxbodybytes minbodybytes noproxy passwordfile proxy "
+    "recordquery resolve retries retrydelay servername tlsminversion tokenfile username vantage ";
 
 /*
  * What is written here, and what other programs that check web sites, or speak to Kafka, call it: in
@@ -37,24 +37,20 @@ static const struct {
 	{ "expect_status = \"200-299\"",
 	    " expectedstatus expectedstatuscode expectedstatuscodes responsestatuscode status statuscode statuscodes statuses validstatuscodes " },
 	{ "body_regex_not = \"…\"", " failifbodymatchesregexp mustnotcontain " },
-	{ "follow_redirects = 5", " followlocation maxredirects maxredirs redirects " },
-	{ "labels = [ \"group=…\" ]", " group " },
+	{ "follow_redirects = 5",
+	    " followlocation ignoreredirect maxredirects maxredirs redirects " },
 	{ "instance = \"…\", or url = \"…\" in a site", " hostname " },
 	{ "method = \"GET\"", " httpmethod " },
 	{ "name = \"…\"", " id " },
-	{ "follow_redirects = 0", " ignoreredirect " },
 	{ "sites_dir = \"sites.d\"", " include sitesd " },
-	{ "verify_tls = false", " insecure insecureskipverify skipverify " },
-	{ "log = { destination = \"syslog\"; }", " logfile " },
-	{ "log = { destination = \"syslog\"; level = \"info\"; }", " logging " },
-	{ "log = { level = \"info\"; }", " loglevel " },
+	{ "log = { destination = \"syslog\"; level = \"info\"; }", " logfile logging loglevel " },
 	{ "body = \"…\"", " postdata " },
 	{ "ip_version = \"any\"", " preferredipprotocol " },
-	{ "timeout = 10", " responsetimeout timeouts " },
-	{ "verify_tls = true", " sslverify tlsverify verify verifyssl " },
-	{ "labels = [ \"key=value\" ]", " tags " },
+	{ "timeout = 10", " responsetimeout timeoutms timeouts " },
+	{ "verify_tls = true, or false",
+	    " insecure insecureskipverify skipverify sslverify tlsverify verify verifyssl " },
+	{ "labels = [ \"key=value\" ]", " group tags " },
 	{ "workers = { min = 4; max = 256; }", " threads workerprocesses " },
-	{ "timeout = 0.5", " timeoutms " },
 	{ "kafka = { topic = \"…\"; … }", " topics " },
 };
 
@@ -141,11 +137,10 @@ config_unknown_key(struct reader *r, int line, const char *name, const struct ke
 	const char *nearest = find_nearest(keys, name);
 	char place[80];
 
-	for (const char *const *reserved = reserved_keys; *reserved != NULL; reserved++)
-		if (strcmp(name, *reserved) == 0) {
-			config_mistake(r, line, "%s: not supported in this version", name);
-			return;
-		}
+	if (is_among(name, reserved)) {
+		config_mistake(r, line, "%s: not supported in this version", name);
+		return;
+	}
 	find_place(place, sizeof(place), name, keys);
 	if (place[0] != '\0') {
 		config_mistake(r, line, "unknown key \"%s\"; %s belongs %s", name, name, place);

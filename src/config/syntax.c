@@ -97,9 +97,7 @@ wrong_bracket(struct repair *d)
 	}
 	repair_report(d, d->c, d->line,
 	    "this %c closes nothing: one too many, or a %c too few before", *d->c,
-	    *d->c == ')'   ? '('
-	    : *d->c == '}' ? '{'
-			   : '[');
+	    "([{"[strcspn(")]}", (const char[]){ *d->c, '\0' })]);
 	d->stopped = true;
 }
 
@@ -236,9 +234,6 @@ not_a_value(struct repair *d)
 		    "settings in a list stand in braces; write sites = ( { name = \"…\"; url = \"…\"; "
 		    "}, { … } );");
 		d->stopped = true;
-	} else if (in_list && *d->c == ',') {
-		repair_report(d, d->c, d->line, "a comma too many; take it out");
-		repair_replace(d, d->c + 1, " ", d->at);
 	} else if (l->colon && other_line && repair_is_setting(d->c)) {
 		repair_report(d, d->c, d->line, "this is YAML; write %.*s = { … };" SYNTAX_SEE,
 		    (int)l->key.size, l->key.name);
@@ -246,7 +241,7 @@ not_a_value(struct repair *d)
 	} else if (!in_list &&
 		   (strchr(";,", *d->c) != NULL || (other_line && repair_is_setting(d->c)))) {
 		repair_value_missing(d);
-	} else if (in_list && *d->c == ';') {
+	} else if (in_list && strchr(",;", *d->c) != NULL) {
 		unexpected(d);
 	} else {
 		repair_read_bare(d);
