@@ -37,8 +37,6 @@ static const struct habit {
 	    "this is YAML; write sites = ( { name = \"…\"; url = \"…\"; } );" SYNTAX_SEE, STOP },
 	{ ANYWHERE, true, ";", "a comment begins with # or //, not with ;", SKIP_LINE },
 	{ ANYWHERE, false, "--", "a comment begins with # or //, not with --", SKIP_LINE },
-	{ ANYWHERE, true, "%", "a comment begins with # or //, not with %", SKIP_LINE },
-	{ ANYWHERE, true, "!", "a comment begins with # or //, not with !", SKIP_LINE },
 	{ ANYWHERE, false, "\xc2\xa0", "a no-break space, as web pages have it; write a plain one",
 	    SKIP },
 	{ ANYWHERE, false, "\xe2\x80\x8b", "a character of no width; take it out", SKIP },
