@@ -167,7 +167,7 @@ begin_first(struct supervisor *s, struct checker *c, int64_t now)
 
 	check->begun_us = now;
 	children_set_kill(
-	    &s->children, &c->child, now + site_longest_us(check->site) + WATCHDOG_GRACE_US);
+	    &s->children, &c->child, now + check->site->timeout_us + WATCHDOG_GRACE_US);
 }
 
 bool
@@ -185,7 +185,7 @@ assign_check(struct supervisor *s, struct check *check, struct worker *worker, i
 		wait_first(s, check);
 		return false;
 	}
-	site_assigned(check->state, worker->index);
+	check->state->last_worker = worker->index;
 	STAILQ_INSERT_TAIL(&c->checks, check, next);
 	pool_assign(&s->pool, worker, check->state->slow, check->expected_us, now);
 	if (STAILQ_FIRST(&c->checks) == check)
@@ -295,7 +295,7 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 	if (done->type != WIRE_DONE || check == NULL || done->seq != check->job.seq)
 		return false;
 	STAILQ_REMOVE_HEAD(&c->checks, next);
-	site_survived(check->state);
+	quarantine_survived(&check->state->quarantine);
 	site_finished(s, check->state, done, now);
 	if (done->leaving) {
 		worker->retiring = true;
@@ -410,6 +410,6 @@ checker_is_overdue(struct supervisor *s, struct child *child, int64_t now)
 	}
 	snprintf(check->why, sizeof(check->why),
 	    "the checker did not end within %.3g s and was killed",
-	    (double)(site_longest_us(check->site) + WATCHDOG_GRACE_US) / US_PER_S);
+	    (double)(check->site->timeout_us + WATCHDOG_GRACE_US) / US_PER_S);
 	return true;
 }

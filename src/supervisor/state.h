@@ -102,8 +102,7 @@ struct supervisor {
 	/* sites.c; the heaps and the list of removed sites by site_state.c */
 	struct {
 		struct site_state *
-		    *all;      /* in the order of the configuration, or of the command line */
-		size_t *index; /* of each in the configuration */
+		    *all; /* in the order of the configuration, or of the command line */
 		size_t count;
 		struct schedule lane[2];  /* normal, slow */
 		struct site_list removed; /* which have slots left, or a check */
