@@ -47,36 +47,39 @@ why_missed(const struct supervisor *s, const struct site_state *state, int64_t n
 	return ERROR_NONE;
 }
 
-/* Write the records of those slots of `state` that are due and will never run. */
+/* Write the records of those slots of `state` that are due and will never run; false: not of all. */
 static bool
 record_missed(struct supervisor *s, struct site_state *state, int64_t now)
 {
 	char message[128];
 	enum error_type error;
+	bool written = true;
 
+	site_dequeue(s, state);
 	while (state->timer.due_us <= now && !site_is_over(state) &&
 	       (error = why_missed(s, state, now, message, sizeof(message))) != ERROR_NONE) {
-		if (!write_missed(s, state, error, message, now))
-			return false;
+		written = write_missed(s, state, error, message, now);
+		if (!written)
+			break;
 		/* a site that missed a slot by waiting keeps its place */
 		site_miss(s, state, error == ERROR_MISSED_OVERLOAD, now);
 	}
-	return true;
+	site_enqueue(s, state);
+	return written;
 }
 
 /* --- what is due ------------------------------------------------------------------------- */
 
-/* The site of both lanes that is due first, or NULL. */
-static struct site_state *
-first_due(const struct supervisor *s, bool without_slow, int64_t now)
+/* The first of both lanes, or NULL. */
+static struct timer *
+first_timer(const struct supervisor *s, bool without_slow)
 {
 	struct timer *normal = schedule_first(&s->sites.lane[0]);
 	struct timer *slow = without_slow ? NULL : schedule_first(&s->sites.lane[1]);
-	struct timer *first = normal;
 
-	if (first == NULL || (slow != NULL && slow->priority_us < first->priority_us))
-		first = slow;
-	return first != NULL && first->priority_us <= now ? site_of(first) : NULL;
+	if (normal == NULL || (slow != NULL && slow->priority_us < normal->priority_us))
+		return slow;
+	return normal;
 }
 
 static struct worker *
@@ -138,7 +141,7 @@ dispatch(struct supervisor *s, int64_t now)
 {
 	bool without_slow = false;
 	int64_t wake;
-	struct site_state *state;
+	struct timer *first;
 
 	s->site_waits = false;
 	wake = dispatch_waiting(s, now);
@@ -148,20 +151,15 @@ dispatch(struct supervisor *s, int64_t now)
 		settle(s, now);
 	if (!STAILQ_EMPTY(&s->waiting))
 		return wake;
-	while ((state = first_due(s, without_slow, now)) != NULL) {
+	while ((first = first_timer(s, without_slow)) != NULL && first->priority_us <= now) {
+		struct site_state *state = site_of(first);
 		struct worker *worker;
 		struct check *check;
 		char message[128];
 
-		if (site_is_over(state)) {
-			site_dequeue(s, state);
-			continue;
-		}
+		/* a site that is over has no such slot any more, and leaves its heap */
 		if (why_missed(s, state, now, message, sizeof(message)) != ERROR_NONE) {
-			site_dequeue(s, state);
-			bool written = record_missed(s, state, now);
-			site_enqueue(s, state);
-			if (!written)
+			if (!record_missed(s, state, now))
 				return INT64_MAX;
 			continue;
 		}
@@ -178,30 +176,18 @@ dispatch(struct supervisor *s, int64_t now)
 		if (!assign_check(s, check, worker, now))
 			return now + POOL_STALL_US;
 	}
-	for (int i = 0; i < (without_slow ? 1 : 2); i++) {
-		struct timer *t = schedule_first(&s->sites.lane[i]);
-
-		if (t != NULL && t->priority_us < wake)
-			wake = t->priority_us;
-	}
-	return wake;
+	return first != NULL && first->priority_us < wake ? first->priority_us : wake;
 }
 
 bool
 record_remaining(struct supervisor *s, int64_t now)
 {
-	for (int i = 0; i < 2; i++) {
-		struct timer *t;
+	struct timer *first;
 
-		while ((t = schedule_first(&s->sites.lane[i])) != NULL) {
-			struct site_state *state = site_of(t);
-
-			site_dequeue(s, state);
-			if (!record_missed(s, state, now)) {
-				site_enqueue(s, state);
-				return false;
-			}
-		}
+	while ((first = first_timer(s, false)) != NULL) {
+		if (!record_missed(s, site_of(first), now))
+			return false;
+		site_dequeue(s, site_of(first));
 	}
 	return true;
 }
