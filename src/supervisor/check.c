@@ -43,12 +43,6 @@ pipes_close(struct supervisor *s)
 	s->pipes.own.write_fd = s->pipes.checkers.write_fd = -1;
 }
 
-void
-pipes_begin_turn(struct supervisor *s)
-{
-	s->pipes.own_full = false;
-}
-
 static void
 note_own_full(struct supervisor *s, int64_t now)
 {

@@ -95,22 +95,17 @@ maintain_pool(struct supervisor *s, int64_t now)
 
 	if (now < s->checkers.next_maintenance_us || s->stage > STAGE_RUNNING)
 		return;
-	while ((worker = pool_vacant(&s->pool, s->pool.min, worker)) != NULL) {
-		int64_t not_before_us = worker->checker->child.backoff.not_before_us;
-
-		if (started == START_AT_ONCE) {
-			again = now;
-			break;
-		}
+	while (started < START_AT_ONCE &&
+	       (worker = pool_vacant(&s->pool, s->pool.min, worker)) != NULL) {
 		if (start_checker(s, worker, now))
 			started++;
-		else if (not_before_us < again)
-			again = not_before_us;
+		else if (worker->checker->child.backoff.not_before_us < again)
+			again = worker->checker->child.backoff.not_before_us;
 	}
+	if (started == START_AT_ONCE)
+		again = now;
 	while ((worker = pool_surplus(&s->pool, now)) != NULL)
 		retire_checker(s, worker, now);
-	for (int i = s->pool.max; i < s->pool.count; i++)
-		retire_checker(s, &s->pool.worker[i], now);
 	s->checkers.next_maintenance_us = again;
 }
 
@@ -256,14 +251,6 @@ requeue_stalled(struct supervisor *s, int64_t now)
 }
 
 /* --- messages ---------------------------------------------------------------------------- */
-
-bool
-checker_may_speak(const struct supervisor *s, const struct checker *c)
-{
-	enum worker_state state = s->pool.worker[c->index].state;
-
-	return state == WORKER_STARTING || state == WORKER_BUSY;
-}
 
 /* The checker may have been taken over: every field may hold anything. */
 static void

@@ -113,7 +113,7 @@ struct supervisor {
 	struct {
 		struct pipe own;      /* our frames to the publisher; nobody else can write there */
 		struct pipe checkers; /* the checkers' */
-		bool own_full;        /* since the turn of the loop began */
+		bool own_full;        /* since the turn of the loop began, which clears it */
 		int64_t full_us;      /* the last time that one of the two was */
 		unsigned char token_key[UTIL_KEY_SIZE]; /* see wire_token() */
 	} pipes;
@@ -157,11 +157,10 @@ struct supervisor {
 		size_t line_size;
 		int lines;        /* that it has written */
 		char *complaints; /* a line each; NULL: none */
-		bool requested;   /* by HUP, and not begun */
 	} reload;
 
 	/* status.c */
-	int64_t next_status_us; /* for systemd; 0: at once */
+	int64_t next_status_us; /* for systemd; 0, by reload.c too: at once */
 
 	/* once.c */
 	struct {
@@ -194,9 +193,6 @@ const char *status_line(const struct supervisor_status *status, char *buffer, si
 /* The line of systemd, when it is due, and the watchdog's sign of life. */
 void tell_status(struct supervisor *s, int64_t now);
 
-/* Have the next tell_status() speak at once. */
-void status_changed(struct supervisor *s);
-
 /* The same line in the log, and the sites that are not up, with since when and why. */
 void log_status(struct supervisor *s, int64_t now);
 
@@ -217,9 +213,6 @@ int pipes_open(struct supervisor *s);
 
 /* No more frames: the publisher finds the end of both pipes when all checkers have gone. */
 void pipes_close(struct supervisor *s);
-
-/* A turn of the loop begins: who needs room in the own pipe notes it again. */
-void pipes_begin_turn(struct supervisor *s);
 
 /* Whether there is room for a frame; that there is none is noted. */
 bool own_pipe_has_room(struct supervisor *s, int64_t now);
@@ -319,9 +312,6 @@ bool assign_check(struct supervisor *s, struct check *check, struct worker *work
 /* Checks that are queued behind one that makes no progress go to other workers. */
 void requeue_stalled(struct supervisor *s, int64_t now);
 
-/* Whether a message of it may come, other than its death. */
-bool checker_may_speak(const struct supervisor *s, const struct checker *c);
-
 void read_checker(struct supervisor *s, struct child *c, int64_t now);
 void checker_died(struct supervisor *s, struct child *c, int status, int64_t now);
 
@@ -338,9 +328,8 @@ bool record_remaining(struct supervisor *s, int64_t now);
 
 /* --- reload.c ---------------------------------------------------------------------------- */
 
-/* A reload was asked for; begin_reload() begins it when none is under way. */
-void request_reload(struct supervisor *s);
-void begin_reload(struct supervisor *s, int64_t now);
+/* A reload was asked for. Returns false if it cannot begin yet: one is under way. */
+bool begin_reload(struct supervisor *s, int64_t now);
 
 void read_validation(struct supervisor *s, struct child *c, int64_t now);
 

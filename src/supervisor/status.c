@@ -120,12 +120,6 @@ tell_status(struct supervisor *s, int64_t now)
 }
 
 void
-status_changed(struct supervisor *s)
-{
-	s->next_status_us = 0;
-}
-
-void
 log_status(struct supervisor *s, int64_t now)
 {
 	struct supervisor_status status = status_now(s);

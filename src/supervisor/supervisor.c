@@ -185,11 +185,8 @@ handle_signals(struct supervisor *s, int64_t now)
 		s->next_answer_us = now + ANSWER_EVERY_US;
 		log_status(s, now);
 	}
-	if (got_sighup) {
+	if (got_sighup && begin_reload(s, now))
 		got_sighup = 0;
-		request_reload(s);
-	}
-	begin_reload(s, now);
 }
 
 /* All processes are ready: slots begin now. */
@@ -252,10 +249,12 @@ fill_poll_set(struct supervisor *s, struct poll_set *set)
 	poll_add(set, s->reload.child.fd, POLLIN, &s->reload.child);
 	set->loud = set->count;
 	for (int i = 0; i < s->pool.count; i++) {
-		struct checker *c = s->pool.worker[i].checker;
+		const struct worker *worker = &s->pool.worker[i];
+		struct child *c = &worker->checker->child;
 
-		if (checker_may_speak(s, c))
-			poll_add(set, c->child.fd, POLLIN, &c->child);
+		/* of the others only the death may come */
+		if (worker->state == WORKER_STARTING || worker->state == WORKER_BUSY)
+			poll_add(set, c->fd, POLLIN, c);
 	}
 	if (listens_to_checkers(s))
 		set->loud = set->count;
@@ -301,12 +300,6 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 			roles[set.child[i]->role].read(s, set.child[i], now);
 }
 
-static bool
-everyone_ready(const struct supervisor *s)
-{
-	return s->publisher.report.ready && s->pool.idle >= s->pool.min;
-}
-
 static int64_t
 earliest(int64_t a, int64_t b)
 {
@@ -341,10 +334,11 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		limit_publisher(s, now);
 		start_publisher(s, now);
 		maintain_pool(s, now);
-		if (s->stage == STAGE_STARTING && everyone_ready(s))
+		if (s->stage == STAGE_STARTING && s->publisher.report.ready &&
+		    s->pool.idle >= s->pool.min)
 			become_ready(s);
 		kill_overdue(s, now);
-		pipes_begin_turn(s);
+		s->pipes.own_full = false; /* who needs room in it notes that again */
 		if (s->stage == STAGE_RUNNING)
 			wake = earliest(wake, run_sites(s, now));
 		if (s->stage >= STAGE_STOPPING && s->stage != STAGE_OVER)
