@@ -177,7 +177,7 @@ assign_check(struct supervisor *s, struct check *check, struct worker *worker, i
 			worker->queued_us = POOL_QUEUE_US;
 		else
 			child_signal(&c->child, SIGKILL);
-		wait_first(s, check);
+		STAILQ_INSERT_HEAD(&s->waiting, check, next);
 		return false;
 	}
 	check->state->last_worker = worker->index;
@@ -234,7 +234,8 @@ reclaim(struct supervisor *s, struct worker *worker, bool alive)
 				child_signal(&c->child, SIGKILL);
 		} else {
 			pool_reclaim(&s->pool, worker);
-			wait_last(s, check);
+			check->begun_us = RESULT_NONE;
+			STAILQ_INSERT_TAIL(&s->waiting, check, next);
 		}
 	}
 }
@@ -353,7 +354,7 @@ checker_died(struct supervisor *s, struct child *child, int status, int64_t now)
 		log_warning("site \"%s\": %s", check->state->site->name, check->why);
 		if (s->stage < STAGE_STOPPING)
 			site_crashed(check->state, now);
-		add_pending_close(s, check);
+		STAILQ_INSERT_TAIL(&s->pending_closes, check, next);
 	}
 	pool_set_state(&s->pool, worker, WORKER_NONE, now);
 	children_set_kill(&s->children, child, INT64_MAX);

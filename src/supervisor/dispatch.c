@@ -120,17 +120,16 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 	if (!STAILQ_EMPTY(&s->waiting) && !own_pipe_has_room(s, now))
 		return INT64_MAX;
 	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
-		struct worker *worker;
+		bool follows = follow_reload(s, check);
+		struct worker *worker = choose_checker(s, check->state, INT64_MAX);
 
-		if (!follow_reload(s, check)) {
-			abandon_check(s, take_waiting(s), "the site was %s before the check began",
-			    check->state->removed != NULL ? "removed" : "changed");
-			continue;
-		}
-		worker = choose_checker(s, check->state, INT64_MAX);
-		if (worker == NULL)
+		if (follows && worker == NULL)
 			return grow_pool(s, check->job.due_us, now);
-		if (!assign_check(s, take_waiting(s), worker, now))
+		STAILQ_REMOVE_HEAD(&s->waiting, next);
+		if (!follows)
+			abandon_check(s, check, "the site was %s before the check began",
+			    check->state->removed != NULL ? "removed" : "changed");
+		else if (!assign_check(s, check, worker, now))
 			return now + POOL_STALL_US;
 	}
 	return INT64_MAX;

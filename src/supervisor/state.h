@@ -123,8 +123,10 @@ struct supervisor {
 		uint64_t settled_seq;   /* the publisher knows that all below are over */
 		int64_t next_settle_us; /* when to tell it of more */
 	} epoch;
-	struct checks waiting;        /* reclaimed from a checker: they need another one */
-	struct checks pending_closes; /* no checker will write their CLOSE */
+	/* also by dispatch.c and checkers.c: a check moves between these and the lists of checkers */
+	struct checks waiting; /* they need another checker; those that begin first come first */
+	struct checks
+	    pending_closes; /* no checker will write their CLOSE; `why` is their message */
 
 	/* checkers.c, by the functions of pool.h */
 	struct pool pool;
@@ -234,22 +236,12 @@ struct check *open_check(struct supervisor *s, struct site_state *state, int64_t
  */
 bool follow_reload(struct supervisor *s, struct check *check);
 
-/* A check, which is in no list, waits for another checker: as the first, or behind the others. */
-void wait_first(struct supervisor *s, struct check *check);
-void wait_last(struct supervisor *s, struct check *check);
-
-/* The first check that waits, which is taken out of the list. There is one. */
-struct check *take_waiting(struct supervisor *s);
-
 /*
  * No checker will run `check`, or end it, which is in no list: it becomes a pending close, `aborted`
  * with this message.
  */
 void abandon_check(struct supervisor *s, struct check *check, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* The same; its message is there already. */
-void add_pending_close(struct supervisor *s, struct check *check);
 
 /* At a stop: checks that wait for a checker become pending closes. */
 void abandon_waiting(struct supervisor *s);
