@@ -174,23 +174,13 @@ struct supervisor {
 
 /* --- status.c ---------------------------------------------------------------------------- */
 
-/* What the supervisor knows at one moment. */
-struct supervisor_status {
-	enum stage stage;
-	size_t sites;
-	size_t with[3];   /* of them, by the enum status of their last check */
-	size_t not_known; /* of them: no check has ended yet */
-	int checkers_busy, checkers_max;
-	enum publisher_output output;
-	bool publisher_up;            /* there is one, and its spool is open */
-	struct message_report report; /* its last one */
+/* The sites, by their last check. */
+struct site_counts {
+	size_t with[3];   /* with each enum status */
+	size_t not_known; /* no check has ended yet */
 };
 
-struct supervisor_status status_now(const struct supervisor *s);
-
-/* In one line: "3 sites: 3 up, …". Returns `buffer`, of STATUS_LINE_SIZE bytes. */
-#define STATUS_LINE_SIZE 384
-const char *status_line(const struct supervisor_status *status, char *buffer, size_t size);
+struct site_counts count_sites(const struct supervisor *s);
 
 /* The line of systemd, when it is due, and the watchdog's sign of life. */
 void tell_status(struct supervisor *s, int64_t now);

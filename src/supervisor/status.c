@@ -20,26 +20,22 @@
 /* How many sites that are not up are named in the log. */
 #define NAMES_MAX 100
 
-struct supervisor_status
-status_now(const struct supervisor *s)
+#define LINE_SIZE 384
+
+struct site_counts
+count_sites(const struct supervisor *s)
 {
-	struct supervisor_status status = { .stage = s->stage,
-		.sites = s->sites.count,
-		.checkers_busy = s->pool.busy,
-		.checkers_max = s->pool.max,
-		.output = s->start->output,
-		.publisher_up = s->publisher.child.pid > 0 && s->publisher.report.ready,
-		.report = s->publisher.report };
+	struct site_counts counts = { 0 };
 
 	for (size_t i = 0; i < s->sites.count; i++) {
 		const struct site_state *state = s->sites.all[i];
 
 		if (!state->known)
-			status.not_known++;
+			counts.not_known++;
 		else
-			status.with[state->status]++;
+			counts.with[state->status]++;
 	}
-	return status;
+	return counts;
 }
 
 static const char *
@@ -61,19 +57,19 @@ describe_stage(enum stage stage)
 
 /* What happens to the records. */
 static void
-describe_output(const struct supervisor_status *status, char *buffer, size_t size)
+describe_output(const struct supervisor *s, char *buffer, size_t size)
 {
-	const struct message_report *report = &status->report;
+	const struct message_report *report = &s->publisher.report;
 	const char *word = "Kafka does not take records";
 	int n;
 
-	if (status->output != PUBLISH_TO_KAFKA) {
+	if (s->start->output != PUBLISH_TO_KAFKA) {
 		snprintf(buffer, size, "%s",
-		    status->output == PUBLISH_TO_STDOUT ? "records go to standard output"
-							: "no records are sent");
+		    s->start->output == PUBLISH_TO_STDOUT ? "records go to standard output"
+							  : "no records are sent");
 		return;
 	}
-	if (!status->publisher_up)
+	if (s->publisher.child.pid == 0 || !report->ready)
 		word = "the publisher is starting";
 	else if (report->delivering)
 		word = "delivering";
@@ -86,18 +82,20 @@ describe_output(const struct supervisor_status *status, char *buffer, size_t siz
 		    (unsigned long long)report->dead, util_plural(report->dead));
 }
 
-const char *
-status_line(const struct supervisor_status *status, char *buffer, size_t size)
+/* In one line: "3 sites: 3 up, …". Returns `buffer`. */
+static const char *
+status_line(const struct supervisor *s, char buffer[LINE_SIZE])
 {
+	struct site_counts sites = count_sites(s);
 	char output[128];
 
-	describe_output(status, output, sizeof(output));
-	snprintf(buffer, size,
+	describe_output(s, output, sizeof(output));
+	snprintf(buffer, LINE_SIZE,
 	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet; "
 	    "%d of %d checkers busy; %s",
-	    describe_stage(status->stage), status->sites, util_plural(status->sites),
-	    status->with[STATUS_UP], status->with[STATUS_DOWN], status->with[STATUS_UNKNOWN],
-	    status->not_known, status->checkers_busy, status->checkers_max, output);
+	    describe_stage(s->stage), s->sites.count, util_plural(s->sites.count),
+	    sites.with[STATUS_UP], sites.with[STATUS_DOWN], sites.with[STATUS_UNKNOWN],
+	    sites.not_known, s->pool.busy, s->pool.max, output);
 	return buffer;
 }
 
@@ -105,8 +103,7 @@ void
 tell_status(struct supervisor *s, int64_t now)
 {
 	long long every = systemd_watchdog_us() / 3;
-	struct supervisor_status status;
-	char text[STATUS_LINE_SIZE];
+	char text[LINE_SIZE];
 
 	if (!systemd_listens() || now < s->next_status_us || s->stage != STAGE_RUNNING ||
 	    s->start->once)
@@ -115,18 +112,16 @@ tell_status(struct supervisor *s, int64_t now)
 	if (now - s->publisher.last_report_us < PUBLISHER_SILENT_US)
 		systemd_notify("WATCHDOG=1");
 	s->next_status_us = now + (every > 0 && every < STATUS_EVERY_US ? every : STATUS_EVERY_US);
-	status = status_now(s);
-	systemd_notify("STATUS=%s", status_line(&status, text, sizeof(text)));
+	systemd_notify("STATUS=%s", status_line(s, text));
 }
 
 void
 log_status(struct supervisor *s, int64_t now)
 {
-	struct supervisor_status status = status_now(s);
-	char text[STATUS_LINE_SIZE], since[UTIL_RFC3339_SIZE];
+	char text[LINE_SIZE], since[UTIL_RFC3339_SIZE];
 	size_t not_up = 0;
 
-	log_asked("status: %s", status_line(&status, text, sizeof(text)));
+	log_asked("status: %s", status_line(s, text));
 	for (size_t i = 0; i < s->sites.count; i++) {
 		const struct site_state *state = s->sites.all[i];
 

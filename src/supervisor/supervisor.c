@@ -397,7 +397,7 @@ exit_code(const struct supervisor *s)
 	for (size_t i = 0; i < ARRAY_LENGTH(codes); i++)
 		if (codes[i] != EXIT_FINE)
 			return codes[i];
-	if (s->start->once && status_now(s).with[STATUS_UP] < s->sites.count)
+	if (s->start->once && count_sites(s).with[STATUS_UP] < s->sites.count)
 		return EXIT_NOT_UP;
 	return EXIT_FINE;
 }
