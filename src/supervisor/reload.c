@@ -217,13 +217,6 @@ validation_died(struct supervisor *s, struct child *c, int status, int64_t now)
 	refuse(s);
 }
 
-void
-stop_validation(struct supervisor *s, int64_t now)
-{
-	if (s->reload.child.pid > 0)
-		children_set_kill(&s->children, &s->reload.child, now);
-}
-
 bool
 validation_is_overdue(struct supervisor *s, struct child *c, int64_t now)
 {

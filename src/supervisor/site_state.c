@@ -29,13 +29,6 @@ site_new(const struct site *site, uint32_t index)
 	return state;
 }
 
-void
-site_set(struct site_state *state, const struct site *site, uint32_t index)
-{
-	state->site = site;
-	state->index = index;
-}
-
 /* --- slots ------------------------------------------------------------------------------- */
 
 static void

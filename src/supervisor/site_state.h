@@ -23,11 +23,11 @@ struct supervisor;
  * as the site is configured.
  */
 struct site_state {
-	struct timer timer; /* the next slot; first member, see site_of() */
-	const struct site *site;
-	uint32_t index;    /* in the configuration */
-	uint32_t affinity; /* of its tick, see pool_choose() */
-	int last_worker;   /* that got its check, by index; -1: none; written by checkers.c */
+	struct timer timer;      /* the next slot; first member, see site_of() */
+	const struct site *site; /* after a reload written by sites.c, with its index */
+	uint32_t index;          /* in the configuration */
+	uint32_t affinity;       /* of its tick, see pool_choose() */
+	int last_worker;         /* that got its check, by index; -1: none; written by checkers.c */
 	int64_t interval_us, phase_us;
 	int64_t busy_until_us; /* slots due until then passed while a check ran (monotonic) */
 	int64_t since_us;      /* since when not up (monotonic) */
@@ -60,9 +60,6 @@ site_of(struct timer *t)
 
 /* Has no slot and is in no heap before site_restart(). */
 struct site_state *site_new(const struct site *site, uint32_t index);
-
-/* The site has this description now. */
-void site_set(struct site_state *state, const struct site *site, uint32_t index);
 
 /*
  * Continue at the first slot after now, on the grid of the site's interval and the clock as they

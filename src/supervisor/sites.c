@@ -63,7 +63,8 @@ sites_adopt(struct supervisor *s, const struct config *config, int64_t now, char
 
 		if (state == NULL)
 			state = site_new(site, (uint32_t)i);
-		site_set(state, site, (uint32_t)i);
+		state->site = site;
+		state->index = (uint32_t)i;
 		if (is_new || (site->changed && state->interval_us != site->interval_us))
 			site_restart(s, state, now);
 		if (is_new) {

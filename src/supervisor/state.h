@@ -96,7 +96,7 @@ struct supervisor {
 	/* supervisor.c before the first fork, then reload.c */
 	struct config *config;
 
-	/* child.c; a time in it by the file whose child it is */
+	/* child.c; a time in it by the file whose child it is, and by supervisor.c at a stop */
 	struct children children;
 
 	/* sites.c; the heaps and the list of removed sites by site_state.c */
@@ -318,8 +318,7 @@ void read_validation(struct supervisor *s, struct child *c, int64_t now);
 /* The validation child has ended: the new configuration comes into force, if it is good. */
 void validation_died(struct supervisor *s, struct child *c, int status, int64_t now);
 
-/* A stop ends a validation. */
+/* Whether it is to be killed: it has taken too long, or the supervisor stops. */
 bool validation_is_overdue(struct supervisor *s, struct child *c, int64_t now);
-void stop_validation(struct supervisor *s, int64_t now);
 
 #endif

@@ -38,22 +38,13 @@ count_sites(const struct supervisor *s)
 	return counts;
 }
 
-static const char *
-describe_stage(enum stage stage)
-{
-	switch (stage) {
-	case STAGE_STARTING:
-		return "starting; ";
-	case STAGE_STOPPING:
-		return "stopping, running checks end; ";
-	case STAGE_DRAINING:
-	case STAGE_OVER:
-		return "stopping, what is stored is sent; ";
-	case STAGE_RUNNING:
-		break;
-	}
-	return "";
-}
+static const char *const stages[] = {
+	[STAGE_STARTING] = "starting; ",
+	[STAGE_RUNNING] = "",
+	[STAGE_STOPPING] = "stopping, running checks end; ",
+	[STAGE_DRAINING] = "stopping, what is stored is sent; ",
+	[STAGE_OVER] = "stopping, what is stored is sent; ",
+};
 
 /* What happens to the records. */
 static void
@@ -93,9 +84,9 @@ status_line(const struct supervisor *s, char buffer[LINE_SIZE])
 	snprintf(buffer, LINE_SIZE,
 	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet; "
 	    "%d of %d checkers busy; %s",
-	    describe_stage(s->stage), s->sites.count, util_plural(s->sites.count),
-	    sites.with[STATUS_UP], sites.with[STATUS_DOWN], sites.with[STATUS_UNKNOWN],
-	    sites.not_known, s->pool.busy, s->pool.max, output);
+	    stages[s->stage], s->sites.count, util_plural(s->sites.count), sites.with[STATUS_UP],
+	    sites.with[STATUS_DOWN], sites.with[STATUS_UNKNOWN], sites.not_known, s->pool.busy,
+	    s->pool.max, output);
 	return buffer;
 }
 

@@ -109,7 +109,8 @@ begin_stop(struct supervisor *s, int64_t now)
 	s->stop.start_failed = s->stage == STAGE_STARTING;
 	s->stage = STAGE_STOPPING;
 	s->stop.since_us = now;
-	stop_validation(s, now);
+	if (s->reload.child.pid > 0)
+		children_set_kill(&s->children, &s->reload.child, now);
 }
 
 /* The checkers leave. Returns how many are still there. */
