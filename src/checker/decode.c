@@ -40,16 +40,13 @@ read_label(struct probe *p, char label[LABEL_MAX + 1])
 bool
 probe_decode_is_whole(struct probe *p)
 {
-	static const char *const zlib[] = { "gzip", "x-gzip", "deflate" };
 	char label[LABEL_MAX + 1];
 
 	if (p->headers_flood || p->result->http_status == RESULT_NONE)
 		return false;
 	read_label(p, label);
-	for (size_t i = 0; i < ARRAY_LENGTH(zlib); i++)
-		if (strcasecmp(label, zlib[i]) == 0)
-			return true;
-	return false;
+	return strcasecmp(label, "gzip") == 0 || strcasecmp(label, "x-gzip") == 0 ||
+	       strcasecmp(label, "deflate") == 0;
 }
 
 void
