@@ -93,13 +93,11 @@ read_word(const char *at, const char *name, char out[WORD_SIZE])
 static bool
 is_active(const struct search *s, const char *node, const char *source, const char *state)
 {
-	static const char *const resting[] = { "INIT", "DOWN", "TRY_CONNECT" };
+	bool rests = strcmp(state, "INIT") == 0 || strcmp(state, "DOWN") == 0 ||
+		     strcmp(state, "TRY_CONNECT") == 0;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(resting); i++)
-		if (strcmp(state, resting[i]) == 0)
-			return false;
 	/* newer versions stay in CONNECT when a name does not resolve */
-	return strcmp(source, "internal") != 0 && strstr(s->unresolved, node) == NULL;
+	return !rests && strcmp(source, "internal") != 0 && strstr(s->unresolved, node) == NULL;
 }
 
 /*
@@ -132,21 +130,17 @@ on_search_statistics(rd_kafka_t *rk, char *json, size_t size, void *arg)
 static rd_kafka_t *
 start_search(const struct config *config, struct search *s, char *said, size_t size)
 {
-	static const char *const settings[][2] = {
-		{ "statistics.interval.ms", "100" },
-		{ "enable.sparse.connections", "false" }, /* all brokers at once */
-		/* each attempt is for one address of a name */
-		{ "reconnect.backoff.ms", "100" },
-		{ "reconnect.backoff.max.ms", "100" },
-	};
 	struct mistakes mistakes = { 0 };
 	rd_kafka_conf_t *conf = kafka_conf_new(config, &mistakes);
 	rd_kafka_t *rk = NULL;
-	char why[512];
 
 	if (conf != NULL) {
-		for (size_t i = 0; i < ARRAY_LENGTH(settings); i++)
-			rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof(why));
+		rd_kafka_conf_set(conf, "statistics.interval.ms", "100", NULL, 0);
+		/* all brokers at once */
+		rd_kafka_conf_set(conf, "enable.sparse.connections", "false", NULL, 0);
+		/* each attempt is for one address of a name */
+		rd_kafka_conf_set(conf, "reconnect.backoff.ms", "100", NULL, 0);
+		rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "100", NULL, 0);
 		rd_kafka_conf_set_opaque(conf, s);
 		rd_kafka_conf_set_error_cb(conf, on_search_error);
 		rd_kafka_conf_set_stats_cb(conf, on_search_statistics);
