@@ -123,7 +123,7 @@ START_TEST(the_publisher_learns_what_is_over)
 	b = open_check(&s, site_number(1), CLOCK_START);
 	expect_frame(WIRE_OPEN, 0);
 	expect_frame(WIRE_OPEN, 1);
-	STAILQ_INSERT_TAIL(&s.waiting, b, next);
+	wait_last(&s, b);
 	fill_pipe();
 	ck_assert(!settle(&s, CLOCK_START)); /* slot 0 is over */
 	empty_pipe();
@@ -180,8 +180,8 @@ START_TEST(a_new_checker_knows_no_token)
 	begin(TWO_SITES, 1, 1);
 	waiting = open_check(&s, site_number(0), CLOCK_START);
 	pending = open_check(&s, site_number(1), CLOCK_START);
-	STAILQ_INSERT_HEAD(&s.waiting, waiting, next);
-	STAILQ_INSERT_TAIL(&s.pending_closes, pending, next);
+	wait_first(&s, waiting);
+	add_pending_close(&s, pending);
 	forget_tokens(&s);
 	ck_assert_uint_eq(waiting->job.token, 0);
 	ck_assert_uint_eq(pending->job.token, 0);

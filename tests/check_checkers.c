@@ -62,10 +62,11 @@ START_TEST(the_next_in_the_queue_gets_its_own_time)
 	c = &worker(0)->checker->child;
 	assign(0);
 	assign(1);
-	ck_assert_int_eq(c->kill_at_us, NOW + site_number(0)->site->timeout_us + WATCHDOG_GRACE_US);
+	ck_assert_int_eq(
+	    c->kill_at_us, NOW + site_longest_us(site_number(0)->site) + WATCHDOG_GRACE_US);
 	report_done(0, 0, ERROR_NONE, 100, NOW + 100);
 	ck_assert_int_eq(
-	    c->kill_at_us, NOW + 100 + site_number(1)->site->timeout_us + WATCHDOG_GRACE_US);
+	    c->kill_at_us, NOW + 100 + site_longest_us(site_number(1)->site) + WATCHDOG_GRACE_US);
 	ck_assert_int_eq(worker(0)->state, WORKER_BUSY);
 	report_done(0, 1, ERROR_NONE, 100, NOW + 200);
 	ck_assert_int_eq(c->kill_at_us, INT64_MAX);

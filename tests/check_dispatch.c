@@ -131,7 +131,7 @@ START_TEST(a_full_pipe_holds_back_all_and_loses_nothing)
 	ck_assert(s.pipes.own_full);
 	ck_assert_int_eq(next_job(0), -1);
 	ck_assert_int_eq(s.pool.idle, 1);
-	s.pipes.own_full = false;
+	pipes_begin_turn(&s);
 	dispatch(&s, due + INTERVAL); /* the slots have passed; nobody can be told yet */
 	ck_assert_uint_eq(s.epoch.next_seq, 0);
 	ck_assert(s.pipes.own_full);

@@ -116,7 +116,7 @@ START_TEST(a_removed_site_lives_until_its_check_has_ended)
 	site_finished(&s, a, &done, CLOCK_START + 2);
 	ck_assert(!a->running);
 	ck_assert_int_eq(a->status, STATUS_UP); /* nor by the end of its check */
-	ck_assert_ptr_eq(site_take_removed(&s, "a"), NULL);
+	ck_assert_ptr_eq(site_find_removed(&s, "a"), NULL);
 	check_free(check);
 	sites_sweep(&s);
 	ck_assert(LIST_EMPTY(&s.sites.removed));

@@ -43,6 +43,12 @@ pipes_close(struct supervisor *s)
 	s->pipes.own.write_fd = s->pipes.checkers.write_fd = -1;
 }
 
+void
+pipes_begin_turn(struct supervisor *s)
+{
+	s->pipes.own_full = false;
+}
+
 static void
 note_own_full(struct supervisor *s, int64_t now)
 {
@@ -261,6 +267,34 @@ check_free(struct check *check)
 }
 
 void
+wait_first(struct supervisor *s, struct check *check)
+{
+	STAILQ_INSERT_HEAD(&s->waiting, check, next);
+}
+
+void
+wait_last(struct supervisor *s, struct check *check)
+{
+	check->begun_us = RESULT_NONE;
+	STAILQ_INSERT_TAIL(&s->waiting, check, next);
+}
+
+struct check *
+take_waiting(struct supervisor *s)
+{
+	struct check *check = STAILQ_FIRST(&s->waiting);
+
+	STAILQ_REMOVE_HEAD(&s->waiting, next);
+	return check;
+}
+
+void
+add_pending_close(struct supervisor *s, struct check *check)
+{
+	STAILQ_INSERT_TAIL(&s->pending_closes, check, next);
+}
+
+void
 abandon_check(struct supervisor *s, struct check *check, const char *format, ...)
 {
 	va_list ap;
@@ -268,18 +302,14 @@ abandon_check(struct supervisor *s, struct check *check, const char *format, ...
 	va_start(ap, format);
 	vsnprintf(check->why, sizeof(check->why), format, ap);
 	va_end(ap);
-	STAILQ_INSERT_TAIL(&s->pending_closes, check, next);
+	add_pending_close(s, check);
 }
 
 void
 abandon_waiting(struct supervisor *s)
 {
-	struct check *check;
-
-	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
-		STAILQ_REMOVE_HEAD(&s->waiting, next);
-		abandon_check(s, check, "webmond was stopped before the check began");
-	}
+	while (!STAILQ_EMPTY(&s->waiting))
+		abandon_check(s, take_waiting(s), "webmond was stopped before the check began");
 }
 
 bool

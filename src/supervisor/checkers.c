@@ -95,17 +95,22 @@ maintain_pool(struct supervisor *s, int64_t now)
 
 	if (now < s->checkers.next_maintenance_us || s->stage > STAGE_RUNNING)
 		return;
-	while (started < START_AT_ONCE &&
-	       (worker = pool_vacant(&s->pool, s->pool.min, worker)) != NULL) {
+	while ((worker = pool_vacant(&s->pool, s->pool.min, worker)) != NULL) {
+		int64_t not_before_us = worker->checker->child.backoff.not_before_us;
+
+		if (started == START_AT_ONCE) {
+			again = now;
+			break;
+		}
 		if (start_checker(s, worker, now))
 			started++;
-		else if (worker->checker->child.backoff.not_before_us < again)
-			again = worker->checker->child.backoff.not_before_us;
+		else if (not_before_us < again)
+			again = not_before_us;
 	}
-	if (started == START_AT_ONCE)
-		again = now;
 	while ((worker = pool_surplus(&s->pool, now)) != NULL)
 		retire_checker(s, worker, now);
+	for (int i = s->pool.max; i < s->pool.count; i++)
+		retire_checker(s, &s->pool.worker[i], now);
 	s->checkers.next_maintenance_us = again;
 }
 
@@ -162,7 +167,7 @@ begin_first(struct supervisor *s, struct checker *c, int64_t now)
 
 	check->begun_us = now;
 	children_set_kill(
-	    &s->children, &c->child, now + check->site->timeout_us + WATCHDOG_GRACE_US);
+	    &s->children, &c->child, now + site_longest_us(check->site) + WATCHDOG_GRACE_US);
 }
 
 bool
@@ -177,10 +182,10 @@ assign_check(struct supervisor *s, struct check *check, struct worker *worker, i
 			worker->queued_us = POOL_QUEUE_US;
 		else
 			child_signal(&c->child, SIGKILL);
-		STAILQ_INSERT_HEAD(&s->waiting, check, next);
+		wait_first(s, check);
 		return false;
 	}
-	check->state->last_worker = worker->index;
+	site_assigned(check->state, worker->index);
 	STAILQ_INSERT_TAIL(&c->checks, check, next);
 	pool_assign(&s->pool, worker, check->state->slow, check->expected_us, now);
 	if (STAILQ_FIRST(&c->checks) == check)
@@ -234,8 +239,7 @@ reclaim(struct supervisor *s, struct worker *worker, bool alive)
 				child_signal(&c->child, SIGKILL);
 		} else {
 			pool_reclaim(&s->pool, worker);
-			check->begun_us = RESULT_NONE;
-			STAILQ_INSERT_TAIL(&s->waiting, check, next);
+			wait_last(s, check);
 		}
 	}
 }
@@ -252,6 +256,14 @@ requeue_stalled(struct supervisor *s, int64_t now)
 }
 
 /* --- messages ---------------------------------------------------------------------------- */
+
+bool
+checker_may_speak(const struct supervisor *s, const struct checker *c)
+{
+	enum worker_state state = s->pool.worker[c->index].state;
+
+	return state == WORKER_STARTING || state == WORKER_BUSY;
+}
 
 /* The checker may have been taken over: every field may hold anything. */
 static void
@@ -283,7 +295,7 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 	if (done->type != WIRE_DONE || check == NULL || done->seq != check->job.seq)
 		return false;
 	STAILQ_REMOVE_HEAD(&c->checks, next);
-	quarantine_survived(&check->state->quarantine);
+	site_survived(check->state);
 	site_finished(s, check->state, done, now);
 	if (done->leaving) {
 		worker->retiring = true;
@@ -354,7 +366,7 @@ checker_died(struct supervisor *s, struct child *child, int status, int64_t now)
 		log_warning("site \"%s\": %s", check->state->site->name, check->why);
 		if (s->stage < STAGE_STOPPING)
 			site_crashed(check->state, now);
-		STAILQ_INSERT_TAIL(&s->pending_closes, check, next);
+		add_pending_close(s, check);
 	}
 	pool_set_state(&s->pool, worker, WORKER_NONE, now);
 	children_set_kill(&s->children, child, INT64_MAX);
@@ -398,6 +410,6 @@ checker_is_overdue(struct supervisor *s, struct child *child, int64_t now)
 	}
 	snprintf(check->why, sizeof(check->why),
 	    "the checker did not end within %.3g s and was killed",
-	    (double)(check->site->timeout_us + WATCHDOG_GRACE_US) / US_PER_S);
+	    (double)(site_longest_us(check->site) + WATCHDOG_GRACE_US) / US_PER_S);
 	return true;
 }

@@ -120,16 +120,17 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 	if (!STAILQ_EMPTY(&s->waiting) && !own_pipe_has_room(s, now))
 		return INT64_MAX;
 	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {
-		bool follows = follow_reload(s, check);
-		struct worker *worker = choose_checker(s, check->state, INT64_MAX);
+		struct worker *worker;
 
-		if (follows && worker == NULL)
-			return grow_pool(s, check->job.due_us, now);
-		STAILQ_REMOVE_HEAD(&s->waiting, next);
-		if (!follows)
-			abandon_check(s, check, "the site was %s before the check began",
+		if (!follow_reload(s, check)) {
+			abandon_check(s, take_waiting(s), "the site was %s before the check began",
 			    check->state->removed != NULL ? "removed" : "changed");
-		else if (!assign_check(s, check, worker, now))
+			continue;
+		}
+		worker = choose_checker(s, check->state, INT64_MAX);
+		if (worker == NULL)
+			return grow_pool(s, check->job.due_us, now);
+		if (!assign_check(s, take_waiting(s), worker, now))
 			return now + POOL_STALL_US;
 	}
 	return INT64_MAX;

@@ -69,19 +69,19 @@ once_is_over(struct supervisor *s)
 void
 once_end(struct supervisor *s)
 {
-	struct site_counts sites = count_sites(s);
+	struct supervisor_status status = status_now(s);
 
 	if (s->once.name_width == 0)
 		return;
 	for (; s->once.over < s->sites.count; s->once.over++)
 		if (s->sites.all[s->once.over]->known)
 			print_row(s, s->sites.all[s->once.over]);
-	printf("%zu site%s: %zu up, %zu down", s->sites.count, util_plural(s->sites.count),
-	    sites.with[STATUS_UP], sites.with[STATUS_DOWN]);
-	if (sites.with[STATUS_UNKNOWN] > 0)
-		printf(", %zu unknown", sites.with[STATUS_UNKNOWN]);
-	if (sites.not_known > 0)
-		printf(", %zu not checked", sites.not_known);
+	printf("%zu site%s: %zu up, %zu down", status.sites, util_plural(status.sites),
+	    status.with[STATUS_UP], status.with[STATUS_DOWN]);
+	if (status.with[STATUS_UNKNOWN] > 0)
+		printf(", %zu unknown", status.with[STATUS_UNKNOWN]);
+	if (status.not_known > 0)
+		printf(", %zu not checked", status.not_known);
 	putchar('\n');
 	flush(s);
 }

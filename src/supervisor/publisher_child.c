@@ -74,6 +74,17 @@ replace_publisher(struct supervisor *s)
 	order_publisher(s, MESSAGE_HAND_OVER);
 }
 
+/* Its first report brings the lock of the spool, which the supervisor holds for its life. */
+static void
+take_lock(struct supervisor *s, int lock_fd)
+{
+	if (lock_fd < 0)
+		return;
+	if (s->publisher.spool_lock_fd >= 0)
+		close(s->publisher.spool_lock_fd); /* of a directory that no longer exists */
+	s->publisher.spool_lock_fd = lock_fd;
+}
+
 void
 read_publisher(struct supervisor *s, struct child *c, int64_t now)
 {
@@ -84,12 +95,7 @@ read_publisher(struct supervisor *s, struct child *c, int64_t now)
 	if (c->fd < 0)
 		return;
 	while ((n = message_receive(c->fd, &m, &lock_fd)) > 0) {
-		/* the first report brings the lock of the spool; we hold it as long as we live */
-		if (lock_fd >= 0) {
-			if (s->publisher.spool_lock_fd >= 0)
-				close(s->publisher.spool_lock_fd); /* its directory is gone */
-			s->publisher.spool_lock_fd = lock_fd;
-		}
+		take_lock(s, lock_fd);
 		report = message_body(&m, sizeof(*report));
 		if (m.type != MESSAGE_REPORT || report == NULL)
 			continue;

@@ -91,7 +91,13 @@ needs_restart(struct supervisor *s, const struct config *old, const struct confi
 	return changed;
 }
 
-bool
+void
+request_reload(struct supervisor *s)
+{
+	s->reload.requested = true;
+}
+
+void
 begin_reload(struct supervisor *s, int64_t now)
 {
 	/* what else a start needs is held already */
@@ -103,22 +109,23 @@ begin_reload(struct supervisor *s, int64_t now)
 	pid_t pid;
 
 	/* one at a time; all that are requested meanwhile are one */
-	if (s->stage != STAGE_RUNNING || s->start->once || c->pid > 0 || s->publisher.handing_over)
-		return false;
+	if (!s->reload.requested || s->stage != STAGE_RUNNING || s->start->once || c->pid > 0 ||
+	    s->publisher.handing_over)
+		return;
+	s->reload.requested = false;
 	outcome_forget(); /* before the file is read: a request from now on is another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
 	pid = validate_start_file(s->config, &s->reload.share, &what, &fd);
 	if (pid < 0) {
 		complain(s, "cannot start the validation: %s", strerror(errno));
 		refuse(s);
-		return true;
+		return;
 	}
 	c->pid = pid;
 	c->fd = fd;
 	children_set_kill(&s->children, c, now + VALIDATION_MAX_US);
 	s->reload.line_size = 0;
 	s->reload.lines = 0;
-	return true;
 }
 
 static void
@@ -137,7 +144,7 @@ take_over(struct supervisor *s, struct config *config, int64_t now)
 		replace_publisher(s);
 	tell_outcome(s, outcome);
 	systemd_notify("READY=1");
-	s->next_status_us = 0;
+	status_changed(s);
 }
 
 /* The configuration that the child has read and found good, or NULL. */
@@ -215,6 +222,13 @@ validation_died(struct supervisor *s, struct child *c, int status, int64_t now)
 	}
 	config_free(config);
 	refuse(s);
+}
+
+void
+stop_validation(struct supervisor *s, int64_t now)
+{
+	if (s->reload.child.pid > 0)
+		children_set_kill(&s->children, &s->reload.child, now);
 }
 
 bool

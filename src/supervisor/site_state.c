@@ -29,6 +29,21 @@ site_new(const struct site *site, uint32_t index)
 	return state;
 }
 
+void
+site_set(struct site_state *state, const struct site *site, uint32_t index)
+{
+	state->site = site;
+	state->index = index;
+}
+
+void
+site_restore(struct site_state *state)
+{
+	LIST_REMOVE(state, next_removed);
+	config_release(state->removed);
+	state->removed = NULL;
+}
+
 /* --- slots ------------------------------------------------------------------------------- */
 
 static void
@@ -38,10 +53,7 @@ set_slot(struct site_state *state, int64_t slot_us, int64_t due_us)
 	state->timer.due_us = state->timer.priority_us = due_us;
 }
 
-/*
- * The first slot after grid_ends_us, on the grid of the site's interval and the clock as they are;
- * with --once the only slot, which is then.
- */
+/* The first slot after grid_ends_us, on the grid of the site's interval and the clock as they are. */
 static void
 next_grid(struct supervisor *s, struct site_state *state)
 {
@@ -50,9 +62,8 @@ next_grid(struct supervisor *s, struct site_state *state)
 
 	state->interval_us = state->site->interval_us;
 	state->phase_us = schedule_phase(state->site->name, state->interval_us);
-	slot = state->grid_ends_us + offset;
-	if (!s->start->once)
-		slot = schedule_next_slot(slot, state->interval_us, state->phase_us);
+	slot = schedule_next_slot(
+	    state->grid_ends_us + offset, state->interval_us, state->phase_us);
 	set_slot(state, slot, slot - offset);
 	state->grid_ends_us = INT64_MAX;
 	/* sites of one tick share a checker, where they run back to back on warm caches */
@@ -68,6 +79,14 @@ site_restart(struct supervisor *s, struct site_state *state, int64_t now)
 		next_grid(s, state);
 	if (!state->running)
 		site_enqueue(s, state);
+}
+
+void
+site_run_now(struct supervisor *s, struct site_state *state, int64_t now)
+{
+	site_dequeue(s, state);
+	set_slot(state, now + s->sites.clock_offset_us, now);
+	site_enqueue(s, state);
 }
 
 /* On to the slot after this one. */
@@ -148,17 +167,13 @@ can_be_freed(const struct site_state *state)
 }
 
 struct site_state *
-site_take_removed(struct supervisor *s, const char *name)
+site_find_removed(const struct supervisor *s, const char *name)
 {
 	struct site_state *state;
 
 	LIST_FOREACH(state, &s->sites.removed, next_removed)
-	if (!can_be_freed(state) && strcmp(state->site->name, name) == 0) {
-		LIST_REMOVE(state, next_removed);
-		config_release(state->removed);
-		state->removed = NULL;
+	if (!can_be_freed(state) && strcmp(state->site->name, name) == 0)
 		break;
-	}
 	return state;
 }
 
@@ -196,6 +211,12 @@ describe_duration(int64_t us, char *buffer, size_t size)
 	else
 		snprintf(buffer, size, "%lld h %lld min", seconds / 3600, seconds / 60 % 60);
 	return buffer;
+}
+
+int64_t
+site_longest_us(const struct site *site)
+{
+	return site->timeout_us;
 }
 
 int
@@ -248,6 +269,18 @@ site_note(struct supervisor *s, struct site_state *state, const struct wire_done
 }
 
 /* --- checks ------------------------------------------------------------------------------ */
+
+void
+site_assigned(struct site_state *state, int worker)
+{
+	state->last_worker = worker;
+}
+
+void
+site_survived(struct site_state *state)
+{
+	quarantine_survived(&state->quarantine);
+}
 
 void
 site_crashed(struct site_state *state, int64_t now)

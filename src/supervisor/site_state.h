@@ -18,20 +18,17 @@
 
 struct supervisor;
 
-/*
- * A site and what is known of it; written by site_state.c, or where a comment says so. Lives as long
- * as the site is configured.
- */
+/* A site and what is known of it; written by site_state.c. Lives as long as the site is configured. */
 struct site_state {
-	struct timer timer;      /* the next slot; first member, see site_of() */
-	const struct site *site; /* after a reload written by sites.c, with its index */
-	uint32_t index;          /* in the configuration */
-	uint32_t affinity;       /* of its tick, see pool_choose() */
-	int last_worker;         /* that got its check, by index; -1: none; written by checkers.c */
+	struct timer timer; /* the next slot; first member, see site_of() */
+	const struct site *site;
+	uint32_t index;    /* in the configuration */
+	uint32_t affinity; /* of its tick, see pool_choose() */
+	int last_worker;   /* by index; -1: none */
 	int64_t interval_us, phase_us;
 	int64_t busy_until_us; /* slots due until then passed while a check ran (monotonic) */
 	int64_t since_us;      /* since when not up (monotonic) */
-	struct quarantine quarantine; /* its end is written by checkers.c */
+	struct quarantine quarantine;
 	enum status status;
 	bool known;         /* `status` means something */
 	char *why;          /* it is not up; NULL: it is, or nothing is known */
@@ -61,11 +58,20 @@ site_of(struct timer *t)
 /* Has no slot and is in no heap before site_restart(). */
 struct site_state *site_new(const struct site *site, uint32_t index);
 
+/* The site has this description now. */
+void site_set(struct site_state *state, const struct site *site, uint32_t index);
+
+/* A removed site is back. */
+void site_restore(struct site_state *state);
+
 /*
  * Continue at the first slot after now, on the grid of the site's interval and the clock as they
- * are now; with --once the only slot is now. Slots that are due already get their records first.
+ * are now. Slots that are due already get their records first.
  */
 void site_restart(struct supervisor *s, struct site_state *state, int64_t now);
+
+/* The only slot is now, for --once. */
+void site_run_now(struct supervisor *s, struct site_state *state, int64_t now);
 
 /* The next slot is on its way to a checker: go on to the one after it. */
 void site_begin(struct supervisor *s, struct site_state *state);
@@ -83,8 +89,8 @@ void site_enqueue(struct supervisor *s, struct site_state *state);
 /* The site is no longer configured. It is freed by sites_sweep() when it is over. */
 void site_remove(struct supervisor *s, struct site_state *state, int64_t now);
 
-/* The removed site of this name, which is not removed any more; or NULL. */
-struct site_state *site_take_removed(struct supervisor *s, const char *name);
+/* The removed site of this name, or NULL. */
+struct site_state *site_find_removed(const struct supervisor *s, const char *name);
 
 /*
  * Free removed sites that are over and have no check, the only place where a site is freed. Called
@@ -92,8 +98,14 @@ struct site_state *site_take_removed(struct supervisor *s, const char *name);
  */
 bool sites_sweep(struct supervisor *s);
 
+/* The longest that a check of this site can take. */
+int64_t site_longest_us(const struct site *site);
+
 /* How many bytes of the URL are logged: its query may hold secrets. */
 int site_shown_url(const struct site_state *state);
+
+/* A worker has got its check. */
+void site_assigned(struct site_state *state, int worker);
 
 /* Note how a slot ended; a change of state is logged once, with its reason. */
 void site_note(
@@ -101,10 +113,11 @@ void site_note(
 
 /*
  * A check has ended, with a result or without: the site goes on with its next slot.
- * site_crashed() says before that it ended its checker.
+ * site_survived() and site_crashed() say before what it did to its checker.
  */
 void site_finished(
     struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now);
+void site_survived(struct site_state *state);
 void site_crashed(struct site_state *state, int64_t now);
 
 /* --- sites.c ----------------------------------------------------------------------------- */

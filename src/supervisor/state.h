@@ -96,13 +96,14 @@ struct supervisor {
 	/* supervisor.c before the first fork, then reload.c */
 	struct config *config;
 
-	/* child.c; a time in it by the file whose child it is, and by supervisor.c at a stop */
+	/* child.c; a time in it by the file whose child it is */
 	struct children children;
 
 	/* sites.c; the heaps and the list of removed sites by site_state.c */
 	struct {
 		struct site_state *
-		    *all; /* in the order of the configuration, or of the command line */
+		    *all;      /* in the order of the configuration, or of the command line */
+		size_t *index; /* of each in the configuration */
 		size_t count;
 		struct schedule lane[2];  /* normal, slow */
 		struct site_list removed; /* which have slots left, or a check */
@@ -113,7 +114,7 @@ struct supervisor {
 	struct {
 		struct pipe own;      /* our frames to the publisher; nobody else can write there */
 		struct pipe checkers; /* the checkers' */
-		bool own_full;        /* since the turn of the loop began, which clears it */
+		bool own_full;        /* since the turn of the loop began */
 		int64_t full_us;      /* the last time that one of the two was */
 		unsigned char token_key[UTIL_KEY_SIZE]; /* see wire_token() */
 	} pipes;
@@ -123,10 +124,8 @@ struct supervisor {
 		uint64_t settled_seq;   /* the publisher knows that all below are over */
 		int64_t next_settle_us; /* when to tell it of more */
 	} epoch;
-	/* also by dispatch.c and checkers.c: a check moves between these and the lists of checkers */
-	struct checks waiting; /* they need another checker; those that begin first come first */
-	struct checks
-	    pending_closes; /* no checker will write their CLOSE; `why` is their message */
+	struct checks waiting;        /* reclaimed from a checker: they need another one */
+	struct checks pending_closes; /* no checker will write their CLOSE */
 
 	/* checkers.c, by the functions of pool.h */
 	struct pool pool;
@@ -159,10 +158,11 @@ struct supervisor {
 		size_t line_size;
 		int lines;        /* that it has written */
 		char *complaints; /* a line each; NULL: none */
+		bool requested;   /* by HUP, and not begun */
 	} reload;
 
 	/* status.c */
-	int64_t next_status_us; /* for systemd; 0, by reload.c too: at once */
+	int64_t next_status_us; /* for systemd; 0: at once */
 
 	/* once.c */
 	struct {
@@ -174,16 +174,29 @@ struct supervisor {
 
 /* --- status.c ---------------------------------------------------------------------------- */
 
-/* The sites, by their last check. */
-struct site_counts {
-	size_t with[3];   /* with each enum status */
-	size_t not_known; /* no check has ended yet */
+/* What the supervisor knows at one moment. */
+struct supervisor_status {
+	enum stage stage;
+	size_t sites;
+	size_t with[3];   /* of them, by the enum status of their last check */
+	size_t not_known; /* of them: no check has ended yet */
+	int checkers_busy, checkers_max;
+	enum publisher_output output;
+	bool publisher_up;            /* there is one, and its spool is open */
+	struct message_report report; /* its last one */
 };
 
-struct site_counts count_sites(const struct supervisor *s);
+struct supervisor_status status_now(const struct supervisor *s);
+
+/* In one line: "3 sites: 3 up, …". Returns `buffer`, of STATUS_LINE_SIZE bytes. */
+#define STATUS_LINE_SIZE 384
+const char *status_line(const struct supervisor_status *status, char *buffer, size_t size);
 
 /* The line of systemd, when it is due, and the watchdog's sign of life. */
 void tell_status(struct supervisor *s, int64_t now);
+
+/* Have the next tell_status() speak at once. */
+void status_changed(struct supervisor *s);
 
 /* The same line in the log, and the sites that are not up, with since when and why. */
 void log_status(struct supervisor *s, int64_t now);
@@ -206,6 +219,9 @@ int pipes_open(struct supervisor *s);
 /* No more frames: the publisher finds the end of both pipes when all checkers have gone. */
 void pipes_close(struct supervisor *s);
 
+/* A turn of the loop begins: who needs room in the own pipe notes it again. */
+void pipes_begin_turn(struct supervisor *s);
+
 /* Whether there is room for a frame; that there is none is noted. */
 bool own_pipe_has_room(struct supervisor *s, int64_t now);
 bool checkers_pipe_has_room(struct supervisor *s, int64_t now);
@@ -226,12 +242,22 @@ struct check *open_check(struct supervisor *s, struct site_state *state, int64_t
  */
 bool follow_reload(struct supervisor *s, struct check *check);
 
+/* A check, which is in no list, waits for another checker: as the first, or behind the others. */
+void wait_first(struct supervisor *s, struct check *check);
+void wait_last(struct supervisor *s, struct check *check);
+
+/* The first check that waits, which is taken out of the list. There is one. */
+struct check *take_waiting(struct supervisor *s);
+
 /*
  * No checker will run `check`, or end it, which is in no list: it becomes a pending close, `aborted`
  * with this message.
  */
 void abandon_check(struct supervisor *s, struct check *check, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same; its message is there already. */
+void add_pending_close(struct supervisor *s, struct check *check);
 
 /* At a stop: checks that wait for a checker become pending closes. */
 void abandon_waiting(struct supervisor *s);
@@ -294,6 +320,9 @@ bool assign_check(struct supervisor *s, struct check *check, struct worker *work
 /* Checks that are queued behind one that makes no progress go to other workers. */
 void requeue_stalled(struct supervisor *s, int64_t now);
 
+/* Whether a message of it may come, other than its death. */
+bool checker_may_speak(const struct supervisor *s, const struct checker *c);
+
 void read_checker(struct supervisor *s, struct child *c, int64_t now);
 void checker_died(struct supervisor *s, struct child *c, int status, int64_t now);
 
@@ -310,15 +339,17 @@ bool record_remaining(struct supervisor *s, int64_t now);
 
 /* --- reload.c ---------------------------------------------------------------------------- */
 
-/* A reload was asked for. Returns false if it cannot begin yet: one is under way. */
-bool begin_reload(struct supervisor *s, int64_t now);
+/* A reload was asked for; begin_reload() begins it when none is under way. */
+void request_reload(struct supervisor *s);
+void begin_reload(struct supervisor *s, int64_t now);
 
 void read_validation(struct supervisor *s, struct child *c, int64_t now);
 
 /* The validation child has ended: the new configuration comes into force, if it is good. */
 void validation_died(struct supervisor *s, struct child *c, int status, int64_t now);
 
-/* Whether it is to be killed: it has taken too long, or the supervisor stops. */
+/* A stop ends a validation. */
 bool validation_is_overdue(struct supervisor *s, struct child *c, int64_t now);
+void stop_validation(struct supervisor *s, int64_t now);
 
 #endif

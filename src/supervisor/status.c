@@ -20,47 +20,60 @@
 /* How many sites that are not up are named in the log. */
 #define NAMES_MAX 100
 
-#define LINE_SIZE 384
-
-struct site_counts
-count_sites(const struct supervisor *s)
+struct supervisor_status
+status_now(const struct supervisor *s)
 {
-	struct site_counts counts = { 0 };
+	struct supervisor_status status = { .stage = s->stage,
+		.sites = s->sites.count,
+		.checkers_busy = s->pool.busy,
+		.checkers_max = s->pool.max,
+		.output = s->start->output,
+		.publisher_up = s->publisher.child.pid > 0 && s->publisher.report.ready,
+		.report = s->publisher.report };
 
 	for (size_t i = 0; i < s->sites.count; i++) {
 		const struct site_state *state = s->sites.all[i];
 
 		if (!state->known)
-			counts.not_known++;
+			status.not_known++;
 		else
-			counts.with[state->status]++;
+			status.with[state->status]++;
 	}
-	return counts;
+	return status;
 }
 
-static const char *const stages[] = {
-	[STAGE_STARTING] = "starting; ",
-	[STAGE_RUNNING] = "",
-	[STAGE_STOPPING] = "stopping, running checks end; ",
-	[STAGE_DRAINING] = "stopping, what is stored is sent; ",
-	[STAGE_OVER] = "stopping, what is stored is sent; ",
-};
+static const char *
+describe_stage(enum stage stage)
+{
+	switch (stage) {
+	case STAGE_STARTING:
+		return "starting; ";
+	case STAGE_STOPPING:
+		return "stopping, running checks end; ";
+	case STAGE_DRAINING:
+	case STAGE_OVER:
+		return "stopping, what is stored is sent; ";
+	case STAGE_RUNNING:
+		break;
+	}
+	return "";
+}
 
 /* What happens to the records. */
 static void
-describe_output(const struct supervisor *s, char *buffer, size_t size)
+describe_output(const struct supervisor_status *status, char *buffer, size_t size)
 {
-	const struct message_report *report = &s->publisher.report;
+	const struct message_report *report = &status->report;
 	const char *word = "Kafka does not take records";
 	int n;
 
-	if (s->start->output != PUBLISH_TO_KAFKA) {
+	if (status->output != PUBLISH_TO_KAFKA) {
 		snprintf(buffer, size, "%s",
-		    s->start->output == PUBLISH_TO_STDOUT ? "records go to standard output"
-							  : "no records are sent");
+		    status->output == PUBLISH_TO_STDOUT ? "records go to standard output"
+							: "no records are sent");
 		return;
 	}
-	if (s->publisher.child.pid == 0 || !report->ready)
+	if (!status->publisher_up)
 		word = "the publisher is starting";
 	else if (report->delivering)
 		word = "delivering";
@@ -73,20 +86,18 @@ describe_output(const struct supervisor *s, char *buffer, size_t size)
 		    (unsigned long long)report->dead, util_plural(report->dead));
 }
 
-/* In one line: "3 sites: 3 up, …". Returns `buffer`. */
-static const char *
-status_line(const struct supervisor *s, char buffer[LINE_SIZE])
+const char *
+status_line(const struct supervisor_status *status, char *buffer, size_t size)
 {
-	struct site_counts sites = count_sites(s);
 	char output[128];
 
-	describe_output(s, output, sizeof(output));
-	snprintf(buffer, LINE_SIZE,
+	describe_output(status, output, sizeof(output));
+	snprintf(buffer, size,
 	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet; "
 	    "%d of %d checkers busy; %s",
-	    stages[s->stage], s->sites.count, util_plural(s->sites.count), sites.with[STATUS_UP],
-	    sites.with[STATUS_DOWN], sites.with[STATUS_UNKNOWN], sites.not_known, s->pool.busy,
-	    s->pool.max, output);
+	    describe_stage(status->stage), status->sites, util_plural(status->sites),
+	    status->with[STATUS_UP], status->with[STATUS_DOWN], status->with[STATUS_UNKNOWN],
+	    status->not_known, status->checkers_busy, status->checkers_max, output);
 	return buffer;
 }
 
@@ -94,7 +105,8 @@ void
 tell_status(struct supervisor *s, int64_t now)
 {
 	long long every = systemd_watchdog_us() / 3;
-	char text[LINE_SIZE];
+	struct supervisor_status status;
+	char text[STATUS_LINE_SIZE];
 
 	if (!systemd_listens() || now < s->next_status_us || s->stage != STAGE_RUNNING ||
 	    s->start->once)
@@ -103,16 +115,24 @@ tell_status(struct supervisor *s, int64_t now)
 	if (now - s->publisher.last_report_us < PUBLISHER_SILENT_US)
 		systemd_notify("WATCHDOG=1");
 	s->next_status_us = now + (every > 0 && every < STATUS_EVERY_US ? every : STATUS_EVERY_US);
-	systemd_notify("STATUS=%s", status_line(s, text));
+	status = status_now(s);
+	systemd_notify("STATUS=%s", status_line(&status, text, sizeof(text)));
+}
+
+void
+status_changed(struct supervisor *s)
+{
+	s->next_status_us = 0;
 }
 
 void
 log_status(struct supervisor *s, int64_t now)
 {
-	char text[LINE_SIZE], since[UTIL_RFC3339_SIZE];
+	struct supervisor_status status = status_now(s);
+	char text[STATUS_LINE_SIZE], since[UTIL_RFC3339_SIZE];
 	size_t not_up = 0;
 
-	log_asked("status: %s", status_line(s, text));
+	log_asked("status: %s", status_line(&status, text, sizeof(text)));
 	for (size_t i = 0; i < s->sites.count; i++) {
 		const struct site_state *state = s->sites.all[i];
 

@@ -109,8 +109,7 @@ begin_stop(struct supervisor *s, int64_t now)
 	s->stop.start_failed = s->stage == STAGE_STARTING;
 	s->stage = STAGE_STOPPING;
 	s->stop.since_us = now;
-	if (s->reload.child.pid > 0)
-		children_set_kill(&s->children, &s->reload.child, now);
+	stop_validation(s, now);
 }
 
 /* The checkers leave. Returns how many are still there. */
@@ -186,8 +185,11 @@ handle_signals(struct supervisor *s, int64_t now)
 		s->next_answer_us = now + ANSWER_EVERY_US;
 		log_status(s, now);
 	}
-	if (got_sighup && begin_reload(s, now))
+	if (got_sighup) {
 		got_sighup = 0;
+		request_reload(s);
+	}
+	begin_reload(s, now);
 }
 
 /* All processes are ready: slots begin now. */
@@ -250,12 +252,10 @@ fill_poll_set(struct supervisor *s, struct poll_set *set)
 	poll_add(set, s->reload.child.fd, POLLIN, &s->reload.child);
 	set->loud = set->count;
 	for (int i = 0; i < s->pool.count; i++) {
-		const struct worker *worker = &s->pool.worker[i];
-		struct child *c = &worker->checker->child;
+		struct checker *c = s->pool.worker[i].checker;
 
-		/* of the others only the death may come */
-		if (worker->state == WORKER_STARTING || worker->state == WORKER_BUSY)
-			poll_add(set, c->fd, POLLIN, c);
+		if (checker_may_speak(s, c))
+			poll_add(set, c->child.fd, POLLIN, &c->child);
 	}
 	if (listens_to_checkers(s))
 		set->loud = set->count;
@@ -301,6 +301,12 @@ wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
 			roles[set.child[i]->role].read(s, set.child[i], now);
 }
 
+static bool
+everyone_ready(const struct supervisor *s)
+{
+	return s->publisher.report.ready && s->pool.idle >= s->pool.min;
+}
+
 static int64_t
 earliest(int64_t a, int64_t b)
 {
@@ -335,11 +341,10 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		limit_publisher(s, now);
 		start_publisher(s, now);
 		maintain_pool(s, now);
-		if (s->stage == STAGE_STARTING && s->publisher.report.ready &&
-		    s->pool.idle >= s->pool.min)
+		if (s->stage == STAGE_STARTING && everyone_ready(s))
 			become_ready(s);
 		kill_overdue(s, now);
-		s->pipes.own_full = false; /* who needs room in it notes that again */
+		pipes_begin_turn(s);
 		if (s->stage == STAGE_RUNNING)
 			wake = earliest(wake, run_sites(s, now));
 		if (s->stage >= STAGE_STOPPING && s->stage != STAGE_OVER)
@@ -398,7 +403,7 @@ exit_code(const struct supervisor *s)
 	for (size_t i = 0; i < ARRAY_LENGTH(codes); i++)
 		if (codes[i] != EXIT_FINE)
 			return codes[i];
-	if (s->start->once && count_sites(s).with[STATUS_UP] < s->sites.count)
+	if (s->start->once && status_now(s).with[STATUS_UP] < s->sites.count)
 		return EXIT_NOT_UP;
 	return EXIT_FINE;
 }
