@@ -119,8 +119,16 @@ set_method(CURL *curl, const struct site *site)
 static void
 set_url(CURL *curl, const char *url)
 {
-	char *encoded = xcalloc(3 * strlen(url) + 1, 1), *end = encoded;
+	const char *c = url;
+	char *encoded, *end;
 
+	while (*c != '\0' && (*c & 0x80) == 0)
+		c++;
+	if (*c == '\0') {
+		curl_easy_setopt(curl, CURLOPT_URL, url);
+		return;
+	}
+	encoded = end = xcalloc(3 * strlen(url) + 1, 1);
 	for (; *url != '\0'; url++)
 		end += sprintf(end, (*url & 0x80) == 0 ? "%c" : "%%%02X", (unsigned char)*url);
 	curl_easy_setopt(curl, CURLOPT_URL, encoded);
