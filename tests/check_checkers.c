@@ -194,6 +194,45 @@ START_TEST(one_that_leaves_gives_back_its_queue)
 }
 END_TEST
 
+START_TEST(a_checker_may_read_a_job_between_two_that_are_taken_back)
+{
+	struct check *check[3];
+	struct checker *c;
+
+	begin(TWO_SITES ",{ name = \"c\"; url = \"http://h/c\"; interval = 10; }", 1, 1);
+	c = worker(0)->checker;
+	for (size_t i = 0; i < 3; i++)
+		check[i] = assign(i);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(next_job(0), i);
+	/* it has read the first and the third; the second lies in the socket */
+	send(c->child.fd, &check[1]->job, sizeof(check[1]->job), 0);
+	requeue_stalled(&s, NOW + POOL_STALL_US);
+	ck_assert_ptr_eq(STAILQ_FIRST(&s.waiting), check[1]);
+	ck_assert_ptr_eq(STAILQ_FIRST(&c->checks), check[0]);
+	ck_assert_int_eq(worker(0)->checks, 2);
+	report_done(0, 0, ERROR_NONE, 100, NOW + POOL_STALL_US + 1);
+	report_done(0, 2, ERROR_NONE, 100, NOW + POOL_STALL_US + 2);
+	ck_assert_int_eq(worker(0)->state, WORKER_IDLE);
+	ck_assert_int_eq(s.pool.queued, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_checker_that_begins_nothing_keeps_one_check)
+{
+	begin(TWO_SITES, 1, 1);
+	assign(0);
+	assign(1);
+	requeue_stalled(&s, NOW + POOL_STALL_US);
+	ck_assert_int_eq(next_job(0), 0);
+	ck_assert_int_eq(next_job(0), -1);
+	ck_assert_uint_eq(STAILQ_FIRST(&s.waiting)->job.seq, 1);
+	ck_assert_int_eq(worker(0)->checks, 1);
+	end();
+}
+END_TEST
+
 START_TEST(a_checker_is_told_to_leave_when_it_is_idle)
 {
 	begin(TWO_SITES, 2, 2);
@@ -260,6 +299,8 @@ main(void)
 	tcase_add_test(tcase, a_death_before_the_first_job_costs_none);
 	tcase_add_test(tcase, its_last_words_are_read);
 	tcase_add_test(tcase, one_that_leaves_gives_back_its_queue);
+	tcase_add_test(tcase, a_checker_may_read_a_job_between_two_that_are_taken_back);
+	tcase_add_test(tcase, a_checker_that_begins_nothing_keeps_one_check);
 	tcase_add_test(tcase, a_checker_is_told_to_leave_when_it_is_idle);
 	tcase_add_test(tcase, the_watchdog_excuses_a_full_pipe_for_a_while);
 	tcase_add_test(tcase, a_socket_without_room_is_no_death);

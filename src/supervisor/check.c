@@ -276,6 +276,7 @@ void
 wait_last(struct supervisor *s, struct check *check)
 {
 	check->begun_us = RESULT_NONE;
+	check->unread = false;
 	STAILQ_INSERT_TAIL(&s->waiting, check, next);
 }
 

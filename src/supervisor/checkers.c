@@ -96,16 +96,14 @@ maintain_pool(struct supervisor *s, int64_t now)
 	if (now < s->checkers.next_maintenance_us || s->stage > STAGE_RUNNING)
 		return;
 	while ((worker = pool_vacant(&s->pool, s->pool.min, worker)) != NULL) {
-		int64_t not_before_us = worker->checker->child.backoff.not_before_us;
-
 		if (started == START_AT_ONCE) {
 			again = now;
 			break;
 		}
 		if (start_checker(s, worker, now))
 			started++;
-		else if (not_before_us < again)
-			again = not_before_us;
+		else if (worker->checker->child.backoff.not_before_us < again)
+			again = worker->checker->child.backoff.not_before_us;
 	}
 	while ((worker = pool_surplus(&s->pool, now)) != NULL)
 		retire_checker(s, worker, now);
@@ -194,54 +192,63 @@ assign_check(struct supervisor *s, struct check *check, struct worker *worker, i
 }
 
 /*
- * Take out of its socket the jobs that a checker has not read. Each is read by one of us: no job is
- * run and taken back as well. Returns how many there were.
+ * Take out of its socket the jobs that a checker has not read, and mark their checks. Each job is
+ * read by one of us: none is run and taken back as well. Those that we get need not be the last
+ * ones: the checker may read one between two of ours.
  */
-static int
+static void
 take_unread(const struct checker *c)
 {
-	struct wire_job job;
-	int count = 0;
+	struct wire_job job = { 0 };
+	struct check *check;
+	ssize_t n;
 
-	while (recv(c->job_fd, &job, sizeof(job), MSG_DONTWAIT) > 0)
-		count++;
+	/* once ECONNRESET, if we have closed our end with a message of the checker in it */
+	while ((n = recv(c->job_fd, &job, sizeof(job), MSG_DONTWAIT)) > 0 ||
+	       (n < 0 && errno == ECONNRESET))
+		STAILQ_FOREACH(check, &c->checks, next)
+	check->unread |= check->job.token == job.token;
 	explicit_bzero(&job, sizeof(job)); /* see forget_tokens() */
-	return count;
 }
 
 /*
- * Take back the checks that a checker has not begun, which are the last of its list; they wait for
- * another one.
+ * Take back the checks that a checker has not begun; they wait for another one.
  *
- * The first check of a checker that is alive stays, begun or not: if it was not begun, the checker
- * is stuck, and the watchdog will end it. A dead checker keeps at most its first check, as the one
- * that ended it: checks run one at a time, so it cannot have begun a second one.
+ * A checker that is alive keeps its first check if it has begun none: it is stuck, and the watchdog
+ * will end it. A dead checker keeps at most its first check, as the one that ended it: checks run
+ * one at a time, so it cannot have begun a second one.
  */
 static void
-reclaim(struct supervisor *s, struct worker *worker, bool alive)
+reclaim(struct supervisor *s, struct worker *worker, bool alive, int64_t now)
 {
 	struct checker *c = worker->checker;
 	struct checks had = STAILQ_HEAD_INITIALIZER(had);
-	int begun = -take_unread(c);
-	struct check *check;
+	struct check *first = STAILQ_FIRST(&c->checks), *check;
+	bool none_begun = true;
 
+	take_unread(c);
 	STAILQ_FOREACH(check, &c->checks, next)
-	begun++;
+	{
+		check->unread &= check->why[0] == '\0';
+		none_begun &= check->unread;
+	}
+	if (alive && none_begun && first != NULL) {
+		first->unread = false;
+		if (!send_job(c, first))
+			child_signal(&c->child, SIGKILL);
+	}
 	STAILQ_CONCAT(&had, &c->checks);
 	while ((check = STAILQ_FIRST(&had)) != NULL) {
-		bool has_begun = begun-- > 0 || check->why[0] != '\0';
-		bool stays = STAILQ_EMPTY(&c->checks) ? alive || has_begun : alive && has_begun;
-
 		STAILQ_REMOVE_HEAD(&had, next);
-		if (stays) {
+		if (!check->unread && (alive || check == first)) {
 			STAILQ_INSERT_TAIL(&c->checks, check, next);
-			if (!has_begun && !send_job(c, check))
-				child_signal(&c->child, SIGKILL);
 		} else {
 			pool_reclaim(&s->pool, worker);
 			wait_last(s, check);
 		}
 	}
+	if (alive && STAILQ_FIRST(&c->checks) != first)
+		begin_first(s, c, now);
 }
 
 void
@@ -252,7 +259,7 @@ requeue_stalled(struct supervisor *s, int64_t now)
 	if (s->pool.queued == 0)
 		return;
 	while ((worker = pool_stalled(&s->pool, worker, now)) != NULL)
-		reclaim(s, worker, true);
+		reclaim(s, worker, true, now);
 }
 
 /* --- messages ---------------------------------------------------------------------------- */
@@ -299,7 +306,7 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 	site_finished(s, check->state, done, now);
 	if (done->leaving) {
 		worker->retiring = true;
-		reclaim(s, worker, false);
+		reclaim(s, worker, false, now);
 	}
 	if (STAILQ_EMPTY(&c->checks)) {
 		become_idle(s, worker, now);
@@ -348,7 +355,7 @@ checker_died(struct supervisor *s, struct child *child, int status, int64_t now)
 
 	proc_describe_exit(status, how, sizeof(how));
 	read_checker(s, child, now); /* its last message may be that it leaves */
-	reclaim(s, worker, false);
+	reclaim(s, worker, false, now);
 	child_close(child);
 	close(c->job_fd);
 	if (worker->state == WORKER_STARTING && s->stage == STAGE_STARTING) {

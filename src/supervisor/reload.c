@@ -235,6 +235,7 @@ bool
 validation_is_overdue(struct supervisor *s, struct child *c, int64_t now)
 {
 	(void)c, (void)now;
-	complain(s, "the validation of the new configuration took too long and was killed");
+	complain(s, "the validation of the new configuration %s and was killed",
+	    s->stage == STAGE_RUNNING ? "took too long" : "had not ended at the stop");
 	return true;
 }

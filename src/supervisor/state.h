@@ -55,6 +55,7 @@ struct check {
 	struct wire_job job;
 	int64_t expected_us;
 	int64_t begun_us; /* monotonic, at the earliest; RESULT_NONE: it did not */
+	bool unread;      /* taken out of the socket of its checker */
 	bool excused;     /* its watchdog has waited once, since the pipe was full */
 	uint64_t taken;   /* bytes that the publisher had read at that time */
 	char why[128];    /* the message of the record if no checker writes it */

@@ -355,7 +355,7 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		wake = earliest(wake, s->children.next_kill_us);
 		if (s->stage <= STAGE_RUNNING)
 			wake = earliest(wake, s->checkers.next_maintenance_us);
-		if (s->publisher.child.pid == 0)
+		if (s->publisher.child.pid == 0 && !s->stop.start_failed)
 			wake = earliest(wake, s->publisher.child.backoff.not_before_us);
 		if (s->stage != STAGE_OVER && !got_sigchld)
 			wait_and_read(s, wake, open_mask);
