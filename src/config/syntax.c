@@ -195,6 +195,15 @@ at_key(struct repair *d)
 	}
 }
 
+/* The label of a block, as in: site "shop" { */
+static bool
+has_label(const char *c)
+{
+	const char *end = *c == '"' ? strpbrk(c + 1, "\"\n") : NULL;
+
+	return end != NULL && *end == '"' && end[1 + strspn(end + 1, " \t")] == '{';
+}
+
 static void
 at_equals(struct repair *d)
 {
@@ -204,7 +213,8 @@ at_equals(struct repair *d)
 		l->colon = *d->c == ':';
 		d->c++;
 		d->at = AT_VALUE;
-	} else if (*d->c == '{' && !repair_is_group(l->key.name, l->key.size)) {
+	} else if (has_label(d->c) ||
+		   (*d->c == '{' && !repair_is_group(l->key.name, l->key.size))) {
 		repair_report(d, d->c, d->line,
 		    "this is the syntax of nginx; write sites = ( { name = \"…\"; url = \"…\"; }, { … } "
 		    ");" SYNTAX_SEE);
