@@ -227,9 +227,9 @@ find_oldest(const struct supervisor *s, const struct checks *checks, uint64_t *s
 {
 	const struct check *check;
 
-	STAILQ_FOREACH(check, checks, next)
-	if (check->job.seq < *seq && strcmp(check->job.epoch, s->epoch.name) == 0)
-		*seq = check->job.seq;
+	STAILQ_FOREACH (check, checks, next)
+		if (check->job.seq < *seq && strcmp(check->job.epoch, s->epoch.name) == 0)
+			*seq = check->job.seq;
 }
 
 bool

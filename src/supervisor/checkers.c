@@ -205,9 +205,10 @@ take_unread(const struct checker *c)
 
 	/* once ECONNRESET, if we have closed our end with a message of the checker in it */
 	while ((n = recv(c->job_fd, &job, sizeof(job), MSG_DONTWAIT)) > 0 ||
-	       (n < 0 && errno == ECONNRESET))
-		STAILQ_FOREACH(check, &c->checks, next)
-	check->unread |= check->job.token == job.token;
+	       (n < 0 && errno == ECONNRESET)) {
+		STAILQ_FOREACH (check, &c->checks, next)
+			check->unread |= check->job.token == job.token;
+	}
 	explicit_bzero(&job, sizeof(job)); /* see forget_tokens() */
 }
 
@@ -227,8 +228,7 @@ reclaim(struct supervisor *s, struct worker *worker, bool alive, int64_t now)
 	bool none_begun = true;
 
 	take_unread(c);
-	STAILQ_FOREACH(check, &c->checks, next)
-	{
+	STAILQ_FOREACH (check, &c->checks, next) {
 		check->unread &= check->why[0] == '\0';
 		none_begun &= check->unread;
 	}

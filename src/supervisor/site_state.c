@@ -171,9 +171,9 @@ site_find_removed(const struct supervisor *s, const char *name)
 {
 	struct site_state *state;
 
-	LIST_FOREACH(state, &s->sites.removed, next_removed)
-	if (!can_be_freed(state) && strcmp(state->site->name, name) == 0)
-		break;
+	LIST_FOREACH (state, &s->sites.removed, next_removed)
+		if (!can_be_freed(state) && strcmp(state->site->name, name) == 0)
+			break;
 	return state;
 }
 
