@@ -119,7 +119,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	assert(result.error < ERROR_COUNT && (result.error != ERROR_LOCAL || looked_up));
 	assert((result.error == ERROR_NONE) == (result.error_message[0] == '\0'));
-	assert(strstr(result.error_message, "No error") == NULL);
+	/* libcurl's sentence for success is no reason; further on may be what the server said */
+	assert(strncmp(result.error_message, "No error", 8) != 0);
 	assert(result.error != ERROR_NONE || result.completed);
 	assert(result.http_status == RESULT_NONE ||
 	       (result.http_status >= 200 && result.http_status <= 999));
