@@ -188,7 +188,7 @@ def test_with_a_real_broker(t):
     seen = []
 
     def read(count):
-        """At least so many lines; then Ctrl-C."""
+        """At least so many lines, one or more: it can be stopped; then Ctrl-C."""
         with tempfile.TemporaryFile() as err:
             process = procs.spawn([python, "-u", CONSUMER, "-F", "reader.properties", "-t",
                                    topic.name, "-g", topic.name, "--json"], cwd=t.directory,
@@ -206,7 +206,9 @@ def test_with_a_real_broker(t):
         read(5)
     d.stop()
     everything = {r.id for r in topic.firsts()}
-    read(len(everything - set(seen)))
+    left = len(everything - set(seen))
+    if left > 0:
+        read(left)
     require(len(set(seen)) == len(seen), "it prints a record twice")
     require(set(seen) == everything, f"it left {everything - set(seen)} out")
-    t.note(f"{len(seen)} records in 4 runs")
+    t.note(f"{len(seen)} records")
