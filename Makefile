@@ -204,9 +204,12 @@ run-check-faults: $(WEBMOND) $(HELPERS)
 	@$(RUN_TESTS) '' '$(SCENARIOS) --faults $(if $(filter quick,$(FAULTS)),--quick)'
 
 # A fuzz target is tests/fuzz/TARGET.c, its seeds are in tests/fuzz/corpus/TARGET. What a run finds
-# stays beside the program: good inputs in TARGET.corpus, bad ones in TARGET-crash-….
+# stays beside the program: good inputs in TARGET.corpus, bad ones in TARGET-crash-…. With FUZZ_RUNS
+# the inputs are so many, and the same each time: what such a run finds is due to what was changed.
 FUZZERS = $(patsubst $(srcdir)/%.c,$(B)/%,$(wildcard $(srcdir)/tests/fuzz/*.c))
 FUZZ_SECONDS = 30
+FUZZ_RUNS =
+FUZZ_LIMIT = $(if $(FUZZ_RUNS),-seed=1 -runs=$(FUZZ_RUNS),-max_total_time=$(FUZZ_SECONDS))
 
 run-check-fuzz:
 	@$(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined run-fuzz
@@ -218,9 +221,9 @@ $(FUZZERS): $(B)/tests/%: $(B)/tests/%.o $(TESTED)
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $< $(TESTED) $(LIB_LIBS) $(LIBS)
 
 $(FUZZERS:=.run): %.run: % FORCE
-	$(SAY) FUZZ "$(<F), $(FUZZ_SECONDS) s"
+	$(SAY) FUZZ "$(<F), $(FUZZ_LIMIT)"
 	$(Q)mkdir -p $<.corpus
-	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=20 -max_len=16384 -close_fd_mask=3 \
+	$(Q)$< $(FUZZ_LIMIT) -timeout=20 -max_len=16384 -close_fd_mask=3 \
 		-artifact_prefix=$<- $<.corpus $(srcdir)/tests/fuzz/corpus/$(<F) >$<.log 2>&1 && \
 		grep '^Done' $<.log || { cat $<.log; false; }
 
