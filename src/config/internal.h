@@ -5,16 +5,18 @@
  * What the files of the configuration share; nobody else includes this. Each file calls only those
  * below it:
  *
- *   config.c   the whole: loading, looking up, comparing
- *   file.c     the text to values, by libconfig, along the tables of keys
- *   syntax.c   a text that libconfig cannot parse: what is wrong with it; with habits.c,
- *              values.c and repair.c, see repair.h
- *   text.c     a file to its text, and what must be known before it is parsed
- *   names.c    names that are no keys: what was meant
- *   keys.c     the tables, and the rules of single keys
- *   report.c   mistakes and warnings, with their places
- *   arena.c    memory
- *   share.c    a configuration that a child reads for its parent; above config.c
+ *   config.c      the whole: loading, looking up, comparing
+ *   file.c        the text to values, by libconfig, along the tables of keys
+ *   syntax.c      a text that libconfig cannot parse: what is wrong with it; with habits.c,
+ *                 values.c and repair.c, see repair.h
+ *   text.c        a file to its text, and what must be known before it is parsed
+ *   names.c       names that are no keys: what was meant
+ *   site_rules.c  the rules across the keys of a site
+ *   keys.c        the tables
+ *   site_values.c the rules of single keys of a site
+ *   report.c      mistakes and warnings, with their places
+ *   arena.c       memory
+ *   share.c       a configuration that a child reads for its parent; above config.c
  */
 #ifndef WEBMOND_CONFIG_INTERNAL_H
 #define WEBMOND_CONFIG_INTERNAL_H
@@ -86,6 +88,18 @@ const struct key *config_find_key(const struct key *keys, const char *name);
 extern const struct key config_main_keys[];  /* struct config */
 extern const struct key config_sites_keys[]; /* a file of sites_dir */
 extern const struct key config_site_keys[];  /* struct site */
+
+/* What is wrong with the string of a key of a site, or NULL. */
+const char *config_wrong_name(const char *value);
+const char *config_wrong_url(const char *value);
+const char *config_wrong_method(const char *value);
+const char *config_wrong_header(const char *value);
+const char *config_wrong_label(const char *value);
+
+/* Put strings into a site as something else. */
+void config_store_status(struct reader *r, const struct string_list *strings);
+void config_store_labels(struct reader *r, const struct string_list *strings);
+void config_store_patterns(struct reader *r, const struct string_list *strings);
 
 /* Memory that lives as long as the configuration; zeroed. */
 void *config_alloc(struct config *config, size_t size);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The rules across the keys of a site: each is a function in the table at the end.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+/* A mistake at the line of `key`, or where the site begins if the value is that of `defaults`. */
+#define mistake(r, site, key, ...)                                                                 \
+	config_mistake(r, config_origin(&(site)->at, key).line, key ": " __VA_ARGS__)
+
+static const char *
+whose(const struct site *site, const char *key)
+{
+	return config_gives(&site->at, key) ? "" : " (of defaults)";
+}
+
+static double
+seconds(int64_t us)
+{
+	return (double)us / US_PER_S;
+}
+
+static void
+check_timeout(struct reader *r, const struct site *site)
+{
+	if (site->timeout_us > site->interval_us)
+		mistake(r, site, "timeout", "%.10g s is longer than the interval of %.10g s",
+		    seconds(site->timeout_us), seconds(site->interval_us));
+}
+
+static void
+check_max_response_time(struct reader *r, const struct site *site)
+{
+	if (site->max_response_us > site->timeout_us)
+		mistake(r, site, "max_response_time",
+		    "%.10g s%s is longer than the timeout of %.10g s, so no response could ever be "
+		    "slow",
+		    seconds(site->max_response_us), whose(site, "max_response_time"),
+		    seconds(site->timeout_us));
+}
+
+static void
+check_body_limit(struct reader *r, const struct site *site)
+{
+	if (site->body_limit == 0 && site->pattern_count > 0)
+		mistake(r, site, "body_limit_kb",
+		    "with 0 the body is not read, so %s has nothing to match; leave one of them "
+		    "out",
+		    site->patterns[0].negated ? "body_regex_not" : "body_regex");
+}
+
+/* For a site with the values of `defaults` in it; config_gives() tells which are its own. */
+static void (*const rules[])(struct reader *r, const struct site *site) = {
+	check_timeout,
+	check_max_response_time,
+	check_body_limit,
+};
+
+void
+config_add_site(struct reader *r, struct site *site)
+{
+	if (site->timeout_us == 0)
+		site->timeout_us = site->interval_us < 10 * US_PER_S ? site->interval_us
+								     : 10 * US_PER_S;
+	for (size_t i = 0; i < ARRAY_LENGTH(rules); i++)
+		rules[i](r, site);
+	if (r->site_count == r->site_room) {
+		r->site_room = r->site_room > 0 ? 2 * r->site_room : 64;
+		r->sites = xreallocarray(r->sites, r->site_room, sizeof(*r->sites));
+	}
+	r->sites[r->site_count++] = *site;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The values of the keys of a site: what is wrong with a string, and strings that become something
+ * else. Called along the table in keys.c.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool
+consists_of(const char *text, const char *characters)
+{
+	return text[strspn(text, characters)] == '\0';
+}
+
+size_t
+config_encoded_size(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += 1 + (*text == '"' || *text == '\\');
+	return n;
+}
+
+/* --- what is wrong with a string --------------------------------------------------------- */
+
+const char *
+config_wrong_name(const char *value)
+{
+	if (consists_of(value, LETTERS DIGITS "._-") && strlen(value) <= CONFIG_NAME_MAX)
+		return NULL;
+	return "must be 1 to 64 of letters, digits, '.', '_' and '-'";
+}
+
+const char *
+config_wrong_url(const char *value)
+{
+	const char *host = strstr(value, "://"), *end, *port;
+
+	if (strncasecmp(value, "http://", 7) != 0 && strncasecmp(value, "https://", 8) != 0)
+		return "must begin with http:// or https://";
+	host += 3;
+	end = host + strcspn(host, "/?#");
+	if (memchr(host, '@', (size_t)(end - host)) != NULL)
+		return "must not contain a user or password; the keys username and password_file "
+		       "are for them (not supported in this version)";
+	if (strchr(value, ' ') != NULL)
+		return "must not contain spaces; write %20";
+	if (end == host || *host == ':')
+		return "has no host name";
+	/* libcurl accepts port 0 */
+	port = memrchr(host, ':', (size_t)(end - host));
+	if (port != NULL && port[1] == '0' && port + 1 + strspn(port + 1, "0") == end)
+		return "the port must be 1 to 65535";
+	return NULL;
+}
+
+const char *
+config_wrong_method(const char *value)
+{
+	if (strlen(value) > 16 || !consists_of(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_"))
+		return "must be 1 to 16 capital letters";
+	return strcmp(value, "CONNECT") == 0 ? "CONNECT is for proxies" : NULL;
+}
+
+const char *
+config_wrong_header(const char *value)
+{
+	size_t name = strspn(value, LETTERS DIGITS "!#$%&'*+-.^_`|~");
+
+	if (name == 0 || value[name] != ':' || consists_of(value + name + 1, " "))
+		return "must look like \"Name: value\"";
+	if (strncasecmp(value, "Content-Length:", 15) == 0)
+		return "Content-Length follows from body; leave it out";
+	return NULL;
+}
+
+const char *
+config_wrong_label(const char *value)
+{
+	const char *equals = strchr(value, '=');
+
+	if (equals == NULL || equals == value || strchr(value, ',') != NULL)
+		return "must look like \"key=value\", without a comma";
+	return NULL;
+}
+
+/* --- storing strings --------------------------------------------------------------------- */
+
+/* A code with blanks around it; 0 if there is none. */
+static short
+read_code(const char **c)
+{
+	short code = 0;
+	size_t n;
+
+	*c += strspn(*c, " ");
+	n = strspn(*c, DIGITS);
+	if (n == 3)
+		code = (short)(((*c)[0] - '0') * 100 + ((*c)[1] - '0') * 10 + (*c)[2] - '0');
+	*c += n;
+	*c += strspn(*c, " ");
+	return code;
+}
+
+void
+config_store_status(struct reader *r, const struct string_list *strings)
+{
+	struct site *site = strings->target;
+	struct status_range *ranges;
+	size_t n = 0, room = 1;
+	const char *c;
+
+	if (strings->count == 0)
+		return;
+	for (c = strings->items->value; *c != '\0'; c++)
+		room += *c == ',';
+	ranges = config_alloc(r->config, room * sizeof(*ranges));
+	for (c = strings->items->value; n < room; c++) {
+		struct status_range *range = &ranges[n++];
+
+		range->first = range->last = read_code(&c);
+		if (*c == '-') {
+			c++;
+			range->last = read_code(&c);
+		}
+		if (range->first < 100 || range->last < range->first ||
+		    *c != (n < room ? ',' : '\0')) {
+			config_mistake(r, strings->line,
+			    "expect_status: must be codes and ranges from 100 to 999, as in "
+			    "\"200-299,404\"");
+			return;
+		}
+	}
+	site->expect = ranges;
+	site->expect_count = n;
+	site->expect_status = strings->items->value;
+}
+
+void
+config_store_labels(struct reader *r, const struct string_list *strings)
+{
+	struct site *site = strings->target;
+	char *joined, *end;
+	size_t size = 1;
+
+	for (size_t i = 0; i < strings->count; i++)
+		size += strlen(strings->items[i].value) + 1;
+	joined = end = config_alloc(r->config, size);
+	for (size_t i = 0; i < strings->count; i++)
+		end = stpcpy(stpcpy(end, i > 0 ? "," : ""), strings->items[i].value);
+	site->labels = strings->count > 0 ? joined : NULL;
+	if (config_encoded_size(joined) > CONFIG_LABELS_MAX)
+		config_mistake(r, strings->line, "labels: are longer than %d bytes together",
+		    CONFIG_LABELS_MAX);
+}
+
+/* Whether there are slashes round the pattern and letters behind it, as in Perl. */
+static bool
+has_delimiters(const char *pattern)
+{
+	const char *last = strrchr(pattern, '/');
+
+	return pattern[0] == '/' && last > pattern + 1 && last[1] != '\0' &&
+	       consists_of(last + 1, "gimsux");
+}
+
+/* body_regex replaces the patterns of body_regex in `defaults`, body_regex_not those of its own. */
+void
+config_store_patterns(struct reader *r, const struct string_list *strings)
+{
+	struct site *site = strings->target;
+	bool negated = strings->key->negated;
+	struct pattern *patterns = config_alloc(
+	    r->config, (site->pattern_count + strings->count) * sizeof(*patterns));
+	size_t n = 0;
+
+	for (size_t i = 0; negated && i < site->pattern_count; i++)
+		if (!site->patterns[i].negated)
+			patterns[n++] = site->patterns[i];
+	for (size_t i = 0; i < strings->count; i++) {
+		if (has_delimiters(strings->items[i].value))
+			config_warning(r, strings->items[i].at.line,
+			    "%s: the slashes round the pattern are looked for in the body; write "
+			    "\"(?i)…\" without slashes for one that ignores case",
+			    strings->key->name);
+		patterns[n++] = (struct pattern){ strings->items[i].value, negated,
+			strings->items[i].at };
+	}
+	for (size_t i = 0; !negated && i < site->pattern_count; i++)
+		if (site->patterns[i].negated)
+			patterns[n++] = site->patterns[i];
+	site->patterns = patterns;
+	site->pattern_count = n;
+}
