@@ -258,6 +258,8 @@ set_damaged_row_aside(struct spool *s, uint64_t row)
 	    (unsigned long long)row);
 	if (status == SPOOL_OK)
 		status = spool_dead_letter(s, row, "damaged on disk");
+	if (status == SPOOL_OK && sqlite3_changes(s->db) == 0)
+		return spool_give_up(s, "is damaged"); /* it would be found for ever */
 	return status == SPOOL_OK ? spool_commit(s) : status;
 }
 
