@@ -43,7 +43,7 @@ size_t payload_frame(unsigned char *out, enum wire_type type, const struct confi
     const unsigned char *key);
 
 /*
- * Encode the RECORD of a slot into `out` (WIRE_FRAME_MAX bytes). `frame` is any decoded frame of
+ * Encode the RECORD of a slot into `out` (WIRE_RECORD_MAX bytes). `frame` is any decoded frame of
  * the slot. `dropped_through` is the last seq that an ERROR_DROPPED record stands for, else
  * RESULT_NONE. Returns the length.
  */

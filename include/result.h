@@ -35,6 +35,11 @@ enum error_type {
 	ERROR_TOO_MANY_REDIRECTS,
 	ERROR_REDIRECT_REFUSED,
 	ERROR_SLOW,
+	ERROR_HEADER_MISMATCH,
+	ERROR_JSON_MISMATCH,
+	ERROR_BODY_SIZE,
+	ERROR_CERT_EXPIRING,
+	ERROR_HTTP_VERSION,
 	/* our failures: unknown; a failure here is never reported as a failure of the site */
 	ERROR_REGEX_LIMIT,
 	ERROR_MISSED_OVERLOAD,
@@ -42,6 +47,7 @@ enum error_type {
 	ERROR_ABORTED,
 	ERROR_QUARANTINED,
 	ERROR_LOCAL,
+	ERROR_VANTAGE,
 	ERROR_DROPPED,
 	ERROR_COUNT
 };
@@ -51,6 +57,9 @@ enum error_type {
 #define RESULT_REGEX_MAX     128
 #define RESULT_FINAL_URL_MAX 512
 #define RESULT_IP_MAX        45 /* INET6_ADDRSTRLEN - 1 */
+#define RESULT_ISSUER_MAX    128
+#define RESULT_SHA256_MAX    64 /* in hexadecimal */
+#define RESULT_SAMPLE_MAX    256
 
 /* A number that is not known. */
 #define RESULT_NONE (-1)
@@ -90,11 +99,18 @@ struct result {
 	int64_t body_bytes; /* decompressed, at most the limit */
 	enum tristate body_truncated;
 	enum tristate body_matched;
-	char tls_version[12];    /* "TLSv1.3" */
-	int64_t cert_expires_us; /* UTC, of the leaf */
+	int attempts;                /* this one included; RESULT_NONE: it never ran */
+	enum error_type first_error; /* of the first of several attempts, else ERROR_NONE */
+	enum tristate reused;        /* the last request went over a kept connection */
+	char tls_version[12];        /* "TLSv1.3" */
+	int64_t cert_expires_us;     /* UTC, of the leaf */
+	int64_t chain_expires_us;    /* UTC, the first certificate of the chain to end */
+	char cert_sha256[RESULT_SHA256_MAX + 1]; /* of the leaf */
+	char cert_issuer[RESULT_ISSUER_MAX + 1]; /* of the leaf: its distinguished name */
 	char failed_regex[RESULT_REGEX_MAX + 1];
 	char error_message[RESULT_MESSAGE_MAX + 1]; /* one line of valid UTF-8 */
 	char final_url[RESULT_FINAL_URL_MAX + 1];   /* only after redirects */
+	char body_sample[RESULT_SAMPLE_MAX + 1];    /* only if it is not `up` */
 };
 
 /* How many of its bytes are in use: only empty texts follow. */

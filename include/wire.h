@@ -30,6 +30,10 @@
 /* Of these for the payload; the rest is for header, site and instance. */
 #define WIRE_PAYLOAD_MAX 3848
 
+/* The same for a RECORD, which is in no pipe, only in the spool. */
+#define WIRE_RECORD_MAX      5120
+#define WIRE_RECORD_JSON_MAX (WIRE_RECORD_MAX - WIRE_FRAME_MAX + WIRE_PAYLOAD_MAX)
+
 /* "20261123T101502Z-9f3c52d07a61be48" with its NUL. */
 #define WIRE_EPOCH_SIZE 34
 
@@ -75,7 +79,7 @@ struct frame {
 };
 
 /*
- * Encode a frame into `out` (WIRE_FRAME_MAX bytes). Returns its length, or 0 when it does not fit,
+ * Encode a frame into `out` (WIRE_FRAME_MAX bytes; a RECORD: WIRE_RECORD_MAX). Returns its length, or 0 when it does not fit,
  * which the caps of payload.c exclude.
  */
 size_t wire_encode(unsigned char *out, const struct frame *frame);

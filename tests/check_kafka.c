@@ -289,7 +289,7 @@ static int64_t slot_us = 1795428902123456;
 static bool
 send_record(void *k, uint64_t row, const char *site, size_t payload_size)
 {
-	static char payload[2 * WIRE_PAYLOAD_MAX];
+	static char payload[2 * WIRE_RECORD_JSON_MAX];
 	struct frame frame = { .type = WIRE_CLOSE,
 		.epoch = "20261123T101502Z-9f3c52d07a61be48",
 		.seq = row,
@@ -596,10 +596,10 @@ END_TEST
 
 START_TEST(what_is_too_large_for_librdkafka_is_unfit_at_once)
 {
-	const char *properties[] = { servers(), "message.max.bytes=4608", NULL };
+	const char *properties[] = { servers(), "message.max.bytes=5632", NULL };
 	void *k = open_kafka(make_config(NULL, properties));
 
-	ck_assert(send_record(k, 7, "shop", 2 * WIRE_PAYLOAD_MAX)); /* answered at once */
+	ck_assert(send_record(k, 7, "shop", 2 * WIRE_RECORD_JSON_MAX)); /* answered at once */
 	ck_assert_int_eq(answers.count, 1);
 	ck_assert_int_eq(answers.last[7], ANSWER_UNFIT);
 	output_kafka.close(k);
@@ -610,15 +610,15 @@ END_TEST
 /* With the least that is taken of both limits. */
 START_TEST(the_largest_record_passes)
 {
-	const char *properties[] = { servers(), "message.max.bytes=4608",
-		"queue.buffering.max.kbytes=5", "linger.ms=1", NULL };
+	const char *properties[] = { servers(), "message.max.bytes=5632",
+		"queue.buffering.max.kbytes=6", "linger.ms=1", NULL };
 	void *k = open_kafka(make_config(NULL, properties));
 	char site[CONFIG_NAME_MAX + 1];
 
 	memset(site, 's', sizeof(site) - 1);
 	site[sizeof(site) - 1] = '\0';
 	for (uint64_t i = 0; i < 3; i++) {
-		ck_assert(send_record(k, i, site, WIRE_PAYLOAD_MAX));
+		ck_assert(send_record(k, i, site, WIRE_RECORD_JSON_MAX));
 		await(k, (int)i + 1);
 		ck_assert_int_eq(answers.last[i], ANSWER_DELIVERED);
 	}

@@ -34,9 +34,9 @@ static char *
 write_record(const struct config *config, const struct site *site, const struct slot *s,
     const struct result *result, int64_t through)
 {
-	static char out[WIRE_PAYLOAD_MAX + 1];
+	static char out[WIRE_RECORD_JSON_MAX + 1];
 	const struct wire_outcome outcome = { s->lateness_us, *result };
-	unsigned char raw[WIRE_FRAME_MAX], record[WIRE_FRAME_MAX];
+	unsigned char raw[WIRE_FRAME_MAX], record[WIRE_RECORD_MAX];
 	struct slot copy = *s;
 	struct frame frame;
 	size_t size = payload_frame(raw, WIRE_OPEN, config, site, &copy, NULL, NULL);
@@ -46,7 +46,7 @@ write_record(const struct config *config, const struct site *site, const struct 
 	ck_assert_uint_gt(size, 0);
 	ck_assert_int_eq(wire_decode(record, size, &frame), (ssize_t)size);
 	ck_assert_int_eq(frame.type, WIRE_RECORD);
-	ck_assert_uint_lt(frame.payload_size, WIRE_PAYLOAD_MAX);
+	ck_assert_uint_lt(frame.payload_size, WIRE_RECORD_JSON_MAX);
 	memcpy(out, frame.payload, frame.payload_size);
 	out[frame.payload_size] = '\0';
 	return out;
@@ -72,7 +72,13 @@ START_TEST(an_up_record_to_the_letter)
 	result.body_truncated = TRISTATE_FALSE;
 	result.body_matched = TRISTATE_TRUE;
 	snprintf(result.tls_version, sizeof(result.tls_version), "TLSv1.3");
+	result.attempts = 2;
+	result.first_error = ERROR_TIMEOUT;
+	result.reused = TRISTATE_TRUE;
 	result.cert_expires_us = 1795428902000000;
+	result.chain_expires_us = 1795428901000000;
+	memset(result.cert_sha256, 'a', RESULT_SHA256_MAX);
+	snprintf(result.cert_issuer, sizeof(result.cert_issuer), "CN=CA");
 	ck_assert_str_eq(write_record(&config, &site, &slot, &result, RESULT_NONE),
 	    "{\"schema_version\":1,\"id\":\"20261123T101502Z-9f3c52d07a61be48-7\","
 	    "\"epoch\":\"20261123T101502Z-9f3c52d07a61be48\",\"seq\":7,\"site\":\"shop\","
@@ -86,7 +92,12 @@ START_TEST(an_up_record_to_the_letter)
 	    "\"redirect_ms\":0,\"redirects\":0,\"final_url\":null,\"remote_ip\":\"192.0.2.1\","
 	    "\"body_bytes\":17,\"body_truncated\":false,\"body_regex_matched\":true,"
 	    "\"failed_regex\":null,\"tls_version\":\"TLSv1.3\","
-	    "\"cert_expires_at\":\"2026-11-23T10:15:02.000Z\",\"dropped_through\":null}");
+	    "\"cert_expires_at\":\"2026-11-23T10:15:02.000Z\",\"dropped_through\":null,"
+	    "\"attempts\":2,\"first_error_type\":\"timeout\",\"connection_reused\":true,"
+	    "\"cert_issuer\":\"CN=CA\",\"cert_sha256\":"
+	    "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
+	    "\"chain_expires_at\":\"2026-11-23T10:15:01.000Z\",\"body_sample\":null,"
+	    "\"agent\":\"webmond/" VERSION "\"}");
 }
 END_TEST
 
@@ -105,7 +116,7 @@ START_TEST(a_slot_that_never_ran)
 	ck_assert_ptr_nonnull(strstr(record, "\"started_at\":null,\"lateness_ms\":null,"));
 	ck_assert_ptr_nonnull(strstr(record, "\"status\":\"unknown\",\"error_type\":\"dropped\","));
 	ck_assert_ptr_nonnull(strstr(record, "\"response_time_ms\":null,\"elapsed_ms\":null,"));
-	ck_assert_ptr_nonnull(strstr(record, "\"dropped_through\":99}"));
+	ck_assert_ptr_nonnull(strstr(record, "\"dropped_through\":99,\"attempts\":null,"));
 }
 END_TEST
 
@@ -135,6 +146,14 @@ START_TEST(the_worst_record_fits_into_a_frame)
 	result.failed_regex[RESULT_REGEX_MAX] = '\0';
 	memset(result.final_url, '"', RESULT_FINAL_URL_MAX);
 	result.final_url[RESULT_FINAL_URL_MAX] = '\0';
+	memset(result.cert_issuer, '"', RESULT_ISSUER_MAX);
+	result.cert_issuer[RESULT_ISSUER_MAX] = '\0';
+	memset(result.cert_sha256, 'f', RESULT_SHA256_MAX);
+	memset(result.body_sample, '\\', RESULT_SAMPLE_MAX);
+	result.body_sample[RESULT_SAMPLE_MAX] = '\0';
+	result.attempts = 6;
+	result.first_error = ERROR_TOO_MANY_REDIRECTS;
+	result.chain_expires_us = 1795428902000000;
 	memset(result.remote_ip, 'f', RESULT_IP_MAX);
 	result.remote_ip[RESULT_IP_MAX] = '\0';
 	result.completed = true;
@@ -146,7 +165,7 @@ START_TEST(the_worst_record_fits_into_a_frame)
 	result.http_status = 999;
 	ck_assert_uint_gt(payload_frame(frame, WIRE_CLOSE, &config, &site, &any, &result, NULL), 0);
 	ck_assert_ptr_nonnull(strstr(write_record(&config, &site, &slot, &result, RESULT_NONE),
-	    "\"dropped_through\":null}"));
+	    "\",\"agent\":\"webmond/" VERSION "\"}"));
 }
 END_TEST
 
@@ -212,7 +231,8 @@ START_TEST(any_result_is_a_valid_record)
 		size_t cap; /* encoded bytes */
 	} texts[] = { { "site", 64 }, { "url", 1024 }, { "instance", 64 }, { "location", 64 },
 		{ "labels", 256 }, { "error_message", 384 }, { "failed_regex", 128 },
-		{ "final_url", 512 }, { "remote_ip", 45 } };
+		{ "final_url", 512 }, { "remote_ip", 45 }, { "cert_issuer", 128 },
+		{ "body_sample", 256 } };
 	char name[65], url[1025], instance[65], location[65], labels[257], message[1000];
 
 	srand(5);
@@ -241,6 +261,8 @@ START_TEST(any_result_is_a_valid_record)
 		random_text(r.final_url, sizeof(r.final_url));
 		random_text(r.failed_regex, sizeof(r.failed_regex));
 		random_text(r.remote_ip, sizeof(r.remote_ip));
+		random_text(r.cert_issuer, sizeof(r.cert_issuer));
+		random_text(r.body_sample, sizeof(r.body_sample));
 		r.completed = rand() % 2;
 		r.elapsed_us = random_number(INT64_C(86400) * US_PER_S);
 		for (int i = 0; i < PHASE_COUNT; i++)
@@ -250,12 +272,16 @@ START_TEST(any_result_is_a_valid_record)
 		r.body_truncated = rand() % 3;
 		r.body_matched = rand() % 3;
 		r.cert_expires_us = random_number(INT64_C(253402300799) * US_PER_S);
+		r.chain_expires_us = random_number(INT64_C(253402300799) * US_PER_S);
+		r.attempts = 1 + rand() % 6;
+		r.first_error = r.attempts > 1 ? ERROR_DNS : ERROR_NONE;
+		r.reused = rand() % 3;
 
 		record = write_record(&config, &site, &any, &r, random_number(INT64_MAX - 1));
 		size = strlen(record);
 		ck_assert_msg(
 		    json_get(record, size, NULL, &members) == record, "%.*s", (int)size, record);
-		ck_assert_uint_eq(members, 37);
+		ck_assert_uint_eq(members, 45);
 		for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 			size_t length;
 			const char *value = json_get(record, size, texts[i].key, &length);
@@ -280,6 +306,8 @@ START_TEST(any_result_is_a_valid_record)
 		ck_assert_int_eq(outcome.lateness_us, any.lateness_us);
 		ck_assert_str_eq(outcome.result.error_message, r.error_message);
 		ck_assert_str_eq(outcome.result.final_url, r.final_url);
+		ck_assert_str_eq(outcome.result.cert_issuer, r.cert_issuer);
+		ck_assert_str_eq(outcome.result.body_sample, r.body_sample);
 		ck_assert_int_eq(outcome.result.elapsed_us, r.elapsed_us);
 	}
 }

@@ -174,7 +174,7 @@ make_frame(unsigned char *out, enum wire_type type, uint64_t seq, int code)
 static struct {
 	uint64_t seq[20000];
 	size_t count;
-	char line[2 * WIRE_PAYLOAD_MAX];
+	char line[2 * WIRE_RECORD_JSON_MAX];
 	size_t used;
 	int code[20000]; /* http_status_code; 0: null */
 } seen;

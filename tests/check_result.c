@@ -28,12 +28,18 @@ static const struct {
 	{ ERROR_TOO_MANY_REDIRECTS, "too_many_redirects", "down" },
 	{ ERROR_REDIRECT_REFUSED, "redirect_refused", "down" },
 	{ ERROR_SLOW, "slow", "down" },
+	{ ERROR_HEADER_MISMATCH, "header_mismatch", "down" },
+	{ ERROR_JSON_MISMATCH, "json_mismatch", "down" },
+	{ ERROR_BODY_SIZE, "body_size", "down" },
+	{ ERROR_CERT_EXPIRING, "cert_expiring", "down" },
+	{ ERROR_HTTP_VERSION, "http_version", "down" },
 	{ ERROR_REGEX_LIMIT, "regex_limit", "unknown" },
 	{ ERROR_MISSED_OVERLOAD, "missed_overload", "unknown" },
 	{ ERROR_MISSED_OVERRUN, "missed_overrun", "unknown" },
 	{ ERROR_ABORTED, "aborted", "unknown" },
 	{ ERROR_QUARANTINED, "quarantined", "unknown" },
 	{ ERROR_LOCAL, "local", "unknown" },
+	{ ERROR_VANTAGE, "vantage", "unknown" },
 	{ ERROR_DROPPED, "dropped", "unknown" },
 };
 
@@ -79,6 +85,13 @@ START_TEST(nothing_is_known_at_first)
 	ck_assert_str_eq(r.failed_regex, "");
 	ck_assert_str_eq(r.tls_version, "");
 	ck_assert_int_eq(r.cert_expires_us, RESULT_NONE);
+	ck_assert_int_eq(r.chain_expires_us, RESULT_NONE);
+	ck_assert_str_eq(r.cert_issuer, "");
+	ck_assert_str_eq(r.cert_sha256, "");
+	ck_assert_int_eq(r.attempts, RESULT_NONE);
+	ck_assert_int_eq(r.first_error, ERROR_NONE);
+	ck_assert_int_eq(r.reused, TRISTATE_NULL);
+	ck_assert_str_eq(r.body_sample, "");
 }
 END_TEST
 
@@ -114,6 +127,11 @@ START_TEST(only_a_result_of_ours_is_taken_over)
 	REFUSED(bad.body_truncated = TRISTATE_TRUE + 1);
 	REFUSED(bad.body_matched = TRISTATE_TRUE + 1);
 	REFUSED(bad.cert_expires_us = INT64_MAX);
+	REFUSED(bad.chain_expires_us = INT64_MIN);
+	REFUSED(bad.reused = TRISTATE_TRUE + 1);
+	REFUSED(bad.attempts = 0);
+	REFUSED(bad.attempts = 7);
+	REFUSED(bad.first_error = ERROR_COUNT);
 	REFUSED(memset(bad.error_message, 'x', sizeof(bad.error_message))); /* no end */
 	REFUSED(memset(bad.final_url, 'x', sizeof(bad.final_url)));
 	REFUSED(strcpy(bad.error_message, "two\nlines"));
@@ -121,11 +139,18 @@ START_TEST(only_a_result_of_ours_is_taken_over)
 	REFUSED(strcpy(bad.remote_ip, "\033[31m"));
 	REFUSED(strcpy(bad.http_version, "\n"));
 	REFUSED(strcpy(bad.tls_version, "\x7f"));
+	REFUSED(strcpy(bad.cert_issuer, "CN=\t"));
+	REFUSED(strcpy(bad.body_sample, "\xed\xa0\x80"));
+	REFUSED(memset(bad.cert_sha256, 'a', sizeof(bad.cert_sha256)));
 	/* each is what it may be, but they do not fit each other */
 	REFUSED(bad.error_message[0] = '\0');
 	REFUSED(strcpy(bad.final_url, "http://b/"));
 	REFUSED(strcpy(bad.http_version, "1.2"));
 	REFUSED(strcpy(bad.tls_version, "SSLv3"));
+	REFUSED(strcpy(bad.cert_sha256, "abc"));
+	REFUSED(memset(bad.cert_sha256, 'A', RESULT_SHA256_MAX));
+	REFUSED(bad.first_error = ERROR_DNS); /* of one attempt */
+	REFUSED((bad.attempts = 2, bad.first_error = ERROR_LOCAL));
 	REFUSED(bad.error = ERROR_NONE);
 	good.error = ERROR_NONE;
 	good.completed = true;
@@ -136,6 +161,7 @@ START_TEST(only_a_result_of_ours_is_taken_over)
 	REFUSED(bad.http_status = RESULT_NONE);
 	REFUSED(bad.body_matched = TRISTATE_FALSE);
 	REFUSED(strcpy(bad.failed_regex, "x"));
+	REFUSED(strcpy(bad.body_sample, "x"));
 	memcpy(bytes, &good, sizeof(bytes));
 	bytes[offsetof(struct result, completed)] = 2;
 	ck_assert(!result_copy(&r, bytes, sizeof(bytes)));
@@ -143,7 +169,7 @@ START_TEST(only_a_result_of_ours_is_taken_over)
 	size = result_size(&good);
 	ck_assert_uint_lt(size, sizeof(good) / 2);
 	ck_assert(!result_copy(&r, &good, 0));
-	ck_assert(!result_copy(&r, &good, offsetof(struct result, failed_regex)));
+	ck_assert(!result_copy(&r, &good, offsetof(struct result, cert_issuer)));
 	ck_assert(!result_copy(&r, &good, size - 1));
 	ck_assert(!result_copy(&r, &good, sizeof(good) + 1));
 }

@@ -203,7 +203,7 @@ struct listing {
 static const char *
 field(const struct frame *frame, const char *key)
 {
-	static char payload[WIRE_PAYLOAD_MAX + 1];
+	static char payload[WIRE_RECORD_JSON_MAX + 1];
 	char pattern[64];
 	const char *at;
 

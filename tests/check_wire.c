@@ -139,10 +139,20 @@ END_TEST
 
 START_TEST(the_largest_fits_and_no_more)
 {
-	unsigned char buffer[WIRE_FRAME_MAX];
+	static const char json[WIRE_RECORD_JSON_MAX + 1];
+	unsigned char buffer[WIRE_FRAME_MAX], large[WIRE_RECORD_MAX];
+	struct frame frame, record = { .type = WIRE_RECORD, .payload = json };
+	size_t size;
 
 	ck_assert_uint_gt(make_frame(buffer, 1, WIRE_PAYLOAD_MAX), WIRE_PAYLOAD_MAX);
 	ck_assert_uint_eq(make_frame(buffer, 1, WIRE_PAYLOAD_MAX + 1), 0);
+	/* a RECORD, which is in no pipe, has more room */
+	record.payload_size = WIRE_RECORD_JSON_MAX;
+	size = wire_encode(large, &record);
+	ck_assert_uint_gt(size, WIRE_RECORD_JSON_MAX);
+	ck_assert_int_eq(wire_decode(large, size, &frame), (ssize_t)size);
+	record.payload_size++;
+	ck_assert_uint_eq(wire_encode(large, &record), 0);
 }
 END_TEST
 

@@ -286,6 +286,8 @@ end_with_texts(const struct site *site)
 	snprintf(r->error_message, sizeof(r->error_message), "%s", text);
 	snprintf(r->final_url, sizeof(r->final_url), "%s", text);
 	r->redirects = 1;
+	snprintf(r->cert_issuer, sizeof(r->cert_issuer), "%s", text);
+	snprintf(r->body_sample, sizeof(r->body_sample), "%s", text);
 	snprintf(r->failed_regex, sizeof(r->failed_regex), "%s", text);
 	if (job.seq % 5 == 0)
 		r->elapsed_us = r->body_bytes = r->cert_expires_us = INT64_MAX;

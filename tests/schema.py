@@ -125,7 +125,9 @@ def self_test(schema):
     for broken in ({"seq": -1}, {"seq": True}, {"status": "fine"}, {"error_type": "dns"},
                    {"site": "a b"}, {"scheduled_at": "2026-11-23T10:17:12Z"},
                    {"scheduled_at": "2026-13-23T10:17:12.000Z"}, {"dropped_through": 5},
-                   {"started_at": None}, {"error_message": "x"}, {"schema_version": 2}):
+                   {"started_at": None}, {"error_message": "x"}, {"schema_version": 2}, {"attempts": 0},
+                   {"first_error_type": "local"}, {"cert_sha256": "5F"}, {"agent": None},
+                   {"body_sample": "x"}):
         if not validate(schema, {**schema["examples"][0], **broken}):
             wrong.append(f"{broken} should not be valid")
     for name in schema["required"]:

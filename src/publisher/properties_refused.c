@@ -22,10 +22,10 @@
  * What librdkafka counts for a record: the frame holds payload, key and instance; headers
  * (make_headers() in kafka.c) and the overhead of Kafka's format take less than the rest.
  */
-#define RECORD_MAX    4608
-#define RECORD_MAX_KB 5
+#define RECORD_MAX    5632
+#define RECORD_MAX_KB 6
 
-_Static_assert(RECORD_MAX == WIRE_FRAME_MAX + 512, "a record is a frame and its envelope");
+_Static_assert(RECORD_MAX == WIRE_RECORD_MAX + 512, "a record is a frame and its envelope");
 _Static_assert(RECORD_MAX <= RECORD_MAX_KB * 1024, "a record fits into the queue");
 
 enum test {
@@ -63,9 +63,9 @@ static const struct rule {
 	{ "delivery.report.only.error", ANY,
 	    .why = "a record leaves the spool when it is reported" },
 	{ "message.max.bytes", BELOW, .number = RECORD_MAX,
-	    .why = "a record may be so large that this does not hold it; set at least 4608" },
+	    .why = "a record may be so large that this does not hold it; set at least 5632" },
 	{ "queue.buffering.max.kbytes", BELOW, .number = RECORD_MAX_KB,
-	    .why = "a record may be so large that this does not hold it; set at least 5" },
+	    .why = "a record may be so large that this does not hold it; set at least 6" },
 	{ "topic.blacklist", ANY, .why = "records for a topic that is hidden never leave" },
 	{ "test.*", ANY, .why = "a broker that is none would confirm records" },
 	/* … once, in order, where it belongs */

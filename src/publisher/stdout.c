@@ -56,7 +56,7 @@ stdout_send(void *handle, uint64_t row, const struct frame *frame)
 {
 	struct stdout_handle *h = handle;
 	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
-	char line[WIRE_PAYLOAD_MAX + 1];
+	char line[WIRE_RECORD_JSON_MAX + 1];
 	size_t size = frame->payload_size;
 
 	if (h->state != OUTPUT_DELIVERING || poll(&out, 1, 0) != 1 ||

@@ -14,6 +14,8 @@
 
 #define NUMBER_MAX 24 /* 20 digits, a sign and a point */
 #define TIME_MAX   (UTIL_RFC3339_SIZE - 1)
+#define WRITER     "webmond/" VERSION
+#define AGENT_MAX  32
 
 /*
  * All fields of the record behind its id, in their order: name here, key, and the most bytes that
@@ -56,7 +58,15 @@
 	F(FAILED_REGEX, "failed_regex", RESULT_REGEX_MAX)                                          \
 	F(TLS_VERSION, "tls_version", 16)                                                          \
 	F(CERT_EXPIRES, "cert_expires_at", TIME_MAX)                                               \
-	F(DROPPED_THROUGH, "dropped_through", NUMBER_MAX)
+	F(DROPPED_THROUGH, "dropped_through", NUMBER_MAX)                                          \
+	F(ATTEMPTS, "attempts", NUMBER_MAX)                                                        \
+	F(FIRST_ERROR, "first_error_type", 32)                                                     \
+	F(REUSED, "connection_reused", 5)                                                          \
+	F(CERT_ISSUER, "cert_issuer", RESULT_ISSUER_MAX)                                           \
+	F(CERT_SHA256, "cert_sha256", RESULT_SHA256_MAX)                                           \
+	F(CHAIN_EXPIRES, "chain_expires_at", TIME_MAX)                                             \
+	F(BODY_SAMPLE, "body_sample", RESULT_SAMPLE_MAX)                                           \
+	F(AGENT, "agent", AGENT_MAX)
 
 #define NAME_OF(name, key, max) FIELD_##name,
 enum field {
@@ -83,8 +93,10 @@ struct largest_rest {
 	char end[1];
 };
 
-_Static_assert(sizeof(struct largest_identity) + sizeof(struct largest_rest) <= WIRE_PAYLOAD_MAX,
+_Static_assert(
+    sizeof(struct largest_identity) + sizeof(struct largest_rest) <= WIRE_RECORD_JSON_MAX,
     "the largest record must fit into a frame");
+_Static_assert(sizeof(WRITER) - 1 <= AGENT_MAX, "it is not cut");
 _Static_assert(sizeof(struct largest_identity) + sizeof(struct wire_outcome) <= WIRE_PAYLOAD_MAX,
     "the largest CLOSE must fit into a frame");
 
@@ -293,7 +305,7 @@ payload_record(unsigned char *out, const struct frame *frame, const struct wire_
 	const struct result *result = &outcome->result;
 	enum error_type error = result->error;
 	bool started = outcome->lateness_us != RESULT_NONE;
-	char payload[WIRE_PAYLOAD_MAX];
+	char payload[WIRE_RECORD_JSON_MAX];
 	struct text t = { payload, payload + sizeof(payload) };
 	struct frame record = *frame;
 
@@ -321,6 +333,14 @@ payload_record(unsigned char *out, const struct frame *frame, const struct wire_
 	put_text(&t, FIELD_TLS_VERSION, result->tls_version);
 	put_time(&t, FIELD_CERT_EXPIRES, result->cert_expires_us);
 	put_integer(&t, FIELD_DROPPED_THROUGH, dropped_through);
+	put_integer(&t, FIELD_ATTEMPTS, result->attempts);
+	put_text(&t, FIELD_FIRST_ERROR, error_type_name(result->first_error));
+	put_tristate(&t, FIELD_REUSED, result->reused);
+	put_text(&t, FIELD_CERT_ISSUER, result->cert_issuer);
+	put_text(&t, FIELD_CERT_SHA256, result->cert_sha256);
+	put_time(&t, FIELD_CHAIN_EXPIRES, result->chain_expires_us);
+	put_text(&t, FIELD_BODY_SAMPLE, result->body_sample);
+	put_text(&t, FIELD_AGENT, WRITER);
 	put(&t, "}", 1);
 	record.type = WIRE_RECORD;
 	record.token = 0;

@@ -36,10 +36,17 @@ struct header {
 #define CRC_START (offsetof(struct header, crc) + sizeof(uint32_t))
 
 _Static_assert(sizeof(struct header) + 2 * 64 + WIRE_PAYLOAD_MAX <= WIRE_FRAME_MAX,
-    "a record with its frame must fit into one atomic write");
+    "a payload with its frame must fit into one atomic write");
 
 _Static_assert(offsetof(struct header, token) + TOKEN_SIZE == sizeof(struct header),
     "no byte of a frame is without a meaning");
+
+static size_t
+payload_max(unsigned type)
+{
+	return type == WIRE_RECORD || type == WIRE_RECORD_OLD ? WIRE_RECORD_JSON_MAX
+							      : WIRE_PAYLOAD_MAX;
+}
 
 static uint32_t
 checksum(const unsigned char *frame, size_t size)
@@ -63,8 +70,8 @@ wire_encode(unsigned char *out, const struct frame *frame)
 		.slot_us = frame->slot_us };
 	unsigned char *p = out + sizeof(h);
 
-	if (size > WIRE_FRAME_MAX || frame->site_size > UINT8_MAX ||
-	    frame->instance_size > UINT8_MAX || frame->payload_size > WIRE_PAYLOAD_MAX ||
+	if (size > WIRE_RECORD_MAX || frame->site_size > UINT8_MAX ||
+	    frame->instance_size > UINT8_MAX || frame->payload_size > payload_max(frame->type) ||
 	    frame->identity_size > frame->payload_size)
 		return 0;
 	memcpy(h.epoch, frame->epoch, sizeof(h.epoch));
@@ -90,12 +97,12 @@ wire_decode(const void *data, size_t size, struct frame *frame)
 		return -1;
 	memcpy(&h, p, sizeof(h));
 	texts = sizeof(h) + h.site_size + h.instance_size;
-	if (h.magic != WIRE_MAGIC || h.version != WIRE_VERSION || h.size > WIRE_FRAME_MAX ||
+	if (h.magic != WIRE_MAGIC || h.version != WIRE_VERSION || h.size > WIRE_RECORD_MAX ||
 	    h.size > size || h.type < WIRE_OPEN || h.type > WIRE_SETTLED ||
 	    h.size < texts + h.identity_size)
 		return -1;
 	/* readers copy it into buffers of this size, and a checker may have been taken over */
-	if (h.size - texts > WIRE_PAYLOAD_MAX)
+	if (h.size - texts > payload_max(h.type))
 		return -1;
 	if (h.crc != checksum(p, h.size) || h.epoch[WIRE_EPOCH_SIZE - 1] != '\0')
 		return -1;
@@ -119,7 +126,7 @@ wire_token(const unsigned char key[UTIL_KEY_SIZE], const struct frame *frame)
 {
 	const uint64_t numbers[] = { frame->seq, (uint64_t)frame->slot_us, frame->site_size,
 		frame->instance_size };
-	unsigned char all[sizeof(numbers) + WIRE_FRAME_MAX], *end = all;
+	unsigned char all[sizeof(numbers) + WIRE_RECORD_MAX], *end = all;
 
 	end = mempcpy(end, numbers, sizeof(numbers));
 	end = mempcpy(end, frame->epoch, sizeof(frame->epoch));

@@ -51,7 +51,7 @@ replace_row(
     struct spool *s, uint64_t row, const uint64_t *through, const char *message, bool *replaced)
 {
 	sqlite3_stmt *st = spool_bind(s, SELECT_FRAME, 1, row);
-	unsigned char out[WIRE_FRAME_MAX];
+	unsigned char out[WIRE_RECORD_MAX];
 	struct frame frame;
 	uint64_t last = 0;
 	size_t size = 0;

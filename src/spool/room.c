@@ -141,7 +141,7 @@ spool_make_room(struct spool *s, bool at_page_limit)
 static void
 set_page_limit(struct spool *s)
 {
-	int64_t bytes = max(s->options.max_bytes, (int64_t)s->options.window * WIRE_FRAME_MAX);
+	int64_t bytes = max(s->options.max_bytes, (int64_t)s->options.window * WIRE_RECORD_MAX);
 	int64_t pages = spool_number(s->statement[ALL_PAGES]);
 
 	s->page_limit = min(

@@ -62,7 +62,7 @@ spool_store_opened(struct spool *s)
 static enum spool_status
 store_record(struct spool *s, int64_t epoch, const struct frame *frame)
 {
-	unsigned char out[WIRE_FRAME_MAX];
+	unsigned char out[WIRE_RECORD_MAX];
 	struct wire_outcome outcome;
 	size_t size;
 
@@ -232,7 +232,7 @@ enum spool_status
 spool_finish_first(struct spool *s, struct finish *f)
 {
 	sqlite3_stmt *st = spool_bind(s, FIRST_OPEN, 1, (uint64_t)f->from);
-	unsigned char out[WIRE_FRAME_MAX];
+	unsigned char out[WIRE_RECORD_MAX];
 	enum spool_status status = SPOOL_OK;
 	struct frame frame;
 	size_t size = 0;

@@ -45,7 +45,7 @@ take(void *arg, uint64_t row, const struct frame *frame)
 	assert(row > *last);
 	*last = row;
 	/* the publisher has room for so much */
-	assert(frame->payload_size <= WIRE_PAYLOAD_MAX);
+	assert(frame->payload_size <= WIRE_RECORD_JSON_MAX);
 	assert(frame->identity_size <= frame->payload_size);
 	(void)util_crc32(frame->payload, frame->payload_size); /* looks at every byte */
 	(void)util_crc32(frame->site, frame->site_size);

@@ -67,7 +67,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.slot_us = number(&in, 253402300799000000) + 1,
 		.interval_us = number(&in, 86400000000),
 		.lateness_us = number(&in, 86400000000) };
-	unsigned char raw[2 * WIRE_FRAME_MAX];
+	unsigned char raw[WIRE_FRAME_MAX], record[WIRE_RECORD_MAX];
 	struct wire_outcome outcome;
 	struct result result;
 	struct frame frame;
@@ -81,6 +81,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text(&in, result.final_url, sizeof(result.final_url));
 	text(&in, result.failed_regex, sizeof(result.failed_regex));
 	text(&in, result.remote_ip, sizeof(result.remote_ip));
+	text(&in, result.cert_issuer, sizeof(result.cert_issuer));
+	text(&in, result.body_sample, sizeof(result.body_sample));
 	result.completed = number(&in, 1) > 0;
 	result.elapsed_us = number(&in, 86400000000);
 	for (int i = 0; i < PHASE_COUNT; i++)
@@ -88,6 +90,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	result.http_status = 101 + (int)number(&in, 898);
 	result.body_bytes = number(&in, 65536 * 1024);
 	result.cert_expires_us = number(&in, 253402300799000000);
+	result.chain_expires_us = number(&in, 253402300799000000);
+	result.attempts = 2 + (int)number(&in, 4);
+	result.first_error = result.attempts > 1 ? ERROR_TLS : ERROR_NONE;
 	if (result.error == ERROR_MISSED_OVERLOAD || result.error == ERROR_MISSED_OVERRUN ||
 	    result.error == ERROR_QUARANTINED)
 		slot.lateness_us = result.elapsed_us = RESULT_NONE;
@@ -97,9 +102,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	frame_size = payload_frame(raw, WIRE_SINGLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, frame_size, &frame) == (ssize_t)frame_size);
 	assert(payload_outcome(&frame, &outcome));
-	frame_size = payload_record(raw + WIRE_FRAME_MAX, &frame, &outcome, RESULT_NONE);
-	assert(wire_decode(raw + WIRE_FRAME_MAX, frame_size, &frame) == (ssize_t)frame_size);
+	frame_size = payload_record(record, &frame, &outcome, RESULT_NONE);
+	assert(wire_decode(record, frame_size, &frame) == (ssize_t)frame_size);
 	assert(json_get(frame.payload, frame.payload_size, NULL, &members) != NULL);
-	assert(members == 37);
+	assert(members == 45);
 	return 0;
 }

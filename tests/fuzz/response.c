@@ -99,7 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slot slot = { .epoch = "20260101T000000Z-0000000000000001",
 		.slot_us = 1,
 		.interval_us = 10 * US_PER_S };
-	unsigned char raw[2 * WIRE_FRAME_MAX];
+	unsigned char raw[WIRE_FRAME_MAX], record[WIRE_RECORD_MAX];
 	struct wire_outcome outcome;
 	struct result result;
 	struct frame frame;
@@ -133,8 +133,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	frame_size = payload_frame(raw, WIRE_SINGLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, frame_size, &frame) == (ssize_t)frame_size);
 	assert(payload_outcome(&frame, &outcome));
-	frame_size = payload_record(raw + WIRE_FRAME_MAX, &frame, &outcome, RESULT_NONE);
-	assert(wire_decode(raw + WIRE_FRAME_MAX, frame_size, &frame) == (ssize_t)frame_size);
+	frame_size = payload_record(record, &frame, &outcome, RESULT_NONE);
+	assert(wire_decode(record, frame_size, &frame) == (ssize_t)frame_size);
 	assert(json_get(frame.payload, frame.payload_size, NULL, &members) != NULL);
 	return 0;
 }

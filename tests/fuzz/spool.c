@@ -73,7 +73,7 @@ take(void *arg, uint64_t row, const struct frame *frame)
 
 	if (*first == 0)
 		*first = row;
-	assert(frame->payload_size <= WIRE_PAYLOAD_MAX);
+	assert(frame->payload_size <= WIRE_RECORD_JSON_MAX);
 	(void)util_crc32(frame->payload, frame->payload_size);
 	return true;
 }
