@@ -36,6 +36,7 @@ start(const struct fetch_options *options)
 		curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	} else {
 		curl_easy_setopt(curl, CURLOPT_MAXCONNECTS, 1000L);
+		curl_easy_setopt(curl, CURLOPT_MAXLIFETIME_CONN, 60L);
 	}
 	/* without a file and with a directory of authorities the cache of them is not used */
 	if (options->ca_file != NULL) {

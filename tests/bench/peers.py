@@ -187,21 +187,26 @@ class TelegrafBurst(Telegraf):
 
 
 class Collector(Peer):
-    """A receiver checks all its targets at once: one for each of webmond's ticks."""
+    """
+    A receiver checks all its targets at once: one for each of webmond's ticks. Where connections
+    are kept it keeps them as it does by default, for good.
+    """
 
     name = "OpenTelemetry collector"
     executable = find("bin/otelcol", "otelcol-contrib")
+    loads = (*Peer.loads, "keepalive-p256")
 
     def command(self, load):
         groups = sorted(self.by_phase(load).items())
-        tls = self.tls(load, ', tls: {{ca_file: "{}"}}')
+        options = "" if load.keepalive else ", disable_keep_alives: true"
+        options += self.tls(load, ', tls: {{ca_file: "{}"}}')
         receivers = "".join(f"""  httpcheck/{phase}:
     collection_interval: {load.interval_s}s
     initial_delay: {phase + 100}ms
     metrics: {{httpcheck.validation.passed: {{enabled: true}}}}
     targets:
-      - {{endpoints: {json.dumps(urls)}, disable_keep_alives: true, timeout: {load.timeout_s}s,
-         validations: [{{contains: "{PATTERN}"}}]{tls}}}
+      - {{endpoints: {json.dumps(urls)}, timeout: {load.timeout_s}s,
+         validations: [{{contains: "{PATTERN}"}}]{options}}}
 """ for phase, urls in groups)
         config = self.write("otelcol.yaml", f"""receivers:
 {receivers}exporters:
