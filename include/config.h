@@ -82,6 +82,7 @@ struct site {
 	bool decode; /* undo a Content-Encoding */
 	bool keepalive;
 	enum ip_version ip_version;
+	const char *const *resolve; /* see config_read_resolve(); NULL-terminated; NULL: none */
 	bool enabled;
 	const char *labels; /* "k=v,k=v" or NULL */
 
@@ -178,6 +179,17 @@ struct config *config_share_load(const struct config_share *share, const char *p
  * config_free(). NULL with errno. Then `share` is to be closed.
  */
 struct config *config_share_take(struct config_share *share);
+
+/* Where to connect, whatever a look-up of the name would say. */
+struct resolve {
+	char host[256]; /* "": that of the url; an IPv6 address has its brackets */
+	int port;       /* 0: that of the url */
+	char ip[46];
+	bool is_v6;
+};
+
+/* Read "host:port:address", or an address alone. Returns NULL, or what is wrong with it. */
+const char *config_read_resolve(struct resolve *out, const char *value);
 
 /*
  * Whether `key` was given: to a site itself and not by `defaults`, or to the configuration, where

@@ -626,6 +626,45 @@ START_TEST(redirects_to_names_that_are_not_ascii)
 END_TEST
 
 /* One that the server has closed meanwhile is not the site's failure. */
+/* Whatever the name says, and for nobody else. */
+START_TEST(resolve_says_where_to_connect)
+{
+	static const char *const one[] = { "127.0.0.1", NULL };
+	static const char *const other[] = { "nowhere.example:1:127.0.0.9", PUBLIC_IP, NULL };
+	static const char *const refused[] = { REFUSED_IP, NULL };
+	static const char *of_redirect[] = { "[::1]", NULL, NULL };
+	static char entry[64];
+	const char *const *of[] = { one, other, one };
+
+	site.keepalive = true;
+	for (size_t i = 0; i < ARRAY_LENGTH(of); i++) {
+		site.resolve = of[i];
+		assert_request("nowhere.example", "echo", "Host: nowhere\\.example:", NULL);
+		ck_assert_str_eq(r.remote_ip, of[i] == one ? "127.0.0.1" : PUBLIC_IP);
+		ck_assert_int_eq(r.phase_us[PHASE_DNS], 0);
+	}
+	ck_assert_int_eq(r.phase_us[PHASE_CONNECT], 0); /* it was kept */
+	site.resolve = NULL;
+	ck_assert_int_eq(check_at("nowhere.example", "echo"), ERROR_DNS);
+
+	/* a redirect to another host is looked up, unless it has an address too */
+	site.resolve = one;
+	ck_assert_int_eq(check_at("nowhere.example", "to/http://nowhere.example:1/"), ERROR_DNS);
+	snprintf(entry, sizeof(entry), "elsewhere.example:%d:127.0.0.1", port);
+	of_redirect[1] = entry;
+	site.resolve = of_redirect;
+	ck_assert_int_eq(check("to/http://ELSEWHERE.example:%d/echo", port), ERROR_CONNECT);
+	of_redirect[0] = "127.0.0.1";
+	ck_assert_int_eq(check("to/http://ELSEWHERE.example:%d/echo", port), ERROR_NONE);
+	ck_assert_str_eq(r.remote_ip, "127.0.0.1");
+
+	site.resolve = refused;
+	site.keepalive = false;
+	ck_assert_int_eq(check_at("nowhere.example", "echo"), ERROR_CONNECT);
+	ck_assert_ptr_nonnull(strstr(r.error_message, REFUSED_IP));
+}
+END_TEST
+
 START_TEST(a_kept_connection_may_be_gone)
 {
 	site.keepalive = true;
@@ -1034,6 +1073,7 @@ main(void)
 	tcase_add_test(tcase, what_is_asked_behind_a_redirect);
 	tcase_add_test(tcase, cookies_live_within_a_check);
 	tcase_add_test(tcase, redirects_to_names_that_are_not_ascii);
+	tcase_add_test(tcase, resolve_says_where_to_connect);
 	tcase_add_test(tcase, a_kept_connection_may_be_gone);
 	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
 	tcase_add_test(tcase, kept_connections_are_no_way_inside);

@@ -61,7 +61,8 @@ static int
 on_resolver_start(void *state, void *reserved, void *arg)
 {
 	struct probe *p = arg;
-	bool literal = probe_host_is_literal(probe_current_url(p));
+	const char *url = probe_current_url(p);
+	bool literal = probe_host_is_literal(url) || probe_is_resolved(p, url);
 
 	(void)state, (void)reserved;
 	probe_enter(p, literal ? PHASE_CONNECT : PHASE_DNS);

@@ -137,6 +137,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	result_init(result);
 	result->redirects = 0;
 	probe_request_set(p);
+	probe_connection_set(p);
 	probe_ca_set(p, site->verify_tls);
 	probe_listen(p);
 	probe_times_begin(p);
@@ -165,6 +166,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	note_redirect_time(p);
 	curl_easy_cleanup(p->curl);
 	probe_request_free(p);
+	probe_connection_free(p);
 	if (p->body_room > BODY_ROOM_KEPT) {
 		free(p->body);
 		p->body = NULL;

@@ -6,6 +6,7 @@
  *
  *   probe.c           a check from its beginning to the verdict
  *   request.c         what is asked, first and behind a redirect
+ *   connection.c      which way it takes
  *   exchange.c        runs the exchange: how far it has come, and what it brought
  *   tls.c             what a handshake shows of the site, and why it is refused
  *   ca.c              the CA certificates
@@ -57,6 +58,7 @@ struct probe {
 	char error[CURL_ERROR_SIZE];
 	const char *why; /* libcurl's sentence for the code that ended it */
 	struct curl_slist *headers, *bodiless_headers;
+	struct curl_slist *connect_to;     /* what `resolve` says */
 	char *cookies;                     /* of the configuration, or NULL */
 	char jar_host[PROBE_HOST_MAX + 1]; /* for which the cookie jar is used now; "": the first */
 	enum phase phase;                  /* how far it has come */
@@ -95,6 +97,13 @@ void probe_request_follow(struct probe *p, const char *url);
 
 /* When the handle has gone. */
 void probe_request_free(struct probe *p);
+
+/* Set what the site says of the way to it: on a fresh handle, for one check. */
+void probe_connection_set(struct probe *p);
+void probe_connection_free(struct probe *p);
+
+/* Whether `resolve` says where to connect for `url`, so that no name is looked up. */
+bool probe_is_resolved(const struct probe *p, const char *url);
 
 /* Have libcurl report the exchange: on a fresh handle, for one check. */
 void probe_listen(struct probe *p);
@@ -139,6 +148,9 @@ int64_t probe_late_us(const struct probe *p);
 
 /* The host of a URL, in its ASCII form; "" if there is none. */
 void probe_host(const char *url, char *out, size_t size);
+
+/* The port of a URL, that of its scheme if it has none; 0 if it is no URL. */
+int probe_port(const char *url);
 
 /* Whether it is an address and not a name. */
 bool probe_host_is_literal(const char *url);

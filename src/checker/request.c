@@ -135,20 +135,6 @@ set_url(CURL *curl, const char *url)
 	free(encoded);
 }
 
-static const long ip_versions[] = {
-	[IP_ANY] = CURL_IPRESOLVE_WHATEVER, [IP_4] = CURL_IPRESOLVE_V4, [IP_6] = CURL_IPRESOLVE_V6
-};
-
-/* A kept connection, name or session would hide a dead resolver and an expired certificate. */
-static void
-begin_anew(CURL *curl)
-{
-	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
-	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
-	curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-	curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-}
-
 void
 probe_request_set(struct probe *p)
 {
@@ -161,18 +147,13 @@ probe_request_set(struct probe *p)
 	set_method(curl, site);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, p->headers);
 	curl_easy_setopt(curl, CURLOPT_COOKIE, p->cookies);
-	/* only the web, only directly, no matter what the environment or a redirect says */
+	/* only the web, no matter what a redirect says */
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* alarms and threads do not mix */
-	curl_easy_setopt(
-	    curl, CURLOPT_QUICK_EXIT, 1L); /* a timeout does not wait for the resolver */
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, site->user_agent);
 	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)site->follow_redirects);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(site->timeout_us / US_PER_MS));
-	curl_easy_setopt(curl, CURLOPT_IPRESOLVE, ip_versions[site->ip_version]);
 	if (site->follow_redirects > 0) {
 		curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
 		/* a jar, as empty as the name of its file; it goes with the handle */
@@ -180,9 +161,6 @@ probe_request_set(struct probe *p)
 	}
 	if (site->decode)
 		curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
-	/* where no body is waited for, one may still come */
-	if (!site->keepalive || site->body_limit == 0)
-		begin_anew(curl);
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -41,6 +42,20 @@ probe_host(const char *url, char *out, size_t size)
 	snprintf(out, size, "%s", host != NULL ? host : "");
 	curl_free(host);
 	curl_url_cleanup(u);
+}
+
+int
+probe_port(const char *url)
+{
+	CURLU *u = parse(url);
+	char *port = NULL;
+	int number;
+
+	curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+	number = port != NULL ? atoi(port) : 0;
+	curl_free(port);
+	curl_url_cleanup(u);
+	return number;
 }
 
 bool

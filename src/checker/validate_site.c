@@ -18,6 +18,8 @@ checker_validate_site(
 	if (site->url != NULL &&
 	    probe_check_url(site->url, site->ip_version, reason, sizeof(reason)) < 0)
 		mistakes_add(mistakes, config_origin(&site->at, "url"), "url: %s", reason);
+	if (site->url != NULL)
+		probe_check_connection(site, mistakes);
 	for (size_t i = 0; i < site->pattern_count; i++) {
 		const struct pattern *p = &site->patterns[i];
 		bool inherited = false;

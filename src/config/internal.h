@@ -95,6 +95,7 @@ const char *config_wrong_url(const char *value);
 const char *config_wrong_method(const char *value);
 const char *config_wrong_header(const char *value);
 const char *config_wrong_label(const char *value);
+const char *config_wrong_resolve(const char *value);
 
 /* Put strings into a site as something else. */
 void config_store_status(struct reader *r, const struct string_list *strings);

@@ -72,6 +72,7 @@ const struct key config_site_keys[] = {
 	{ "keepalive", KEY_BOOL, SITE(keepalive) },
 	{ "enabled", KEY_BOOL, SITE(enabled) },
 	{ "ip_version", KEY_WORD, SITE(ip_version), .words = ip_words },
+	{ "resolve", KEY_STRINGS, SITE(resolve), .wrong = config_wrong_resolve },
 	{ "labels", KEY_JOINED, SITE(labels), .wrong = config_wrong_label,
 	    .store = config_store_labels },
 	{ 0 },

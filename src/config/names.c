@@ -15,7 +15,7 @@
 static const char reserved[] =
     " allowprivateredirects auth bodyfile cafile certmindays clientcert clientkey connecttimeout "
     "headerregex headerregexnot httpversion maxbodybytes minbodybytes noproxy passwordfile proxy "
-    "recordquery resolve retries retrydelay servername tlsminversion tokenfile username vantage ";
+    "recordquery retries retrydelay servername tlsminversion tokenfile username vantage ";
 
 /*
  * What is written here, and what other programs that check web sites, or speak to Kafka, call it: in

@@ -7,6 +7,7 @@
 #include "internal.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* A mistake at the line of `key`, or where the site begins if the value is that of `defaults`. */
 #define mistake(r, site, key, ...)                                                                 \
@@ -53,11 +54,33 @@ check_body_limit(struct reader *r, const struct site *site)
 		    site->patterns[0].negated ? "body_regex_not" : "body_regex");
 }
 
+static void
+check_resolve(struct reader *r, const struct site *site)
+{
+	struct resolve one, other;
+
+	for (const char *const *a = site->resolve; a != NULL && *a != NULL; a++) {
+		config_read_resolve(&one, *a);
+		if (site->ip_version == (one.is_v6 ? IP_4 : IP_6))
+			mistake(r, site, "resolve", "%s is an %s address, but ip_version is \"%s\"",
+			    one.ip, one.is_v6 ? "IPv6" : "IPv4", one.is_v6 ? "4" : "6");
+		for (const char *const *b = site->resolve; b < a; b++) {
+			config_read_resolve(&other, *b);
+			if (one.port == other.port && strcasecmp(one.host, other.host) == 0)
+				mistake(r, site, "resolve",
+				    "\"%s\" and \"%s\" are for the same host and port, which can "
+				    "have one address; leave one of them out",
+				    *b, *a);
+		}
+	}
+}
+
 /* For a site with the values of `defaults` in it; config_gives() tells which are its own. */
 static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_timeout,
 	check_max_response_time,
 	check_body_limit,
+	check_resolve,
 };
 
 void

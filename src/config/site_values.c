@@ -7,6 +7,8 @@
  */
 #include "internal.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -88,6 +90,56 @@ config_wrong_label(const char *value)
 	if (equals == NULL || equals == value || strchr(value, ',') != NULL)
 		return "must look like \"key=value\", without a comma";
 	return NULL;
+}
+
+/* Whether `text` is an address; IPv6 with or without brackets. */
+static bool
+read_address(struct resolve *out, const char *text)
+{
+	unsigned char binary[sizeof(struct in6_addr)];
+	size_t n = strlen(text);
+	bool brackets = text[0] == '[' && text[n - 1] == ']';
+
+	if (n >= sizeof(out->ip))
+		return false;
+	snprintf(out->ip, sizeof(out->ip), "%.*s", (int)(brackets ? n - 2 : n), text + brackets);
+	out->is_v6 = inet_pton(AF_INET6, out->ip, binary) == 1;
+	return out->is_v6 || (!brackets && inet_pton(AF_INET, out->ip, binary) == 1);
+}
+
+const char *
+config_read_resolve(struct resolve *out, const char *value)
+{
+	const char *end = value + (value[0] == '[' ? strcspn(value, "]") : strcspn(value, ":"));
+	size_t digits;
+
+	*out = (struct resolve){ .port = 0 };
+	if (value[0] == '\0' || read_address(out, value))
+		return value[0] == '\0' ? "must not be empty" : NULL;
+	end += *end == ']';
+	digits = *end == ':' ? strspn(end + 1, DIGITS) : 0;
+	if (end == value || digits == 0 || end[1 + digits] != ':')
+		return "must look like \"host:port:address\", or be an address alone, for the host "
+		       "and port of the url";
+	out->port = digits <= 5 ? atoi(end + 1) : 0;
+	if (out->port < 1 || out->port > 65535)
+		return "the port must be 1 to 65535";
+	if ((size_t)(end - value) >= sizeof(out->host) ||
+	    (value[0] != '[' && strspn(value, LETTERS DIGITS "._-") != (size_t)(end - value)))
+		return "the host in front of the port is no host";
+	memcpy(out->host, value, (size_t)(end - value));
+	if (!read_address(out, end + 2 + digits))
+		return "what stands behind the port must be an address: no name is looked up for "
+		       "it";
+	return NULL;
+}
+
+const char *
+config_wrong_resolve(const char *value)
+{
+	struct resolve r;
+
+	return config_read_resolve(&r, value);
 }
 
 /* --- storing strings --------------------------------------------------------------------- */

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * Which way a request takes: to which address, and over which connection. Called by probe_run();
+ * nothing is fatal but want of memory.
+ *
+ * `resolve` is done by CURLOPT_CONNECT_TO. The addresses of CURLOPT_RESOLVE would lie in the cache of
+ * the multi handle, where other sites with the same host would find them; and libcurl does not use a
+ * connection again that was made to another address than this.
+ */
+#include "probe_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "util.h"
+
+static const long ip_versions[] = {
+	[IP_ANY] = CURL_IPRESOLVE_WHATEVER, [IP_4] = CURL_IPRESOLVE_V4, [IP_6] = CURL_IPRESOLVE_V6
+};
+
+/* A kept connection, name or session would hide a dead resolver and an expired certificate. */
+static void
+begin_anew(CURL *curl)
+{
+	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+}
+
+/* The host and port of `url`. */
+static void
+read_place(struct resolve *out, const char *url)
+{
+	probe_host(url, out->host, sizeof(out->host));
+	out->port = probe_port(url);
+}
+
+static void
+read_resolve(struct resolve *out, const struct site *site, const char *value)
+{
+	config_read_resolve(out, value);
+	if (out->port == 0)
+		read_place(out, site->url);
+}
+
+/* Whether one of `resolve` is for the host and port of `url`. */
+static bool
+is_resolved(const struct site *site, const char *url)
+{
+	struct resolve place, r;
+
+	if (site->resolve == NULL)
+		return false;
+	read_place(&place, url);
+	for (const char *const *value = site->resolve; *value != NULL; value++) {
+		read_resolve(&r, site, *value);
+		if (r.port == place.port && strcasecmp(r.host, place.host) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+probe_is_resolved(const struct probe *p, const char *url)
+{
+	return is_resolved(p->site, url);
+}
+
+/* As CURLOPT_CONNECT_TO wants it: HOST:PORT:ADDRESS:PORT. */
+static struct curl_slist *
+make_connect_to(const struct site *site)
+{
+	struct curl_slist *list = NULL;
+
+	for (const char *const *value = site->resolve; *value != NULL; value++) {
+		struct curl_slist *longer;
+		struct resolve r;
+		char *entry;
+
+		read_resolve(&r, site, *value);
+		entry = xasprintf(
+		    r.is_v6 ? "%s:%d:[%s]:%d" : "%s:%d:%s:%d", r.host, r.port, r.ip, r.port);
+		longer = curl_slist_append(list, entry);
+		free(entry);
+		if (longer == NULL)
+			abort(); /* without it the name would be looked up */
+		list = longer;
+	}
+	return list;
+}
+
+void
+probe_connection_set(struct probe *p)
+{
+	const struct site *site = p->site;
+	CURL *curl = p->curl;
+
+	/* only directly, no matter what the environment says */
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* alarms and threads do not mix */
+	curl_easy_setopt(
+	    curl, CURLOPT_QUICK_EXIT, 1L); /* a timeout does not wait for the resolver */
+	curl_easy_setopt(curl, CURLOPT_IPRESOLVE, ip_versions[site->ip_version]);
+	if (site->resolve != NULL) {
+		p->connect_to = make_connect_to(site);
+		curl_easy_setopt(curl, CURLOPT_CONNECT_TO, p->connect_to);
+	}
+	/* where no body is waited for, one may still come */
+	if (!site->keepalive || site->body_limit == 0)
+		begin_anew(curl);
+}
+
+void
+probe_connection_free(struct probe *p)
+{
+	curl_slist_free_all(p->connect_to);
+}
+
+void
+probe_check_connection(const struct site *site, struct mistakes *mistakes)
+{
+	if (site->resolve != NULL && config_gives(&site->at, "resolve") &&
+	    site->follow_redirects == 0 && !is_resolved(site, site->url))
+		mistakes_add(mistakes, config_origin(&site->at, "resolve"),
+		    "resolve: nothing of it is for the host and port of the url, and with "
+		    "follow_redirects = 0 there are no others");
+}
