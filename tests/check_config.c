@@ -186,7 +186,7 @@ static const char *const other_values[] = { "name = \"b\"", "url = \"http://b/\"
 	"user_agent = \"x\"", "expect_status = \"204\"", "body_regex = \"x\"",
 	"body_regex_not = \"x\"", "body_limit_kb = 1", "max_response_time = 0.5",
 	"follow_redirects = 0", "verify_tls = false", "decode = false", "keepalive = true",
-	"ip_version = \"6\"", "labels = \"k=v\"" };
+	"ip_version = \"6\"", "resolve = \"192.0.2.1\"", "labels = \"k=v\"" };
 
 /* Each key of a site, but for `enabled`: two that are compared are. */
 START_TEST(sites_differ_by_each_key)
@@ -526,12 +526,14 @@ START_TEST(the_sample_holds_the_defaults)
 	ck_assert(b.headers[0] != NULL && b.body != NULL && b.labels != NULL);
 	ck_assert_uint_eq(b.pattern_count, 2);
 	ck_assert_int_gt(b.max_response_us, 0);
+	ck_assert_ptr_nonnull(b.resolve);
 	/* which have no default, nor have these; all the others are the same */
 	b.headers = a.headers;
 	b.body = a.body;
 	b.labels = a.labels;
 	b.pattern_count = a.pattern_count;
 	b.max_response_us = a.max_response_us;
+	b.resolve = a.resolve;
 	b.name = a.name;
 	b.url = a.url;
 	ck_assert(config_site_equal(&a, &b));
