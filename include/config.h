@@ -28,6 +28,8 @@
 #define CONFIG_URL_MAX    1024
 #define CONFIG_LABELS_MAX 256
 
+#define CONFIG_REFERENCES_MAX 10
+
 /* Inclusive. */
 struct status_range {
 	short first;
@@ -65,7 +67,9 @@ struct site {
 	int before;          /* by config_compare(): its index in the old configuration; -1: new */
 	bool changed;        /* likewise: it was there with other settings */
 	int64_t interval_us; /* 1 s … 86,400 s, whole milliseconds */
-	int64_t timeout_us;  /* 0.1 s … interval, whole milliseconds */
+	int64_t timeout_us;  /* of an attempt: 0.1 s … interval, whole milliseconds */
+	int retries;         /* 0 … 5 */
+	int64_t retry_delay_us;
 	const char *method;
 	const char *const *headers; /* "Name: value", NULL-terminated; never NULL itself */
 	const char *body;           /* NULL: none */

@@ -99,7 +99,7 @@ struct result {
 	int64_t body_bytes; /* decompressed, at most the limit */
 	enum tristate body_truncated;
 	enum tristate body_matched;
-	int attempts;                /* this one included; RESULT_NONE: it never ran */
+	int attempts;                /* this one included; RESULT_NONE: there are no retries */
 	enum error_type first_error; /* of the first of several attempts, else ERROR_NONE */
 	enum tristate reused;        /* the last request went over a kept connection */
 	char tls_version[12];        /* "TLSv1.3" */

@@ -75,6 +75,18 @@ START_TEST(the_next_in_the_queue_gets_its_own_time)
 }
 END_TEST
 
+START_TEST(all_attempts_have_their_time)
+{
+	const int64_t repeated_us = 4 * US_PER_S + 500 * US_PER_MS + WATCHDOG_GRACE_US;
+
+	begin("{ name = \"a\"; url = \"http://a/\"; interval = 20; timeout = 4; retries = 2; "
+	      "retry_delay = 0.5; }",
+	    0, 1);
+	ck_assert_int_eq(site_longest_us(site_number(0)->site), 4 * US_PER_S + 2 * repeated_us);
+	end();
+}
+END_TEST
+
 START_TEST(what_no_honest_checker_says_costs_its_life)
 {
 	struct wire_done ready = { .type = WIRE_READY };
@@ -104,6 +116,7 @@ START_TEST(every_field_of_a_message_may_hold_anything)
 	struct wire_done done = { .type = WIRE_DONE,
 		.error = (enum error_type)1000,
 		.elapsed_us = INT64_MIN,
+		.busy_us = INT64_MIN,
 		.ended_us = INT64_MAX };
 
 	begin(TWO_SITES, 1, 1);
@@ -158,7 +171,9 @@ END_TEST
 
 START_TEST(its_last_words_are_read)
 {
-	struct wire_done done = { .type = WIRE_DONE, .http_status = 200, .elapsed_us = 100 };
+	struct wire_done done = {
+		.type = WIRE_DONE, .http_status = 200, .elapsed_us = 100, .busy_us = 100
+	};
 
 	begin(TWO_SITES, 1, 1);
 	assign(0);
@@ -174,9 +189,11 @@ END_TEST
 
 START_TEST(one_that_leaves_gives_back_its_queue)
 {
-	struct wire_done done = {
-		.type = WIRE_DONE, .leaving = 1, .http_status = 200, .elapsed_us = 100
-	};
+	struct wire_done done = { .type = WIRE_DONE,
+		.leaving = 1,
+		.http_status = 200,
+		.elapsed_us = 100,
+		.busy_us = 100 };
 
 	begin(TWO_SITES, 1, 1);
 	assign(0);
@@ -293,6 +310,7 @@ main(void)
 	TCase *tcase = tcase_create("checkers");
 
 	tcase_add_test(tcase, the_next_in_the_queue_gets_its_own_time);
+	tcase_add_test(tcase, all_attempts_have_their_time);
 	tcase_add_test(tcase, what_no_honest_checker_says_costs_its_life);
 	tcase_add_test(tcase, every_field_of_a_message_may_hold_anything);
 	tcase_add_test(tcase, a_death_costs_one_check);

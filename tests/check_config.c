@@ -103,6 +103,7 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_uint_eq(c->site_count, 1);
 	ck_assert_int_eq(s->interval_us, 60 * US_PER_S);
 	ck_assert_int_eq(s->timeout_us, 10 * US_PER_S);
+	ck_assert(s->retries == 0 && s->retry_delay_us == US_PER_S);
 	ck_assert_str_eq(s->method, "GET");
 	ck_assert_str_eq(s->user_agent, "webmond/" VERSION);
 	ck_assert_ptr_null(s->headers[0]);
@@ -182,11 +183,11 @@ START_TEST(every_key_has_its_line)
 END_TEST
 
 static const char *const other_values[] = { "name = \"b\"", "url = \"http://b/\"", "interval = 61",
-	"timeout = 9", "method = \"HEAD\"", "headers = \"A: 1\"", "body = \"x\"",
-	"user_agent = \"x\"", "expect_status = \"204\"", "body_regex = \"x\"",
-	"body_regex_not = \"x\"", "body_limit_kb = 1", "max_response_time = 0.5",
-	"follow_redirects = 0", "verify_tls = false", "decode = false", "keepalive = true",
-	"ip_version = \"6\"", "resolve = \"192.0.2.1\"", "labels = \"k=v\"" };
+	"timeout = 9", "retries = 1", "retry_delay = 2; retries = 1", "method = \"HEAD\"",
+	"headers = \"A: 1\"", "body = \"x\"", "user_agent = \"x\"", "expect_status = \"204\"",
+	"body_regex = \"x\"", "body_regex_not = \"x\"", "body_limit_kb = 1",
+	"max_response_time = 0.5", "follow_redirects = 0", "verify_tls = false", "decode = false",
+	"keepalive = true", "ip_version = \"6\"", "resolve = \"192.0.2.1\"", "labels = \"k=v\"" };
 
 /* Each key of a site, but for `enabled`: two that are compared are. */
 START_TEST(sites_differ_by_each_key)

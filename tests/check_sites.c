@@ -44,7 +44,7 @@ reload(const char *sites, int64_t now)
 	config_release(old);
 }
 
-static const struct wire_done fine = { .http_status = 200, .elapsed_us = 1000 };
+static const struct wire_done fine = { .http_status = 200, .elapsed_us = 1000, .busy_us = 1000 };
 
 START_TEST(a_reload_keeps_slots_and_running_checks)
 {
@@ -236,6 +236,23 @@ START_TEST(once_takes_those_that_are_named_in_their_order)
 }
 END_TEST
 
+START_TEST(who_keeps_its_checker_busy_is_slow)
+{
+	struct wire_done repeated = fine;
+	struct site_state *a;
+
+	begin(A, 0, 1);
+	a = site_number(0);
+	site_finished(&s, a, &fine, CLOCK_START + 1);
+	ck_assert(!a->slow && a->expected_us == fine.busy_us / 2);
+	/* the last attempt was quick, but there were others */
+	repeated.busy_us = 2 * US_PER_S;
+	site_finished(&s, a, &repeated, CLOCK_START + 2);
+	ck_assert(a->slow && a->expected_us == INT64_MAX);
+	end();
+}
+END_TEST
+
 START_TEST(a_change_is_told_once_and_overruns_are_no_news)
 {
 	struct wire_done down = { .error = ERROR_CONNECT,
@@ -277,6 +294,7 @@ main(void)
 	tcase_add_test(tcase, a_step_of_the_clock_moves_all_to_their_next_slots);
 	tcase_add_test(tcase, slots_that_were_due_at_a_step_get_their_records);
 	tcase_add_test(tcase, once_takes_those_that_are_named_in_their_order);
+	tcase_add_test(tcase, who_keeps_its_checker_busy_is_slow);
 	tcase_add_test(tcase, a_change_is_told_once_and_overruns_are_no_news);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

@@ -372,6 +372,7 @@ tell(enum wire_done_type type, uint64_t seq, bool leaving)
 		.error = ERROR_NONE,
 		.http_status = 200,
 		.elapsed_us = INT64_MIN,
+		.busy_us = INT64_MIN,
 		.ended_us = INT64_MAX };
 
 	memset(done.error_message, 0x1b, sizeof(done.error_message));

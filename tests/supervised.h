@@ -168,6 +168,7 @@ report_done(int checker, uint64_t seq, enum error_type error, int64_t took_us, i
 		.error = error,
 		.http_status = 200,
 		.elapsed_us = took_us,
+		.busy_us = took_us,
 		.ended_us = now };
 
 	ck_assert_int_eq(send(c->job_fd, &done, sizeof(done), 0), sizeof(done));

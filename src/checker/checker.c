@@ -76,6 +76,33 @@ get_ready(const struct checker_start *start)
 	return probe;
 }
 
+/*
+ * Check `site`, and again while it is `down` and has retries. The result is that of the last
+ * attempt. Returns how long it took, in microseconds.
+ */
+static int64_t
+run_attempts(struct probe *probe, const struct site *site, struct result *result)
+{
+	enum error_type first = ERROR_NONE;
+	int64_t busy_us = 0;
+	int attempts = 1;
+
+	for (;; attempts++) {
+		probe_run(probe, site, result);
+		busy_us += result->elapsed_us;
+		if (attempts > site->retries || result_status(result->error) != STATUS_DOWN)
+			break;
+		if (attempts == 1)
+			first = result->error;
+		/* after SIGTERM the next attempt ends at once, as `aborted` */
+		busy_us += probe_pause(site->retry_delay_us);
+	}
+	if (site->retries > 0)
+		result->attempts = attempts;
+	result->first_error = first;
+	return busy_us;
+}
+
 /* Run a job and report the result, first to the publisher. -1: the other end is closed. */
 static int
 run_job(const struct checker_start *start, struct probe *probe, const struct wire_job *job,
@@ -89,10 +116,10 @@ run_job(const struct checker_start *start, struct probe *probe, const struct wir
 		.lateness_us = util_mono_us() - job->due_us,
 		.token = job->token };
 	struct result result;
+	int64_t busy_us = run_attempts(probe, site, &result);
 	unsigned char frame[WIRE_FRAME_MAX];
 	size_t size;
 
-	probe_run(probe, site, &result);
 	if (result_status(result.error) == STATUS_DOWN && confine_is_stale())
 		result_fail(&result, ERROR_LOCAL,
 		    "files in /etc by which names are looked up were replaced meanwhile");
@@ -105,6 +132,7 @@ run_job(const struct checker_start *start, struct probe *probe, const struct wir
 		.error = result.error,
 		.http_status = result.http_status,
 		.elapsed_us = result.elapsed_us,
+		.busy_us = busy_us,
 		.ended_us = util_mono_us() };
 	util_clean_text(done->error_message, sizeof(done->error_message), result.error_message,
 	    strlen(result.error_message));

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,20 @@ void
 probe_abort(void)
 {
 	aborted = 1;
+}
+
+int64_t
+probe_pause(int64_t us)
+{
+	int64_t begun_us = util_mono_us(), waited_us = 0;
+
+	while (!aborted && waited_us < us) {
+		int64_t left_us = us - waited_us;
+
+		poll(NULL, 0, left_us < US_PER_S ? (int)(left_us / US_PER_MS) + 1 : 1000);
+		waited_us = util_mono_us() - begun_us;
+	}
+	return waited_us;
 }
 
 long

@@ -40,6 +40,9 @@ void probe_run(struct probe *probe, const struct site *site, struct result *resu
  */
 void probe_abort(void);
 
+/* Wait, but not after probe_abort(). Returns for how long it did, in microseconds. */
+int64_t probe_pause(int64_t us);
+
 /* Whether so many resolver threads have leaked that this process should be replaced. */
 bool probe_is_worn(const struct probe *probe);
 

@@ -179,6 +179,7 @@ load(struct config *c, const char *path)
 		.spool_max_bytes = INT64_C(1024) * 1024 * 1024,
 		.spool_sync_full = 1,
 		.defaults = { .interval_us = 60 * US_PER_S,
+		    .retry_delay_us = US_PER_S,
 		    .method = "GET",
 		    .headers = no_headers,
 		    .user_agent = "webmond/" VERSION,

@@ -56,6 +56,8 @@ const struct key config_site_keys[] = {
 	/* `defaults` may have all that follow */
 	{ "interval", KEY_SECONDS, SITE(interval_us), .min = 1, .max = 86400 },
 	{ "timeout", KEY_SECONDS, SITE(timeout_us), .min = 0.1, .max = 86400 },
+	{ "retries", KEY_INTEGER, SITE(retries), .min = 0, .max = 5 },
+	{ "retry_delay", KEY_SECONDS, SITE(retry_delay_us), .min = 0, .max = 60 },
 	{ "method", KEY_STRING, SITE(method), .min = 1, .wrong = config_wrong_method },
 	{ "headers", KEY_STRINGS, SITE(headers), .wrong = config_wrong_header },
 	{ "body", KEY_STRING, SITE(body), .lines = true },

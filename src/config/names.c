@@ -15,7 +15,7 @@
 static const char reserved[] =
     " allowprivateredirects auth bodyfile cafile certmindays clientcert clientkey connecttimeout "
     "headerregex headerregexnot httpversion maxbodybytes minbodybytes noproxy passwordfile proxy "
-    "recordquery retries retrydelay servername tlsminversion tokenfile username vantage ";
+    "recordquery servername tlsminversion tokenfile username vantage ";
 
 /*
  * What is written here, and what other programs that check web sites, or speak to Kafka, call it: in
@@ -46,6 +46,8 @@ static const struct {
 	{ "log = { destination = \"syslog\"; level = \"info\"; }", " logfile logging loglevel " },
 	{ "body = \"…\"", " postdata " },
 	{ "ip_version = \"any\"", " preferredipprotocol " },
+	{ "retries = 2", " attempts failurethreshold maxattempts maxretries retry " },
+	{ "retry_delay = 1", " retryinterval retrytimeout " },
 	{ "timeout = 10", " responsetimeout timeoutms timeouts " },
 	{ "verify_tls = true, or false",
 	    " insecure insecureskipverify skipverify sslverify tlsverify verify verifyssl " },

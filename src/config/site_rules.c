@@ -6,6 +6,7 @@
  */
 #include "internal.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,6 +32,39 @@ check_timeout(struct reader *r, const struct site *site)
 	if (site->timeout_us > site->interval_us)
 		mistake(r, site, "timeout", "%.10g s is longer than the interval of %.10g s",
 		    seconds(site->timeout_us), seconds(site->interval_us));
+}
+
+/* What to do about attempts that take longer than the interval. */
+static const char *
+how_to_fit(const struct site *site, char *out, size_t size)
+{
+	int64_t left_us = site->interval_us - site->retries * site->retry_delay_us;
+	int64_t fits_us = left_us / (site->retries + 1) / US_PER_MS * US_PER_MS;
+
+	if (fits_us < 100 * US_PER_MS)
+		return "set a longer interval, fewer retries or a shorter retry_delay";
+	snprintf(out, size, "set timeout to %.10g or less, or a longer interval", seconds(fits_us));
+	return out;
+}
+
+static void
+check_retries(struct reader *r, const struct site *site)
+{
+	int attempts = site->retries + 1;
+	int64_t longest_us = attempts * site->timeout_us + site->retries * site->retry_delay_us;
+	char cure[80];
+
+	if (site->retries == 0 && config_gives(&site->at, "retry_delay"))
+		mistake(r, site, "retry_delay",
+		    "has no effect without retries; set retries to 1 or more, or leave it out");
+	if (site->retries > 0 && longest_us > site->interval_us &&
+	    site->timeout_us <= site->interval_us)
+		mistake(r, site, "retries",
+		    "%d%s: %d attempts with a timeout of %.10g s and a retry_delay of %.10g s take up "
+		    "to %.10g s, longer than the interval of %.10g s; %s",
+		    site->retries, whose(site, "retries"), attempts, seconds(site->timeout_us),
+		    seconds(site->retry_delay_us), seconds(longest_us), seconds(site->interval_us),
+		    how_to_fit(site, cure, sizeof(cure)));
 }
 
 static void
@@ -78,6 +112,7 @@ check_resolve(struct reader *r, const struct site *site)
 /* For a site with the values of `defaults` in it; config_gives() tells which are its own. */
 static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_timeout,
+	check_retries,
 	check_max_response_time,
 	check_body_limit,
 	check_resolve,

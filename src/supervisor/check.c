@@ -131,6 +131,7 @@ done_without_result(enum error_type error, const char *message, int64_t now)
 	struct wire_done done = { .error = error,
 		.http_status = RESULT_NONE,
 		.elapsed_us = RESULT_NONE,
+		.busy_us = RESULT_NONE,
 		.ended_us = now };
 
 	snprintf(done.error_message, sizeof(done.error_message), "%s", message);

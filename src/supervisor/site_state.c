@@ -216,7 +216,9 @@ describe_duration(int64_t us, char *buffer, size_t size)
 int64_t
 site_longest_us(const struct site *site)
 {
-	return site->timeout_us;
+	int64_t repeated_us = site->retry_delay_us + site->timeout_us + WATCHDOG_GRACE_US;
+
+	return site->timeout_us + site->retries * repeated_us;
 }
 
 int
@@ -303,10 +305,10 @@ site_finished(
 	site_note(s, state, done, now);
 	state->running = false;
 	state->busy_until_us = done->ended_us;
-	state->slow = done->error == ERROR_TIMEOUT || done->elapsed_us > POOL_SLOW_US;
+	state->slow = done->error == ERROR_TIMEOUT || done->busy_us > POOL_SLOW_US;
 	state->expected_us = INT64_MAX;
-	if (!state->slow && done->elapsed_us >= 0)
-		state->expected_us = pool_expect(expected_us, done->elapsed_us);
+	if (!state->slow && done->busy_us >= 0)
+		state->expected_us = pool_expect(expected_us, done->busy_us);
 	if (!s->start->once)
 		site_enqueue(s, state);
 }

@@ -98,7 +98,7 @@ struct site_state *site_find_removed(const struct supervisor *s, const char *nam
  */
 bool sites_sweep(struct supervisor *s);
 
-/* The longest that a check of this site can take. */
+/* The longest that all attempts of a check can take, but for the grace of the last one. */
 int64_t site_longest_us(const struct site *site);
 
 /* How many bytes of the URL are logged: its query may hold secrets. */

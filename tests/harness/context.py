@@ -238,6 +238,11 @@ class Context:
         self._close.append(server.stop)
         return server
 
+    def moody(self):
+        server = sites.Moody()
+        self._close.append(server.stop)
+        return server
+
     def refused(self):
         port = sites.Refused()
         self._close.append(port.stop)

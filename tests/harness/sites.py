@@ -224,6 +224,46 @@ class Slow:
         self.server.server_close()
 
 
+class _MoodyHandler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = self.path.rsplit("/", 1)[1]
+        words = self.path.split("/")[1].split(",")
+        word = words[min(self.server.hits[name], len(words) - 1)]
+        self.server.hits[name] += 1
+        if word == "hang":
+            self.server.over.wait(120)
+            return
+        self.send_response(int(word))
+        self.end_headers()
+        self.wfile.write(b"a" * 100 + b"!")
+
+    do_HEAD = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+class Moody:
+    """
+    A server where /WORD,WORD…/NAME answers as its words say, one request after the other and the
+    last one for ever: a status, or `hang`. `hits`: requests by NAME.
+    """
+
+    def __init__(self):
+        self.server = _Server(("127.0.0.1", 0), _MoodyHandler)
+        self.server.over = threading.Event()
+        self.hits = self.server.hits = Counter()
+        threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.server.server_address[1]}/{path}"
+
+    def stop(self):
+        self.server.over.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Refused:
     """A port where connections are refused: bound, but nobody listens."""
 
