@@ -70,6 +70,7 @@ struct site {
 	int64_t timeout_us;  /* of an attempt: 0.1 s … interval, whole milliseconds */
 	int retries;         /* 0 … 5 */
 	int64_t retry_delay_us;
+	int64_t connect_timeout_us; /* … timeout; 0: no other than timeout */
 	const char *method;
 	const char *const *headers; /* "Name: value", NULL-terminated; never NULL itself */
 	const char *body;           /* NULL: none */

@@ -182,12 +182,31 @@ START_TEST(every_key_has_its_line)
 }
 END_TEST
 
-static const char *const other_values[] = { "name = \"b\"", "url = \"http://b/\"", "interval = 61",
-	"timeout = 9", "retries = 1", "retry_delay = 2; retries = 1", "method = \"HEAD\"",
-	"headers = \"A: 1\"", "body = \"x\"", "user_agent = \"x\"", "expect_status = \"204\"",
-	"body_regex = \"x\"", "body_regex_not = \"x\"", "body_limit_kb = 1",
-	"max_response_time = 0.5", "follow_redirects = 0", "verify_tls = false", "decode = false",
-	"keepalive = true", "ip_version = \"6\"", "resolve = \"192.0.2.1\"", "labels = \"k=v\"" };
+static const char *const other_values[] = {
+	"name = \"b\"",
+	"url = \"http://b/\"",
+	"interval = 61",
+	"timeout = 9",
+	"retries = 1",
+	"retry_delay = 2; retries = 1",
+	"method = \"HEAD\"",
+	"headers = \"A: 1\"",
+	"body = \"x\"",
+	"user_agent = \"x\"",
+	"expect_status = \"204\"",
+	"body_regex = \"x\"",
+	"body_regex_not = \"x\"",
+	"body_limit_kb = 1",
+	"max_response_time = 0.5",
+	"follow_redirects = 0",
+	"verify_tls = false",
+	"decode = false",
+	"keepalive = true",
+	"ip_version = \"6\"",
+	"resolve = \"192.0.2.1\"",
+	"labels = \"k=v\"",
+	"connect_timeout = 5",
+};
 
 /* Each key of a site, but for `enabled`: two that are compared are. */
 START_TEST(sites_differ_by_each_key)
@@ -535,6 +554,7 @@ START_TEST(the_sample_holds_the_defaults)
 	b.pattern_count = a.pattern_count;
 	b.max_response_us = a.max_response_us;
 	b.resolve = a.resolve;
+	b.connect_timeout_us = a.connect_timeout_us;
 	b.name = a.name;
 	b.url = a.url;
 	ck_assert(config_site_equal(&a, &b));

@@ -810,6 +810,43 @@ START_TEST(who_sleeps_past_the_timeout_does_not_blame_the_site)
 }
 END_TEST
 
+/* Of each request of a chain; what comes behind the handshake may take its time. */
+START_TEST(connecting_has_a_limit_of_its_own)
+{
+	static char url[64];
+
+	snprintf(url, sizeof(url), "https://127.0.0.1:%d/", port); /* it goes on waiting */
+	site.connect_timeout_us = 300 * US_PER_MS;
+	for (int round = 0; round < 2; round++) {
+		const char *says = round == 0 ? "(connect_timeout) while in the TLS handshake"
+					      : "(connect_timeout) while looking up the name: ";
+
+		do {
+			site.url = url;
+			if (round == 0)
+				probe_run(probe, &site, &r);
+			else
+				check("to/http://hangs.example:%d/", port);
+		} while (overslept());
+		ck_assert_int_eq(r.error, ERROR_TIMEOUT);
+		ck_assert_msg(strstr(r.error_message, says) != NULL, "%s", r.error_message);
+		ck_assert_int_ge(r.elapsed_us, site.connect_timeout_us - EARLY_US);
+		ck_assert_int_lt(r.elapsed_us, site.timeout_us / 2);
+	}
+	do
+		check("late/500");
+	while (overslept());
+	ck_assert_int_eq(r.error, ERROR_NONE);
+
+	site.connect_timeout_us = 1500 * US_PER_MS;
+	stall_ms = 3000;
+	site.url = url;
+	probe_run(probe, &site, &r);
+	ck_assert_int_eq(r.error, ERROR_LOCAL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "(connect_timeout)"));
+}
+END_TEST
+
 /* The same for a response that came: whether it was slow is not known. */
 START_TEST(a_stall_is_not_the_response_time_of_the_site)
 {
@@ -1081,6 +1118,7 @@ main(void)
 	tcase_add_test(tcase, no_way_to_one_address_does_not_excuse_another);
 	tcase_add_test(tcase, a_thread_that_cannot_be_made_is_local);
 	tcase_add_test(tcase, who_sleeps_past_the_timeout_does_not_blame_the_site);
+	tcase_add_test(tcase, connecting_has_a_limit_of_its_own);
 	tcase_add_test(tcase, a_stall_is_not_the_response_time_of_the_site);
 	tcase_add_test(tcase, a_stop_is_not_the_response_time_of_the_site);
 	tcase_add_test(tcase, a_limit_of_few_milliseconds_can_be_missed);

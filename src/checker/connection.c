@@ -105,6 +105,10 @@ probe_connection_set(struct probe *p)
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* alarms and threads do not mix */
 	curl_easy_setopt(
 	    curl, CURLOPT_QUICK_EXIT, 1L); /* a timeout does not wait for the resolver */
+	/* without it there would be one of 300 s */
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+	    (long)((site->connect_timeout_us > 0 ? site->connect_timeout_us : site->timeout_us) /
+		   US_PER_MS));
 	curl_easy_setopt(curl, CURLOPT_IPRESOLVE, ip_versions[site->ip_version]);
 	if (site->resolve != NULL) {
 		p->connect_to = make_connect_to(site);

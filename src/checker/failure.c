@@ -66,44 +66,69 @@ probe_fail_redirect(struct probe *p, CURLcode code)
 
 /* --- what depends on the phase, or on more than libcurl's code --------------------------- */
 
+/* The limit that was over. */
+struct limit {
+	int64_t us, due_us; /* how long, and when it was over, counted from the beginning */
+	const char *key;    /* behind the number in a sentence */
+};
+
+/* libcurl counts in milliseconds, and the connect_timeout anew for each request of a chain. */
+static struct limit
+find_limit(const struct probe *p)
+{
+	const int64_t connect_us = p->site->connect_timeout_us;
+	struct limit l = { p->site->timeout_us, p->site->timeout_us, "" };
+	curl_off_t before_us = 0;
+
+	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_TIME_T, &before_us);
+	if (connect_us > 0 && p->phase < PHASE_WAIT && before_us + connect_us < l.us + US_PER_MS &&
+	    p->result->elapsed_us > before_us + connect_us - 2 * US_PER_MS)
+		l = (struct limit){ connect_us, before_us + connect_us, " (connect_timeout)" };
+	return l;
+}
+
 /*
  * The time was over. Was it the site that took it? Not if this process sees it a second late, nor
  * if it was starved of CPU for most of the time: an answer may have waited for it.
  */
 static bool
-blame_this_host(struct probe *p)
+blame_this_host(struct probe *p, const struct limit *limit)
 {
-	double timeout_s = (double)p->site->timeout_us / US_PER_S;
-	int64_t late_us = probe_late_us(p), starved_us = probe_starved_us(p);
+	int64_t late_us = probe_late_us(p, limit->due_us), starved_us = probe_starved_us(p);
+	double limit_s = (double)limit->us / US_PER_S;
 
 	if (late_us > OVERSLEPT_US)
 		result_fail(p->result, ERROR_LOCAL,
-		    "this process was starved of CPU: it saw the timeout of %.3g s %.3g s late",
-		    timeout_s, (double)late_us / US_PER_S);
-	else if (starved_us > p->site->timeout_us / 2)
+		    "this process was starved of CPU: it saw the timeout of %.3g s%s %.3g s late",
+		    limit_s, limit->key, (double)late_us / US_PER_S);
+	else if (starved_us > limit->us / 2)
 		result_fail(p->result, ERROR_LOCAL,
-		    "this process was starved of CPU for %.3g s of the timeout of %.3g s",
-		    (double)starved_us / US_PER_S, timeout_s);
+		    "this process was starved of CPU for %.3g s of the timeout of %.3g s%s",
+		    (double)starved_us / US_PER_S, limit_s, limit->key);
 	return p->result->error == ERROR_LOCAL;
 }
 
 static void
 fail_timeout(struct probe *p)
 {
-	static const char *const doing[PHASE_COUNT] = { [PHASE_CONNECT] = "connecting",
+	static const char *const doing[PHASE_COUNT] = { [PHASE_DNS] = "looking up the name: ",
+		[PHASE_CONNECT] = "connecting",
 		[PHASE_TLS] = "in the TLS handshake",
 		[PHASE_WAIT] = "waiting for the response",
 		[PHASE_RECEIVE] = "receiving the response" };
+	const struct limit limit = find_limit(p);
+	char when[96];
 
 	if (p->phase == PHASE_DNS)
 		p->leaked_threads++;
-	if (blame_this_host(p))
+	if (blame_this_host(p, &limit))
 		return;
+	snprintf(when, sizeof(when), "timed out after %.3g s%s while %s",
+	    (double)limit.us / US_PER_S, limit.key, doing[p->phase]);
 	if (p->phase == PHASE_DNS)
-		probe_fail_name_in_time(p);
+		probe_fail_name_in_time(p, when);
 	else
-		result_fail(p->result, ERROR_TIMEOUT, "timed out after %.3g s while %s",
-		    (double)p->site->timeout_us / US_PER_S, doing[p->phase]);
+		result_fail(p->result, ERROR_TIMEOUT, "%s", when);
 }
 
 /*

@@ -109,12 +109,8 @@ probe_fail_name(struct probe *p)
 }
 
 void
-probe_fail_name_in_time(struct probe *p)
+probe_fail_name_in_time(struct probe *p, const char *when)
 {
-	char when[64];
-
-	snprintf(when, sizeof(when), "timed out after %.3g s while looking up the name: ",
-	    (double)p->site->timeout_us / US_PER_S);
 	if (out_of_threads())
 		result_fail(p->result, ERROR_LOCAL, "%s", no_thread);
 	else

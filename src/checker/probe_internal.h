@@ -131,8 +131,8 @@ void probe_times_end(struct probe *p);
 void probe_enter(struct probe *p, enum phase phase);
 
 /*
- * To be called whenever libcurl has waited: from an eighth of the timeout, or of max_response_time,
- * on it is known how long this process was starved of CPU. Most checks are over by then, and pay
+ * To be called whenever libcurl has waited: from an eighth of the timeout, or of a shorter limit, on
+ * it is known how long this process was starved of CPU. Most checks are over by then, and pay
  * nothing. Returns how long to wait next, in milliseconds.
  */
 int probe_watch(struct probe *p);
@@ -143,8 +143,11 @@ void probe_woke(struct probe *p, int64_t due_us);
 /* How long this process was ready to run, but had no CPU; since the beginning of the check. */
 int64_t probe_starved_us(struct probe *p);
 
-/* How much later than the timeout the exchange ended, not counting what this process computed. */
-int64_t probe_late_us(const struct probe *p);
+/*
+ * How much later than `due_us` since its beginning the exchange ended, not counting what this process
+ * computed.
+ */
+int64_t probe_late_us(const struct probe *p, int64_t due_us);
 
 /* The host of a URL, in its ASCII form; "" if there is none. */
 void probe_host(const char *url, char *out, size_t size);
@@ -188,11 +191,12 @@ void probe_fail(struct probe *p, CURLcode code);
 
 /*
  * The same for single causes, of which libcurl says `p->why`: CURLE_BAD_CONTENT_ENCODING,
- * CURLE_WRITE_ERROR, a name that was not resolved (to an address of ip_version), or not in time.
+ * CURLE_WRITE_ERROR, a name that was not resolved (to an address of ip_version), or not in time;
+ * `when`: how the sentence begins.
  */
 void probe_fail_decode(struct probe *p);
 void probe_fail_write(struct probe *p);
 void probe_fail_name(struct probe *p);
-void probe_fail_name_in_time(struct probe *p);
+void probe_fail_name_in_time(struct probe *p, const char *when);
 
 #endif

@@ -61,16 +61,28 @@ idle_us(const struct probe *p, int64_t elapsed_us)
 /* libcurl waits in whole milliseconds, rounded up, and a process may wake up a little later. */
 #define WAKE_UP_US (2 * US_PER_MS)
 
+/* How long it is watched closely: until limits that are shorter than the timeout. 0: there are none. */
+static int64_t
+limits_us(const struct site *site, int64_t *shortest_us)
+{
+	int64_t a = site->max_response_us, b = site->connect_timeout_us;
+
+	*shortest_us = a == 0 || (b != 0 && b < a) ? b : a;
+	return a > b ? a : b;
+}
+
 int
 probe_watch(struct probe *p)
 {
-	int64_t elapsed_us, look_us, late_us;
+	int64_t elapsed_us, look_us, late_us, until_us, shortest_us;
 
-	if (p->site == NULL || (p->watched && p->site->max_response_us == 0))
+	if (p->site == NULL)
+		return 1000;
+	until_us = limits_us(p->site, &shortest_us);
+	if (p->watched && until_us == 0)
 		return 1000;
 	elapsed_us = util_mono_us() - p->begun_us;
-	look_us = (p->site->max_response_us > 0 ? p->site->max_response_us : p->site->timeout_us) /
-		  8;
+	look_us = (shortest_us > 0 ? shortest_us : p->site->timeout_us) / 8;
 	if (elapsed_us < look_us)
 		return (int)((look_us - elapsed_us) / US_PER_MS) + 1;
 	if (!p->watched) {
@@ -80,9 +92,7 @@ probe_watch(struct probe *p)
 		p->watched = true;
 	}
 	/* short waits, so that it shows if this process is stopped */
-	return elapsed_us < p->site->max_response_us && look_us < US_PER_S
-		   ? (int)(look_us / US_PER_MS) + 1
-		   : 1000;
+	return elapsed_us < until_us && look_us < US_PER_S ? (int)(look_us / US_PER_MS) + 1 : 1000;
 }
 
 void
@@ -105,7 +115,7 @@ probe_starved_us(struct probe *p)
 }
 
 int64_t
-probe_late_us(const struct probe *p)
+probe_late_us(const struct probe *p, int64_t due_us)
 {
-	return idle_us(p, p->result->elapsed_us) - p->site->timeout_us;
+	return idle_us(p, p->result->elapsed_us) - due_us;
 }

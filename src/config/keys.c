@@ -58,6 +58,7 @@ const struct key config_site_keys[] = {
 	{ "timeout", KEY_SECONDS, SITE(timeout_us), .min = 0.1, .max = 86400 },
 	{ "retries", KEY_INTEGER, SITE(retries), .min = 0, .max = 5 },
 	{ "retry_delay", KEY_SECONDS, SITE(retry_delay_us), .min = 0, .max = 60 },
+	{ "connect_timeout", KEY_SECONDS, SITE(connect_timeout_us), .min = 0.1, .max = 86400 },
 	{ "method", KEY_STRING, SITE(method), .min = 1, .wrong = config_wrong_method },
 	{ "headers", KEY_STRINGS, SITE(headers), .wrong = config_wrong_header },
 	{ "body", KEY_STRING, SITE(body), .lines = true },

@@ -68,6 +68,16 @@ check_retries(struct reader *r, const struct site *site)
 }
 
 static void
+check_connect_timeout(struct reader *r, const struct site *site)
+{
+	if (site->connect_timeout_us > site->timeout_us)
+		mistake(r, site, "connect_timeout",
+		    "%.10g s%s is longer than the timeout of %.10g s, which covers everything",
+		    seconds(site->connect_timeout_us), whose(site, "connect_timeout"),
+		    seconds(site->timeout_us));
+}
+
+static void
 check_max_response_time(struct reader *r, const struct site *site)
 {
 	if (site->max_response_us > site->timeout_us)
@@ -113,6 +123,7 @@ check_resolve(struct reader *r, const struct site *site)
 static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_timeout,
 	check_retries,
+	check_connect_timeout,
 	check_max_response_time,
 	check_body_limit,
 	check_resolve,
