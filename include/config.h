@@ -42,6 +42,11 @@ struct pattern {
 	struct origin at;
 };
 
+struct patterns {
+	const struct pattern *items;
+	size_t count;
+};
+
 /* A key that was given, and how many lines behind the head of its group it stands. */
 struct key_line {
 	const char *key; /* "url"; in a group of the main file with its name: "spool.dir" */
@@ -78,11 +83,10 @@ struct site {
 	const char *expect_status; /* as configured, for messages */
 	const struct status_range *expect;
 	size_t expect_count;
-	const struct pattern *patterns; /* all of body_regex, then all of body_regex_not */
-	size_t pattern_count;
-	int64_t max_response_us; /* whole milliseconds; 0: no limit */
-	size_t body_limit;       /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */
-	int follow_redirects;    /* 0 … 20 */
+	struct patterns body_patterns; /* all of body_regex, then all of body_regex_not */
+	int64_t max_response_us;       /* whole milliseconds; 0: no limit */
+	size_t body_limit;    /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */
+	int follow_redirects; /* 0 … 20 */
 	bool verify_tls;
 	bool decode; /* undo a Content-Encoding */
 	bool keepalive;

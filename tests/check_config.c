@@ -138,12 +138,12 @@ START_TEST(sites_inherit_and_replace)
 	ck_assert_int_eq(a->interval_us, 5500 * US_PER_MS);
 	ck_assert_int_eq(a->timeout_us, 5500 * US_PER_MS);
 	ck_assert_str_eq(a->headers[1], "B: 2");
-	ck_assert_uint_eq(a->pattern_count, 2);
+	ck_assert_uint_eq(a->body_patterns.count, 2);
 	ck_assert_str_eq(third->headers[0], "C: 3");
 	ck_assert_ptr_null(third->headers[1]);
-	ck_assert_uint_eq(third->pattern_count, 3);
-	ck_assert_str_eq(third->patterns[1].text, "q");
-	ck_assert(!third->patterns[1].negated && third->patterns[2].negated);
+	ck_assert_uint_eq(third->body_patterns.count, 3);
+	ck_assert_str_eq(third->body_patterns.items[1].text, "q");
+	ck_assert(!third->body_patterns.items[1].negated && third->body_patterns.items[2].negated);
 	ck_assert_uint_eq(third->expect_count, 2);
 	ck_assert_str_eq(third->labels, "k=v,l=w");
 	ck_assert_int_eq(config_find_site(c, "c"), 1);
@@ -350,7 +350,7 @@ START_TEST(warnings_are_no_mistakes)
 	for (size_t i = 0; i < ARRAY_LENGTH(expected); i++)
 		ck_assert_msg(
 		    strstr(c->warnings.line[i], expected[i]) != NULL, "%s", c->warnings.line[i]);
-	ck_assert_str_eq(c->sites[0].patterns[0].text, "\\d+\\s\\S");
+	ck_assert_str_eq(c->sites[0].body_patterns.items[0].text, "\\d+\\s\\S");
 	config_free(c);
 }
 END_TEST
@@ -544,14 +544,14 @@ START_TEST(the_sample_holds_the_defaults)
 	ck_assert_int_eq(full->spool_sync_full, plain->spool_sync_full);
 	b = full->sites[0];
 	ck_assert(b.headers[0] != NULL && b.body != NULL && b.labels != NULL);
-	ck_assert_uint_eq(b.pattern_count, 2);
+	ck_assert_uint_eq(b.body_patterns.count, 2);
 	ck_assert_int_gt(b.max_response_us, 0);
 	ck_assert_ptr_nonnull(b.resolve);
 	/* which have no default, nor have these; all the others are the same */
 	b.headers = a.headers;
 	b.body = a.body;
 	b.labels = a.labels;
-	b.pattern_count = a.pattern_count;
+	b.body_patterns.count = a.body_patterns.count;
 	b.max_response_us = a.max_response_us;
 	b.resolve = a.resolve;
 	b.connect_timeout_us = a.connect_timeout_us;
@@ -728,7 +728,7 @@ START_TEST(a_child_reads_for_its_parent)
 	ck_assert_int_eq(config->workers_max, 9);
 	ck_assert_int_eq(config_find_site(config, "s321"), 321);
 	ck_assert_str_eq(config->sites[321].url, "http://h/321");
-	ck_assert_str_eq(config->sites[321].patterns[0].text, "a|321");
+	ck_assert_str_eq(config->sites[321].body_patterns.items[0].text, "a|321");
 	pid = fork();
 	if (pid == 0) {
 		signal(SIGSEGV, SIG_DFL); /* a sanitizer catches it */

@@ -17,11 +17,11 @@ match_one(const char *text, bool negated, const char *body, size_t size)
 {
 	static struct match *match;
 	struct pattern pattern = { .text = text, .negated = negated };
-	struct site site = { .patterns = &pattern, .pattern_count = 1 };
+	struct site site = { .body_patterns = { &pattern, 1 } };
 
 	if (match == NULL)
 		match = match_new();
-	return match_body(match, &site, body, size, &decisive);
+	return match_body(match, &site.body_patterns, body, size, &decisive);
 }
 
 START_TEST(what_matches)
@@ -182,12 +182,12 @@ END_TEST
 START_TEST(the_first_that_decides_is_named)
 {
 	struct pattern patterns[] = { { .text = "a" }, { .text = "x" }, { .text = "y" } };
-	struct site site = { .patterns = patterns, .pattern_count = 3 };
+	struct site site = { .body_patterns = { patterns, 3 } };
 	struct match *match = match_new();
 
-	ck_assert_int_eq(match_body(match, &site, "abc", 3, &decisive), MATCH_FAILS);
+	ck_assert_int_eq(match_body(match, &site.body_patterns, "abc", 3, &decisive), MATCH_FAILS);
 	ck_assert_ptr_eq(decisive, &patterns[1]);
-	ck_assert_int_eq(match_body(match, &site, "axy", 3, &decisive), MATCH_HOLDS);
+	ck_assert_int_eq(match_body(match, &site.body_patterns, "axy", 3, &decisive), MATCH_HOLDS);
 	ck_assert_ptr_null(decisive);
 	match_free(match);
 }

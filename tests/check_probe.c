@@ -396,14 +396,14 @@ START_TEST(nothing_is_left_of_the_check_before)
 
 	for (int round = 0; round < 3; round++) {
 		/* a long body, then an empty one: the pattern must not see the old */
-		site.patterns = patterns;
-		site.pattern_count = 1;
+		site.body_patterns.items = patterns;
+		site.body_patterns.count = 1;
 		ck_assert_int_eq(check("count"), ERROR_REGEX_MISMATCH);
 		ck_assert_str_eq(r.failed_regex, "^x*$");
 		ck_assert_int_eq(check("body/0"), ERROR_NONE);
 		ck_assert_int_eq(r.body_matched, TRISTATE_TRUE);
 		ck_assert_int_eq(r.body_bytes, 0);
-		site.pattern_count = 0;
+		site.body_patterns.count = 0;
 
 		ck_assert_int_eq(check("raw/"), ERROR_PROTOCOL);
 		ck_assert_int_eq(r.http_status, RESULT_NONE);
@@ -447,8 +447,8 @@ START_TEST(connections_are_kept_only_when_asked_for)
 	static const struct pattern third[] = { { .text = "^   3$" } };
 
 	site.keepalive = true;
-	site.patterns = first;
-	site.pattern_count = 1;
+	site.body_patterns.items = first;
+	site.body_patterns.count = 1;
 	for (int round = 0; round < 3; round++) {
 		ck_assert_int_eq(check("count"), ERROR_NONE);
 		ck_assert_str_eq(r.remote_ip, "127.0.0.1");
@@ -458,10 +458,10 @@ START_TEST(connections_are_kept_only_when_asked_for)
 		}
 	}
 	site.keepalive = false;
-	site.pattern_count = 0;
+	site.body_patterns.count = 0;
 	check("count");
-	site.patterns = third;
-	site.pattern_count = 1;
+	site.body_patterns.items = third;
+	site.body_patterns.count = 1;
 	ck_assert_int_eq(check("count"), ERROR_NONE);
 	ck_assert_int_gt(r.phase_us[PHASE_CONNECT], 0);
 }
@@ -489,11 +489,11 @@ assert_request(const char *host, const char *path, const char *holds, const char
 	const struct pattern patterns[] = { { .text = holds },
 		{ .text = lacks != NULL ? lacks : "^$", .negated = true } };
 
-	site.patterns = patterns;
-	site.pattern_count = ARRAY_LENGTH(patterns);
+	site.body_patterns.items = patterns;
+	site.body_patterns.count = ARRAY_LENGTH(patterns);
 	check_at(host, "%s", path);
 	ck_assert_msg(r.error == ERROR_NONE, "%s %s: %s", site.method, path, r.error_message);
-	site.pattern_count = 0;
+	site.body_patterns.count = 0;
 }
 
 /* As the Fetch standard has it: nobody is asked to change something in a form not configured. */

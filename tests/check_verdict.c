@@ -70,8 +70,7 @@ judge(int status, const char *pattern, bool redirects)
 	struct site site = { .expect_status = "200,301-302",
 		.expect = expect,
 		.expect_count = ARRAY_LENGTH(expect),
-		.patterns = patterns,
-		.pattern_count = pattern != NULL,
+		.body_patterns = { patterns, pattern != NULL },
 		.max_response_us = max_us };
 
 	struct response response = { .status = status,

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Body patterns by PCRE2. Called by the checker after an exchange and by the validation child;
+ * Patterns by PCRE2. Called by the checker after an exchange and by the validation child;
  * nothing is fatal, what cannot be decided is MATCH_LIMIT.
  */
 #include "match.h"
@@ -57,7 +57,7 @@ struct match {
 	pcre2_match_context *context;
 	pcre2_match_data *data;
 	pcre2_jit_stack *stack;
-	int64_t end_us;   /* of CPU time, for the body at hand; 0: not yet known */
+	int64_t end_us;   /* of CPU time, since match_begin(); 0: not yet known */
 	size_t steps_max; /* between two looks at the clock, of a pattern that is searched whole */
 	size_t steps;
 	struct {
@@ -96,7 +96,7 @@ compile(const char *text, char *reason, size_t size)
 	return code;
 }
 
-/* Whether the time for the patterns of a body is over; it begins with the first call. */
+/* Whether the time since match_begin() is over; it begins with the first call. */
 static bool
 is_late(struct match *m)
 {
@@ -200,23 +200,36 @@ search(struct match *m, const pcre2_code *code, const char *body, size_t size)
 	}
 }
 
+void
+match_begin(struct match *m)
+{
+	m->end_us = 0; /* most texts need no clock, which is a system call */
+}
+
 enum match_outcome
-match_body(struct match *m, const struct site *site, const char *body, size_t size,
+match_find(struct match *m, const char *pattern, const char *text, size_t size)
+{
+	pcre2_code *code = cached(m, pattern);
+	int found;
+
+	if (code == NULL)
+		return MATCH_LIMIT; /* validated before: memory is short */
+	found = search(m, code, text, size);
+	return found >= 0 ? MATCH_HOLDS : found == PCRE2_ERROR_NOMATCH ? MATCH_FAILS : MATCH_LIMIT;
+}
+
+enum match_outcome
+match_body(struct match *m, const struct patterns *patterns, const char *body, size_t size,
     const struct pattern **decisive)
 {
-	m->end_us = 0; /* most bodies need no clock, which is a system call */
-	for (size_t i = 0; i < site->pattern_count; i++) {
-		const struct pattern *p = &site->patterns[i];
-		pcre2_code *code = cached(m, p->text);
-		int found;
+	match_begin(m);
+	for (size_t i = 0; i < patterns->count; i++) {
+		enum match_outcome found = match_find(m, patterns->items[i].text, body, size);
 
-		*decisive = p;
-		if (code == NULL)
-			return MATCH_LIMIT; /* validated before: memory is short */
-		found = search(m, code, body, size);
-		if (found < 0 && found != PCRE2_ERROR_NOMATCH)
+		*decisive = &patterns->items[i];
+		if (found == MATCH_LIMIT)
 			return MATCH_LIMIT;
-		if ((found >= 0) == p->negated)
+		if ((found == MATCH_HOLDS) == (*decisive)->negated)
 			return MATCH_FAILS;
 	}
 	*decisive = NULL;

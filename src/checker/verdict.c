@@ -89,9 +89,10 @@ patterns_hold(struct result *r, const struct response *response, const struct si
 	enum match_outcome outcome;
 	char named[NAMED_MAX + 1];
 
-	if (site->pattern_count == 0)
+	if (site->body_patterns.count == 0)
 		return true;
-	outcome = match_body(response->match, site, response->body, response->size, &decisive);
+	outcome = match_body(
+	    response->match, &site->body_patterns, response->body, response->size, &decisive);
 	if (outcome != MATCH_LIMIT)
 		r->body_matched = outcome == MATCH_HOLDS ? TRISTATE_TRUE : TRISTATE_FALSE;
 	if (outcome == MATCH_HOLDS)

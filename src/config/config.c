@@ -277,13 +277,13 @@ same_strings(const char *const *a, const char *const *b)
 }
 
 static bool
-same_patterns(const struct site *a, const struct site *b)
+same_patterns(const struct patterns *a, const struct patterns *b)
 {
-	if (a->pattern_count != b->pattern_count)
+	if (a->count != b->count)
 		return false;
-	for (size_t i = 0; i < a->pattern_count; i++)
-		if (strcmp(a->patterns[i].text, b->patterns[i].text) != 0 ||
-		    a->patterns[i].negated != b->patterns[i].negated)
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->items[i].text, b->items[i].text) != 0 ||
+		    a->items[i].negated != b->items[i].negated)
 			return false;
 	return true;
 }
@@ -306,7 +306,7 @@ config_site_equal(const struct site *a, const struct site *b)
 			same = same_strings(
 			    *(const char *const *const *)x, *(const char *const *const *)y);
 		else if (key->kind == KEY_PATTERNS)
-			same = same_patterns(a, b);
+			same = same_patterns(x, y);
 		else if (key->kind == KEY_STRING || key->kind == KEY_JOINED ||
 			 key->kind == KEY_PATH)
 			same = same_string(*(const char *const *)x, *(const char *const *)y);

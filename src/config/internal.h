@@ -43,7 +43,7 @@ enum key_kind {
 	KEY_STRING,  /* const char * */
 	KEY_STRINGS, /* const char *const *, NULL-terminated: a string, an array or a list of them */
 	KEY_JOINED,  /* const char *: the same, made one string by `store` */
-	KEY_PATTERNS, /* the patterns of a site, those that are `negated` or the others */
+	KEY_PATTERNS, /* struct patterns: those that are `negated`, or the others */
 	KEY_PATH,     /* const char *, relative to the directory of the file */
 	KEY_WORD,     /* an enum or unsigned: the index in `words` */
 	KEY_INTEGER,  /* int */

@@ -91,11 +91,11 @@ check_max_response_time(struct reader *r, const struct site *site)
 static void
 check_body_limit(struct reader *r, const struct site *site)
 {
-	if (site->body_limit == 0 && site->pattern_count > 0)
+	if (site->body_limit == 0 && site->body_patterns.count > 0)
 		mistake(r, site, "body_limit_kb",
 		    "with 0 the body is not read, so %s has nothing to match; leave one of them "
 		    "out",
-		    site->patterns[0].negated ? "body_regex_not" : "body_regex");
+		    site->body_patterns.items[0].negated ? "body_regex_not" : "body_regex");
 }
 
 static void

@@ -222,19 +222,19 @@ has_delimiters(const char *pattern)
 	       consists_of(last + 1, "gimsux");
 }
 
-/* body_regex replaces the patterns of body_regex in `defaults`, body_regex_not those of its own. */
+/* A key replaces its own patterns of `defaults`; those of its negation, in the same list, stay. */
 void
 config_store_patterns(struct reader *r, const struct string_list *strings)
 {
-	struct site *site = strings->target;
+	struct patterns *list = (struct patterns *)((char *)strings->target + strings->key->field);
 	bool negated = strings->key->negated;
 	struct pattern *patterns = config_alloc(
-	    r->config, (site->pattern_count + strings->count) * sizeof(*patterns));
+	    r->config, (list->count + strings->count) * sizeof(*patterns));
 	size_t n = 0;
 
-	for (size_t i = 0; negated && i < site->pattern_count; i++)
-		if (!site->patterns[i].negated)
-			patterns[n++] = site->patterns[i];
+	for (size_t i = 0; negated && i < list->count; i++)
+		if (!list->items[i].negated)
+			patterns[n++] = list->items[i];
 	for (size_t i = 0; i < strings->count; i++) {
 		if (has_delimiters(strings->items[i].value))
 			config_warning(r, strings->items[i].at.line,
@@ -244,9 +244,8 @@ config_store_patterns(struct reader *r, const struct string_list *strings)
 		patterns[n++] = (struct pattern){ strings->items[i].value, negated,
 			strings->items[i].at };
 	}
-	for (size_t i = 0; !negated && i < site->pattern_count; i++)
-		if (site->patterns[i].negated)
-			patterns[n++] = site->patterns[i];
-	site->patterns = patterns;
-	site->pattern_count = n;
+	for (size_t i = 0; !negated && i < list->count; i++)
+		if (list->items[i].negated)
+			patterns[n++] = list->items[i];
+	*list = (struct patterns){ patterns, n };
 }

@@ -92,8 +92,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.expect_status = "200-299",
 		.expect = expect,
 		.expect_count = 1,
-		.patterns = patterns,
-		.pattern_count = ARRAY_LENGTH(patterns),
+		.body_patterns = { patterns, ARRAY_LENGTH(patterns) },
 		.body_limit = 16 * 1024,
 		.follow_redirects = 3 };
 	struct slot slot = { .epoch = "20260101T000000Z-0000000000000001",

@@ -19,7 +19,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1), *pattern, *body, reason[256] = "";
 	struct pattern patterns[2];
-	struct site site = { .patterns = patterns, .pattern_count = 2 };
+	struct site site = { .body_patterns = { patterns, 2 } };
 	const struct pattern *decisive = NULL;
 	enum match_outcome outcome;
 	struct match *match;
@@ -47,7 +47,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		patterns[0] = (struct pattern){ .text = pattern };
 		patterns[1] = (struct pattern){ .text = pattern, .negated = true };
 		match = match_new();
-		outcome = match_body(match, &site, body, size - (size_t)(body - text), &decisive);
+		outcome = match_body(match, &site.body_patterns, body, size - (size_t)(body - text), &decisive);
 		match_free(match);
 		assert(outcome != MATCH_HOLDS);
 		assert(decisive == &patterns[0] || decisive == &patterns[1]);
