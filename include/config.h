@@ -38,7 +38,7 @@ struct status_range {
 
 struct pattern {
 	const char *text; /* as configured, UTF-8 */
-	bool negated;     /* from body_regex_not: must not match */
+	bool negated;     /* from body_regex_not or header_regex_not: must not match */
 	struct origin at;
 };
 
@@ -83,8 +83,9 @@ struct site {
 	const char *expect_status; /* as configured, for messages */
 	const struct status_range *expect;
 	size_t expect_count;
-	struct patterns body_patterns; /* all of body_regex, then all of body_regex_not */
-	int64_t max_response_us;       /* whole milliseconds; 0: no limit */
+	struct patterns header_patterns; /* "Name: pattern": as for the body */
+	struct patterns body_patterns;   /* all of body_regex, then all of body_regex_not */
+	int64_t max_response_us;         /* whole milliseconds; 0: no limit */
 	size_t body_limit;    /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */
 	int follow_redirects; /* 0 … 20 */
 	bool verify_tls;

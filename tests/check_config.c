@@ -196,6 +196,8 @@ static const char *const other_values[] = {
 	"expect_status = \"204\"",
 	"body_regex = \"x\"",
 	"body_regex_not = \"x\"",
+	"header_regex = \"A: x\"",
+	"header_regex_not = \"A: x\"",
 	"body_limit_kb = 1",
 	"max_response_time = 0.5",
 	"follow_redirects = 0",
@@ -545,6 +547,7 @@ START_TEST(the_sample_holds_the_defaults)
 	b = full->sites[0];
 	ck_assert(b.headers[0] != NULL && b.body != NULL && b.labels != NULL);
 	ck_assert_uint_eq(b.body_patterns.count, 2);
+	ck_assert_uint_eq(b.header_patterns.count, 2);
 	ck_assert_int_gt(b.max_response_us, 0);
 	ck_assert_ptr_nonnull(b.resolve);
 	/* which have no default, nor have these; all the others are the same */
@@ -552,6 +555,7 @@ START_TEST(the_sample_holds_the_defaults)
 	b.body = a.body;
 	b.labels = a.labels;
 	b.body_patterns.count = a.body_patterns.count;
+	b.header_patterns.count = a.header_patterns.count;
 	b.max_response_us = a.max_response_us;
 	b.resolve = a.resolve;
 	b.connect_timeout_us = a.connect_timeout_us;

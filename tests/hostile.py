@@ -534,6 +534,27 @@ case("match-at-limit", response(b"x" * (KB - 4) + b"well" + b"x" * KB),
 case("empty-body", response(),
      judged("regex_mismatch", '^the body does not match "[.]"$', body_bytes=0,
             body_truncated=False, body_regex_matched=False, failed_regex="."), body_regex=".")
+case("header-matches", response(b"", "X-A: 1", "x-a:  two "), up(),
+     header_regex=["X-A: ^two$", "Content-Length: ^0$"], header_regex_not="X-A: ^3")
+case("header-wrong", response(b"ok", "Content-Type: text/plain"),
+     judged("header_mismatch", '^the header Content-Type is "text/plain", want "json"$'),
+     header_regex="Content-Type: json")
+case("header-absent-and-more", response(b"", status="500 No"),
+     judged("http_status", r"^got 500, want 200-299 \(and 2 more\)$", code=500,
+            body_regex_matched=False, failed_regex="x"), header_regex="X-A: .", body_regex="x")
+case("header-forbidden", response(b"", "Server: nginx/1.2"),
+     judged("header_mismatch", r'^the header Server is "nginx/1.2", want none with "\[0-9\]"$'),
+     header_regex_not="Server: [0-9]")
+case("header-folded", response(b"", "X-A: one", "  two", "\tthree"), up(),
+     header_regex="X-A: ^one two three$")
+case("header-of-interim-response",
+     b"HTTP/1.1 103 Early Hints\r\nX-A: 1\r\n\r\n" + response(b"", "X-B: 2"), up(),
+     header_regex="X-B: 2", header_regex_not="X-A: .")
+case("header-of-redirect", redirect("/ok", "X-A: 1"), up(redirects=1), header_regex_not="X-A: 1")
+case("header-of-trailer", chunked(b"x", end=b"0\r\nX-A: 1\r\n\r\n"), up(),
+     header_regex_not="X-A: 1")
+case("headers-of-many-fields", response(b"", *["a:" + 12 * "a" + "!"] * 10000),
+     judged("regex_limit", "hit a limit on the header a$"), header_regex="a: ^(?:(a|a|b)+)+$")
 case("empty-body-matches", response(), up(body_regex_matched=True), body_regex="^$")
 case("empty-body-not", response(), up(body_regex_matched=True), body_regex_not="error")
 case("body-latin-1", response(b"caf\xe9 ol\xe9"), up(body_regex_matched=True),

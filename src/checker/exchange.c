@@ -245,6 +245,8 @@ on_header(char *line, size_t one, size_t size, void *arg)
 		p->headers_flood = true;
 		return 0;
 	}
+	if (p->site->header_patterns.count > 0)
+		headers_add(&p->fields, line, size);
 	if ((line[0] == '\r' || line[0] == '\n') && note_response(p) && p->site->body_limit == 0) {
 		p->body_cut = true;
 		return 0; /* as below */

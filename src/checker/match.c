@@ -60,6 +60,7 @@ struct match {
 	int64_t end_us;   /* of CPU time, since match_begin(); 0: not yet known */
 	size_t steps_max; /* between two looks at the clock, of a pattern that is searched whole */
 	size_t steps;
+	unsigned searches; /* since match_begin() */
 	struct {
 		const char *text; /* of the configuration, which outlives us */
 		pcre2_code *code;
@@ -204,6 +205,7 @@ void
 match_begin(struct match *m)
 {
 	m->end_us = 0; /* most texts need no clock, which is a system call */
+	m->searches = 0;
 }
 
 enum match_outcome
@@ -214,6 +216,9 @@ match_find(struct match *m, const char *pattern, const char *text, size_t size)
 
 	if (code == NULL)
 		return MATCH_LIMIT; /* validated before: memory is short */
+	/* each may take some milliseconds, and of header fields there may be thousands */
+	if (++m->searches % 16 == 0 && is_late(m))
+		return MATCH_LIMIT;
 	found = search(m, code, text, size);
 	return found >= 0 ? MATCH_HOLDS : found == PCRE2_ERROR_NOMATCH ? MATCH_FAILS : MATCH_LIMIT;
 }

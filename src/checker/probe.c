@@ -87,6 +87,7 @@ probe_free(struct probe *p)
 	curl_multi_cleanup(p->multi);
 	match_free(p->match);
 	free(p->body);
+	free(p->fields.text);
 	free(p);
 }
 
@@ -119,6 +120,7 @@ judge_response(struct probe *p)
 		.elapsed_us = elapsed_us,
 		.starved_us = max_us > 0 && elapsed_us > max_us ? probe_starved_us(p) : 0,
 		.redirects = p->site->follow_redirects == 0 && p->location[0] != '\0',
+		.headers = &p->fields,
 		.match = p->match };
 
 	verdict_response(p->result, &response, p->site);
@@ -130,6 +132,7 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	CURLcode code;
 
 	memset(&p->curl, 0, sizeof(*p) - offsetof(struct probe, curl));
+	p->fields.size = 0;
 	p->curl = curl_easy_init();
 	p->site = site;
 	p->result = result;

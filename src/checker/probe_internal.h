@@ -21,6 +21,7 @@
 
 #include <curl/curl.h>
 
+#include "headers.h"
 #include "match.h"
 #include "probe.h"
 #include "resolver.h"
@@ -50,6 +51,7 @@ struct probe {
 	struct resolver resolver;
 	char *body;
 	size_t body_room;
+	struct headers fields; /* of the last response, for patterns */
 
 	/* of the running check: from `curl` on it begins as zeros */
 	CURL *curl;

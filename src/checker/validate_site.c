@@ -6,12 +6,14 @@
  * nothing is fatal.
  */
 #include "checker.h"
+#include "headers.h"
 #include "match.h"
 #include "probe.h"
 
 /* The patterns of one list, but for those that are of `defaults`, another site. */
 static void
-check_patterns(const struct patterns *patterns, const struct patterns *defaults, const char *key,
+check_patterns(const struct patterns *patterns, const struct patterns *defaults,
+    int (*check)(const char *text, char *reason, size_t size), const char *key,
     struct mistakes *mistakes)
 {
 	char reason[256];
@@ -22,10 +24,16 @@ check_patterns(const struct patterns *patterns, const struct patterns *defaults,
 
 		for (size_t k = 0; patterns != defaults && k < defaults->count; k++)
 			inherited |= p->text == defaults->items[k].text;
-		if (!inherited && match_check(p->text, reason, sizeof(reason)) < 0)
+		if (!inherited && check(p->text, reason, sizeof(reason)) < 0)
 			mistakes_add(
 			    mistakes, p->at, "%s%s: %s", key, p->negated ? "_not" : "", reason);
 	}
+}
+
+static int
+check_header_pattern(const char *text, char *reason, size_t size)
+{
+	return match_check(headers_pattern(text), reason, size);
 }
 
 void
@@ -39,5 +47,8 @@ checker_validate_site(
 		mistakes_add(mistakes, config_origin(&site->at, "url"), "url: %s", reason);
 	if (site->url != NULL)
 		probe_check_connection(site, mistakes);
-	check_patterns(&site->body_patterns, &defaults->body_patterns, "body_regex", mistakes);
+	check_patterns(&site->header_patterns, &defaults->header_patterns, check_header_pattern,
+	    "header_regex", mistakes);
+	check_patterns(
+	    &site->body_patterns, &defaults->body_patterns, match_check, "body_regex", mistakes);
 }

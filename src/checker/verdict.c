@@ -79,11 +79,18 @@ status_holds(struct result *r, const struct response *response, const struct sit
 	return false;
 }
 
+static bool
+header_patterns_hold(struct result *r, const struct response *response, const struct site *site)
+{
+	return site->header_patterns.count == 0 ||
+	       headers_hold(r, response->headers, response->match, &site->header_patterns);
+}
+
 /* How much of a pattern a sentence names: with it, it is short enough for the log. */
 #define NAMED_MAX 64
 
 static bool
-patterns_hold(struct result *r, const struct response *response, const struct site *site)
+body_patterns_hold(struct result *r, const struct response *response, const struct site *site)
 {
 	const struct pattern *decisive = NULL;
 	enum match_outcome outcome;
@@ -140,8 +147,9 @@ time_holds(struct result *r, const struct response *response, const struct site 
 }
 
 /* In the order of the manual: the first that does not hold gives the verdict. */
-static bool (*const assertions[])(struct result *r, const struct response *response,
-    const struct site *site) = { status_holds, patterns_hold, time_holds };
+static bool (*const assertions[])(
+    struct result *r, const struct response *response, const struct site *site) = { status_holds,
+	header_patterns_hold, body_patterns_hold, time_holds };
 
 /* Room for " (and 12 more)" behind the longest sentence. */
 #define MORE_MAX 16

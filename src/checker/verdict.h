@@ -9,6 +9,7 @@
 #define WEBMOND_VERDICT_H
 
 #include "config.h"
+#include "headers.h"
 #include "match.h"
 #include "result.h"
 
@@ -27,7 +28,8 @@ bool verdict_clock_is_wrong(int64_t utc_us);
 /* The last response, whole or up to body_limit_kb, and what judging it needs. */
 struct response {
 	int status;
-	const char *body; /* never NULL; decompressed */
+	const struct headers *headers; /* only for a site with patterns for them */
+	const char *body;              /* never NULL; decompressed */
 	size_t size;
 	bool truncated; /* at body_limit_kb */
 	bool partial;   /* of a body that is compressed in several parts, only the first is there */

@@ -94,6 +94,7 @@ const char *config_wrong_name(const char *value);
 const char *config_wrong_url(const char *value);
 const char *config_wrong_method(const char *value);
 const char *config_wrong_header(const char *value);
+const char *config_wrong_header_pattern(const char *value);
 const char *config_wrong_label(const char *value);
 const char *config_wrong_resolve(const char *value);
 

@@ -70,12 +70,25 @@ config_wrong_method(const char *value)
 	return strcmp(value, "CONNECT") == 0 ? "CONNECT is for proxies" : NULL;
 }
 
-const char *
-config_wrong_header(const char *value)
+/* Whether it begins with the name of a header and a colon, and goes on. */
+static bool
+is_header(const char *value)
 {
 	size_t name = strspn(value, LETTERS DIGITS "!#$%&'*+-.^_`|~");
 
-	if (name == 0 || value[name] != ':' || consists_of(value + name + 1, " "))
+	return name > 0 && value[name] == ':' && !consists_of(value + name + 1, " ");
+}
+
+const char *
+config_wrong_header_pattern(const char *value)
+{
+	return is_header(value) ? NULL : "must look like \"Name: pattern\"";
+}
+
+const char *
+config_wrong_header(const char *value)
+{
+	if (!is_header(value))
 		return "must look like \"Name: value\"";
 	if (strncasecmp(value, "Content-Length:", 15) == 0)
 		return "Content-Length follows from body; leave it out";

@@ -47,7 +47,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		patterns[0] = (struct pattern){ .text = pattern };
 		patterns[1] = (struct pattern){ .text = pattern, .negated = true };
 		match = match_new();
-		outcome = match_body(match, &site.body_patterns, body, size - (size_t)(body - text), &decisive);
+		outcome = match_body(
+		    match, &site.body_patterns, body, size - (size_t)(body - text), &decisive);
 		match_free(match);
 		assert(outcome != MATCH_HOLDS);
 		assert(decisive == &patterns[0] || decisive == &patterns[1]);
