@@ -83,9 +83,10 @@ struct site {
 	const char *expect_status; /* as configured, for messages */
 	const struct status_range *expect;
 	size_t expect_count;
-	struct patterns header_patterns; /* "Name: pattern": as for the body */
-	struct patterns body_patterns;   /* all of body_regex, then all of body_regex_not */
-	int64_t max_response_us;         /* whole milliseconds; 0: no limit */
+	struct patterns header_patterns;    /* "Name: pattern": as for the body */
+	struct patterns body_patterns;      /* all of body_regex, then all of body_regex_not */
+	int min_body_bytes, max_body_bytes; /* 0: no limit */
+	int64_t max_response_us;            /* whole milliseconds; 0: no limit */
 	size_t body_limit;    /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */
 	int follow_redirects; /* 0 … 20 */
 	bool verify_tls;

@@ -113,6 +113,7 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_int_eq(s->expect[0].last, 299);
 	ck_assert_uint_eq(s->body_limit, 1024 * 1024);
 	ck_assert_int_eq(s->max_response_us, 0);
+	ck_assert(s->min_body_bytes == 0 && s->max_body_bytes == 0);
 	ck_assert_int_eq(s->follow_redirects, 5);
 	ck_assert(s->verify_tls && s->decode && !s->keepalive && s->ip_version == IP_ANY);
 	ck_assert(!c->has_kafka && c->spool_sync_full == 1 && !config_gives(&c->at, "pid_file"));
@@ -199,6 +200,8 @@ static const char *const other_values[] = {
 	"header_regex = \"A: x\"",
 	"header_regex_not = \"A: x\"",
 	"body_limit_kb = 1",
+	"min_body_bytes = 1",
+	"max_body_bytes = 1000",
 	"max_response_time = 0.5",
 	"follow_redirects = 0",
 	"verify_tls = false",
@@ -549,6 +552,7 @@ START_TEST(the_sample_holds_the_defaults)
 	ck_assert_uint_eq(b.body_patterns.count, 2);
 	ck_assert_uint_eq(b.header_patterns.count, 2);
 	ck_assert_int_gt(b.max_response_us, 0);
+	ck_assert(b.min_body_bytes > 0 && b.max_body_bytes > 0);
 	ck_assert_ptr_nonnull(b.resolve);
 	/* which have no default, nor have these; all the others are the same */
 	b.headers = a.headers;
@@ -556,6 +560,8 @@ START_TEST(the_sample_holds_the_defaults)
 	b.labels = a.labels;
 	b.body_patterns.count = a.body_patterns.count;
 	b.header_patterns.count = a.header_patterns.count;
+	b.min_body_bytes = a.min_body_bytes;
+	b.max_body_bytes = a.max_body_bytes;
 	b.max_response_us = a.max_response_us;
 	b.resolve = a.resolve;
 	b.connect_timeout_us = a.connect_timeout_us;

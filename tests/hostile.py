@@ -555,6 +555,17 @@ case("header-of-trailer", chunked(b"x", end=b"0\r\nX-A: 1\r\n\r\n"), up(),
      header_regex_not="X-A: 1")
 case("headers-of-many-fields", response(b"", *["a:" + 12 * "a" + "!"] * 10000),
      judged("regex_limit", "hit a limit on the header a$"), header_regex="a: ^(?:(a|a|b)+)+$")
+case("body-too-small", response(b"error"),
+     judged("body_size", "^the body has 5 bytes, want at least 6$"), min_body_bytes=6)
+case("body-too-large", response(b"12345"),
+     judged("body_size", "^the body has 5 bytes, want at most 4$"), max_body_bytes=4)
+case("body-larger-than-limit", response(1025 * b"x"),
+     judged("body_size", "^the body has more than 1024 bytes, want at most 1024$", body_bytes=1024,
+            body_truncated=True), body_limit_kb=1, max_body_bytes=1024)
+case("body-as-large-as-limit", response(1024 * b"x"), up(body_bytes=1024, body_truncated=False),
+     body_limit_kb=1, min_body_bytes=1024, max_body_bytes=1024)
+case("body-of-right-size", encoded("gzip", gzip.compress(5 * b"x")), up(), min_body_bytes=5,
+     max_body_bytes=5)
 case("empty-body-matches", response(), up(body_regex_matched=True), body_regex="^$")
 case("empty-body-not", response(), up(body_regex_matched=True), body_regex_not="error")
 case("body-latin-1", response(b"caf\xe9 ol\xe9"), up(body_regex_matched=True),

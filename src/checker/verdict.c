@@ -89,6 +89,8 @@ header_patterns_hold(struct result *r, const struct response *response, const st
 /* How much of a pattern a sentence names: with it, it is short enough for the log. */
 #define NAMED_MAX 64
 
+#define ONLY_FIRST_PART " (of the compressed body only the first part was read)"
+
 static bool
 body_patterns_hold(struct result *r, const struct response *response, const struct site *site)
 {
@@ -112,14 +114,33 @@ body_patterns_hold(struct result *r, const struct response *response, const stru
 		    decisive->negated ? "matches" : "does not match", named,
 		    decisive->negated ? ", which it must not" : "",
 		    response->truncated && !decisive->negated ? " (it was cut at body_limit_kb)"
-		    : response->partial ? " (of the compressed body only the first part was read)"
-					: "");
+		    : response->partial                       ? ONLY_FIRST_PART
+							      : "");
 		return false;
 	}
 	/* whether they hold is not known: that counts only if nothing is wrong */
 	if (r->error == ERROR_NONE)
 		result_fail(
 		    r, ERROR_REGEX_LIMIT, "the pattern \"%s\" hit a limit on this body", named);
+	return true;
+}
+
+static bool
+size_holds(struct result *r, const struct response *response, const struct site *site)
+{
+	size_t size = response->size;
+	bool more = response->truncated;
+
+	if (site->max_body_bytes > 0 && size + more > (size_t)site->max_body_bytes) {
+		result_fail(r, ERROR_BODY_SIZE, "the body has %s%zu bytes, want at most %d",
+		    more ? "more than " : "", size, site->max_body_bytes);
+		return false;
+	}
+	if (size < (size_t)site->min_body_bytes) {
+		result_fail(r, ERROR_BODY_SIZE, "the body has %zu bytes, want at least %d%s", size,
+		    site->min_body_bytes, response->partial ? ONLY_FIRST_PART : "");
+		return false;
+	}
 	return true;
 }
 
@@ -149,7 +170,7 @@ time_holds(struct result *r, const struct response *response, const struct site 
 /* In the order of the manual: the first that does not hold gives the verdict. */
 static bool (*const assertions[])(
     struct result *r, const struct response *response, const struct site *site) = { status_holds,
-	header_patterns_hold, body_patterns_hold, time_holds };
+	header_patterns_hold, body_patterns_hold, size_holds, time_holds };
 
 /* Room for " (and 12 more)" behind the longest sentence. */
 #define MORE_MAX 16

@@ -73,6 +73,8 @@ const struct key config_site_keys[] = {
 	{ "body_regex_not", KEY_PATTERNS, SITE(body_patterns), .min = 1,
 	    .store = config_store_patterns, .negated = true },
 	{ "body_limit_kb", KEY_KIB, SITE(body_limit), .min = 0, .max = 65536 },
+	{ "min_body_bytes", KEY_INTEGER, SITE(min_body_bytes), .min = 0, .max = 67108864 },
+	{ "max_body_bytes", KEY_INTEGER, SITE(max_body_bytes), .min = 0, .max = 67108864 },
 	{ "max_response_time", KEY_SECONDS, SITE(max_response_us), .min = 0.001, .max = 86400 },
 	{ "follow_redirects", KEY_INTEGER, SITE(follow_redirects), .min = 0, .max = 20 },
 	{ "verify_tls", KEY_BOOL, SITE(verify_tls) },

@@ -14,7 +14,7 @@
 /* Keys of later versions; written as the words below. */
 static const char reserved[] =
     " allowprivateredirects auth bodyfile cafile certmindays clientcert clientkey "
-    "httpversion maxbodybytes minbodybytes noproxy passwordfile proxy "
+    "httpversion noproxy passwordfile proxy "
     "recordquery servername tlsminversion tokenfile username vantage ";
 
 /*

@@ -98,6 +98,36 @@ check_body_limit(struct reader *r, const struct site *site)
 		    site->body_patterns.items[0].negated ? "body_regex_not" : "body_regex");
 }
 
+/* The size of a body of which not all is read is not known, but that it is above body_limit_kb. */
+static void
+check_body_size(struct reader *r, const struct site *site, const char *key, int size)
+{
+	const int line = config_origin(&site->at, key).line;
+	const char *of_defaults = whose(site, key);
+
+	if (size <= 0)
+		return;
+	if (site->body_limit == 0 || strcmp(site->method, "HEAD") == 0)
+		config_mistake(r, line, "%s%s: no body is read with %s; leave one of them out", key,
+		    of_defaults, site->body_limit == 0 ? "body_limit_kb = 0" : "method = \"HEAD\"");
+	else if ((size_t)size > site->body_limit)
+		config_mistake(r, line,
+		    "%s: %d%s is more than the %zu bytes of body_limit_kb, where reading stops; set "
+		    "body_limit_kb to %d or more",
+		    key, size, of_defaults, site->body_limit, (size + 1023) / 1024);
+}
+
+static void
+check_body_sizes(struct reader *r, const struct site *site)
+{
+	check_body_size(r, site, "min_body_bytes", site->min_body_bytes);
+	check_body_size(r, site, "max_body_bytes", site->max_body_bytes);
+	if (site->max_body_bytes > 0 && site->min_body_bytes > site->max_body_bytes)
+		mistake(r, site, "min_body_bytes",
+		    "%d%s is more than max_body_bytes, which is %d: no body could be right",
+		    site->min_body_bytes, whose(site, "min_body_bytes"), site->max_body_bytes);
+}
+
 static void
 check_resolve(struct reader *r, const struct site *site)
 {
@@ -126,6 +156,7 @@ static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_connect_timeout,
 	check_max_response_time,
 	check_body_limit,
+	check_body_sizes,
 	check_resolve,
 };
 
