@@ -86,6 +86,12 @@ pid_t proc_spawn(const char *role, const struct proc_user *user, const int keep[
  */
 void proc_follow_parent(pid_t parent);
 
+/*
+ * What follows the sentence that the file `path` cannot be read: it is not root who reads it, but
+ * our user; "" if that is not why. In `buffer`, or static.
+ */
+const char *proc_name_reader(const char *path, char *buffer, size_t size);
+
 /* "was killed by signal 9 (Killed)", "exited with code 71", for the log. */
 const char *proc_describe_exit(int wait_status, char *buffer, size_t size);
 

@@ -98,7 +98,8 @@ size_t util_clean_text(char *out, size_t size, const char *in, size_t in_size);
 
 /*
  * Read the regular file `path` of at most `max` bytes. Returns its text with a NUL behind, to be
- * freed, or NULL with the reason in `*why`. `*mode` is that of the file (0: there is none).
+ * freed, or NULL with the reason in `*why`. `*mode` is that of the file (0: there is none), `*size`
+ * how much was read; if the file is too large how much that would be.
  */
 char *util_read_file(const char *path, size_t max, size_t *size, mode_t *mode, const char **why);
 

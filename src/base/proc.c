@@ -284,6 +284,17 @@ proc_follow_parent(pid_t parent)
 }
 
 const char *
+proc_name_reader(const char *path, char *buffer, size_t size)
+{
+	const struct passwd *me;
+
+	if (euidaccess(path, R_OK) == 0 || errno != EACCES || (me = getpwuid(geteuid())) == NULL)
+		return "";
+	snprintf(buffer, size, "; user \"%s\" must be able to", me->pw_name);
+	return buffer;
+}
+
+const char *
 proc_describe_exit(int wait_status, char *buffer, size_t size)
 {
 	if (WIFSIGNALED(wait_status))

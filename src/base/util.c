@@ -358,7 +358,7 @@ util_read_file(const char *path, size_t max, size_t *size, mode_t *mode, const c
 		if (!S_ISREG(st.st_mode))
 			*why = "it is not a file";
 		else if ((size_t)st.st_size > max)
-			*why = "it is too large";
+			*why = "it is too large", *size = (size_t)st.st_size;
 		else
 			text = xcalloc(1, (size_t)st.st_size + 1);
 	}

@@ -8,13 +8,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "proc.h"
 
 /* A properties file longer than this is none. */
 #define FILE_MAX (1024 * 1024)
@@ -46,20 +47,6 @@ property_is_secret(const char *name)
 	return false;
 }
 
-/*
- * The files are not read by root but by `user`: if that is why one cannot be read, name this user.
- */
-static const char *
-name_reader(const char *path, char *buffer, size_t size)
-{
-	const struct passwd *me;
-
-	if (euidaccess(path, R_OK) == 0 || errno != EACCES || (me = getpwuid(geteuid())) == NULL)
-		return "";
-	snprintf(buffer, size, "; user \"%s\" must be able to", me->pw_name);
-	return buffer;
-}
-
 /* Whether its value is the name of a file that librdkafka reads. */
 static bool
 names_file(const char *name, const char *value)
@@ -84,7 +71,7 @@ check_file(struct reader *r, struct origin at, const char *name, const char *pat
 		const char *why = strerror(errno);
 
 		mistakes_add(r->mistakes, at, "%s: cannot read \"%s\": %s%s", name, path, why,
-		    name_reader(path, reader, sizeof(reader)));
+		    proc_name_reader(path, reader, sizeof(reader)));
 		return;
 	}
 	if (fstat(fd, &st) == 0) {
@@ -165,7 +152,7 @@ read_properties_file(struct reader *r, const struct config *config)
 		mistakes_add(r->mistakes, config_origin(&config->at, "kafka.properties_file"),
 		    "properties_file: cannot read \"%s\": %s%s", path,
 		    text == NULL ? why : "it contains a NUL byte",
-		    name_reader(path, reader, sizeof(reader)));
+		    proc_name_reader(path, reader, sizeof(reader)));
 		r->has_servers = true; /* perhaps: it is not known */
 	}
 	if ((mode & S_IWOTH) != 0)
