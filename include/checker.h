@@ -35,8 +35,8 @@ int checker_main(const struct checker_start *start);
 int checker_init(void);
 
 /*
- * For validation: add to `mistakes` what is wrong with the URL and the patterns of `site`, but for
- * patterns that it has from `defaults`.
+ * For validation: add to `mistakes` what is wrong with the URL, the files and the patterns of
+ * `site`, but for files and patterns that it has from `defaults`.
  */
 void checker_validate_site(
     const struct site *site, const struct site *defaults, struct mistakes *mistakes);

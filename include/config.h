@@ -66,6 +66,14 @@ enum ip_version {
 	IP_6,
 };
 
+/* The order of the words in config/keys.c. */
+enum auth {
+	AUTH_NONE,
+	AUTH_BASIC,
+	AUTH_DIGEST,
+	AUTH_BEARER,
+};
+
 struct site {
 	const char *name; /* [A-Za-z0-9._-]{1,64}, unique */
 	const char *url;
@@ -79,6 +87,11 @@ struct site {
 	const char *method;
 	const char *const *headers; /* "Name: value", NULL-terminated; never NULL itself */
 	const char *body;           /* NULL: none */
+	const char *body_file;      /* NULL: none; so are all files */
+	enum auth auth;
+	const char *username; /* NULL: none */
+	const char *password_file;
+	const char *token_file;
 	const char *user_agent;
 	const char *expect_status; /* as configured, for messages */
 	const struct status_range *expect;

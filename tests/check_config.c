@@ -193,6 +193,11 @@ static const char *const other_values[] = {
 	"method = \"HEAD\"",
 	"headers = \"A: 1\"",
 	"body = \"x\"",
+	"body_file = \"x\"",
+	"auth = \"basic\"; username = \"x\"; password_file = \"x\"",
+	"username = \"x\"; auth = \"basic\"; password_file = \"x\"",
+	"password_file = \"x\"; username = \"x\"; auth = \"basic\"",
+	"token_file = \"x\"; auth = \"bearer\"",
 	"user_agent = \"x\"",
 	"expect_status = \"204\"",
 	"body_regex = \"x\"",
@@ -295,8 +300,8 @@ START_TEST(mistakes_are_told_in_one_go)
 	    "w.conf:7: name: must be 1 to 64 of letters, digits, '.', '_' and '-'\n"
 	    "w.conf:7: url: must begin with http:// or https://\n"
 	    "w.conf:7: interval: must be a number without quotes\n"
-	    "w.conf:8: url: must not contain a user or password; the keys username and "
-	    "password_file are for them (not supported in this version)\n"
+	    "w.conf:8: url: must not contain a user or password; set auth = \"basic\", "
+	    "username and password_file instead\n"
 	    "w.conf:8: timeout: 99 s is longer than the interval of 60 s\n"
 	    "w.conf:9: interval: must be 1 to 86400\n"
 	    "w.conf:3: workers: min (9) is greater than max (2)\n");

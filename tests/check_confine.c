@@ -48,6 +48,8 @@ static char file[128];  /* of that user's, as the spool and the keys are when th
 static char fresh[128]; /* beside it, does not exist */
 static int ends[2];     /* a pipe that nobody waits in */
 static int terminal;    /* the one that we sit at */
+static const char *files[2]; /* of sites, when there are any */
+static const char *guarded;  /* beside them, when there is one */
 
 /* --- what is tried: 0, or what else is not negative, when it worked -------------------------- */
 
@@ -434,7 +436,7 @@ run_as_checker(bool walled, bool alone, int (*act)(void))
 		if (!sit_down() || proc_drop(&user) < 0)
 			_exit(100);
 		prctl(PR_SET_DUMPABLE, 1); /* else much is denied for that */
-		if (walled && confine_enter(alone, NULL) < 0)
+		if (walled && confine_enter(alone, files, guarded) < 0)
 			_exit(101);
 		_exit(act());
 	}
@@ -631,6 +633,92 @@ START_TEST(replaced_files_are_noticed)
 }
 END_TEST
 
+/* What a checker reads of a site's file that is replaced by rename(2), and of one beside it. */
+static char site_file[128], beside[128];
+
+enum {
+	OLD = 1,
+	NEW = 2,
+	BESIDE = 4
+};
+
+static int
+read_twice(void)
+{
+	char byte;
+	bool read_it = close(open(site_file, O_RDONLY)) == 0;
+
+	if (write(ready[1], "x", 1) != 1 || read(go[0], &byte, 1) != 1)
+		return 100;
+	return (read_it ? OLD : 0) | (close(open(site_file, O_RDONLY)) == 0 ? NEW : 0) |
+	       (close(open(beside, O_RDONLY)) == 0 ? BESIDE : 0);
+}
+
+static int
+replace_and_read(bool alone, const char *by, const char *path)
+{
+	pid_t pid = fork();
+	char byte;
+
+	if (pid == 0)
+		_exit(run_as_checker(true, alone, read_twice));
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_int_eq(rename(by, path), 0);
+	ck_assert_int_eq(write(go[1], "x", 1), 1);
+	return exit_code_of(pid);
+}
+
+static int
+replace_token(bool alone)
+{
+	return replace_and_read(alone, write_file("sites/token.new", "2", 0644), site_file);
+}
+
+START_TEST(files_of_sites_can_be_replaced)
+{
+	if (checker_confinement_missing() != NULL)
+		return;
+	ck_assert(pipe(ready) == 0 && pipe(go) == 0);
+	ck_assert_int_eq(mkdir(path_in_dir("sites"), 0755), 0);
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	snprintf(site_file, sizeof(site_file), "%s", write_file("sites/token", "1", 0644));
+	snprintf(beside, sizeof(beside), "%s", write_file("sites/kafka", "1", 0644));
+	ck_assert_int_eq(replace_token(false), 0);
+	files[0] = site_file;
+	ck_assert_int_eq(replace_token(false), OLD | NEW | BESIDE);
+	ck_assert_int_eq(replace_token(true), OLD | NEW | BESIDE);
+	/* with one user for all, permissions do not protect the keys of Kafka: the wall does */
+	guarded = beside;
+	ck_assert_int_eq(replace_token(false), OLD);
+	ck_assert_int_eq(replace_token(true), OLD | NEW | BESIDE);
+}
+END_TEST
+
+/* As Kubernetes mounts secrets: the name is a link, whose way is changed. */
+START_TEST(links_to_files_of_sites_can_be_turned)
+{
+	char before[128], after[128];
+
+	if (checker_confinement_missing() != NULL)
+		return;
+	ck_assert(pipe(ready) == 0 && pipe(go) == 0);
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	ck_assert_int_eq(mkdir(path_in_dir("sites"), 0755), 0);
+	ck_assert_int_eq(mkdir(path_in_dir("sites/..1"), 0755), 0);
+	ck_assert_int_eq(mkdir(path_in_dir("sites/..2"), 0755), 0);
+	write_file("sites/..2/token", "2", 0644);
+	snprintf(beside, sizeof(beside), "%s", write_file("sites/..1/token", "1", 0644));
+	snprintf(before, sizeof(before), "%s", path_in_dir("sites/..data"));
+	ck_assert_int_eq(symlink("..1", before), 0);
+	snprintf(site_file, sizeof(site_file), "%s", path_in_dir("sites/token"));
+	ck_assert_int_eq(symlink("..data/token", site_file), 0);
+	files[0] = site_file;
+	snprintf(after, sizeof(after), "%s", path_in_dir("sites/..next"));
+	ck_assert_int_eq(symlink("..2", after), 0);
+	ck_assert_int_eq(replace_and_read(false, after, before), OLD | NEW | BESIDE);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -644,6 +732,8 @@ main(void)
 	tcase_add_test(tcase, memory_ends);
 	tcase_add_test(tcase, a_terminal_is_let_go);
 	tcase_add_test(tcase, replaced_files_are_noticed);
+	tcase_add_test(tcase, files_of_sites_can_be_replaced);
+	tcase_add_test(tcase, links_to_files_of_sites_can_be_turned);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

@@ -190,7 +190,7 @@ has_body(const char *request)
  *   /count         how many connections there have been
  *   /close         the same, and closes the connection behind it
  *   /to/URL        a redirect
- *   /NUMBER/PATH   a redirect with this status to /PATH
+ *   /NUMBER/PATH   a redirect with this status to /PATH, which may be a whole URL
  *   /set/COOKIE    a redirect with a cookie to what stands behind a '!', else to /echo
  *   /echo          the request
  *   /umlaut        a redirect to a host whose name is UTF-8
@@ -237,7 +237,7 @@ serve(int fd, int connections)
 		} else if (sscanf(path, "/%3ld/%n", &number, &size) == 1 && size == 5) {
 			size = sprintf(response,
 			    "HTTP/1.1 %ld X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n", number,
-			    path + 4);
+			    path + 4 + (strncmp(path + 5, "http:", 5) == 0));
 		} else if (strncmp(path, "/set/", 5) == 0) {
 			char *cookie = path + 5, *to = strchrnul(cookie, '!');
 
@@ -558,6 +558,59 @@ START_TEST(what_is_asked_behind_a_redirect)
 		ck_assert_int_eq(check("%d/303/echo", status), ERROR_NONE);
 		ck_assert_int_eq(r.body_bytes, 0);
 	}
+}
+END_TEST
+
+/* Write a file in a directory of its own; returns its path. */
+static const char *
+write_secret(const char *text)
+{
+	static char path[] = "/tmp/check_probe.XXXXXX";
+	FILE *f;
+
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	f = fdopen(mkstemp(path), "w");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	ck_assert_int_eq(fclose(f), 0);
+	return path;
+}
+
+/* To another host or port none of them goes, and behind that they are there again. */
+START_TEST(secrets_of_files_stay_at_home)
+{
+	char path[256];
+
+	site.auth = AUTH_BEARER;
+	site.token_file = write_secret("t0ken\n");
+	assert_request("127.0.0.1", "echo", "\r\nAuthorization: Bearer t0ken\r\n", NULL);
+	assert_request("127.0.0.1", "to//echo", "\r\nAuthorization: Bearer t0ken\r\n", NULL);
+	snprintf(path, sizeof(path), "to/http://" PUBLIC_IP ":%d/echo", port);
+	assert_request("127.0.0.1", path, "^GET", "Authorization|t0ken");
+	snprintf(path, sizeof(path), "to/http://" PUBLIC_IP ":%d/to/http://127.0.0.1:%d/echo", port,
+	    port);
+	assert_request("127.0.0.1", path, "Bearer t0ken", NULL);
+	unlink(site.token_file);
+	ck_assert_int_eq(check("echo"), ERROR_LOCAL);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "token_file: cannot read \"/tmp/"));
+
+	site.auth = AUTH_BASIC;
+	site.username = "aladdin";
+	site.password_file = write_secret("opensesame");
+	assert_request(
+	    "127.0.0.1", "echo", "\r\nAuthorization: Basic YWxhZGRpbjpvcGVuc2VzYW1l\r\n", NULL);
+	unlink(site.password_file);
+	site.auth = AUTH_NONE;
+
+	site.method = "POST";
+	site.body_file = write_secret("b0dy");
+	assert_request("127.0.0.1", "echo", "\r\n\r\nb0dy$", NULL);
+	assert_request("127.0.0.1", "307/echo", "\r\n\r\nb0dy$", NULL);
+	assert_request("127.0.0.1", path, "^GET", "b0dy"); /* a 302 takes the body away */
+	snprintf(path, sizeof(path), "307/http://" PUBLIC_IP ":%d/echo", port);
+	ck_assert_int_eq(check("%s", path), ERROR_REDIRECT_REFUSED);
+	ck_assert_ptr_nonnull(strstr(r.error_message, "body_file"));
+	unlink(site.body_file);
 }
 END_TEST
 
@@ -1108,6 +1161,7 @@ main(void)
 	tcase_add_test(tcase, connections_are_kept_only_when_asked_for);
 	tcase_add_test(tcase, a_handshake_that_fails_is_not_charged_with_the_connection);
 	tcase_add_test(tcase, what_is_asked_behind_a_redirect);
+	tcase_add_test(tcase, secrets_of_files_stay_at_home);
 	tcase_add_test(tcase, cookies_live_within_a_check);
 	tcase_add_test(tcase, redirects_to_names_that_are_not_ascii);
 	tcase_add_test(tcase, resolve_says_where_to_connect);

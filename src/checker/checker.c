@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "confine.h"
+#include "files.h"
 #include "log.h"
 #include "payload.h"
 #include "pipe.h"
@@ -54,24 +56,30 @@ static struct probe *
 get_ready(const struct checker_start *start)
 {
 	struct sigaction action = { .sa_handler = on_sigterm }; /* no SA_RESTART: waits must end */
+	const struct config *config = start->config;
 	struct probe *probe;
+	const char **files;
 	sigset_t none;
+	int outcome;
 
 	sigaction(SIGTERM, &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 
-	probe = probe_new(start->config->sites, start->config->site_count);
+	probe = probe_new(config->sites, config->site_count);
 	if (probe == NULL) {
 		log_error("cannot initialise libcurl");
 		return NULL;
 	}
-	if (confine_enter(start->own_user, probe_ca_file(probe)) < 0) {
+	files = files_list(config->sites, config->site_count, probe_ca_file(probe));
+	outcome = confine_enter(start->own_user, files, config->kafka_properties_file);
+	free(files);
+	if (outcome < 0) {
 		log_error("cannot confine itself: %s", strerror(errno));
 		probe_free(probe);
 		return NULL;
 	}
-	if (start->config->has_https)
+	if (config->has_https)
 		probe_load_ca(probe);
 	return probe;
 }

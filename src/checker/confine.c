@@ -54,6 +54,7 @@ static const char *const libc_files[] = { "/etc/resolv.conf", "/etc/hosts", "/et
 /* What stood there when we entered. */
 static struct {
 	bool restricted, own_user;
+	char guarded[PATH_MAX]; /* behind all links; "": nothing */
 	struct timespec etc_changed;
 	uint64_t files; /* see identify_files() */
 } at_entry;
@@ -66,9 +67,9 @@ landlock_version(void)
 
 /* Allow `path`, and what is beneath. What does not exist needs no permission. */
 static int
-allow(int rules, const char *path)
+allow(int rules, const char *path, uint64_t access)
 {
-	struct landlock_path_beneath_attr beneath = { .allowed_access = READ_ALL };
+	struct landlock_path_beneath_attr beneath = { .allowed_access = access };
 	struct stat st;
 	int outcome;
 
@@ -83,10 +84,23 @@ allow(int rules, const char *path)
 	return outcome;
 }
 
+/* Whether there is more in a directory, or beneath, than a checker may read. */
+static bool
+is_too_much(const char *directory)
+{
+	size_t n = strlen(directory);
+
+	if (strcmp(directory, "/") == 0)
+		return true;
+	return !at_entry.own_user &&
+	       (strcmp(directory, "/etc") == 0 ||
+		   (strncmp(at_entry.guarded, directory, n) == 0 && at_entry.guarded[n] == '/'));
+}
+
 /*
  * The path to allow so that `file` can be read, even after it has been replaced: the directory that
- * it is in behind all links. But /etc as a whole would be too much: there it is the file that
- * stands there now. Returns false when there is none.
+ * it is in behind all links; but where that would be too much, the file that stands there now.
+ * Returns false when there is none.
  */
 static bool
 find_place(const char *file, char path[PATH_MAX])
@@ -99,7 +113,7 @@ find_place(const char *file, char path[PATH_MAX])
 	if (slash == path)
 		return true;
 	*slash = '\0';
-	if (!at_entry.own_user && strcmp(path, "/etc") == 0)
+	if (is_too_much(path))
 		*slash = '/';
 	return true;
 }
@@ -109,11 +123,24 @@ allow_place(int rules, const char *file)
 {
 	char path[PATH_MAX];
 
-	return find_place(file, path) ? allow(rules, path) : 0;
+	return find_place(file, path) ? allow(rules, path, READ_FILE) : 0;
+}
+
+/* Also where the name stands: if it is a link, that can lead to another place tomorrow. */
+static int
+allow_file(int rules, const char *file)
+{
+	char path[PATH_MAX], *directory = util_directory_of(file);
+	int outcome = allow_place(rules, file);
+
+	if (realpath(directory[0] != '\0' ? directory : ".", path) != NULL && !is_too_much(path))
+		outcome |= allow(rules, path, READ_FILE);
+	free(directory);
+	return outcome;
 }
 
 static int
-restrict_files(const char *ca_file)
+restrict_files(const char *const *files)
 {
 	struct landlock_ruleset_attr attr = { 0 };
 	size_t version = (size_t)landlock_version();
@@ -126,13 +153,13 @@ restrict_files(const char *ca_file)
 	if (rules < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(always_readable); i++)
-		outcome |= allow(rules, always_readable[i]);
+		outcome |= allow(rules, always_readable[i], READ_ALL);
 	for (size_t i = 0; i < ARRAY_LENGTH(libc_files); i++)
 		outcome |= allow_place(rules, libc_files[i]);
-	if (ca_file != NULL)
-		outcome |= allow_place(rules, ca_file);
+	for (; *files != NULL; files++)
+		outcome |= allow_file(rules, *files);
 	if (at_entry.own_user)
-		outcome |= allow(rules, "/etc");
+		outcome |= allow(rules, "/etc", READ_ALL);
 	if (outcome == 0)
 		outcome = (int)syscall(SYS_landlock_restrict_self, rules, 0);
 	close(rules);
@@ -218,18 +245,20 @@ limit_memory(void)
 }
 
 int
-confine_enter(bool own_user, const char *ca_file)
+confine_enter(bool own_user, const char *const *files, const char *guarded)
 {
 	struct stat etc = { 0 };
 
 	at_entry.own_user = own_user;
+	if (guarded == NULL || realpath(guarded, at_entry.guarded) == NULL)
+		at_entry.guarded[0] = '\0';
 	if (leave_terminal() < 0 || limit_memory() < 0)
 		return -1;
 	if (landlock_version() > 0) {
 		(void)!stat("/etc", &etc);
 		at_entry.etc_changed = etc.st_mtim;
 		at_entry.files = identify_files();
-		if (restrict_files(ca_file) < 0)
+		if (restrict_files(files) < 0)
 			return -1;
 		at_entry.restricted = true;
 	}

@@ -44,13 +44,26 @@ probe_pause(int64_t us)
 	return waited_us;
 }
 
-long
-probe_redirect_count(const struct probe *p)
+/* libcurl's count of redirects has the requests in it that are asked again for digest. */
+static long
+followed(const struct probe *p)
 {
 	long n = 0;
 
 	curl_easy_getinfo(p->curl, CURLINFO_REDIRECT_COUNT, &n);
 	return n;
+}
+
+static bool
+asks_again(const struct probe *p)
+{
+	return p->result->http_status == 401 && followed(p) > p->followed;
+}
+
+long
+probe_redirect_count(const struct probe *p)
+{
+	return followed(p) - p->asked_again - asks_again(p);
 }
 
 const char *
@@ -175,11 +188,13 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	probe_enter(p, PHASE_WAIT);
 	p->tried = false;
 	p->remote_errno = 0;
+	p->asked_again += asks_again(p);
+	p->followed = followed(p);
 	probe_note_url(p);
 	if (p->result->redirects == 0)
 		p->from_private = verdict_is_private(remote_ip);
-	else
-		probe_request_follow(p, probe_current_url(p));
+	else if (!probe_request_follow(p, probe_current_url(p)))
+		return CURL_PREREQFUNC_ABORT;
 	forget_connection(p->result);
 	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", remote_ip);
 	curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
@@ -227,7 +242,7 @@ note_response(struct probe *p)
 	else
 		p->result->http_version[0] = '\0';
 	if (status / 100 != 3)
-		return true;
+		return status != 401 || !probe_request_refused(p);
 	note_location(p);
 	probe_request_redirected(p, status);
 	return p->site->follow_redirects == 0 || p->location[0] == '\0';

@@ -37,7 +37,7 @@ probe_redirect_failed(const struct probe *p, CURLcode code)
 {
 	/* no socket was opened, or nothing was sent over the one that was kept */
 	return ((code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK) &&
-		   p->to_private) ||
+		   (p->to_private || p->body_withheld)) ||
 	       ((code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) &&
 		   probe_redirect_count(p) > p->result->redirects);
 }
@@ -56,6 +56,9 @@ probe_fail_redirect(struct probe *p, CURLcode code)
 	else if (p->to_private)
 		result_fail(p->result, ERROR_REDIRECT_REFUSED,
 		    "redirect refused: to the private address %s", p->address);
+	else if (p->body_withheld)
+		result_fail(p->result, ERROR_REDIRECT_REFUSED,
+		    "redirect refused: body_file is not sent to another scheme, host or port");
 	else if (p->used_tls && strncasecmp(url, "http:", 5) == 0)
 		result_fail(
 		    p->result, ERROR_REDIRECT_REFUSED, "redirect refused: from https to http");

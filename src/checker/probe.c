@@ -37,7 +37,7 @@
 bool
 probe_is_worn(const struct probe *probe)
 {
-	return probe->leaked_threads >= LEAKED_THREADS_MAX;
+	return probe->leaked_threads >= LEAKED_THREADS_MAX || probe->walled;
 }
 
 const char *
@@ -126,19 +126,15 @@ judge_response(struct probe *p)
 	verdict_response(p->result, &response, p->site);
 }
 
-void
-probe_run(struct probe *p, const struct site *site, struct result *result)
+/* The site is asked, and its answer judged. */
+static void
+ask(struct probe *p)
 {
+	const struct site *site = p->site;
+	struct result *result = p->result;
 	CURLcode code;
 
-	memset(&p->curl, 0, sizeof(*p) - offsetof(struct probe, curl));
-	p->fields.size = 0;
 	p->curl = curl_easy_init();
-	p->site = site;
-	p->result = result;
-	p->used_tls = strncasecmp(site->url, "https:", 6) == 0;
-	result_init(result);
-	result->redirects = 0;
 	probe_request_set(p);
 	probe_connection_set(p);
 	probe_ca_set(p, site->verify_tls);
@@ -150,6 +146,8 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	p->rest_skipped = code == CURLE_WRITE_ERROR && !p->body_cut && probe_decode_is_whole(p);
 	if (code == CURLE_WRITE_ERROR && (p->body_cut || p->rest_skipped))
 		code = CURLE_OK;
+	if (code == CURLE_TOO_MANY_REDIRECTS && result->http_status == 401)
+		code = CURLE_OK; /* digest: refused again and again */
 	if (result->http_status != RESULT_NONE) {
 		result->body_bytes = (int64_t)p->body_size;
 		result->body_truncated = site->body_limit == 0 ? TRISTATE_NULL
@@ -170,6 +168,29 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 	curl_easy_cleanup(p->curl);
 	probe_request_free(p);
 	probe_connection_free(p);
+}
+
+void
+probe_run(struct probe *p, const struct site *site, struct result *result)
+{
+	struct file_fault fault = { 0 };
+
+	memset(&p->curl, 0, sizeof(*p) - offsetof(struct probe, curl));
+	p->fields.size = 0;
+	p->site = site;
+	p->result = result;
+	p->used_tls = strncasecmp(site->url, "https:", 6) == 0;
+	result_init(result);
+	result->redirects = 0;
+	if (files_read(p->files, site, &fault) == 0) {
+		ask(p);
+	} else {
+		p->walled |= fault.walled;
+		probe_times_begin(p);
+		probe_times_end(p);
+		result_fail(result, ERROR_LOCAL, "%s: %s", fault.key, fault.text);
+	}
+	files_forget(p->files);
 	if (p->body_room > BODY_ROOM_KEPT) {
 		free(p->body);
 		p->body = NULL;

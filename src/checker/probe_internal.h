@@ -22,6 +22,7 @@
 #include <curl/curl.h>
 
 #include "headers.h"
+#include "files.h"
 #include "match.h"
 #include "probe.h"
 #include "resolver.h"
@@ -48,6 +49,7 @@ struct probe {
 	const struct site *sites; /* all of them, of which `site` is one */
 	size_t site_count;
 	int leaked_threads;
+	bool walled; /* a site's file was replaced, and may only be read by a new process */
 	struct resolver resolver;
 	char *body;
 	size_t body_room;
@@ -57,11 +59,15 @@ struct probe {
 	CURL *curl;
 	const struct site *site;
 	struct result *result;
+	struct file files[FILE_COUNT];
 	char error[CURL_ERROR_SIZE];
 	const char *why; /* libcurl's sentence for the code that ended it */
-	struct curl_slist *headers, *bodiless_headers;
+	struct curl_slist *headers;
 	struct curl_slist *connect_to;     /* what `resolve` says */
-	char *cookies;                     /* of the configuration, or NULL */
+	char *cookies, *authorization;     /* of the configuration, or NULL */
+	bool bodiless;                     /* a redirect has taken the body away */
+	bool abroad;                       /* it led to another scheme, host or port */
+	bool body_withheld;                /* and body_file was not sent there */
 	char jar_host[PROBE_HOST_MAX + 1]; /* for which the cookie jar is used now; "": the first */
 	enum phase phase;                  /* how far it has come */
 	bool entered;                      /* a first phase; what was before belongs to it */
@@ -82,6 +88,8 @@ struct probe {
 	int local_errno;  /* no socket for the address that is being connected to */
 	int remote_errno; /* of an earlier address of the host that is being connected to */
 	bool tried;       /* whether there was an earlier address */
+	long followed,
+	    asked_again; /* what libcurl counted up to this request; of which by digest */
 	char location[PROBE_LOCATION_MAX + 1]; /* of the last redirect */
 	char address[RESULT_IP_MAX + 1]; /* of the last connection, or where it was refused to go */
 	bool from_private;               /* the first host is: redirects may stay there */
@@ -91,11 +99,17 @@ struct probe {
 /* Set what the site says of the request: on a fresh handle, for one check. */
 void probe_request_set(struct probe *p);
 
+/* A response with status 401 has come. Returns whether it may be asked again, by digest. */
+bool probe_request_refused(struct probe *p);
+
 /* A response with `status` has come: what is asked if that is a redirect that is followed? */
 void probe_request_redirected(struct probe *p, long status);
 
-/* The next request of a chain of redirects goes to `url`: which cookies go along? */
-void probe_request_follow(struct probe *p, const char *url);
+/*
+ * The next request of a chain of redirects goes to `url`: which secrets go along? Returns false if it
+ * must not be asked.
+ */
+bool probe_request_follow(struct probe *p, const char *url);
 
 /* When the handle has gone. */
 void probe_request_free(struct probe *p);

@@ -12,11 +12,14 @@
  *                where a 303 leads, and a PUT go there without its body
  *   `Cookie:`    of the configuration: among the headers it would be a second line beside that of
  *                the jar, which servers misread, and before 8.21 CURLOPT_COOKIE goes to every host
+ *   secrets      of files: they go to the scheme, host and port of the site's URL only, the headers
+ *                by which it knows us as well as body_file
  *   `Host:`      of the configuration: before 8.20 the jar is taken for that host's, wherever a
  *                redirect leads
  */
 #include "probe_internal.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,23 +51,99 @@ find_header(const struct site *site, const char *name)
 	return NULL;
 }
 
-/* The headers of the site but the cookies, `with_body` or only those that go without one. */
-static struct curl_slist *
-make_headers(const struct site *site, bool with_body)
+/* Secrets do not stay in memory behind their check. */
+static void
+free_secret(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+static void
+free_headers(struct curl_slist *list)
+{
+	for (struct curl_slist *h = list; h != NULL; h = h->next)
+		explicit_bzero(h->data, strlen(h->data));
+	curl_slist_free_all(list);
+}
+
+static void
+add_header(struct probe *p, struct curl_slist **list, const char *header)
+{
+	struct curl_slist *longer;
+
+	if (begins(header, "Cookie:") || (p->bodiless && describes_body(header)))
+		return;
+	longer = curl_slist_append(*list, header);
+	if (longer != NULL)
+		*list = longer;
+}
+
+/* For the next request: the headers but the cookies, without those that must not go there. */
+static void
+set_headers(struct probe *p)
 {
 	struct curl_slist *list = NULL;
 
-	for (const char *const *h = site->headers; *h != NULL; h++) {
-		struct curl_slist *longer;
+	for (const char *const *h = p->site->headers; *h != NULL; h++)
+		add_header(p, &list, *h);
+	if (!p->abroad && p->authorization != NULL)
+		add_header(p, &list, p->authorization);
+	curl_easy_setopt(p->curl, CURLOPT_HTTPHEADER, list);
+	free_headers(p->headers);
+	p->headers = list;
+}
 
-		if (begins(*h, "Cookie:") || (!with_body && describes_body(*h)))
-			continue;
-		longer = curl_slist_append(list, *h);
-		if (longer == NULL)
-			break;
-		list = longer;
-	}
-	return list;
+/* The header by which the site knows us, to be freed, or NULL. */
+static char *
+make_authorization(const struct probe *p)
+{
+	const struct site *site = p->site;
+	char *plain, *code, *header;
+	size_t size;
+
+	if (site->auth == AUTH_BEARER)
+		return xasprintf("Authorization: Bearer %s", p->files[FILE_TOKEN].text);
+	if (site->auth != AUTH_BASIC)
+		return NULL;
+	plain = xasprintf("%s:%s", site->username, p->files[FILE_PASSWORD].text);
+	size = strlen(plain);
+	code = xcalloc(size / 3 + 2, 4);
+	EVP_EncodeBlock((unsigned char *)code, (const unsigned char *)plain, (int)size);
+	header = xasprintf("Authorization: Basic %s", code);
+	free_secret(plain);
+	free_secret(code);
+	return header;
+}
+
+/* Digest is left to libcurl: the request is asked again with what the server wants to know. */
+static void
+set_authorization(struct probe *p)
+{
+	p->authorization = make_authorization(p);
+	if (p->site->auth != AUTH_DIGEST)
+		return;
+	curl_easy_setopt(p->curl, CURLOPT_HTTPAUTH, CURLAUTH_DIGEST);
+	curl_easy_setopt(p->curl, CURLOPT_USERNAME, p->site->username);
+	curl_easy_setopt(p->curl, CURLOPT_PASSWORD, p->files[FILE_PASSWORD].text);
+}
+
+/* A server may say for ever that its nonce is stale. */
+#define ASKED_AGAIN_MAX 3
+
+bool
+probe_request_refused(struct probe *p)
+{
+	long most = 0;
+
+	if (p->site->auth != AUTH_DIGEST)
+		return false;
+	/* libcurl counts it as a redirect */
+	if (p->asked_again < ASKED_AGAIN_MAX)
+		most = p->site->follow_redirects + p->asked_again + 1;
+	curl_easy_setopt(p->curl, CURLOPT_MAXREDIRS, most);
+	return p->asked_again == 0;
 }
 
 /* The cookies of the configuration as one line, to be freed, or NULL. */
@@ -87,12 +166,33 @@ join_cookies(const struct site *site)
 	return line;
 }
 
-static void
-set_method(CURL *curl, const struct site *site)
+static bool
+has_body(const struct probe *p)
 {
-	const char *body = site->body != NULL ? site->body : "";
+	return p->site->body != NULL || p->files[FILE_BODY].text != NULL;
+}
+
+static void
+set_body(struct probe *p)
+{
+	const char *body = p->site->body != NULL ? p->site->body : "";
+	size_t size = strlen(body);
+
+	if (p->files[FILE_BODY].text != NULL) {
+		body = p->files[FILE_BODY].text;
+		size = p->files[FILE_BODY].size;
+	}
+	curl_easy_setopt(p->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
+	curl_easy_setopt(p->curl, CURLOPT_POSTFIELDS, body);
+}
+
+static void
+set_method(struct probe *p)
+{
+	const struct site *site = p->site;
+	CURL *curl = p->curl;
 	bool is_post = strcmp(site->method, "POST") == 0;
-	bool posts = site->body != NULL || is_post;
+	bool posts = has_body(p) || is_post;
 	bool headers_only = site->body_limit == 0 && !posts;
 
 	/*
@@ -103,10 +203,8 @@ set_method(CURL *curl, const struct site *site)
 		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
 	if (strcmp(site->method, "HEAD") == 0)
 		return;
-	if (posts) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-	}
+	if (posts)
+		set_body(p);
 	/* to libcurl each request with a body is a POST, which 301 and 302 make a GET */
 	if (posts && !is_post)
 		curl_easy_setopt(
@@ -141,11 +239,11 @@ probe_request_set(struct probe *p)
 	const struct site *site = p->site;
 	CURL *curl = p->curl;
 
-	p->headers = make_headers(site, true);
 	p->cookies = join_cookies(site);
 	set_url(curl, site->url);
-	set_method(curl, site);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, p->headers);
+	set_method(p);
+	set_authorization(p);
+	set_headers(p);
 	curl_easy_setopt(curl, CURLOPT_COOKIE, p->cookies);
 	/* only the web, no matter what a redirect says */
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -168,16 +266,16 @@ probe_request_redirected(struct probe *p, long status)
 {
 	const struct site *site = p->site;
 	bool is_post = strcmp(site->method, "POST") == 0;
-	bool plain = site->body == NULL && strcmp(site->method, "GET") == 0;
+	bool plain = !has_body(p) && strcmp(site->method, "GET") == 0;
 
-	if (plain || strcmp(site->method, "HEAD") == 0 || p->bodiless_headers != NULL)
+	if (plain || strcmp(site->method, "HEAD") == 0 || p->bodiless)
 		return;
 	if (status != 303 && !(is_post && (status == 301 || status == 302)))
 		return;
 	/* libcurl drops the body and the rest of what a POST has by itself */
-	p->bodiless_headers = make_headers(site, false);
+	p->bodiless = true;
 	curl_easy_setopt(p->curl, CURLOPT_CUSTOMREQUEST, "GET");
-	curl_easy_setopt(p->curl, CURLOPT_HTTPHEADER, p->bodiless_headers);
+	set_headers(p);
 }
 
 /* Empty a jar that is taken for that of `own_name` when it is another host's turn. */
@@ -197,22 +295,27 @@ guard_jar(struct probe *p, const char *own_name, const char *url)
 	snprintf(p->jar_host, sizeof(p->jar_host), "%s", host[0] != '\0' ? host : "?");
 }
 
-void
+bool
 probe_request_follow(struct probe *p, const char *url)
 {
 	const char *own_name = find_header(p->site, "Host:");
+	bool secret_body = p->files[FILE_BODY].text != NULL && !p->bodiless;
 
 	if (own_name != NULL)
 		guard_jar(p, own_name, url);
-	if (p->cookies != NULL)
-		curl_easy_setopt(p->curl, CURLOPT_COOKIE,
-		    probe_is_same_origin(p->site->url, url) ? p->cookies : NULL);
+	if (p->cookies == NULL && p->authorization == NULL && !secret_body)
+		return true;
+	p->abroad = !probe_is_same_origin(p->site->url, url);
+	curl_easy_setopt(p->curl, CURLOPT_COOKIE, p->abroad ? NULL : p->cookies);
+	set_headers(p);
+	p->body_withheld = p->abroad && secret_body;
+	return !p->body_withheld;
 }
 
 void
 probe_request_free(struct probe *p)
 {
-	curl_slist_free_all(p->headers);
-	curl_slist_free_all(p->bodiless_headers);
-	free(p->cookies);
+	free_headers(p->headers);
+	free_secret(p->authorization);
+	free_secret(p->cookies);
 }

@@ -7,6 +7,7 @@
  */
 #include "checker.h"
 #include "headers.h"
+#include "files.h"
 #include "match.h"
 #include "probe.h"
 
@@ -51,4 +52,5 @@ checker_validate_site(
 	    "header_regex", mistakes);
 	check_patterns(
 	    &site->body_patterns, &defaults->body_patterns, match_check, "body_regex", mistakes);
+	files_validate(site, defaults, mistakes);
 }

@@ -12,6 +12,7 @@
  *   text.c        a file to its text, and what must be known before it is parsed
  *   names.c       names that are no keys: what was meant
  *   site_rules.c  the rules across the keys of a site
+ *   file_rules.c  likewise, of those that name files or go with them
  *   keys.c        the tables
  *   site_values.c the rules of single keys of a site
  *   report.c      mistakes and warnings, with their places
@@ -95,6 +96,7 @@ const char *config_wrong_url(const char *value);
 const char *config_wrong_method(const char *value);
 const char *config_wrong_header(const char *value);
 const char *config_wrong_header_pattern(const char *value);
+const char *config_wrong_username(const char *value);
 const char *config_wrong_label(const char *value);
 const char *config_wrong_resolve(const char *value);
 
@@ -152,6 +154,9 @@ void config_unknown_key(struct reader *r, int line, const char *name, const stru
  * false if it could not be parsed; then only what could be repaired was read.
  */
 bool config_parse_file(struct reader *r, const char *path, const struct key *keys, void *target);
+
+/* The rules across the keys that name files, and those that go with them. */
+void config_check_files(struct reader *r, const struct site *site);
 
 /* Check the keys of a site that was read against one another, and add it to the others. */
 void config_add_site(struct reader *r, struct site *site);

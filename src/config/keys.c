@@ -44,6 +44,7 @@ config_find_key(const struct key *keys, const char *name)
 #define SITE(member)   .field = offsetof(struct site, member)
 #define CONFIG(member) .field = offsetof(struct config, member)
 
+static const char *const auth_words[] = { "none", "basic", "digest", "bearer", NULL };
 static const char *const ip_words[] = { "any", "4", "6", NULL };
 static const char *const destination_words[] = { "stderr", "syslog", NULL };
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
@@ -62,6 +63,11 @@ const struct key config_site_keys[] = {
 	{ "method", KEY_STRING, SITE(method), .min = 1, .wrong = config_wrong_method },
 	{ "headers", KEY_STRINGS, SITE(headers), .wrong = config_wrong_header },
 	{ "body", KEY_STRING, SITE(body), .lines = true },
+	{ "body_file", KEY_PATH, SITE(body_file), .min = 1 },
+	{ "auth", KEY_WORD, SITE(auth), .words = auth_words },
+	{ "username", KEY_STRING, SITE(username), .min = 1, .wrong = config_wrong_username },
+	{ "password_file", KEY_PATH, SITE(password_file), .min = 1 },
+	{ "token_file", KEY_PATH, SITE(token_file), .min = 1 },
 	{ "user_agent", KEY_STRING, SITE(user_agent) },
 	{ "expect_status", KEY_STRING, SITE(expect_status), .store = config_store_status },
 	{ "header_regex", KEY_PATTERNS, SITE(header_patterns), .min = 1,

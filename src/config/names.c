@@ -13,9 +13,8 @@
 
 /* Keys of later versions; written as the words below. */
 static const char reserved[] =
-    " allowprivateredirects auth bodyfile cafile certmindays clientcert clientkey "
-    "httpversion noproxy passwordfile proxy "
-    "recordquery servername tlsminversion tokenfile username vantage ";
+    " allowprivateredirects certmindays httpversion noproxy proxy recordquery servername "
+    "tlsminversion vantage ";
 
 /*
  * What is written here, and what other programs that check web sites, or speak to Kafka, call it: in

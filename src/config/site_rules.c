@@ -158,6 +158,7 @@ static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_body_limit,
 	check_body_sizes,
 	check_resolve,
+	config_check_files,
 };
 
 void

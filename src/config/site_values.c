@@ -49,8 +49,8 @@ config_wrong_url(const char *value)
 	host += 3;
 	end = host + strcspn(host, "/?#");
 	if (memchr(host, '@', (size_t)(end - host)) != NULL)
-		return "must not contain a user or password; the keys username and password_file "
-		       "are for them (not supported in this version)";
+		return "must not contain a user or password; set auth = \"basic\", username and "
+		       "password_file instead";
 	if (strchr(value, ' ') != NULL)
 		return "must not contain spaces; write %20";
 	if (end == host || *host == ':')
@@ -93,6 +93,12 @@ config_wrong_header(const char *value)
 	if (strncasecmp(value, "Content-Length:", 15) == 0)
 		return "Content-Length follows from body; leave it out";
 	return NULL;
+}
+
+const char *
+config_wrong_username(const char *value)
+{
+	return strchr(value, ':') != NULL ? "must not contain ':', which ends a name" : NULL;
 }
 
 const char *

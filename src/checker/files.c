@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The files of sites. Called by probe_run() and in the validation child; nothing is fatal: what
+ * cannot be used becomes a sentence, which never shows what is in a file.
+ */
+#include "files.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proc.h"
+
+#define KIB 1024
+
+/* What is wrong with the text of a file, or NULL; it may be changed in place. */
+static const char *
+take_line(struct file *file)
+{
+	size_t n = file->size;
+
+	if (n > 0 && file->text[n - 1] == '\n')
+		n -= n > 1 && file->text[n - 2] == '\r' ? 2 : 1;
+	file->text[n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)file->text[i] < 0x20 || file->text[i] == 0x7f)
+			return "must be a single line without control characters";
+	return n > 0 ? NULL : "is empty; write the secret into it, as a single line";
+}
+
+static const char *
+take_bytes(struct file *file)
+{
+	return file->size > 0 ? NULL : "is empty";
+}
+
+/* One key that names a file. */
+static const struct row {
+	const char *key;
+	size_t field; /* of struct site: its path */
+	size_t max;   /* bytes */
+	bool secret;
+	int auths; /* only with these words of `auth`; 0: with any */
+	const char *(*take)(struct file *file);
+} rows[FILE_COUNT] = {
+	[FILE_BODY] = { "body_file", offsetof(struct site, body_file), 1024 * KIB, false, 0,
+	    take_bytes },
+	[FILE_PASSWORD] = { "password_file", offsetof(struct site, password_file), 16 * KIB, true,
+	    1 << AUTH_BASIC | 1 << AUTH_DIGEST, take_line },
+	[FILE_TOKEN] = { "token_file", offsetof(struct site, token_file), 64 * KIB, true,
+	    1 << AUTH_BEARER, take_line },
+};
+
+const char *
+files_path(const struct site *site, enum file_key key)
+{
+	const struct row *row = &rows[key];
+
+	if (row->auths != 0 && (row->auths & 1 << site->auth) == 0)
+		return NULL;
+	return *(const char *const *)((const char *)site + row->field);
+}
+
+static int
+compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char **
+files_list(const struct site *sites, size_t count, const char *another)
+{
+	const char **list = xcalloc(count * FILE_COUNT + 2, sizeof(*list));
+	size_t n = 0, kept = 0;
+
+	if (another != NULL)
+		list[n++] = another;
+	for (size_t i = 0; i < count; i++)
+		for (int key = 0; key < FILE_COUNT; key++)
+			if (files_path(&sites[i], key) != NULL)
+				list[n++] = files_path(&sites[i], key);
+	qsort(list, n, sizeof(*list), compare_paths);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || strcmp(list[i], list[kept - 1]) != 0)
+			list[kept++] = list[i];
+	list[kept] = NULL;
+	return list;
+}
+
+static void
+forget(struct file *file)
+{
+	if (file->text != NULL)
+		explicit_bzero(file->text, file->size);
+	free(file->text);
+	*file = (struct file){ 0 };
+}
+
+void
+files_forget(struct file files[FILE_COUNT])
+{
+	for (int key = 0; key < FILE_COUNT; key++)
+		forget(&files[key]);
+}
+
+/* Read the file of `row`. Returns false with the fault noted if it cannot be used. */
+static bool
+read_file(const struct row *row, const char *path, struct file *file, mode_t *mode,
+    struct file_fault *fault)
+{
+	char reader[128];
+	const char *why;
+
+	file->text = util_read_file(path, row->max, &file->size, mode, &why);
+	if (file->text != NULL) {
+		why = row->take(file);
+		if (why != NULL)
+			snprintf(fault->text, sizeof(fault->text), "\"%s\" %s", path, why);
+		return why == NULL;
+	}
+	fault->walled = errno == EACCES && euidaccess(path, R_OK) == 0;
+	if (file->size > row->max)
+		snprintf(fault->text, sizeof(fault->text),
+		    "\"%s\" is larger than %zu KiB, which is as much as is read", path,
+		    row->max / KIB);
+	else
+		snprintf(fault->text, sizeof(fault->text), "cannot read \"%s\": %s%s", path, why,
+		    proc_name_reader(path, reader, sizeof(reader)));
+	file->size = 0;
+	return false;
+}
+
+int
+files_read(struct file files[FILE_COUNT], const struct site *site, struct file_fault *fault)
+{
+	mode_t mode;
+
+	for (int key = 0; key < FILE_COUNT; key++) {
+		const char *path = files_path(site, key);
+
+		if (path == NULL || read_file(&rows[key], path, &files[key], &mode, fault))
+			continue;
+		fault->key = rows[key].key;
+		return -1;
+	}
+	return 0;
+}
+
+/* --- validation -------------------------------------------------------------------------- */
+
+/* Who else may read a secret, or write what we read? */
+static void
+check_mode(const struct row *row, struct origin at, const char *path, mode_t mode,
+    struct mistakes *mistakes)
+{
+	if (row->secret && (mode & S_IROTH) != 0)
+		mistakes_add(mistakes, at, "%s: everybody can read \"%s\"; do: chmod o-rwx %s",
+		    row->key, path, path);
+	else if ((mode & S_IWOTH) != 0)
+		mistakes_add(mistakes, at, "%s: everybody can write \"%s\"; do: chmod o-w %s",
+		    row->key, path, path);
+}
+
+void
+files_validate(const struct site *site, const struct site *defaults, struct mistakes *mistakes)
+{
+	for (int key = 0; key < FILE_COUNT; key++) {
+		const struct row *row = &rows[key];
+		const char *path = files_path(site, key);
+		struct origin at = config_origin(&site->at, row->key);
+		struct file_fault fault = { 0 };
+		struct file file = { 0 };
+		mode_t mode;
+
+		if (path == NULL || (site != defaults && path == files_path(defaults, key)))
+			continue;
+		if (!read_file(row, path, &file, &mode, &fault))
+			mistakes_add(mistakes, at, "%s: %s", row->key, fault.text);
+		check_mode(row, at, path, mode, mistakes);
+		forget(&file);
+	}
+}

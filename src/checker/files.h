@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The files that keys of a site name: secrets, a body, certificates.
+ *
+ * A checker reads them for each check, so that a file that was replaced needs no reload, and forgets
+ * them behind it: secrets lie in its memory only while their site is checked.
+ */
+#ifndef WEBMOND_FILES_H
+#define WEBMOND_FILES_H
+
+#include "config.h"
+
+/* The rows of the table in files.c. */
+enum file_key {
+	FILE_BODY,
+	FILE_PASSWORD,
+	FILE_TOKEN,
+	FILE_COUNT
+};
+
+struct file {
+	char *text; /* with a NUL behind; NULL: the site has no such key */
+	size_t size;
+};
+
+/* How a file cannot be used. */
+struct file_fault {
+	const char *key;
+	char text[512];
+	bool walled; /* only our confinement is in the way: a new process could read it */
+};
+
+/* The path of `key`; NULL: `site` has none, or does not use it. */
+const char *files_path(const struct site *site, enum file_key key);
+
+/*
+ * The paths of all files of `sites`, each once, and of `another` one if that is not NULL; with NULL
+ * at the end. To be freed, but not the paths.
+ */
+const char **files_list(const struct site *sites, size_t count, const char *another);
+
+/*
+ * Read the files of `site`. Returns 0, or -1 with a sentence that names the path. In either case
+ * they are to be forgotten with files_forget(). At most 1 MiB each.
+ */
+int files_read(struct file files[FILE_COUNT], const struct site *site, struct file_fault *fault);
+
+/* Overwrite and free what was read. */
+void files_forget(struct file files[FILE_COUNT]);
+
+/*
+ * For validation, with the rights of a checker: add what is wrong with the files of `site`, but for
+ * those that it has from `defaults`, and with who may read and write them.
+ */
+void
+files_validate(const struct site *site, const struct site *defaults, struct mistakes *mistakes);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The rules across the keys of a site that name files, and the keys that go with them: what would
+ * have no effect, or contradicts another key. What is in the files is checked by the checker, with
+ * its rights.
+ */
+#include "internal.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define NEEDS_USER "is not used; add auth = \"basic\" or \"digest\", or leave it out"
+
+/* --- what is wrong ----------------------------------------------------------------------- */
+
+static bool
+has_two_bodies(const struct site *site)
+{
+	return site->body != NULL && site->body_file != NULL;
+}
+
+static bool
+sends_no_body(const struct site *site)
+{
+	return strcmp(site->method, "HEAD") == 0;
+}
+
+static bool
+knows_user(const struct site *site)
+{
+	return site->auth == AUTH_BASIC || site->auth == AUTH_DIGEST;
+}
+
+static bool
+lacks_user(const struct site *site)
+{
+	return knows_user(site) && (site->username == NULL || site->password_file == NULL);
+}
+
+static bool
+lacks_token(const struct site *site)
+{
+	return site->auth == AUTH_BEARER && site->token_file == NULL;
+}
+
+static bool
+needs_no_user(const struct site *site)
+{
+	return !knows_user(site);
+}
+
+static bool
+needs_no_token(const struct site *site)
+{
+	return site->auth != AUTH_BEARER;
+}
+
+static bool
+has_two_auths(const struct site *site)
+{
+	if (site->auth == AUTH_NONE)
+		return false;
+	for (const char *const *h = site->headers; *h != NULL; h++)
+		if (strncasecmp(*h, "Authorization:", strlen("Authorization:")) == 0)
+			return true;
+	return false;
+}
+
+/* --- the table --------------------------------------------------------------------------- */
+
+/*
+ * The sentence is told of a site that has `key` and is `broken`; if `own`, only where the site
+ * itself gives the key: from `defaults` it may be meant for others.
+ */
+static const struct {
+	const char *key;
+	bool own;
+	bool (*broken)(const struct site *site);
+	const char *sentence;
+} rules[] = {
+	{ "body_file", false, has_two_bodies, "there is body too; leave one of them out" },
+	{ "body_file", true, sends_no_body, "a HEAD has no body; leave it out, or set method" },
+	{ "body", true, sends_no_body, "a HEAD has no body; leave it out, or set method" },
+	{ "auth", false, lacks_user, "\"basic\" and \"digest\" need username and password_file" },
+	{ "auth", false, lacks_token, "\"bearer\" needs token_file" },
+	{ "auth", false, has_two_auths,
+	    "headers have an Authorization too; leave one of them out" },
+	{ "username", true, needs_no_user, NEEDS_USER },
+	{ "password_file", true, needs_no_user, NEEDS_USER },
+	{ "token_file", true, needs_no_token,
+	    "is not used; add auth = \"bearer\", or leave it out" },
+};
+
+void
+config_check_files(struct reader *r, const struct site *site)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(rules); i++)
+		if (rules[i].broken(site) &&
+		    (!rules[i].own || config_gives(&site->at, rules[i].key)))
+			config_mistake(r, config_origin(&site->at, rules[i].key).line, "%s: %s",
+			    rules[i].key, rules[i].sentence);
+}
