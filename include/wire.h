@@ -56,6 +56,15 @@ enum wire_type {
 	WIRE_SETTLED = 6,
 };
 
+/*
+ * Which slot of which site, numbered within the epoch from 1: the sites in the order of their first
+ * slots, and the slots of each site. With it the publisher counts records of a site without keeping
+ * a count of them on the disk. Zeros: not known, as in spools of earlier versions.
+ */
+struct wire_ordinal {
+	uint32_t site, slot;
+};
+
 /* How a slot ended. In a frame it is cut behind the result_size() bytes of the result. */
 struct wire_outcome {
 	int64_t lateness_us; /* RESULT_NONE: it never started */
@@ -76,6 +85,7 @@ struct frame {
 	size_t payload_size;
 	size_t identity_size; /* of the payload, which begins with it */
 	uint64_t token; /* of the slot; 48 bits. 0 in a RECORD: spools hold no tokens of those */
+	struct wire_ordinal ordinal; /* zeros in a RECORD */
 };
 
 /*
@@ -107,7 +117,9 @@ struct wire_job {
 	int64_t slot_us; /* UTC */
 	int64_t interval_us;
 	int64_t due_us; /* slot_us on the monotonic clock, which all processes share */
-	uint64_t token; /* to be sent back in its CLOSE */
+	/* to be sent back in its CLOSE */
+	struct wire_ordinal ordinal;
+	uint64_t token;
 	char epoch[WIRE_EPOCH_SIZE];
 };
 

@@ -116,7 +116,7 @@ START_TEST(a_removed_site_lives_until_its_check_has_ended)
 	site_finished(&s, a, &done, CLOCK_START + 2);
 	ck_assert(!a->running);
 	ck_assert_int_eq(a->status, STATUS_UP); /* nor by the end of its check */
-	ck_assert_ptr_eq(site_find_removed(&s, "a"), NULL);
+	ck_assert(site_is_over(a));
 	check_free(check);
 	sites_sweep(&s);
 	ck_assert(LIST_EMPTY(&s.sites.removed));
@@ -163,6 +163,56 @@ START_TEST(a_site_that_comes_back_finds_its_running_check)
 	site_finished(&s, a, &done, CLOCK_START + 3);
 	ck_assert_uint_ne(a->timer.position, 0);
 	check_free(check);
+	end();
+}
+END_TEST
+
+/* The next slot of the site at `i` is missed: what its frame says. */
+static void
+expect_ordinal(size_t i, uint32_t site, uint32_t slot)
+{
+	struct site_state *state = site_number(i);
+	struct frame frame;
+
+	ck_assert(write_missed(&s, state, ERROR_ABORTED, "for a test", CLOCK_START));
+	site_miss(&s, state, false, CLOCK_START);
+	ck_assert(next_frame(&frame));
+	ck_assert_uint_eq(frame.ordinal.site, site);
+	ck_assert_uint_eq(frame.ordinal.slot, slot);
+}
+
+/* Sites in the order of their first slots, and whatever becomes of them as long as the epoch lasts. */
+START_TEST(slots_of_a_site_are_counted)
+{
+	begin(A "," B, 0, 1);
+	expect_ordinal(1, 1, 1);
+	expect_ordinal(0, 2, 1);
+	expect_ordinal(0, 2, 2);
+	reload(B_SLOWER "," A, CLOCK_START + 1); /* another order, another interval */
+	expect_ordinal(0, 1, 2);
+	expect_ordinal(1, 2, 3);
+	reload(B, CLOCK_START + 1);
+	reload(A "," B, CLOCK_START + 1); /* back before it was freed */
+	expect_ordinal(0, 2, 4);
+	reload(B, CLOCK_START + 1);
+	sites_sweep(&s);
+	ck_assert(LIST_EMPTY(&s.sites.removed));
+	reload(C "," A "," B, CLOCK_START + 1); /* and after that */
+	expect_ordinal(0, 3, 1);
+	expect_ordinal(1, 2, 5);
+	expect_ordinal(2, 1, 3);
+	end();
+}
+END_TEST
+
+/* It was not configured meanwhile, whether it was freed or not. */
+START_TEST(a_site_that_comes_back_has_no_slots_of_the_time_between)
+{
+	begin(A "," B, 0, 1);
+	reload(B, CLOCK_START + 1);
+	reload(A "," B, CLOCK_START + 10 * INTERVAL);
+	ck_assert_int_gt(site_number(0)->timer.due_us, CLOCK_START + 10 * INTERVAL);
+	ck_assert_uint_ne(site_number(0)->timer.position, 0);
 	end();
 }
 END_TEST
@@ -291,6 +341,8 @@ main(void)
 	tcase_add_test(tcase, a_removed_site_lives_until_its_check_has_ended);
 	tcase_add_test(tcase, a_removed_site_gives_its_last_slots_their_records);
 	tcase_add_test(tcase, a_site_that_comes_back_finds_its_running_check);
+	tcase_add_test(tcase, slots_of_a_site_are_counted);
+	tcase_add_test(tcase, a_site_that_comes_back_has_no_slots_of_the_time_between);
 	tcase_add_test(tcase, a_step_of_the_clock_moves_all_to_their_next_slots);
 	tcase_add_test(tcase, slots_that_were_due_at_a_step_get_their_records);
 	tcase_add_test(tcase, once_takes_those_that_are_named_in_their_order);

@@ -25,7 +25,8 @@ make_frame(unsigned char *out, uint64_t seq, size_t payload_size)
 		.instance_size = 7,
 		.payload = payload,
 		.payload_size = payload_size,
-		.identity_size = payload_size / 2 };
+		.identity_size = payload_size / 2,
+		.ordinal = { 3, 70000 } };
 
 	memset(payload, 'p', sizeof(payload));
 	return wire_encode(out, &frame);
@@ -46,6 +47,28 @@ START_TEST(a_frame_comes_back)
 	ck_assert_int_eq(memcmp(frame.instance, "probe-1", 7), 0);
 	ck_assert_uint_eq(frame.payload_size, 700);
 	ck_assert_uint_eq(frame.identity_size, 350);
+	ck_assert_int_eq(frame.payload[699], 'p');
+	ck_assert_uint_eq(frame.ordinal.site, 3);
+	ck_assert_uint_eq(frame.ordinal.slot, 70000);
+}
+END_TEST
+
+/* As earlier versions wrote all of them, and read them. */
+START_TEST(a_frame_without_an_ordinal_is_of_version_1)
+{
+	unsigned char with[WIRE_FRAME_MAX], without[WIRE_FRAME_MAX];
+	size_t size = make_frame(with, 42, 700), shorter;
+	struct frame frame;
+
+	ck_assert_int_eq(wire_decode(with, size, &frame), (ssize_t)size);
+	frame.ordinal = (struct wire_ordinal){ 0 };
+	shorter = wire_encode(without, &frame);
+	ck_assert_uint_eq(with[10], 2);
+	ck_assert_uint_eq(without[10], 1);
+	ck_assert_uint_eq(shorter, 72 + 4 + 7 + 700);
+	ck_assert_int_eq(wire_decode(without, shorter, &frame), (ssize_t)shorter);
+	ck_assert_uint_eq(frame.ordinal.slot, 0);
+	ck_assert_int_eq(memcmp(frame.site, "shop", 4), 0);
 	ck_assert_int_eq(frame.payload[699], 'p');
 }
 END_TEST
@@ -70,7 +93,8 @@ START_TEST(any_frame_comes_back)
 			.instance = texts + 100,
 			.instance_size = (size_t)rand() % 65,
 			.payload = texts + 200,
-			.payload_size = (size_t)rand() % (WIRE_PAYLOAD_MAX + 1) };
+			.payload_size = (size_t)rand() % (WIRE_PAYLOAD_MAX + 1),
+			.ordinal = { (uint32_t)rand(), 1 + (uint32_t)rand() } };
 		struct frame out;
 		size_t size;
 
@@ -83,6 +107,8 @@ START_TEST(any_frame_comes_back)
 		ck_assert_int_eq(out.type, in.type);
 		ck_assert_str_eq(out.epoch, in.epoch);
 		ck_assert_uint_eq(out.token, in.token);
+		ck_assert_uint_eq(out.ordinal.site, in.ordinal.site);
+		ck_assert_uint_eq(out.ordinal.slot, in.ordinal.slot);
 		ck_assert_uint_eq(out.seq, in.seq);
 		ck_assert_int_eq(out.slot_us, in.slot_us);
 		ck_assert_uint_eq(out.identity_size, in.identity_size);
@@ -134,6 +160,8 @@ START_TEST(a_token_is_of_one_slot)
 	ANOTHER(f.site_size = 3; f.instance = "pprobe-1"; f.instance_size = 8);
 	ANOTHER(f.payload = "Identity and outcome");
 	ANOTHER(f.identity_size = 9);
+	ANOTHER(f.ordinal.site++);
+	ANOTHER(f.ordinal.slot++);
 }
 END_TEST
 
@@ -185,7 +213,7 @@ START_TEST(a_forged_frame_is_refused_by_its_fields)
 		const char *what;
 	} cases[] = {
 		{ 10, 0, "version 0" },
-		{ 10, 2, "version 2" },
+		{ 10, 3, "version 3" },
 		{ 11, 0, "type 0" },
 		{ 11, 7, "type 7" },
 		{ 12, 255, "a site longer than the frame" },
@@ -298,6 +326,7 @@ main(void)
 
 	tcase_add_test(tcase, a_frame_comes_back);
 	tcase_add_test(tcase, any_frame_comes_back);
+	tcase_add_test(tcase, a_frame_without_an_ordinal_is_of_version_1);
 	tcase_add_test(tcase, a_token_is_of_one_slot);
 	tcase_add_test(tcase, the_largest_fits_and_no_more);
 	tcase_add_test(tcase, any_part_is_damage_and_any_flipped_bit_is_found);

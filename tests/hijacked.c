@@ -167,6 +167,7 @@ forge(
 		.seq = seq,
 		.slot_us = job.slot_us,
 		.interval_us = job.interval_us,
+		.ordinal = job.ordinal,
 		.token = token };
 	struct result result;
 

@@ -122,6 +122,7 @@ run_job(const struct checker_start *start, struct probe *probe, const struct wir
 		.slot_us = job->slot_us,
 		.interval_us = job->interval_us,
 		.lateness_us = util_mono_us() - job->due_us,
+		.ordinal = job->ordinal,
 		.token = job->token };
 	struct result result;
 	int64_t busy_us = run_attempts(probe, site, &result);

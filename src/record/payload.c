@@ -344,6 +344,7 @@ payload_record(unsigned char *out, const struct frame *frame, const struct wire_
 	put(&t, "}", 1);
 	record.type = WIRE_RECORD;
 	record.token = 0;
+	record.ordinal = (struct wire_ordinal){ 0 };
 	record.payload = payload;
 	record.payload_size = (size_t)(t.at - payload);
 	return wire_encode(out, &record);
@@ -373,7 +374,8 @@ payload_frame(unsigned char *out, enum wire_type type, const struct config *conf
 		.site_size = strlen(site->name),
 		.instance = config->instance,
 		.instance_size = strlen(config->instance),
-		.payload = payload };
+		.payload = payload,
+		.ordinal = slot->ordinal };
 	const size_t before = offsetof(struct wire_outcome, result);
 	char *outcome;
 

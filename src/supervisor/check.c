@@ -121,7 +121,8 @@ slot_of(const struct check *check)
 		.seq = check->job.seq,
 		.slot_us = check->job.slot_us,
 		.interval_us = check->job.interval_us,
-		.lateness_us = begun ? lateness_us : RESULT_NONE };
+		.lateness_us = begun ? lateness_us : RESULT_NONE,
+		.ordinal = check->job.ordinal };
 }
 
 /* What the supervisor says of a check that has no result of a checker. */
@@ -146,7 +147,8 @@ write_missed(struct supervisor *s, struct site_state *state, enum error_type err
 		.seq = s->epoch.next_seq,
 		.slot_us = state->timer.slot_us,
 		.interval_us = state->interval_us,
-		.lateness_us = RESULT_NONE };
+		.lateness_us = RESULT_NONE,
+		.ordinal = site_next_ordinal(s, state) };
 	struct wire_done done = done_without_result(error, message, now);
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct result result;
@@ -178,7 +180,8 @@ open_check(struct supervisor *s, struct site_state *state, int64_t now)
 		    .seq = s->epoch.next_seq,
 		    .slot_us = state->timer.slot_us,
 		    .interval_us = state->interval_us,
-		    .due_us = state->timer.due_us },
+		    .due_us = state->timer.due_us,
+		    .ordinal = site_next_ordinal(s, state) },
 		.expected_us = state->expected_us,
 		.begun_us = RESULT_NONE };
 	memcpy(check->job.epoch, s->epoch.name, sizeof(check->job.epoch));

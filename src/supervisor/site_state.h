@@ -30,10 +30,11 @@ struct site_state {
 	int64_t since_us;      /* since when not up (monotonic) */
 	struct quarantine quarantine;
 	enum status status;
-	bool known;         /* `status` means something */
-	char *why;          /* it is not up; NULL: it is, or nothing is known */
-	int http_status;    /* of the last result; RESULT_NONE: none */
-	int64_t elapsed_us; /* likewise */
+	bool known;                  /* `status` means something */
+	char *why;                   /* it is not up; NULL: it is, or nothing is known */
+	int http_status;             /* of the last result; RESULT_NONE: none */
+	int64_t elapsed_us;          /* likewise */
+	struct wire_ordinal ordinal; /* of its last slot; zeros: it had none */
 	bool running;
 	bool slow;           /* its last check was */
 	int64_t expected_us; /* how long its next check will take; INT64_MAX: not known */
@@ -55,14 +56,17 @@ site_of(struct timer *t)
 	return (struct site_state *)t;
 }
 
-/* Has no slot and is in no heap before site_restart(). */
-struct site_state *site_new(const struct site *site, uint32_t index);
+/*
+ * Has no slot and is in no heap before site_restart(). Goes on with the ordinal of a removed site of
+ * its name.
+ */
+struct site_state *site_new(struct supervisor *s, const struct site *site, uint32_t index);
 
 /* The site has this description now. */
 void site_set(struct site_state *state, const struct site *site, uint32_t index);
 
 /* A removed site is back. */
-void site_restore(struct site_state *state);
+void site_restore(struct supervisor *s, struct site_state *state);
 
 /*
  * Continue at the first slot after now, on the grid of the site's interval and the clock as they
@@ -72,6 +76,9 @@ void site_restart(struct supervisor *s, struct site_state *state, int64_t now);
 
 /* The only slot is now, for --once. */
 void site_run_now(struct supervisor *s, struct site_state *state, int64_t now);
+
+/* That of its next slot. */
+struct wire_ordinal site_next_ordinal(struct supervisor *s, struct site_state *state);
 
 /* The next slot is on its way to a checker: go on to the one after it. */
 void site_begin(struct supervisor *s, struct site_state *state);

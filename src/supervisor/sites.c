@@ -55,7 +55,7 @@ sites_choose(struct supervisor *s)
 	s->sites.all = xcalloc(s->sites.count, sizeof(struct site_state *));
 	for (size_t i = 0; i < s->sites.count; i++)
 		s->sites.all[i] = site_new(
-		    &s->config->sites[s->sites.index[i]], (uint32_t)s->sites.index[i]);
+		    s, &s->config->sites[s->sites.index[i]], (uint32_t)s->sites.index[i]);
 	return true;
 }
 
@@ -84,9 +84,9 @@ add(struct supervisor *s, const struct site *site, uint32_t index, int64_t now)
 	struct site_state *state = site_find_removed(s, site->name);
 
 	if (state != NULL)
-		site_restore(state);
+		site_restore(s, state);
 	else
-		state = site_new(site, index);
+		state = site_new(s, site, index);
 	site_set(state, site, index);
 	site_restart(s, state, now);
 	return state;

@@ -100,7 +100,7 @@ struct supervisor {
 	/* child.c; a time in it by the file whose child it is */
 	struct children children;
 
-	/* sites.c; the heaps and the list of removed sites by site_state.c */
+	/* sites.c; the heaps, removed sites and ordinals by site_state.c */
 	struct {
 		struct site_state *
 		    *all;      /* in the order of the configuration, or of the command line */
@@ -108,6 +108,8 @@ struct supervisor {
 		size_t count;
 		struct schedule lane[2];  /* normal, slow */
 		struct site_list removed; /* which have slots left, or a check */
+		void *gone;               /* the ordinals of others that were removed, by name */
+		uint32_t numbered;        /* how many sites have an ordinal */
 		int64_t clock_offset_us;  /* UTC - monotonic */
 	} sites;
 
