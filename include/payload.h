@@ -16,6 +16,12 @@
 #include "result.h"
 #include "wire.h"
 
+/* How many records of a site in a row, the last one included, have had the same status. */
+struct payload_streak {
+	int64_t length;
+	int64_t since_us; /* UTC: scheduled_at of the first of them */
+};
+
 /* A slot, as far as it is not in the configuration. */
 struct slot {
 	const char *epoch;
@@ -46,14 +52,15 @@ size_t payload_frame(unsigned char *out, enum wire_type type, const struct confi
 /*
  * Encode the RECORD of a slot into `out` (WIRE_RECORD_MAX bytes). `frame` is any decoded frame of
  * the slot. `dropped_through` is the last seq that an ERROR_DROPPED record stands for, else
- * RESULT_NONE. Returns the length.
+ * RESULT_NONE. `streak` ends with this record; NULL: it is alone. Returns the length.
  */
-size_t payload_record(unsigned char *out, const struct frame *frame,
-    const struct wire_outcome *outcome, int64_t dropped_through);
+size_t
+payload_record(unsigned char *out, const struct frame *frame, const struct wire_outcome *outcome,
+    int64_t dropped_through, const struct payload_streak *streak);
 
 /* The same for a slot that has no outcome: its record says `error` and `message`. */
 size_t payload_unfinished(unsigned char *out, const struct frame *frame, enum error_type error,
-    int64_t dropped_through, const char *message);
+    int64_t dropped_through, const struct payload_streak *streak, const char *message);
 
 /*
  * Read the outcome of a CLOSE or SINGLE. Returns false if this program does not write such a one.

@@ -30,6 +30,8 @@ static const struct slot slot = { .epoch = "20261123T101502Z-9f3c52d07a61be48",
 	.interval_us = 1500 * US_PER_MS,
 	.lateness_us = 1234 };
 
+static const struct payload_streak streak = { 3, 1795428842123000 };
+
 static char *
 write_record(const struct config *config, const struct site *site, const struct slot *s,
     const struct result *result, int64_t through)
@@ -42,7 +44,8 @@ write_record(const struct config *config, const struct site *site, const struct 
 	size_t size = payload_frame(raw, WIRE_OPEN, config, site, &copy, NULL, NULL);
 
 	ck_assert_int_eq(wire_decode(raw, size, &frame), (ssize_t)size);
-	size = payload_record(record, &frame, &outcome, through);
+	size = payload_record(
+	    record, &frame, &outcome, through, through == RESULT_NONE ? &streak : NULL);
 	ck_assert_uint_gt(size, 0);
 	ck_assert_int_eq(wire_decode(record, size, &frame), (ssize_t)size);
 	ck_assert_int_eq(frame.type, WIRE_RECORD);
@@ -93,6 +96,7 @@ START_TEST(an_up_record_to_the_letter)
 	    "\"body_bytes\":17,\"body_truncated\":false,\"body_regex_matched\":true,"
 	    "\"failed_regex\":null,\"tls_version\":\"TLSv1.3\","
 	    "\"cert_expires_at\":\"2026-11-23T10:15:02.000Z\",\"dropped_through\":null,"
+	    "\"streak\":3,\"status_since\":\"2026-11-23T10:14:02.123Z\","
 	    "\"attempts\":2,\"first_error_type\":\"timeout\",\"connection_reused\":true,"
 	    "\"cert_issuer\":\"CN=CA\",\"cert_sha256\":"
 	    "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
@@ -116,7 +120,9 @@ START_TEST(a_slot_that_never_ran)
 	ck_assert_ptr_nonnull(strstr(record, "\"started_at\":null,\"lateness_ms\":null,"));
 	ck_assert_ptr_nonnull(strstr(record, "\"status\":\"unknown\",\"error_type\":\"dropped\","));
 	ck_assert_ptr_nonnull(strstr(record, "\"response_time_ms\":null,\"elapsed_ms\":null,"));
-	ck_assert_ptr_nonnull(strstr(record, "\"dropped_through\":99,\"attempts\":null,"));
+	ck_assert_ptr_nonnull(strstr(record, "\"dropped_through\":99,\"streak\":1,"
+					     "\"status_since\":\"2026-11-23T10:15:02.123Z\","
+					     "\"attempts\":null,"));
 }
 END_TEST
 
@@ -281,7 +287,7 @@ START_TEST(any_result_is_a_valid_record)
 		size = strlen(record);
 		ck_assert_msg(
 		    json_get(record, size, NULL, &members) == record, "%.*s", (int)size, record);
-		ck_assert_uint_eq(members, 45);
+		ck_assert_uint_eq(members, 47);
 		for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 			size_t length;
 			const char *value = json_get(record, size, texts[i].key, &length);

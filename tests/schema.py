@@ -126,6 +126,7 @@ def self_test(schema):
                    {"site": "a b"}, {"scheduled_at": "2026-11-23T10:17:12Z"},
                    {"scheduled_at": "2026-13-23T10:17:12.000Z"}, {"dropped_through": 5},
                    {"started_at": None}, {"error_message": "x"}, {"schema_version": 2}, {"attempts": 0},
+                   {"streak": 0}, {"streak": None}, {"status_since": None},
                    {"first_error_type": "local"}, {"cert_sha256": "5F"}, {"agent": None},
                    {"body_sample": "x"}):
         if not validate(schema, {**schema["examples"][0], **broken}):

@@ -59,6 +59,8 @@
 	F(TLS_VERSION, "tls_version", 16)                                                          \
 	F(CERT_EXPIRES, "cert_expires_at", TIME_MAX)                                               \
 	F(DROPPED_THROUGH, "dropped_through", NUMBER_MAX)                                          \
+	F(STREAK, "streak", NUMBER_MAX)                                                            \
+	F(STATUS_SINCE, "status_since", TIME_MAX)                                                  \
 	F(ATTEMPTS, "attempts", NUMBER_MAX)                                                        \
 	F(FIRST_ERROR, "first_error_type", 32)                                                     \
 	F(REUSED, "connection_reused", 5)                                                          \
@@ -300,8 +302,9 @@ payload_outcome(const struct frame *frame, struct wire_outcome *outcome)
 
 size_t
 payload_record(unsigned char *out, const struct frame *frame, const struct wire_outcome *outcome,
-    int64_t dropped_through)
+    int64_t dropped_through, const struct payload_streak *streak)
 {
+	const struct payload_streak alone = { 1, frame->slot_us };
 	const struct result *result = &outcome->result;
 	enum error_type error = result->error;
 	bool started = outcome->lateness_us != RESULT_NONE;
@@ -333,6 +336,10 @@ payload_record(unsigned char *out, const struct frame *frame, const struct wire_
 	put_text(&t, FIELD_TLS_VERSION, result->tls_version);
 	put_time(&t, FIELD_CERT_EXPIRES, result->cert_expires_us);
 	put_integer(&t, FIELD_DROPPED_THROUGH, dropped_through);
+	if (streak == NULL)
+		streak = &alone;
+	put_integer(&t, FIELD_STREAK, streak->length);
+	put_time(&t, FIELD_STATUS_SINCE, streak->since_us);
 	put_integer(&t, FIELD_ATTEMPTS, result->attempts);
 	put_text(&t, FIELD_FIRST_ERROR, error_type_name(result->first_error));
 	put_tristate(&t, FIELD_REUSED, result->reused);
@@ -352,13 +359,13 @@ payload_record(unsigned char *out, const struct frame *frame, const struct wire_
 
 size_t
 payload_unfinished(unsigned char *out, const struct frame *frame, enum error_type error,
-    int64_t dropped_through, const char *message)
+    int64_t dropped_through, const struct payload_streak *streak, const char *message)
 {
 	struct wire_outcome outcome = { .lateness_us = RESULT_NONE };
 
 	result_init(&outcome.result);
 	result_fail(&outcome.result, error, "%s", message);
-	return payload_record(out, frame, &outcome, dropped_through);
+	return payload_record(out, frame, &outcome, dropped_through, streak);
 }
 
 size_t

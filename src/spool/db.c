@@ -33,6 +33,12 @@ static const char schema[] =
     "CREATE TABLE dead(n INTEGER PRIMARY KEY AUTOINCREMENT, frame BLOB NOT NULL,"
     " reason TEXT NOT NULL, at TEXT NOT NULL);";
 
+/* That of earlier versions lacks it. Sites are in the order of their first slots, so that neighbours
+ * share a page: a change of many costs few. */
+static const char schema_streak[] =
+    "CREATE TABLE IF NOT EXISTS streak(site INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
+    " slot INTEGER NOT NULL, slot_us INTEGER NOT NULL, status INTEGER NOT NULL)";
+
 const char *
 spool_library_version(void)
 {
@@ -124,6 +130,8 @@ spool_rollback(struct spool *s)
 		spool_number(s->statement[ROLLBACK]);
 	s->now = s->committed;
 	s->opened_count = 0;
+	for (; s->undo_count > 0; s->undo_count--)
+		s->changes[s->undo[s->undo_count - 1].site] = s->undo[s->undo_count - 1].before;
 	s->sent_through = 0;
 }
 
@@ -277,6 +285,8 @@ connect_database(struct spool *s)
 	    spool_run(s, "BEGIN; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
 		schema, APPLICATION_ID, SCHEMA_VERSION) != SQLITE_OK)
 		return spool_failed(s, "create the tables");
+	if (spool_run(s, schema_streak) != SQLITE_OK)
+		return spool_failed(s, "create the table of streaks");
 	if (spool_prepare(s) != SQLITE_OK)
 		return spool_failed(s, "prepare");
 	if ((status = remember_files(s)) != SPOOL_OK)

@@ -60,7 +60,7 @@ replace_row(
 	    (through != NULL || sqlite3_column_int64(st, 2) == 0) &&
 	    spool_column_frame(st, 0, &frame)) {
 		last = through != NULL ? *through : (uint64_t)sqlite3_column_int64(st, 1);
-		size = payload_unfinished(out, &frame, ERROR_DROPPED, (int64_t)last, message);
+		size = payload_unfinished(out, &frame, ERROR_DROPPED, (int64_t)last, NULL, message);
 	}
 	*replaced = size > 0;
 	if (sqlite3_reset(st) != SQLITE_OK)

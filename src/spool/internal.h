@@ -8,6 +8,7 @@
  *   spool.c   the queue: opening with its epoch, committing, reading
  *   slots.c   slots: how they begin and end, and the record of those that nobody ended
  *   drop.c    records that give way: dead letters, and the oldest at the cap
+ *   streak.c  how many records of a site in a row have had the same status
  *   db.c      the database: opening, errors, transactions, rows
  *   room.c    what is kept free, so that a full disk can be emptied again
  *   place.c   the directory and its lock
@@ -19,6 +20,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "payload.h"
 #include "result.h"
 #include "spool.h"
 
@@ -47,6 +49,7 @@ enum statement {
 	FREE_PAGES,
 	SELECT_FRAME,
 	REPLACE_READY,
+	SET_STREAK,
 	SHRINK,
 	STATEMENT_COUNT
 };
@@ -59,6 +62,20 @@ struct opened {
 	uint64_t seq;
 	const unsigned char *raw; /* the caller's; NULL: the slot has ended */
 	size_t size;
+};
+
+/* Of a site: where its last change of status was. */
+struct change {
+	int64_t epoch;   /* row of the epoch, 0 of a lost one that is not in this spool */
+	int64_t slot_us; /* UTC: scheduled_at */
+	uint32_t slot;   /* its number, see struct wire_ordinal; 0: it has no record yet */
+	enum status status;
+};
+
+/* What a change was before this transaction. */
+struct undo {
+	uint32_t site;
+	struct change before;
 };
 
 struct counters {
@@ -79,9 +96,15 @@ struct spool {
 	int64_t epoch;                  /* row of our epoch in the table `epoch` */
 	struct counters now, committed; /* in the transaction, and after the last one */
 	uint64_t last_row;              /* of `ready`; no number comes twice while it is open */
-	uint64_t lost_next_seq;         /* next_seq of options.lost_epoch, if it is in this spool */
+	int64_t lost_epoch;             /* row of options.lost_epoch; 0: it is not in this spool */
+	uint64_t lost_next_seq;         /* its next_seq; 0 likewise */
 	struct opened *opened;          /* in the order of seq */
 	size_t opened_count, opened_room;
+
+	struct change *changes; /* by the number of the site; as in the table `streak` */
+	size_t change_room;
+	struct undo *undo; /* in the order in which they were made */
+	size_t undo_count, undo_room;
 
 	uint64_t sent_through;     /* rows up to here may have been sent; 0: to be looked up */
 	uint64_t dropped;          /* not logged yet */
@@ -181,6 +204,24 @@ enum spool_status spool_step(struct spool *s, enum statement which, const char *
 /* Store a record behind all others. */
 enum spool_status
 spool_insert_ready(struct spool *s, int64_t epoch, uint64_t seq, const void *raw, size_t size);
+
+/* --- streak.c ---------------------------------------------------------------------------- */
+
+/* Read the table `streak`. */
+enum spool_status spool_load_streaks(struct spool *s);
+
+/* In a transaction: a new epoch begins, and only those of the lost epoch may still go on. */
+enum spool_status spool_forget_streaks(struct spool *s);
+
+/*
+ * The slot of `frame` gets a record with this status: which streak it ends. To be called once for
+ * each record, in the order of the slots of a site. `epoch` as in struct change.
+ */
+struct payload_streak
+spool_count_streak(struct spool *s, int64_t epoch, const struct frame *frame, enum status status);
+
+/* Before a commit: store the changes of this transaction. */
+enum spool_status spool_store_streaks(struct spool *s);
 
 /* --- drop.c ------------------------------------------------------------------------------ */
 

@@ -58,26 +58,35 @@ spool_store_opened(struct spool *s)
 
 /* --- the ends of slots ------------------------------------------------------------------- */
 
-/* The record of a slot that ends with this CLOSE or SINGLE. */
+/* What came of a slot, as its CLOSE or SINGLE says. */
+static void
+read_outcome(struct spool *s, const struct frame *frame, struct wire_outcome *outcome)
+{
+	if (payload_outcome(frame, outcome))
+		return;
+	if (!s->malformed_logged)
+		log_error("spool: a checker sent an invalid result for seq %llu: "
+			  "refused, like all that follow",
+		    (unsigned long long)frame->seq);
+	s->malformed_logged = true;
+	outcome->lateness_us = RESULT_NONE;
+	result_init(&outcome->result);
+	result_fail(&outcome->result, ERROR_ABORTED, "the checker sent an invalid result");
+}
+
+/* The record of a slot that ends with this CLOSE or SINGLE; `epoch` is that of its row. */
 static enum spool_status
 store_record(struct spool *s, int64_t epoch, const struct frame *frame)
 {
 	unsigned char out[WIRE_RECORD_MAX];
 	struct wire_outcome outcome;
-	size_t size;
+	struct payload_streak streak;
 
-	if (payload_outcome(frame, &outcome)) {
-		size = payload_record(out, frame, &outcome, RESULT_NONE);
-	} else {
-		if (!s->malformed_logged)
-			log_error("spool: a checker sent an invalid result for seq %llu: "
-				  "refused, like all that follow",
-			    (unsigned long long)frame->seq);
-		s->malformed_logged = true;
-		size = payload_unfinished(
-		    out, frame, ERROR_ABORTED, RESULT_NONE, "the checker sent an invalid result");
-	}
-	return spool_insert_ready(s, epoch, frame->seq, out, size);
+	read_outcome(s, frame, &outcome);
+	streak = spool_count_streak(s, epoch == s->epoch ? epoch : s->lost_epoch, frame,
+	    result_status(outcome.result.error));
+	return spool_insert_ready(
+	    s, epoch, frame->seq, out, payload_record(out, frame, &outcome, RESULT_NONE, &streak));
 }
 
 /* A CLOSE ends the slot that it names if that is open; else it is a repeat, or comes too late. */
@@ -234,6 +243,7 @@ spool_finish_first(struct spool *s, struct finish *f)
 	sqlite3_stmt *st = spool_bind(s, FIRST_OPEN, 1, (uint64_t)f->from);
 	unsigned char out[WIRE_RECORD_MAX];
 	enum spool_status status = SPOOL_OK;
+	struct payload_streak streak;
 	struct frame frame;
 	size_t size = 0;
 	int64_t seq;
@@ -243,8 +253,11 @@ spool_finish_first(struct spool *s, struct finish *f)
 	code = sqlite3_step(st);
 	f->more = code == SQLITE_ROW;
 	seq = f->more ? sqlite3_column_int64(st, 0) : -1;
-	if (seq >= 0 && spool_column_frame(st, 1, &frame))
-		size = payload_unfinished(out, &frame, ERROR_ABORTED, RESULT_NONE, f->message);
+	if (seq >= 0 && spool_column_frame(st, 1, &frame)) {
+		streak = spool_count_streak(s, f->epoch, &frame, STATUS_UNKNOWN);
+		size = payload_unfinished(
+		    out, &frame, ERROR_ABORTED, RESULT_NONE, &streak, f->message);
+	}
 	sqlite3_reset(st);
 	if (!f->more)
 		return code == SQLITE_DONE ? SPOOL_OK : spool_failed(s, "read open slots");

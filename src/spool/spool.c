@@ -70,7 +70,8 @@ read_last_epoch(struct spool *s, bool *ours, uint64_t *window)
 
 	if (sqlite3_prepare_v2(s->db,
 		"SELECT n, next_seq, ready, id = ?1, (SELECT max(may_fly) FROM epoch), "
-		"(SELECT max(n) FROM ready), (SELECT next_seq FROM epoch WHERE id = ?2) "
+		"(SELECT max(n) FROM ready), (SELECT n FROM epoch WHERE id = ?2), "
+		"(SELECT next_seq FROM epoch WHERE id = ?2) "
 		"FROM epoch ORDER BY n DESC LIMIT 1",
 		-1, &st, NULL) != SQLITE_OK)
 		return spool_failed(s, "read the epoch");
@@ -84,7 +85,8 @@ read_last_epoch(struct spool *s, bool *ours, uint64_t *window)
 		*ours = sqlite3_column_int(st, 3) != 0;
 		*window = (uint64_t)sqlite3_column_int64(st, 4);
 		s->last_row = (uint64_t)sqlite3_column_int64(st, 5);
-		s->lost_next_seq = (uint64_t)sqlite3_column_int64(st, 6);
+		s->lost_epoch = sqlite3_column_int64(st, 6);
+		s->lost_next_seq = (uint64_t)sqlite3_column_int64(st, 7);
 	}
 	sqlite3_finalize(st);
 	s->committed = s->now;
@@ -111,7 +113,8 @@ begin_epoch(struct spool *s, uint64_t window)
 		return spool_failed(s, "begin the epoch");
 	s->epoch = spool_query(s, "SELECT max(n) FROM epoch");
 	s->now.next_seq = s->committed.next_seq = 0;
-	return spool_commit(s);
+	status = spool_forget_streaks(s);
+	return status == SPOOL_OK ? spool_commit(s) : status;
 }
 
 /* Go on with our epoch, or begin it. */
@@ -123,6 +126,8 @@ enter_epoch(struct spool *s)
 	bool ours = false;
 	enum spool_status status = read_last_epoch(s, &ours, &window);
 
+	if (status == SPOOL_OK)
+		status = spool_load_streaks(s);
 	if (status != SPOOL_OK)
 		return status;
 	if (window > wanted)
@@ -182,6 +187,8 @@ spool_close(struct spool *s)
 		log_error("spool: %llu more records were dropped", (unsigned long long)s->dropped);
 	spool_disconnect(s);
 	free(s->opened);
+	free(s->changes);
+	free(s->undo);
 	free(s);
 }
 
@@ -221,6 +228,8 @@ spool_commit(struct spool *s)
 	enum spool_status status = spool_store_opened(s);
 
 	if (status == SPOOL_OK)
+		status = spool_store_streaks(s);
+	if (status == SPOOL_OK)
 		status = spool_enforce_cap(s, &dropped);
 	if (status == SPOOL_OK)
 		status = store_counters(s);
@@ -231,6 +240,7 @@ spool_commit(struct spool *s)
 	/* deleting does not count: that works while the disk is full */
 	stored = s->now.next_seq != s->committed.next_seq || s->now.ready > s->committed.ready;
 	s->committed = s->now;
+	s->undo_count = 0;
 	s->never_used &= !stored;
 	s->dropped += dropped;
 	log_dropped(s);

@@ -36,6 +36,8 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 	[SELECT_FRAME] = "SELECT frame, through, instr(frame, CAST('\"error_type\":\"dropped\"' AS "
 			 "BLOB)) FROM ready WHERE n = ?1",
 	[REPLACE_READY] = "UPDATE ready SET frame = ?2, through = ?3 WHERE n = ?1",
+	[SET_STREAK] = "INSERT OR REPLACE INTO streak(site, epoch, slot, slot_us, status) "
+		       "VALUES(?1, ?2, ?3, ?4, ?5)",
 	[SHRINK] = "PRAGMA incremental_vacuum(500)",
 };
 

@@ -132,7 +132,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	frame_size = payload_frame(raw, WIRE_SINGLE, &config, &site, &slot, &result, NULL);
 	assert(wire_decode(raw, frame_size, &frame) == (ssize_t)frame_size);
 	assert(payload_outcome(&frame, &outcome));
-	frame_size = payload_record(record, &frame, &outcome, RESULT_NONE);
+	frame_size = payload_record(record, &frame, &outcome, RESULT_NONE, NULL);
 	assert(wire_decode(record, frame_size, &frame) == (ssize_t)frame_size);
 	assert(json_get(frame.payload, frame.payload_size, NULL, &members) != NULL);
 	return 0;

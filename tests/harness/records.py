@@ -4,6 +4,7 @@
 # Records: reading them from a topic with kcat, and the checker of what webmond promises about
 # them. The promises stand in webmond-records(7); here each is one function that lists what breaks it.
 
+import bisect
 import json
 import os
 import shutil
@@ -289,6 +290,34 @@ def _order(firsts, steps):
         last[r.site] = r
 
 
+def _streaks(firsts, lost):
+    """
+    `streak` and `status_since` are what a reader counts, as far as it has all records. `lost`: a
+    spool was lost; what ended then is alone.
+    """
+    for epoch in {r.epoch for r in firsts}:
+        found = sorted((r for r in firsts if r.epoch == epoch), key=lambda r: r.seq)
+        seen = {r.seq for r in found if r.error_type != "dropped"}
+        not_seen = [seq for seq in range(found[-1].seq) if seq not in seen]
+        last = {}
+        for r in found:
+            counted, alone = (r.streak, r.status_since), (1, r.scheduled_at)
+            if r.error_type == "dropped":
+                if counted != alone:
+                    yield f"{r}: dropped, but streak {r.streak} since {r.status_since}"
+                continue
+            before = last.get(r.site)
+            since = -1 if before is None else before.seq
+            last[r.site] = r
+            expected = alone
+            if before is not None and before.status == r.status:
+                expected = before.streak + 1, before.status_since
+            gap = (bisect.bisect(not_seen, since) < bisect.bisect_left(not_seen, r.seq))
+            if counted != expected and not (gap and (r.streak > 1 or counted == alone)) and not (
+                    lost and counted == alone):
+                yield f"{r}: streak {counted}, not {expected}"
+
+
 def _grid(firsts):
     """Slots of a site lie on one grid as long as its interval is the same."""
     phases = {}
@@ -319,20 +348,22 @@ class Summary:
 
 
 def check(records, partitions=None, at_least=1, envelopes=True, steps=False, kept=(),
-          every_slot=False, moved=False, late=()):
+          every_slot=False, moved=False, late=(), lost=False):
     """
     Hold a topic against everything that is promised; returns a Summary. `steps`: the clock was set
     back, only seq tells the order. `kept`: ids that are in a spool that was set aside.
     `late`: sites whose checkers hold back their records, so that the order is not theirs.
     `every_slot`: nothing happened that excuses missing_slots(). `moved`: partitions were added, and
-    sites have gone to others.
+    sites have gone to others. `lost`: a spool was lost while the daemon ran.
     """
     firsts = first_copies(records)
     wrong = list(_payloads(records))
     if envelopes:
         wrong += _envelopes(records, None if moved else partitions, steps)
-    order = () if moved else _order([r for r in firsts if r.site not in late], steps)
-    for promise in (_contents(records), _holes(firsts, kept), order, _grid(firsts)):
+    honest = [r for r in firsts if r.site not in late]
+    order = () if moved else _order(honest, steps)
+    for promise in (_contents(records), _holes(firsts, kept), order, _grid(firsts),
+                    _streaks(honest, lost or kept)):
         wrong += promise
     if every_slot:
         wrong += missing_slots(sorted(firsts, key=lambda r: (r.epoch, r.seq if r.site in late

@@ -27,7 +27,8 @@ def _record(seq, site="shop", **fields):
     minute, second = divmod(20 + seq, 60)
     at = f"2026-11-23T10:{minute:02d}:{second:02d}.350Z"
     data.update(seq=seq, id=f"{data['epoch']}-{seq}", site=site, interval_s=1, scheduled_at=at,
-                started_at=at, lateness_ms=0.2)
+                started_at=at, lateness_ms=0.2, streak=seq + 1,
+                status_since="2026-11-23T10:00:20.350Z")
     data.update(fields)
     return {"partition": 0, "offset": seq, "ts": records.milliseconds(data["scheduled_at"]),
             "tstype": "create", "key": site, "data": data,
@@ -65,6 +66,10 @@ def test_checker_of_invariants(t):
         "lateness": good[:9] + [_record(9, lateness_ms=17)],
         "off the grid": good[:9] + [_record(9, scheduled_at="2026-11-23T10:00:29.400Z",
                                             started_at="2026-11-23T10:00:29.400Z")],
+        "streak": good[:9] + [_record(9, streak=11)],
+        "streak begins again": good[:9] + [_record(9, streak=1,
+                                                   status_since="2026-11-23T10:00:29.350Z")],
+        "status_since": good[:9] + [_record(9, status_since="2026-11-23T10:00:21.350Z")],
         "too little": [],
     }
     for what, envelopes in bad.items():
@@ -79,12 +84,14 @@ def test_checker_knows_slots(t):
     """One without a record is a mistake where nothing excuses it; a restart does."""
     def record(seq, second, **fields):
         at = f"2026-11-23T10:00:{second}.350Z"
-        return _record(seq, scheduled_at=at, started_at=at, **fields)
+        return _record(seq, scheduled_at=at, started_at=at,
+                       **{"status_since": "2026-11-23T10:00:20.350Z", **fields})
 
     good = [record(n, 20 + n) for n in range(4)]
     gap = good + [record(4, 25)]
     other = "20261123T100024Z-9f3c52d07a61be48"
-    restart = good + [record(0, 25, epoch=other, id=f"{other}-0")]
+    restart = good + [record(0, 25, epoch=other, id=f"{other}-0",
+                             status_since="2026-11-23T10:00:25.350Z")]
     records.check(_parse(gap))
     records.check(_parse(restart), every_slot=True)
     try:
@@ -100,7 +107,7 @@ def test_checker_knows_dropped(t):
     dropped = _record(3, **{name: template[name] for name in template if name in (
         "started_at", "lateness_ms", "status", "error_type", "error_message", *records.PHASES,
         "elapsed_ms", "response_time_ms", "http_status_code", "redirect_ms", "redirects")},
-        dropped_through=6)
+        dropped_through=6, streak=1, status_since=good[3]["data"]["scheduled_at"])
     require(records.check(_parse(good[:3] + [dropped] + good[7:])).words["dropped"] == 1,
             "no dropped record")
     try:
