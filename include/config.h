@@ -23,6 +23,8 @@
 /* A line of `mistakes` may be several: those that follow show the place, and begin with this. */
 #define CONFIG_SHOWN "    "
 
+#define CONFIG_KEEPALIVE_LIFETIME_US (60 * US_PER_S) /* the default */
+
 /* Longest texts in bytes: what the record has room for. */
 #define CONFIG_NAME_MAX   64
 #define CONFIG_URL_MAX    1024
@@ -105,6 +107,7 @@ struct site {
 	bool verify_tls;
 	bool decode; /* undo a Content-Encoding */
 	bool keepalive;
+	int64_t keepalive_lifetime_us; /* 1 s or more; 0: no limit */
 	enum ip_version ip_version;
 	const char *const *resolve; /* see config_read_resolve(); NULL-terminated; NULL: none */
 	bool enabled;

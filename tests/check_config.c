@@ -215,6 +215,7 @@ static const char *const other_values[] = {
 	"ip_version = \"6\"",
 	"resolve = \"192.0.2.1\"",
 	"labels = \"k=v\"",
+	"keepalive_lifetime = 120; keepalive = true",
 	"connect_timeout = 5",
 };
 

@@ -324,6 +324,7 @@ static struct site site = { .name = "site",
 	.body_limit = 1024,
 	.decode = true,
 	.follow_redirects = 5,
+	.keepalive_lifetime_us = CONFIG_KEEPALIVE_LIFETIME_US,
 	.timeout_us = 30 * US_PER_S };
 
 static void
@@ -464,6 +465,53 @@ START_TEST(connections_are_kept_only_when_asked_for)
 	site.body_patterns.count = 1;
 	ck_assert_int_eq(check("count"), ERROR_NONE);
 	ck_assert_int_gt(r.phase_us[PHASE_CONNECT], 0);
+}
+END_TEST
+
+/* Whether a check of `of` uses a connection again. */
+static bool
+reuses(struct site *of)
+{
+	static char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/body/1", port);
+	of->url = url;
+	probe_run(probe, of, &r);
+	ck_assert_msg(r.error == ERROR_NONE, "%s", r.error_message);
+	return r.phase_us[PHASE_CONNECT] == 0;
+}
+
+/* One site's limit does not end the connections of another; nor do they share any. */
+START_TEST(a_connection_is_kept_for_its_lifetime)
+{
+	struct site brief = site, lasting = site, plain = site;
+
+	brief.keepalive = lasting.keepalive = true;
+	brief.keepalive_lifetime_us = US_PER_S;
+	lasting.keepalive_lifetime_us = 0;
+	ck_assert(!reuses(&lasting));
+	ck_assert(!reuses(&brief));
+	poll(NULL, 0, 2100); /* libcurl counts whole seconds */
+	ck_assert(!reuses(&brief));
+	ck_assert(!reuses(&plain));
+	ck_assert(reuses(&lasting));
+}
+END_TEST
+
+/* Those of a site that was not checked for long are closed, and it gets new ones. */
+START_TEST(more_sites_than_can_have_connections_of_their_own)
+{
+	static struct site sites[257];
+
+	for (int i = 0; i < 257; i++) {
+		sites[i] = site;
+		sites[i].keepalive = true;
+		sites[i].keepalive_lifetime_us = 0;
+		ck_assert(!reuses(&sites[i]));
+	}
+	ck_assert(!reuses(&sites[0]));
+	ck_assert(reuses(&sites[0]));
+	ck_assert(reuses(&sites[200]));
 }
 END_TEST
 
@@ -1159,6 +1207,8 @@ main(void)
 	tcase_add_test(tcase, limits_are_exact);
 	tcase_add_test(tcase, nothing_is_left_of_the_check_before);
 	tcase_add_test(tcase, connections_are_kept_only_when_asked_for);
+	tcase_add_test(tcase, a_connection_is_kept_for_its_lifetime);
+	tcase_add_test(tcase, more_sites_than_can_have_connections_of_their_own);
 	tcase_add_test(tcase, a_handshake_that_fails_is_not_charged_with_the_connection);
 	tcase_add_test(tcase, what_is_asked_behind_a_redirect);
 	tcase_add_test(tcase, secrets_of_files_stay_at_home);

@@ -18,19 +18,85 @@
 
 #include "util.h"
 
-static const long ip_versions[] = {
-	[IP_ANY] = CURL_IPRESOLVE_WHATEVER, [IP_4] = CURL_IPRESOLVE_V4, [IP_6] = CURL_IPRESOLVE_V6
-};
+/* --- kept connections -------------------------------------------------------------------- */
 
-/* A kept connection, name or session would hide a dead resolver and an expired certificate. */
-static void
-begin_anew(CURL *curl)
+/* Longer than any lifetime, so that only this ends a connection: libcurl's default is 118 s. */
+#define IDLE_MAX_S 1000000L
+
+/*
+ * Whether the site has an option that libcurl does not compare before it uses a connection again.
+ * One of these is the lifetime: whoever looks for a connection closes those that are too old for
+ * himself, whose ever they are.
+ */
+static bool
+is_particular(const struct site *site)
 {
-	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
-	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
-	curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-	curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+	return site->keepalive_lifetime_us != CONFIG_KEEPALIVE_LIFETIME_US;
 }
+
+/* Its own connections, or a place for them: an empty one, or that which has been unused longest. */
+static struct own_connections *
+find_own(struct probe *p)
+{
+	struct own_connections *oldest = &p->own[0];
+
+	for (size_t i = 0; i < PROBE_OWN_MAX; i++) {
+		if (p->own[i].site == p->site)
+			return &p->own[i];
+		if (p->own[i].used_us < oldest->used_us)
+			oldest = &p->own[i];
+	}
+	return oldest;
+}
+
+/* Returns whether there is memory for it. */
+static bool
+use_own(struct probe *p)
+{
+	struct own_connections *own = find_own(p);
+
+	if (own->site != p->site) {
+		curl_share_cleanup(own->share);
+		*own = (struct own_connections){ .site = p->site, .share = curl_share_init() };
+		if (curl_share_setopt(own->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) !=
+		    CURLSHE_OK)
+			own->site = NULL;
+	}
+	own->used_us = util_mono_us();
+	return own->site != NULL &&
+	       curl_easy_setopt(p->curl, CURLOPT_SHARE, own->share) == CURLE_OK;
+}
+
+void
+probe_connections_close(struct probe *p)
+{
+	for (size_t i = 0; i < PROBE_OWN_MAX; i++)
+		curl_share_cleanup(p->own[i].share);
+}
+
+/*
+ * Whether a connection is kept or not, a new one always begins with the name and a whole handshake:
+ * a kept name or session would hide a dead resolver and an expired certificate.
+ */
+static void
+set_keeping(struct probe *p)
+{
+	const struct site *site = p->site;
+
+	curl_easy_setopt(p->curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	curl_easy_setopt(p->curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+	curl_easy_setopt(p->curl, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
+	/* where no body is waited for, one may still come */
+	if (site->keepalive && site->body_limit > 0 && (!is_particular(site) || use_own(p))) {
+		curl_easy_setopt(p->curl, CURLOPT_MAXLIFETIME_CONN,
+		    (long)(site->keepalive_lifetime_us / US_PER_S));
+		return;
+	}
+	curl_easy_setopt(p->curl, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(p->curl, CURLOPT_FORBID_REUSE, 1L);
+}
+
+/* --- addresses --------------------------------------------------------------------------- */
 
 /* The host and port of `url`. */
 static void
@@ -94,6 +160,12 @@ make_connect_to(const struct site *site)
 	return list;
 }
 
+/* --- the whole --------------------------------------------------------------------------- */
+
+static const long ip_versions[] = {
+	[IP_ANY] = CURL_IPRESOLVE_WHATEVER, [IP_4] = CURL_IPRESOLVE_V4, [IP_6] = CURL_IPRESOLVE_V6
+};
+
 void
 probe_connection_set(struct probe *p)
 {
@@ -114,9 +186,7 @@ probe_connection_set(struct probe *p)
 		p->connect_to = make_connect_to(site);
 		curl_easy_setopt(curl, CURLOPT_CONNECT_TO, p->connect_to);
 	}
-	/* where no body is waited for, one may still come */
-	if (!site->keepalive || site->body_limit == 0)
-		begin_anew(curl);
+	set_keeping(p);
 }
 
 void

@@ -85,6 +85,7 @@ void
 probe_free(struct probe *p)
 {
 	curl_multi_cleanup(p->multi);
+	probe_connections_close(p);
 	match_free(p->match);
 	free(p->body);
 	free(p->fields.text);

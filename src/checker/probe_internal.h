@@ -41,6 +41,16 @@
 /* The sentence of ERROR_ABORTED. */
 #define PROBE_ABORTED "webmond was stopped while the check ran"
 
+/* How many sites of a checker can have kept connections of their own. */
+#define PROBE_OWN_MAX 256
+
+/* The kept connections of one site; what its options are, and those of other sites, does not matter. */
+struct own_connections {
+	const struct site *site; /* NULL: none */
+	CURLSH *share;
+	int64_t used_us; /* monotonic */
+};
+
 struct probe {
 	/* of the process */
 	CURLM *multi;
@@ -51,6 +61,7 @@ struct probe {
 	int leaked_threads;
 	bool walled; /* a site's file was replaced, and may only be read by a new process */
 	struct resolver resolver;
+	struct own_connections own[PROBE_OWN_MAX];
 	char *body;
 	size_t body_room;
 	struct headers fields; /* of the last response, for patterns */
@@ -117,6 +128,9 @@ void probe_request_free(struct probe *p);
 /* Set what the site says of the way to it: on a fresh handle, for one check. */
 void probe_connection_set(struct probe *p);
 void probe_connection_free(struct probe *p);
+
+/* Close the kept connections that sites have for themselves, when the multi handle has gone. */
+void probe_connections_close(struct probe *p);
 
 /* Whether `resolve` says where to connect for `url`, so that no name is looked up. */
 bool probe_is_resolved(const struct probe *p, const char *url);

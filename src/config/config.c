@@ -190,6 +190,7 @@ load(struct config *c, const char *path)
 		    .follow_redirects = 5,
 		    .verify_tls = true,
 		    .decode = true,
+		    .keepalive_lifetime_us = CONFIG_KEEPALIVE_LIFETIME_US,
 		    .enabled = true },
 		.region_room = room,
 		.region_used = sizeof(*c) };

@@ -86,6 +86,7 @@ const struct key config_site_keys[] = {
 	{ "verify_tls", KEY_BOOL, SITE(verify_tls) },
 	{ "decode", KEY_BOOL, SITE(decode) },
 	{ "keepalive", KEY_BOOL, SITE(keepalive) },
+	{ "keepalive_lifetime", KEY_SECONDS, SITE(keepalive_lifetime_us), .min = 0, .max = 86400 },
 	{ "enabled", KEY_BOOL, SITE(enabled) },
 	{ "ip_version", KEY_WORD, SITE(ip_version), .words = ip_words },
 	{ "resolve", KEY_STRINGS, SITE(resolve), .wrong = config_wrong_resolve },

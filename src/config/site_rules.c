@@ -128,6 +128,28 @@ check_body_sizes(struct reader *r, const struct site *site)
 		    site->min_body_bytes, whose(site, "min_body_bytes"), site->max_body_bytes);
 }
 
+/* One of `defaults` is for those sites that can have it. */
+static void
+check_keepalive_lifetime(struct reader *r, const struct site *site)
+{
+	int64_t lifetime_us = site->keepalive_lifetime_us;
+
+	if (lifetime_us > 0 && lifetime_us < US_PER_S)
+		mistake(r, site, "keepalive_lifetime",
+		    "%.10g s%s is less than a second; write 1 or more, or 0 for no limit",
+		    seconds(lifetime_us), whose(site, "keepalive_lifetime"));
+	else if (!config_gives(&site->at, "keepalive_lifetime"))
+		return;
+	else if (!site->keepalive)
+		mistake(r, site, "keepalive_lifetime",
+		    "without keepalive = true no connection is kept; set it, or leave this out");
+	else if (lifetime_us > 0 && lifetime_us < site->interval_us)
+		mistake(r, site, "keepalive_lifetime",
+		    "%.10g s is shorter than the interval of %.10g s, so no check could use the "
+		    "connection of the one before; make it longer, or leave keepalive out",
+		    seconds(lifetime_us), seconds(site->interval_us));
+}
+
 static void
 check_resolve(struct reader *r, const struct site *site)
 {
@@ -157,6 +179,7 @@ static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_max_response_time,
 	check_body_limit,
 	check_body_sizes,
+	check_keepalive_lifetime,
 	check_resolve,
 	config_check_files,
 };
