@@ -41,6 +41,9 @@ int checker_init(void);
 void checker_validate_site(
     const struct site *site, const struct site *defaults, struct mistakes *mistakes);
 
+/* The same for the references of `vantage`. */
+void checker_validate_vantage(const struct config *config, struct mistakes *mistakes);
+
 /* What the kernel lacks to confine a checker, as "Landlock and seccomp"; NULL: nothing. */
 const char *checker_confinement_missing(void);
 

@@ -145,6 +145,10 @@ struct config {
 	int64_t spool_max_bytes;
 	unsigned spool_sync_full; /* 1: full, 0: normal */
 
+	const struct config_string *references; /* URLs; see vantage in webmond.conf(5) */
+	size_t reference_count;                 /* 0: no vantage */
+	int64_t vantage_timeout_us;             /* for all of them together */
+
 	bool has_kafka; /* the group is there */
 	const char *kafka_topic;
 	const char *kafka_properties_file; /* absolute or relative to the cwd at load; NULL: none */

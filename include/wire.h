@@ -136,7 +136,7 @@ struct wire_done {
 	enum error_type error;
 	int http_status;
 	int64_t elapsed_us;
-	int64_t busy_us;         /* all attempts, and what lies between them */
+	int64_t busy_us;         /* all attempts, what lies between them, and the vantage */
 	int64_t ended_us;        /* monotonic */
 	char error_message[128]; /* for the log; the record has it whole */
 };

@@ -69,6 +69,7 @@ check_sites(const struct config *config, int fd)
 	checker_validate_site(&config->defaults, &config->defaults, &mistakes);
 	for (size_t i = 0; i < config->site_count + config->disabled_count; i++)
 		checker_validate_site(&config->sites[i], &config->defaults, &mistakes);
+	checker_validate_vantage(config, &mistakes);
 	print(&mistakes, fd);
 	return mistakes.count > 0 ? EXIT_CONFIG : EXIT_FINE;
 }

@@ -62,11 +62,11 @@ START_TEST(the_next_in_the_queue_gets_its_own_time)
 	c = &worker(0)->checker->child;
 	assign(0);
 	assign(1);
-	ck_assert_int_eq(
-	    c->kill_at_us, NOW + site_longest_us(site_number(0)->site) + WATCHDOG_GRACE_US);
+	ck_assert_int_eq(c->kill_at_us,
+	    NOW + site_longest_us(s.config, site_number(0)->site) + WATCHDOG_GRACE_US);
 	report_done(0, 0, ERROR_NONE, 100, NOW + 100);
-	ck_assert_int_eq(
-	    c->kill_at_us, NOW + 100 + site_longest_us(site_number(1)->site) + WATCHDOG_GRACE_US);
+	ck_assert_int_eq(c->kill_at_us,
+	    NOW + 100 + site_longest_us(s.config, site_number(1)->site) + WATCHDOG_GRACE_US);
 	ck_assert_int_eq(worker(0)->state, WORKER_BUSY);
 	report_done(0, 1, ERROR_NONE, 100, NOW + 200);
 	ck_assert_int_eq(c->kill_at_us, INT64_MAX);
@@ -75,14 +75,19 @@ START_TEST(the_next_in_the_queue_gets_its_own_time)
 }
 END_TEST
 
-START_TEST(all_attempts_have_their_time)
+START_TEST(all_attempts_and_the_vantage_have_their_time)
 {
 	const int64_t repeated_us = 4 * US_PER_S + 500 * US_PER_MS + WATCHDOG_GRACE_US;
 
 	begin("{ name = \"a\"; url = \"http://a/\"; interval = 20; timeout = 4; retries = 2; "
 	      "retry_delay = 0.5; }",
 	    0, 1);
-	ck_assert_int_eq(site_longest_us(site_number(0)->site), 4 * US_PER_S + 2 * repeated_us);
+	ck_assert_int_eq(
+	    site_longest_us(s.config, site_number(0)->site), 4 * US_PER_S + 2 * repeated_us);
+	s.config->reference_count = 1;
+	s.config->vantage_timeout_us = 3 * US_PER_S;
+	ck_assert_int_eq(
+	    site_longest_us(s.config, site_number(0)->site), 7 * US_PER_S + 2 * repeated_us);
 	end();
 }
 END_TEST
@@ -310,7 +315,7 @@ main(void)
 	TCase *tcase = tcase_create("checkers");
 
 	tcase_add_test(tcase, the_next_in_the_queue_gets_its_own_time);
-	tcase_add_test(tcase, all_attempts_have_their_time);
+	tcase_add_test(tcase, all_attempts_and_the_vantage_have_their_time);
 	tcase_add_test(tcase, what_no_honest_checker_says_costs_its_life);
 	tcase_add_test(tcase, every_field_of_a_message_may_hold_anything);
 	tcase_add_test(tcase, a_death_costs_one_check);

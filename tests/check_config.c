@@ -104,6 +104,7 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_int_eq(s->interval_us, 60 * US_PER_S);
 	ck_assert_int_eq(s->timeout_us, 10 * US_PER_S);
 	ck_assert(s->retries == 0 && s->retry_delay_us == US_PER_S);
+	ck_assert_uint_eq(c->reference_count, 0);
 	ck_assert_str_eq(s->method, "GET");
 	ck_assert_str_eq(s->user_agent, "webmond/" VERSION);
 	ck_assert_ptr_null(s->headers[0]);
@@ -553,6 +554,8 @@ START_TEST(the_sample_holds_the_defaults)
 	ck_assert_str_eq(full->spool_dir, plain->spool_dir);
 	ck_assert_int_eq(full->spool_max_bytes, plain->spool_max_bytes);
 	ck_assert_int_eq(full->spool_sync_full, plain->spool_sync_full);
+	ck_assert_int_eq(full->vantage_timeout_us, plain->vantage_timeout_us);
+	ck_assert_uint_eq(full->reference_count, 2);
 	b = full->sites[0];
 	ck_assert(b.headers[0] != NULL && b.body != NULL && b.labels != NULL);
 	ck_assert_uint_eq(b.body_patterns.count, 2);

@@ -132,6 +132,7 @@ run_job(const struct checker_start *start, struct probe *probe, const struct wir
 	if (result_status(result.error) == STATUS_DOWN && confine_is_stale())
 		result_fail(&result, ERROR_LOCAL,
 		    "files in /etc by which names are looked up were replaced meanwhile");
+	busy_us += probe_judge_vantage(probe, start->config, &result);
 	size = payload_frame(frame, WIRE_CLOSE, start->config, site, &slot, &result, NULL);
 	if (publish(start->pipe_fd, frame, size) < 0)
 		return -1;

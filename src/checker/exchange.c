@@ -30,6 +30,12 @@ probe_abort(void)
 	aborted = 1;
 }
 
+bool
+probe_is_aborted(void)
+{
+	return aborted;
+}
+
 int64_t
 probe_pause(int64_t us)
 {

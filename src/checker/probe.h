@@ -43,6 +43,15 @@ void probe_abort(void);
 /* Wait, but not after probe_abort(). Returns for how long it did, in microseconds. */
 int64_t probe_pause(int64_t us);
 
+/*
+ * The verdict on our own line: if `result` is `down` by ERROR_DNS, ERROR_CONNECT or ERROR_TIMEOUT
+ * and none of the references of `config` answers, it becomes ERROR_VANTAGE. What was found counts
+ * for a second. Returns how long it took, in microseconds; at most a moment longer than
+ * `vantage_timeout_us`.
+ */
+int64_t
+probe_judge_vantage(struct probe *probe, const struct config *config, struct result *result);
+
 /* Whether so many resolver threads have leaked that this process should be replaced. */
 bool probe_is_worn(const struct probe *probe);
 

@@ -15,6 +15,7 @@
  *   lookup_failure.c  the same for a name that was not resolved
  *   times.c           how long the phases took, and whether this process was starved of CPU
  *   url.c             hosts of URLs
+ *   vantage.c         whether others can be reached, when a site cannot
  */
 #ifndef WEBMOND_PROBE_INTERNAL_H
 #define WEBMOND_PROBE_INTERNAL_H
@@ -61,6 +62,8 @@ struct probe {
 	int leaked_threads;
 	bool walled; /* a site's file was replaced, and may only be read by a new process */
 	struct resolver resolver;
+	int64_t vantage_asked_us; /* when the references were last asked (monotonic); 0: never */
+	bool vantage_answers;
 	struct own_connections own[PROBE_OWN_MAX];
 	char *body;
 	size_t body_room;
@@ -140,6 +143,9 @@ void probe_listen(struct probe *p);
 
 /* Run the exchange, or end it at once after probe_abort(). */
 CURLcode probe_perform(struct probe *p);
+
+/* Whether probe_abort() was called. */
+bool probe_is_aborted(void);
 
 /* Have OpenSSL report the handshakes with this SSL_CTX. */
 void probe_tls_listen(struct probe *p, void *context);

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What of a site only the libraries of the checker can judge. Called in the validation child;
+ * What of the configuration only the libraries of the checker can judge. Called in the validation child;
  * nothing is fatal.
  */
 #include "checker.h"
@@ -53,4 +53,17 @@ checker_validate_site(
 	check_patterns(
 	    &site->body_patterns, &defaults->body_patterns, match_check, "body_regex", mistakes);
 	files_validate(site, defaults, mistakes);
+}
+
+void
+checker_validate_vantage(const struct config *config, struct mistakes *mistakes)
+{
+	char reason[256];
+
+	for (size_t i = 0; i < config->reference_count; i++) {
+		const struct config_string *reference = &config->references[i];
+
+		if (probe_check_url(reference->value, IP_ANY, reason, sizeof(reason)) < 0)
+			mistakes_add(mistakes, reference->at, "reference: %s", reason);
+	}
 }

@@ -178,6 +178,7 @@ load(struct config *c, const char *path)
 		.spool_dir = LOCALSTATEDIR "/lib/webmond",
 		.spool_max_bytes = INT64_C(1024) * 1024 * 1024,
 		.spool_sync_full = 1,
+		.vantage_timeout_us = 2 * US_PER_S,
 		.defaults = { .interval_us = 60 * US_PER_S,
 		    .retry_delay_us = US_PER_S,
 		    .method = "GET",

@@ -118,7 +118,8 @@ read_strings(struct reader *r, const struct key *key, const config_setting_t *s,
 				{ r->file, line_of(item) } };
 	}
 	if (key->store != NULL)
-		key->store(r, &(struct string_list){ key, target, line_of(s), items, count });
+		key->store(r,
+		    &(struct string_list){ key, target, line_of(s), items, count, (size_t)length });
 	else
 		*(const char *const **)((char *)target + key->field) = list_of(r, items, count);
 	free(items);

@@ -64,6 +64,7 @@ struct string_list {
 	int line;
 	const struct config_string *items;
 	size_t count;
+	size_t given; /* with those that are not valid */
 };
 
 /* One key of a group; a table of them ends with name NULL. */

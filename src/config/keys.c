@@ -30,6 +30,29 @@ store_properties(struct reader *r, const struct string_list *strings)
 	c->kafka_property_count = strings->count;
 }
 
+static const char *
+wrong_reference(const char *value)
+{
+	const char *host = strstr(value, "://");
+
+	if (host != NULL && memchr(host, '@', 3 + strcspn(host + 3, "/?#")) != NULL)
+		return "must not contain a user or password; any response will do, a 401 too";
+	return config_wrong_url(value);
+}
+
+static void
+store_references(struct reader *r, const struct string_list *strings)
+{
+	struct config *c = r->config;
+	size_t size = strings->count * sizeof(*strings->items);
+
+	if (strings->given == 0 || strings->given > CONFIG_REFERENCES_MAX)
+		config_mistake(
+		    r, strings->line, "reference: must be 1 to %d URLs", CONFIG_REFERENCES_MAX);
+	c->references = memcpy(config_alloc(c, size), strings->items, size);
+	c->reference_count = strings->count;
+}
+
 const struct key *
 config_find_key(const struct key *keys, const char *name)
 {
@@ -95,6 +118,13 @@ const struct key config_site_keys[] = {
 	{ 0 },
 };
 
+static const struct key vantage_keys[] = {
+	{ "reference", KEY_STRINGS, .min = 1, .max = CONFIG_URL_MAX, .wrong = wrong_reference,
+	    .store = store_references, .required = true },
+	{ "timeout", KEY_SECONDS, CONFIG(vantage_timeout_us), .min = 0.1, .max = 30 },
+	{ 0 },
+};
+
 static const struct key log_keys[] = {
 	{ "destination", KEY_WORD, CONFIG(log_destination), .words = destination_words },
 	{ "level", KEY_WORD, CONFIG(log_level), .words = level_words },
@@ -129,6 +159,7 @@ const struct key config_main_keys[] = {
 	{ "checker_user", KEY_STRING, CONFIG(checker_user), .min = 1, .max = 32 },
 	{ "pid_file", KEY_PATH, CONFIG(pid_file), .min = 1 },
 	{ "log", KEY_GROUP, .keys = log_keys },
+	{ "vantage", KEY_GROUP, .keys = vantage_keys },
 	{ "defaults", KEY_DEFAULTS, CONFIG(defaults), .keys = &config_site_keys[2] },
 	{ "sites", KEY_SITES, .field = 0 },
 	{ "sites_dir", KEY_PATH, CONFIG(sites_dir), .min = 1 },

@@ -14,7 +14,7 @@
 /* Keys of later versions; written as the words below. */
 static const char reserved[] =
     " allowprivateredirects certmindays httpversion noproxy proxy recordquery servername "
-    "tlsminversion vantage ";
+    "tlsminversion ";
 
 /*
  * What is written here, and what other programs that check web sites, or speak to Kafka, call it: in

@@ -164,8 +164,8 @@ begin_first(struct supervisor *s, struct checker *c, int64_t now)
 	struct check *check = STAILQ_FIRST(&c->checks);
 
 	check->begun_us = now;
-	children_set_kill(
-	    &s->children, &c->child, now + site_longest_us(check->site) + WATCHDOG_GRACE_US);
+	children_set_kill(&s->children, &c->child,
+	    now + site_longest_us(check->config, check->site) + WATCHDOG_GRACE_US);
 }
 
 bool
@@ -417,6 +417,6 @@ checker_is_overdue(struct supervisor *s, struct child *child, int64_t now)
 	}
 	snprintf(check->why, sizeof(check->why),
 	    "the checker did not end within %.3g s and was killed",
-	    (double)(site_longest_us(check->site) + WATCHDOG_GRACE_US) / US_PER_S);
+	    (double)(site_longest_us(check->config, check->site) + WATCHDOG_GRACE_US) / US_PER_S);
 	return true;
 }

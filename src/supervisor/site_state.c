@@ -277,11 +277,12 @@ describe_duration(int64_t us, char *buffer, size_t size)
 }
 
 int64_t
-site_longest_us(const struct site *site)
+site_longest_us(const struct config *config, const struct site *site)
 {
 	int64_t repeated_us = site->retry_delay_us + site->timeout_us + WATCHDOG_GRACE_US;
 
-	return site->timeout_us + site->retries * repeated_us;
+	return site->timeout_us + site->retries * repeated_us +
+	       (config->reference_count > 0 ? config->vantage_timeout_us : 0);
 }
 
 int

@@ -105,8 +105,11 @@ struct site_state *site_find_removed(const struct supervisor *s, const char *nam
  */
 bool sites_sweep(struct supervisor *s);
 
-/* The longest that all attempts of a check can take, but for the grace of the last one. */
-int64_t site_longest_us(const struct site *site);
+/*
+ * The longest that a check of this site can take, but for the grace of its last attempt: all
+ * attempts, and the questions to the references of `config`.
+ */
+int64_t site_longest_us(const struct config *config, const struct site *site);
 
 /* How many bytes of the URL are logged: its query may hold secrets. */
 int site_shown_url(const struct site_state *state);

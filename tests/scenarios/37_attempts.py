@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# Before a site is `down`: further attempts.
+# Before a site is `down`: further attempts, and a look at the references of `vantage`.
 
 import signal
 
@@ -66,3 +66,73 @@ def test_a_stop_ends_the_pause(t):
     require(len(found) == 1, f"{len(found)} records")
     compare({"a": found[0]}, {"a": ("unknown", "aborted", 2, "http_status")})
     require(moody.hits["a"] == 1, "it was asked again")
+
+
+def doubted(t, moody, refused):
+    """Sites, and what they are when no reference answers; `connect` and its like are doubted."""
+    def made(name, url, timeout=20, **keys):
+        return site(name, url, 600, timeout, **keys)
+    return [made("good", moody.url("200/good")), made("status", moody.url("500/status")),
+            made("tls", moody.url("200/tls").replace("http:", "https:")),
+            made("connect", refused.url()), made("timeout", moody.url("hang/timeout"), 1),
+            made("repeated", refused.url(), retries=2, retry_delay=0)]
+
+
+def test_no_reference_answers(t):
+    moody, refused = t.moody(), t.refused()
+    # one is not what it says it is
+    vantage = {"reference": [refused.url(), t.nginx().tls_url("ok/x")], "timeout": 10}
+    found = check(t, doubted(t, moody, refused), vantage=vantage)
+    compare(found, {"good": ("up", None, None, None),
+                    "status": ("down", "http_status", None, None),
+                    "tls": ("down", "tls", None, None),
+                    "connect": ("unknown", "vantage", None, None),
+                    "timeout": ("unknown", "vantage", None, None),
+                    "repeated": ("unknown", "vantage", 3, "connect")})
+    for name, says in (("connect", "the check said connect: Failed to connect to "),
+                       ("timeout", "the check said timeout: timed out after 1 s while waiting")):
+        require("none of the references answered" in found[name].error_message and
+                says in found[name].error_message, found[name].error_message)
+    require(found["timeout"].elapsed_ms >= 990 and found["timeout"].remote_ip == "127.0.0.1",
+            "the other fields are not those of the check")
+
+
+def test_a_reference_answers(t):
+    moody, refused = t.moody(), t.refused()
+    vantage = {"reference": [refused.url(), moody.url("503/reference")], "timeout": 30}
+    found = check(t, doubted(t, moody, refused), vantage=vantage)
+    compare(found, {"good": ("up", None, None, None),
+                    "connect": ("down", "connect", None, None),
+                    "timeout": ("down", "timeout", None, None),
+                    "repeated": ("down", "connect", 3, "connect")})
+    require("references" not in found["connect"].error_message, found["connect"].error_message)
+    require(1 <= moody.hits["reference"] <= 3, f"asked {moody.hits['reference']} times")
+
+
+def test_a_stop_ends_the_question(t):
+    moody = t.moody()
+    settings = t.settings([site("a", t.refused().url(), 600, 20)],
+                          vantage={"reference": moody.url("hang/reference"), "timeout": 30})
+    d = t.daemon(settings).start("--stdout", "--once", wait=False)
+    procs.wait_for(lambda: moody.hits["reference"] > 0, 60, "the reference is not asked")
+    d.signal(signal.SIGTERM)
+    d.wait_end()
+    found = records.from_lines("".join(s + "\n" for s in d.log().splitlines() if s.startswith("{")))
+    compare({"a": found[0]}, {"a": ("unknown", "aborted", None, None)})
+
+
+def test_a_reload_changes_the_references(t):
+    moody, refused = t.moody(), t.refused()
+    sites = [site("a", refused.url())]
+
+    def settings(reference):
+        more = {"vantage": {"reference": reference}} if reference else {}
+        return t.settings(sites, **more)
+    d = t.daemon(settings(None)).start("--stdout")
+    d.wait_log('"error_type":"connect"', 60)
+    for reference, word in ((refused.url(), "vantage"), (moody.url("200/reference"), "connect")):
+        mark = d.log_size()
+        d.reload(settings(reference))
+        d.wait_log(f'"error_type":"{word}"', 60, mark)
+    require(moody.hits["reference"] > 0, "the new reference is not asked")
+    d.stop()
