@@ -90,6 +90,7 @@ struct site {
 	const char *const *headers; /* "Name: value", NULL-terminated; never NULL itself */
 	const char *body;           /* NULL: none */
 	const char *body_file;      /* NULL: none; so are all files */
+	const char *header_file;
 	enum auth auth;
 	const char *username; /* NULL: none */
 	const char *password_file;
@@ -230,6 +231,9 @@ bool config_gives(const struct origins *at, const char *key);
 
 /* The line of `key`; if it was not given that of its group, or the first of the file. */
 struct origin config_origin(const struct origins *at, const char *key);
+
+/* What is wrong with "Name: value" as a header of a request, or NULL. */
+const char *config_wrong_header(const char *value);
 
 /* The index of the enabled site `name`, or -1. O(log n). */
 ssize_t config_find_site(const struct config *config, const char *name);

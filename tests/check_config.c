@@ -199,6 +199,7 @@ static const char *const other_values[] = {
 	"username = \"x\"; auth = \"basic\"; password_file = \"x\"",
 	"password_file = \"x\"; username = \"x\"; auth = \"basic\"",
 	"token_file = \"x\"; auth = \"bearer\"",
+	"header_file = \"x\"",
 	"user_agent = \"x\"",
 	"expect_status = \"204\"",
 	"body_regex = \"x\"",
@@ -565,6 +566,7 @@ START_TEST(the_sample_holds_the_defaults)
 	ck_assert_ptr_nonnull(b.resolve);
 	/* which have no default, nor have these; all the others are the same */
 	b.headers = a.headers;
+	b.header_file = a.header_file;
 	b.body = a.body;
 	b.labels = a.labels;
 	b.body_patterns.count = a.body_patterns.count;

@@ -101,6 +101,37 @@ START_TEST(secrets_that_cannot_be_meant)
 }
 END_TEST
 
+START_TEST(headers_stand_in_lines)
+{
+	static const struct {
+		const char *text, *why;
+		int line;
+	} bad[] = {
+		{ "A: 1\n" CANARY "\n", "must look like", 2 },
+		{ "#\n\nA: " CANARY "\n: 1\n", "must look like", 4 },
+		{ "A:  \n", "must look like", 1 },
+		{ "A: \1" CANARY, "control character", 1 },
+		{ "Content-length: 5", "leave it out", 1 },
+		{ "# A: 1\n\n", "has no header in it", 0 },
+		{ "", "has no header in it", 0 },
+	};
+
+	site.header_file = path;
+	write_bytes("# mine\r\nA: 1 \r\n\r\nB: 2", 21, 0600);
+	ck_assert_int_eq(read_files(), 0);
+	ck_assert_str_eq(files[FILE_HEADERS].lines[0], "A: 1");
+	ck_assert_str_eq(files[FILE_HEADERS].lines[1], "B: 2");
+	ck_assert_ptr_null(files[FILE_HEADERS].lines[2]);
+	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+		write_bytes(bad[i].text, strlen(bad[i].text), 0600);
+		ck_assert_int_eq(read_files(), -1);
+		ck_assert_int_eq(fault.line, bad[i].line);
+		ck_assert_ptr_nonnull(strstr(fault.text, bad[i].why));
+		ck_assert_ptr_null(strstr(fault.text, CANARY));
+	}
+}
+END_TEST
+
 START_TEST(a_body_is_taken_byte_for_byte)
 {
 	static char large[1024 * 1024 + 1];
@@ -221,6 +252,7 @@ main(void)
 	tcase_add_test(tcase, a_site_without_files_reads_none);
 	tcase_add_test(tcase, a_line_break_at_the_end_does_not_count);
 	tcase_add_test(tcase, secrets_that_cannot_be_meant);
+	tcase_add_test(tcase, headers_stand_in_lines);
 	tcase_add_test(tcase, a_body_is_taken_byte_for_byte);
 	tcase_add_test(tcase, a_new_file_counts_at_once);
 	tcase_add_test(tcase, only_files_are_read);

@@ -650,6 +650,17 @@ START_TEST(secrets_of_files_stay_at_home)
 	unlink(site.password_file);
 	site.auth = AUTH_NONE;
 
+	site.header_file = write_secret("# mine\nX-Key: k3y\r\nCookie: c=00kie\nHost: own.name\n");
+	assert_request("127.0.0.1", "echo", "(?s)\r\nHost: own.name\r\n.*X-Key: k3y\r\n", "mine");
+	assert_request("127.0.0.1", "echo", "\r\nCookie: c=00kie\r\n", NULL);
+	snprintf(path, sizeof(path), "to/http://" PUBLIC_IP ":%d/echo", port);
+	assert_request("127.0.0.1", path, "^GET", "k3y|00kie|own.name");
+	snprintf(path, sizeof(path), "to/http://" PUBLIC_IP ":%d/to/http://127.0.0.1:%d/echo", port,
+	    port);
+	assert_request("127.0.0.1", path, "(?s)X-Key: k3y.*00kie|00kie.*X-Key: k3y", NULL);
+	unlink(site.header_file);
+	site.header_file = NULL;
+
 	site.method = "POST";
 	site.body_file = write_secret("b0dy");
 	assert_request("127.0.0.1", "echo", "\r\n\r\nb0dy$", NULL);

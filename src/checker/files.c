@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,26 +19,74 @@
 
 #define KIB 1024
 
-/* What is wrong with the text of a file, or NULL; it may be changed in place. */
+/* --- what is in a file ------------------------------------------------------------------- */
+
+/* These return what is wrong with a file, or NULL; in `*line`, if it is in a line. */
+
+static bool
+has_control(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return true;
+	return false;
+}
+
 static const char *
-take_line(struct file *file)
+take_line(struct file *file, int *line)
 {
 	size_t n = file->size;
 
+	(void)line;
 	if (n > 0 && file->text[n - 1] == '\n')
 		n -= n > 1 && file->text[n - 2] == '\r' ? 2 : 1;
 	file->text[n] = '\0';
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)file->text[i] < 0x20 || file->text[i] == 0x7f)
-			return "must be a single line without control characters";
+	if (has_control(file->text, n))
+		return "must be a single line without control characters";
 	return n > 0 ? NULL : "is empty; write the secret into it, as a single line";
 }
 
 static const char *
-take_bytes(struct file *file)
+take_bytes(struct file *file, int *line)
 {
+	(void)line;
 	return file->size > 0 ? NULL : "is empty";
 }
+
+/* Blank lines and those that begin with # are not headers. */
+static const char *
+take_headers(struct file *file, int *line)
+{
+	char *text = file->text, *end = text + file->size;
+	size_t n = 0, room = 2;
+	const char *why;
+
+	for (const char *c = text; c < end; c++)
+		room += *c == '\n';
+	file->lines = xcalloc(room, sizeof(*file->lines));
+	for (*line = 1; text < end; ++*line) {
+		char *stop = memchr(text, '\n', (size_t)(end - text)), *last;
+
+		if (stop == NULL)
+			stop = end;
+		for (last = stop; last > text && strchr(" \t\r", last[-1]) != NULL;)
+			*--last = '\0';
+		*stop = '\0';
+		if (has_control(text, (size_t)(last - text)))
+			return "contains a control character";
+		if (last > text && *text != '#') {
+			why = config_wrong_header(text);
+			if (why != NULL)
+				return why;
+			file->lines[n++] = text;
+		}
+		text = stop + 1;
+	}
+	*line = 0;
+	return n > 0 ? NULL : "has no header in it; write lines \"Name: value\"";
+}
+
+/* --- the table --------------------------------------------------------------------------- */
 
 /* One key that names a file. */
 static const struct row {
@@ -46,10 +95,12 @@ static const struct row {
 	size_t max;   /* bytes */
 	bool secret;
 	int auths; /* only with these words of `auth`; 0: with any */
-	const char *(*take)(struct file *file);
+	const char *(*take)(struct file *file, int *line);
 } rows[FILE_COUNT] = {
 	[FILE_BODY] = { "body_file", offsetof(struct site, body_file), 1024 * KIB, false, 0,
 	    take_bytes },
+	[FILE_HEADERS] = { "header_file", offsetof(struct site, header_file), 64 * KIB, true, 0,
+	    take_headers },
 	[FILE_PASSWORD] = { "password_file", offsetof(struct site, password_file), 16 * KIB, true,
 	    1 << AUTH_BASIC | 1 << AUTH_DIGEST, take_line },
 	[FILE_TOKEN] = { "token_file", offsetof(struct site, token_file), 64 * KIB, true,
@@ -98,6 +149,7 @@ forget(struct file *file)
 	if (file->text != NULL)
 		explicit_bzero(file->text, file->size);
 	free(file->text);
+	free(file->lines);
 	*file = (struct file){ 0 };
 }
 
@@ -118,8 +170,10 @@ read_file(const struct row *row, const char *path, struct file *file, mode_t *mo
 
 	file->text = util_read_file(path, row->max, &file->size, mode, &why);
 	if (file->text != NULL) {
-		why = row->take(file);
-		if (why != NULL)
+		why = row->take(file, &fault->line);
+		if (why != NULL && fault->line > 0)
+			snprintf(fault->text, sizeof(fault->text), "%s", why);
+		else if (why != NULL)
 			snprintf(fault->text, sizeof(fault->text), "\"%s\" %s", path, why);
 		return why == NULL;
 	}
@@ -146,6 +200,7 @@ files_read(struct file files[FILE_COUNT], const struct site *site, struct file_f
 		if (path == NULL || read_file(&rows[key], path, &files[key], &mode, fault))
 			continue;
 		fault->key = rows[key].key;
+		fault->path = path;
 		return -1;
 	}
 	return 0;
@@ -166,6 +221,15 @@ check_mode(const struct row *row, struct origin at, const char *path, mode_t mod
 		    row->key, path, path);
 }
 
+static bool
+has_authorization(const struct file *file)
+{
+	for (size_t i = 0; file->lines != NULL && file->lines[i] != NULL; i++)
+		if (strncasecmp(file->lines[i], "Authorization:", strlen("Authorization:")) == 0)
+			return true;
+	return false;
+}
+
 void
 files_validate(const struct site *site, const struct site *defaults, struct mistakes *mistakes)
 {
@@ -180,7 +244,12 @@ files_validate(const struct site *site, const struct site *defaults, struct mist
 		if (path == NULL || (site != defaults && path == files_path(defaults, key)))
 			continue;
 		if (!read_file(row, path, &file, &mode, &fault))
-			mistakes_add(mistakes, at, "%s: %s", row->key, fault.text);
+			mistakes_add(mistakes,
+			    fault.line > 0 ? (struct origin){ path, fault.line } : at, "%s: %s",
+			    row->key, fault.text);
+		if (site->auth != AUTH_NONE && has_authorization(&file))
+			mistakes_add(mistakes, at,
+			    "%s: auth sets Authorization too; leave one of them out", row->key);
 		check_mode(row, at, path, mode, mistakes);
 		forget(&file);
 	}

@@ -15,6 +15,7 @@
 /* The rows of the table in files.c. */
 enum file_key {
 	FILE_BODY,
+	FILE_HEADERS,
 	FILE_PASSWORD,
 	FILE_TOKEN,
 	FILE_COUNT
@@ -23,11 +24,14 @@ enum file_key {
 struct file {
 	char *text; /* with a NUL behind; NULL: the site has no such key */
 	size_t size;
+	const char *
+	    *lines; /* of header_file: "Name: value" in `text`, NULL at the end; else NULL */
 };
 
 /* How a file cannot be used. */
 struct file_fault {
-	const char *key;
+	const char *key, *path;
+	int line; /* 0: the text is of all of it, and names the path */
 	char text[512];
 	bool walled; /* only our confinement is in the way: a new process could read it */
 };
@@ -42,8 +46,7 @@ const char *files_path(const struct site *site, enum file_key key);
 const char **files_list(const struct site *sites, size_t count, const char *another);
 
 /*
- * Read the files of `site`. Returns 0, or -1 with a sentence that names the path. In either case
- * they are to be forgotten with files_forget(). At most 1 MiB each.
+ * Read the files of `site`. Returns 0, or -1 with the fault. In either case they are to be forgotten with files_forget(). At most 1 MiB each.
  */
 int files_read(struct file files[FILE_COUNT], const struct site *site, struct file_fault *fault);
 

@@ -189,7 +189,11 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 		p->walled |= fault.walled;
 		probe_times_begin(p);
 		probe_times_end(p);
-		result_fail(result, ERROR_LOCAL, "%s: %s", fault.key, fault.text);
+		if (fault.line > 0)
+			result_fail(result, ERROR_LOCAL, "%s: \"%s\", line %d: %s", fault.key,
+			    fault.path, fault.line, fault.text);
+		else
+			result_fail(result, ERROR_LOCAL, "%s: %s", fault.key, fault.text);
 	}
 	files_forget(p->files);
 	if (p->body_room > BODY_ROOM_KEPT) {

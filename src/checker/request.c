@@ -27,6 +27,15 @@
 
 #include "util.h"
 
+/* Secrets do not stay in memory behind their check. */
+static void
+free_secret(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
 static bool
 begins(const char *header, const char *name)
 {
@@ -41,23 +50,32 @@ describes_body(const char *header)
 	       begins(header, "Expect:");
 }
 
-/* The value of the first header of the site called `name`, which ends in a colon, or NULL. */
-static const char *
-find_header(const struct site *site, const char *name)
+/* The headers of the site: a list of those of the configuration, and one of those of its file. */
+enum {
+	LIST_OPEN,
+	LIST_SECRET,
+	LIST_COUNT
+};
+
+static const char *const *
+list_of(const struct probe *p, int list)
 {
-	for (const char *const *h = site->headers; *h != NULL; h++)
-		if (begins(*h, name))
-			return *h + strlen(name) + strspn(*h + strlen(name), " ");
-	return NULL;
+	static const char *const none[] = { NULL };
+
+	if (list == LIST_OPEN)
+		return p->site->headers;
+	return p->files[FILE_HEADERS].lines != NULL ? p->files[FILE_HEADERS].lines : none;
 }
 
-/* Secrets do not stay in memory behind their check. */
-static void
-free_secret(char *secret)
+/* The value of the first header of the site called `name`, which ends in a colon, or NULL. */
+static const char *
+find_header(const struct probe *p, const char *name)
 {
-	if (secret != NULL)
-		explicit_bzero(secret, strlen(secret));
-	free(secret);
+	for (int list = 0; list < LIST_COUNT; list++)
+		for (const char *const *h = list_of(p, list); *h != NULL; h++)
+			if (begins(*h, name))
+				return *h + strlen(name) + strspn(*h + strlen(name), " ");
+	return NULL;
 }
 
 static void
@@ -86,8 +104,9 @@ set_headers(struct probe *p)
 {
 	struct curl_slist *list = NULL;
 
-	for (const char *const *h = p->site->headers; *h != NULL; h++)
-		add_header(p, &list, *h);
+	for (int i = 0; i < (p->abroad ? LIST_SECRET : LIST_COUNT); i++)
+		for (const char *const *h = list_of(p, i); *h != NULL; h++)
+			add_header(p, &list, *h);
 	if (!p->abroad && p->authorization != NULL)
 		add_header(p, &list, p->authorization);
 	curl_easy_setopt(p->curl, CURLOPT_HTTPHEADER, list);
@@ -148,21 +167,21 @@ probe_request_refused(struct probe *p)
 
 /* The cookies of the configuration as one line, to be freed, or NULL. */
 static char *
-join_cookies(const struct site *site)
+join_cookies(const struct probe *p)
 {
-	char *line = NULL;
+	char *line = NULL, *longer;
 
-	for (const char *const *h = site->headers; *h != NULL; h++) {
-		const char *value = *h + strlen("Cookie:");
-		char *longer;
+	for (int list = 0; list < LIST_COUNT; list++)
+		for (const char *const *h = list_of(p, list); *h != NULL; h++) {
+			const char *value = *h + strlen("Cookie:");
 
-		if (!begins(*h, "Cookie:"))
-			continue;
-		value += strspn(value, " ");
-		longer = line == NULL ? xstrdup(value) : xasprintf("%s; %s", line, value);
-		free(line);
-		line = longer;
-	}
+			if (!begins(*h, "Cookie:"))
+				continue;
+			value += strspn(value, " ");
+			longer = line == NULL ? xstrdup(value) : xasprintf("%s; %s", line, value);
+			free_secret(line);
+			line = longer;
+		}
 	return line;
 }
 
@@ -239,7 +258,7 @@ probe_request_set(struct probe *p)
 	const struct site *site = p->site;
 	CURL *curl = p->curl;
 
-	p->cookies = join_cookies(site);
+	p->cookies = join_cookies(p);
 	set_url(curl, site->url);
 	set_method(p);
 	set_authorization(p);
@@ -298,12 +317,13 @@ guard_jar(struct probe *p, const char *own_name, const char *url)
 bool
 probe_request_follow(struct probe *p, const char *url)
 {
-	const char *own_name = find_header(p->site, "Host:");
+	const char *own_name = find_header(p, "Host:");
 	bool secret_body = p->files[FILE_BODY].text != NULL && !p->bodiless;
 
 	if (own_name != NULL)
 		guard_jar(p, own_name, url);
-	if (p->cookies == NULL && p->authorization == NULL && !secret_body)
+	if (p->cookies == NULL && p->authorization == NULL && !secret_body &&
+	    p->files[FILE_HEADERS].lines == NULL)
 		return true;
 	p->abroad = !probe_is_same_origin(p->site->url, url);
 	curl_easy_setopt(p->curl, CURLOPT_COOKIE, p->abroad ? NULL : p->cookies);

@@ -95,7 +95,6 @@ extern const struct key config_site_keys[];  /* struct site */
 const char *config_wrong_name(const char *value);
 const char *config_wrong_url(const char *value);
 const char *config_wrong_method(const char *value);
-const char *config_wrong_header(const char *value);
 const char *config_wrong_header_pattern(const char *value);
 const char *config_wrong_username(const char *value);
 const char *config_wrong_label(const char *value);

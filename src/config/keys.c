@@ -85,6 +85,7 @@ const struct key config_site_keys[] = {
 	{ "connect_timeout", KEY_SECONDS, SITE(connect_timeout_us), .min = 0.1, .max = 86400 },
 	{ "method", KEY_STRING, SITE(method), .min = 1, .wrong = config_wrong_method },
 	{ "headers", KEY_STRINGS, SITE(headers), .wrong = config_wrong_header },
+	{ "header_file", KEY_PATH, SITE(header_file), .min = 1 },
 	{ "body", KEY_STRING, SITE(body), .lines = true },
 	{ "body_file", KEY_PATH, SITE(body_file), .min = 1 },
 	{ "auth", KEY_WORD, SITE(auth), .words = auth_words },
