@@ -76,6 +76,14 @@ enum auth {
 	AUTH_BEARER,
 };
 
+enum http_version {
+	HTTP_ANY,
+	HTTP_1_0,
+	HTTP_1_1,
+	HTTP_2, /* and nothing else */
+	HTTP_3, /* likewise */
+};
+
 struct site {
 	const char *name; /* [A-Za-z0-9._-]{1,64}, unique */
 	const char *url;
@@ -110,6 +118,7 @@ struct site {
 	bool keepalive;
 	int64_t keepalive_lifetime_us; /* 1 s or more; 0: no limit */
 	enum ip_version ip_version;
+	enum http_version http_version;
 	const char *const *resolve; /* see config_read_resolve(); NULL-terminated; NULL: none */
 	bool enabled;
 	const char *labels; /* "k=v,k=v" or NULL */

@@ -218,6 +218,7 @@ static const char *const other_values[] = {
 	"resolve = \"192.0.2.1\"",
 	"labels = \"k=v\"",
 	"keepalive_lifetime = 120; keepalive = true",
+	"http_version = \"1.1\"",
 	"connect_timeout = 5",
 };
 

@@ -349,6 +349,31 @@ case("h2-refused-once", in_turn((0.3, H2_REFUSED_STREAM), (0, H2_RESPONSE)),
      up(http_version="2", wait_ms=at_least(250), receive_ms=less_than(250)),
      url="https://{port}/", verify_tls=False)
 
+# http_version
+case("version-1.0", echo_request, up(http_version="1.1"), http_version="1.0",
+     body_regex="^GET /version-1.0 HTTP/1.0\\r")
+case("version-1.1", echo_request, up(http_version="1.1"), url="{https}/version-1.1",
+     verify_tls=False, http_version="1.1", body_regex="^GET /version-1.1 HTTP/1.1\\r")
+case("version-2-wanted", response(b"ok"), judged("http_version", "^answered with HTTP/1.1, want "
+     "HTTP/2$", http_version="1.1"), url="{https}/version-2-wanted", verify_tls=False,
+     http_version="2")
+case("version-2-and-status", response(status="500 X"), judged("http_status", r"\(and 1 more\)$",
+     500), url="{https}/version-2-and-status", verify_tls=False, http_version="2")
+case("h2-wanted", in_turn((0, H2_RESPONSE)), up(http_version="2"), url="https://{port}/",
+     verify_tls=False, http_version="2")
+case("h2-refused-once-wanted", in_turn((0, H2_REFUSED_STREAM), (0, H2_RESPONSE)),
+     up(http_version="2"), url="https://{port}/", verify_tls=False, http_version="2")
+case("plain-2-wanted", in_turn((0, H2_RESPONSE)), up(http_version="2"), url="http://{port}/",
+     http_version="2")
+case("plain-2-answered-with-1.1", in_turn((0, response(status="400 X"))),
+     down("http_version", "^no HTTP/2 came, want HTTP/2: ", **nothing_came()),
+     url="http://{port}/", http_version="2")
+case("plain-2-closed", lambda client: client.sock.recv(65536),
+     down("protocol", **nothing_came()), url="http://{port}/",
+     http_version="2")
+case("plain-2-silence", Client.hold, down("timeout", "waiting", **nothing_came()),
+     url="http://{port}/", http_version="2", timeout=SHORT_S)
+
 # Status lines and headers.
 case("ok", response(b"ok"), up(http_version="1.1", body_bytes=2, body_truncated=False,
                                body_regex_matched=None, redirects=0, redirect_ms=0,

@@ -31,7 +31,8 @@
 static bool
 is_particular(const struct site *site)
 {
-	return site->keepalive_lifetime_us != CONFIG_KEEPALIVE_LIFETIME_US;
+	return site->keepalive_lifetime_us != CONFIG_KEEPALIVE_LIFETIME_US ||
+	       site->http_version != HTTP_ANY;
 }
 
 /* Its own connections, or a place for them: an empty one, or that which has been unused longest. */
@@ -94,6 +95,26 @@ set_keeping(struct probe *p)
 	}
 	curl_easy_setopt(p->curl, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(p->curl, CURLOPT_FORBID_REUSE, 1L);
+}
+
+/* --- versions ---------------------------------------------------------------------------- */
+
+/*
+ * Over TLS the server chooses among what is offered; what it answers in is judged as an assertion.
+ * Without TLS there is nothing to choose: HTTP/2 is spoken at once.
+ */
+void
+probe_set_http_version(struct probe *p, bool tls)
+{
+	static const long versions[] = { [HTTP_1_0] = CURL_HTTP_VERSION_1_0,
+		[HTTP_1_1] = CURL_HTTP_VERSION_1_1,
+		[HTTP_2] = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
+		[HTTP_3] = CURL_HTTP_VERSION_3ONLY };
+	enum http_version wanted = p->site->http_version;
+
+	if (wanted != HTTP_ANY)
+		curl_easy_setopt(p->curl, CURLOPT_HTTP_VERSION,
+		    wanted == HTTP_2 && tls ? (long)CURL_HTTP_VERSION_2TLS : versions[wanted]);
 }
 
 /* --- addresses --------------------------------------------------------------------------- */
@@ -182,6 +203,7 @@ probe_connection_set(struct probe *p)
 	    (long)((site->connect_timeout_us > 0 ? site->connect_timeout_us : site->timeout_us) /
 		   US_PER_MS));
 	curl_easy_setopt(curl, CURLOPT_IPRESOLVE, ip_versions[site->ip_version]);
+	probe_set_http_version(p, p->used_tls);
 	if (site->resolve != NULL) {
 		p->connect_to = make_connect_to(site);
 		curl_easy_setopt(curl, CURLOPT_CONNECT_TO, p->connect_to);
@@ -198,6 +220,17 @@ probe_connection_free(struct probe *p)
 void
 probe_check_connection(const struct site *site, struct mistakes *mistakes)
 {
+	const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+	struct origin version_at = config_origin(&site->at, "http_version");
+
+	if (site->http_version == HTTP_3 && (curl->features & CURL_VERSION_HTTP3) == 0)
+		mistakes_add(mistakes, version_at,
+		    "http_version: \"3\" needs a libcurl with HTTP/3, and %s has none; write "
+		    "another version",
+		    curl->version);
+	else if (site->http_version == HTTP_3 && strncasecmp(site->url, "https:", 6) != 0)
+		mistakes_add(mistakes, version_at,
+		    "http_version: \"3\" is for https only; write another version, or an https url");
 	if (site->resolve != NULL && config_gives(&site->at, "resolve") &&
 	    site->follow_redirects == 0 && !is_resolved(site, site->url))
 		mistakes_add(mistakes, config_origin(&site->at, "resolve"),

@@ -221,6 +221,17 @@ fail_redirects(struct probe *p)
 }
 
 /*
+ * Without TLS, a server without HTTP/2 takes the first words of it for garbage: it closes the
+ * connection, or answers what is no HTTP/2.
+ */
+static bool
+lacks_http2(const struct probe *p)
+{
+	return p->site->http_version == HTTP_2 && !p->used_tls && p->phase == PHASE_WAIT &&
+	       (strstr(p->why, "Empty reply") != NULL || strstr(p->why, "SETTINGS") != NULL);
+}
+
+/*
  * The connection stood, and then something was wrong. TLS 1.3 servers refuse a missing client
  * certificate after the handshake, and their alert may be overtaken by the reset of the connection.
  */
@@ -236,6 +247,9 @@ fail_exchange(struct probe *p)
 		    "closed after the request for a client certificate: %s", p->why);
 	else if (verdict_is_local(error))
 		result_fail(p->result, ERROR_LOCAL, "%s: %s", p->why, strerror(error));
+	else if (lacks_http2(p))
+		result_fail(
+		    p->result, ERROR_HTTP_VERSION, "no HTTP/2 came, want HTTP/2: %s", p->why);
 	else
 		result_fail(p->result, ERROR_PROTOCOL, "%s", p->why);
 }

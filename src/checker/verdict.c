@@ -86,6 +86,21 @@ header_patterns_hold(struct result *r, const struct response *response, const st
 	       headers_hold(r, response->headers, response->match, &site->header_patterns);
 }
 
+static bool
+version_holds(struct result *r, const struct response *response, const struct site *site)
+{
+	static const char *const wanted[] = { [HTTP_2] = "2", [HTTP_3] = "3" };
+	const char *want = site->http_version >= HTTP_2 ? wanted[site->http_version]
+							: r->http_version;
+
+	(void)response;
+	if (strcmp(r->http_version, want) == 0)
+		return true;
+	result_fail(r, ERROR_HTTP_VERSION, "answered with HTTP/%s, want HTTP/%s",
+	    r->http_version[0] != '\0' ? r->http_version : "?", want);
+	return false;
+}
+
 /* How much of a pattern a sentence names: with it, it is short enough for the log. */
 #define NAMED_MAX 64
 
@@ -170,7 +185,7 @@ time_holds(struct result *r, const struct response *response, const struct site 
 /* In the order of the manual: the first that does not hold gives the verdict. */
 static bool (*const assertions[])(
     struct result *r, const struct response *response, const struct site *site) = { status_holds,
-	header_patterns_hold, body_patterns_hold, size_holds, time_holds };
+	version_holds, header_patterns_hold, body_patterns_hold, size_holds, time_holds };
 
 /* Room for " (and 12 more)" behind the longest sentence. */
 #define MORE_MAX 16

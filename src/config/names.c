@@ -13,7 +13,7 @@
 
 /* Keys of later versions; written as the words below. */
 static const char reserved[] =
-    " allowprivateredirects certmindays httpversion noproxy proxy recordquery servername "
+    " allowprivateredirects certmindays noproxy proxy recordquery servername "
     "tlsminversion ";
 
 /*
