@@ -286,6 +286,7 @@ INSTALLED = \
 	0644:$(B)/etc/webmond.conf:$(confdir)/webmond.conf.sample \
 	0644:$(srcdir)/etc/check-result.v1.schema.json:$(datadir)/webmond/check-result.v1.schema.json \
 	0755:$(srcdir)/etc/webmond-consumer.py:$(datadir)/webmond/webmond-consumer.py \
+	0755:$(srcdir)/etc/webmond-alert.py:$(datadir)/webmond/webmond-alert.py \
 	0755:$(srcdir)/etc/webmond.reload:$(libexecdir)/webmond/reload \
 	0755:$(B)/etc/webmond.init:$(sysconfdir)/init.d/webmond \
 	$(if $(systemdsystemunitdir),\

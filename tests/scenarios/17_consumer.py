@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The webmond authors
 #
-# The example of a consumer, etc/webmond-consumer.py: with a stand-in for its library, which
-# keeps the topic in a file and tells what it was asked, and with the real one at a real broker.
+# The examples of consumers, etc/webmond-consumer.py and etc/webmond-alert.py: with a stand-in for
+# their library, which keeps the topic in a file and tells what it was asked, and with the real one
+# at a real broker.
 
 import json
 import os
@@ -12,9 +13,11 @@ import sys
 import tempfile
 
 from harness import Failure, Skip, needs, procs, require
+from harness.sites import site
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 CONSUMER = os.path.join(TOP, "etc", "webmond-consumer.py")
+ALERT = os.path.join(TOP, "etc", "webmond-alert.py")
 
 # topic.jsonl: a message a line, {"value": …} or {"error": …}; offset, asked: what it leaves
 STAND_IN = '''
@@ -61,8 +64,9 @@ def record(seq, site, epoch="20261128T101502Z-9f3c52d07a61be48", **others):
 class Stand:
     """A directory with the stand-in, a topic, and the consumer started in it."""
 
-    def __init__(self, t, properties="bootstrap.servers=here:1\n"):
+    def __init__(self, t, properties="bootstrap.servers=here:1\n", program=CONSUMER):
         self.t = t
+        self.program = program
         t.write("confluent_kafka.py", STAND_IN)
         t.write("topic.jsonl", "")
         t.write("reader.properties", properties)
@@ -78,13 +82,13 @@ class Stand:
             return [json.loads(line) for line in f]
 
     def start(self, *options):
-        return procs.spawn([sys.executable, CONSUMER, "-F", "reader.properties", *options],
+        return procs.spawn([sys.executable, self.program, "-F", "reader.properties", *options],
                            cwd=self.t.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                            env={**os.environ, "PYTHONPATH": self.t.directory})
 
-    def run(self, commits, number=signal.SIGINT):
+    def run(self, commits, number=signal.SIGINT, options=()):
         """Until it has committed so often, in all runs together; what it printed."""
-        process = self.start()
+        process = self.start(*options)
         procs.wait_for(lambda: sum(a[0] == "commit" for a in self.asked()) >= commits, 20,
                        "it commits nothing")
         process.send_signal(number)
@@ -154,6 +158,77 @@ def test_reader_of_the_consumer_leaves(t):
     require(stand.asked()[-1] == ["close"], "it did not close")
 
 
+def outage(first, name, statuses, **others):
+    """Records of a site with these statuses, "u", "d" or "?", and their streaks."""
+    found, streak = [], 0
+    for n, letter in enumerate(statuses):
+        streak = streak + 1 if n > 0 and statuses[n - 1] == letter else 1
+        fields = {"status": {"u": "up", "d": "down", "?": "unknown"}[letter], "instance": "here",
+                  "streak": streak, "status_since": f"T{first + n - streak + 1}",
+                  "url": "http://h/", **others}
+        found.append(record(first + n, name, **fields))
+    return found
+
+
+def test_alert_comes_once_and_so_does_recovery(t):
+    stand = Stand(t, program=ALERT)
+    stand.say(*outage(0, "a", "uuddddd"), *outage(10, "b", "ddu"), *outage(20, "c", "???"),
+              record(30, "of 1.0.0", instance="here"), {"value": "no JSON"}, {"value": "[" * 100000})
+    lines, err = stand.run(1)
+    require(lines == ["T4 a down since T2 (http://h/)"], lines)
+    require(err.count("no record of webmond") == 2, err)
+    # repeats, a restart of the daemon in the outage, a word that says nothing about the site
+    again = "20261128T111502Z-0000000000000000"
+    stand.say(*outage(0, "a", "uuddddd"), *outage(0, "a", "dddd?ddd", epoch=again))
+    lines, _ = stand.run(2)
+    require(lines == [], lines)
+    stand.say(*outage(8, "a", "uu", epoch=again), *outage(0, "a", "uuddddd"),
+              *outage(0, "a", "dddd?ddduu", epoch=again), *outage(10, "a", "dddd", epoch=again))
+    os.remove(t.path("offset"))
+    lines, _ = stand.run(3)
+    require(lines == ["T8 a up since T8 (http://h/)", "T12 a down since T10 (http://h/)"], lines)
+
+
+def test_alert_options(t):
+    stand = Stand(t, program=ALERT)
+    stand.say(*outage(0, "a", "d"), *outage(10, "b", "?"), *outage(20, "c", "u"))
+    lines, _ = stand.run(1, options=("-n", "1", "--unknown", "--from-now", "-g", "mine"))
+    require([line.split()[1:3] for line in lines] == [["a", "down"], ["b", "unknown"]], lines)
+    conf = stand.asked()[0][1]
+    require(conf["group.id"] == "mine" and conf["auto.offset.reset"] == "latest", conf)
+    require(os.path.exists(t.path("mine.state")), "where is its state?")
+
+
+HOSTILE = '$(touch bad)`touch bad`;touch bad\n"\'\x1b[2J\0'
+
+
+def test_alert_runs_a_command(t):
+    """Texts of a record do nothing in it; one that fails, hangs or is missing stops nothing."""
+    stand = Stand(t, program=ALERT)
+    stand.say(*outage(0, "a", "dddu", final_url=HOSTILE, body_bytes=7, labels=None,
+                      **{"x=y": "z"}))
+    t.write("tell.sh", 'printf "%s|" "$WEBMOND_SITE" "$WEBMOND_STATUS" "$WEBMOND_BODY_BYTES" '
+            '"${WEBMOND_LABELS-unset}" "$1" >>told; echo >>told; '
+            'printf "%s" "$WEBMOND_FINAL_URL" >url; cat >>json')
+    _, err = stand.run(1, options=("sh", "tell.sh", "an argument"))
+    require(err == "", err)
+    with open(t.path("told"), encoding="utf-8") as f:
+        require(f.read() == "a|down|7||an argument|\na|up|7||an argument|\n", "it was told wrong")
+    with open(t.path("url"), encoding="utf-8") as f:
+        require(f.read() == HOSTILE.replace("\0", " "), "the text has changed")
+    require(not os.path.exists(t.path("bad")), "a shell has seen the text")
+    with open(t.path("json"), encoding="utf-8") as f:
+        require('"streak": 3' in f.read(), "no JSON")
+    stand.say(*outage(10, "b", "ddd", error_message=HOSTILE))
+    lines, _ = stand.run(2)
+    require(len(lines) == 1 and "\x1b" not in lines[0], lines)
+    for number, command in enumerate((["false"], ["sh", "-c", "sleep 600 & wait"], ["./missing"])):
+        stand.say(*outage(20 + 10 * number, "c", "dddu"))
+        _, err = stand.run(3 + number, options=("--timeout", "0.2", *command))
+        require([line.startswith(command[0] + ": ") for line in err.splitlines()] == [True, True],
+                err)
+
+
 def python_with_library():
     """An interpreter with confluent-kafka: ours, or one of a venv that is made once."""
     if subprocess.run([sys.executable, "-c", "import confluent_kafka"], check=False,
@@ -212,3 +287,33 @@ def test_with_a_real_broker(t):
     require(len(set(seen)) == len(seen), "it prints a record twice")
     require(set(seen) == everything, f"it left {everything - set(seen)} out")
     t.note(f"{len(seen)} records")
+
+
+@needs("kafka")
+def test_alert_with_a_real_broker(t):
+    """A site fails and works again; meanwhile the publisher dies, and who watches is restarted."""
+    python = python_with_library()
+    topic, moody = t.topic(), t.moody()
+    t.write("reader.properties", "\n".join(t.kafka().properties("sasl")))
+    answers = ",".join(["200"] + ["500"] * 12 + ["200"])
+    d = t.daemon(t.settings([site("a", moody.url(f"{answers}/a"), 1, 0.9)], topic)).start()
+    said = []
+    for word in ("down", "up"):
+        with tempfile.TemporaryFile() as err:
+            process = procs.spawn([python, ALERT, "-F", "reader.properties", "-t", topic.name,
+                                   "-g", topic.name], cwd=t.directory, stdout=subprocess.PIPE,
+                                  stderr=err, bufsize=0)
+            said.append(procs.read_line(process.stdout, 60, f"{word} is not said").split())
+            process.send_signal(signal.SIGTERM)
+            said += [line.split() for line in process.stdout.read().decode().splitlines()]
+            code = process.wait(20)
+            err.seek(0)
+            require(code == 0 and b"Traceback" not in err.read(), f"exit code {code}")
+        procs.kill(d.publisher())
+    d.stop()
+    topic.check(at_least=14)
+    found = [r for r in topic.firsts() if r.site == "a"]
+    down = next(r for r in found if r.status == "down" and r.streak == 3)
+    up = next(r for r in found if r.status == "up" and r.seq > down.seq)
+    wanted = [[r.scheduled_at, "a", r.status, "since", r.status_since] for r in (down, up)]
+    require([words[:5] for words in said] == wanted, f"{said}, not {wanted}")
