@@ -84,6 +84,14 @@ enum http_version {
 	HTTP_3, /* likewise */
 };
 
+enum tls_version {
+	TLS_1_0,
+	TLS_1_1,
+	TLS_1_2,
+	TLS_1_3,
+	TLS_OF_SYSTEM, /* what OpenSSL of this host takes */
+};
+
 struct site {
 	const char *name; /* [A-Za-z0-9._-]{1,64}, unique */
 	const char *url;
@@ -119,6 +127,8 @@ struct site {
 	int64_t keepalive_lifetime_us; /* 1 s or more; 0: no limit */
 	enum ip_version ip_version;
 	enum http_version http_version;
+	enum tls_version tls_min_version;
+	const char *server_name;    /* NULL: that of the url */
 	const char *const *resolve; /* see config_read_resolve(); NULL-terminated; NULL: none */
 	bool enabled;
 	const char *labels; /* "k=v,k=v" or NULL */

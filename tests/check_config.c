@@ -219,6 +219,8 @@ static const char *const other_values[] = {
 	"labels = \"k=v\"",
 	"keepalive_lifetime = 120; keepalive = true",
 	"http_version = \"1.1\"",
+	"server_name = \"b.example\"",
+	"tls_min_version = \"1.3\"",
 	"connect_timeout = 5",
 };
 
@@ -576,6 +578,8 @@ START_TEST(the_sample_holds_the_defaults)
 	b.max_body_bytes = a.max_body_bytes;
 	b.max_response_us = a.max_response_us;
 	b.resolve = a.resolve;
+	b.server_name = a.server_name;
+	b.tls_min_version = a.tls_min_version;
 	b.connect_timeout_us = a.connect_timeout_us;
 	b.name = a.name;
 	b.url = a.url;

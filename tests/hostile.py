@@ -188,8 +188,9 @@ def cookie_wall(client):
 class Case:
     """
     One behaviour. `answer`: bytes, a function of a Client, or None; `site`: keys of the
-    configuration, of which `url` may hold {http}, {https} and {port}; `expected`: fields of the
-    record, each a value, a compiled pattern, or a function that says yes or no.
+    configuration, of which `url` may hold {http}, {https}, {port} (with the address) and {number}
+    (the port alone); `expected`: fields of the record, each a value, a compiled pattern, or a
+    function that says yes or no.
     """
 
     def __init__(self, name, answer, expected, site):
@@ -313,6 +314,20 @@ case("tls-1.2", response(b"ok"), up(tls_version="TLSv1.2"), url="https://{port}/
      verify_tls=False)
 case("tls-1.0", response(b"ok"), down("tls", tls_version=either(None, "TLSv1")), url="https://{port}/",
      verify_tls=False)
+case("tls-1.0-permitted", response(b"ok"), up(tls_version="TLSv1"), url="https://{port}/",
+     verify_tls=False, tls_min_version="1.0")
+case("tls-1.3-wanted-from-1.2", response(b"ok"), down("tls", "version", **nothing_came(
+    tls_version=None)), url="https://{port}/", verify_tls=False, tls_min_version="1.3")
+case("tls-server-name", response(b"ok"), down("tls", "certificate: .*CN=tls-server-name"),
+     url="https://{port}/", server_name="elsewhere.example")
+case("tls-server-name-unverified", response(b"ok"), up(), url="https://{port}/", verify_tls=False,
+     server_name="elsewhere.example")
+case("tls-server-name-unknown", response(b"ok"), down("tls", "unrecognized name"),
+     url="https://{port}/", verify_tls=False, server_name="other.example")
+case("tls-server-name-of-another", response(b"ok"), down("tls", "certificate"),
+     url="https://{port}/", server_name="other.example")
+case("tls-server-name-ends", redirect("https://127.0.0.1:{tls_port}/ok"), down("tls"),
+     url="https://shop.example:{number}/", resolve="127.0.0.1", server_name="elsewhere.example")
 case("tls-client-certificate", response(b"ok"),
      down("tls", "certificate", **nothing_came()), url="https://{port}/",
      verify_tls=False)
@@ -751,7 +766,7 @@ class Server:
         self.names["http"] = f"http://127.0.0.1:{self.names['plain_port']}"
         self.names["https"] = f"https://127.0.0.1:{self.names['tls_port']}"
         for c in CASES:
-            if "{port}" in c.site["url"]:
+            if "{port}" in c.site["url"] or "{number}" in c.site["url"]:
                 # with a handshake by ssl, if the trouble comes after it
                 after = c.name.startswith("h2") or isinstance(c.answer, bytes)
                 context = (self._context(c.name) if c.site["url"].startswith("https") and
@@ -792,14 +807,21 @@ class Server:
                     between[0], encoding="ascii") as f:
                 chain.write(f.read())
         else:
-            hosts = {"tls-wrong-host": "DNS:elsewhere.example", "tls-no-alternative-name": None}
+            hosts = {"tls-wrong-host": "DNS:elsewhere.example", "tls-no-alternative-name": None,
+                     "tls-server-name": "DNS:elsewhere.example",
+                     "tls-server-name-of-another": "DNS:elsewhere.example",
+                     "tls-server-name-ends": "DNS:elsewhere.example"}
             common_name = "127.0.0.1" if name == "tls-no-alternative-name" else name
             certs.signed(*self._authority, *pair, common_name,
                          hosts.get(name, "IP:127.0.0.1"), days=-1 if "expired" in name else 30)
         context.load_cert_chain(*pair)
         if name.startswith("h2"):
             context.set_alpn_protocols(["h2"])
-        if name == "tls-1.0":
+        if name in ("tls-server-name", "tls-server-name-unverified", "tls-server-name-unknown"):
+            context.sni_callback = lambda sock, asked, _: (
+                None if asked == "elsewhere.example" else
+                ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
+        if name.startswith("tls-1.0"):
             context.set_ciphers("ALL:@SECLEVEL=0")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # it is bad, and that is the point
@@ -872,7 +894,7 @@ class Server:
         """The table as sites of a configuration."""
         found = []
         for c in CASES:
-            url = c.site["url"].format(port=f"127.0.0.1:{c.port}", **self.names)
+            url = c.site["url"].format(port=f"127.0.0.1:{c.port}", number=c.port, **self.names)
             found.append({"name": c.name, "interval": 60, "timeout": LONG_S, **c.site, "url": url})
         return found
 

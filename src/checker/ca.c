@@ -39,13 +39,15 @@ void
 probe_ca_set(struct probe *p, bool verify)
 {
 	CURL *curl = p->curl;
+	/* libcurl looks for the host of the url; for server_name OpenSSL does: probe_tls_listen() */
+	bool verify_host = verify && (p->site == NULL || p->site->server_name == NULL);
 
 	/* the cache works only without a directory of certificates */
 	curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
 	curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, CACHE_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, verify_host ? 2L : 0L);
 }
 
 /* A socket whose other end is closed already. */

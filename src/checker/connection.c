@@ -32,7 +32,7 @@ static bool
 is_particular(const struct site *site)
 {
 	return site->keepalive_lifetime_us != CONFIG_KEEPALIVE_LIFETIME_US ||
-	       site->http_version != HTTP_ANY;
+	       site->http_version != HTTP_ANY || site->server_name != NULL;
 }
 
 /* Its own connections, or a place for them: an empty one, or that which has been unused longest. */
@@ -115,6 +115,22 @@ probe_set_http_version(struct probe *p, bool tls)
 	if (wanted != HTTP_ANY)
 		curl_easy_setopt(p->curl, CURLOPT_HTTP_VERSION,
 		    wanted == HTTP_2 && tls ? (long)CURL_HTTP_VERSION_2TLS : versions[wanted]);
+}
+
+/* With OpenSSL 3 the versions before 1.2 need a lower level of security than there is by default. */
+static void
+set_tls_version(CURL *curl, enum tls_version min)
+{
+	static const long versions[] = { [TLS_1_0] = CURL_SSLVERSION_TLSv1_0,
+		[TLS_1_1] = CURL_SSLVERSION_TLSv1_1,
+		[TLS_1_2] = CURL_SSLVERSION_TLSv1_2,
+		[TLS_1_3] = CURL_SSLVERSION_TLSv1_3 };
+
+	if (min == TLS_OF_SYSTEM)
+		return;
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, versions[min]);
+	if (min < TLS_1_2)
+		curl_easy_setopt(curl, CURLOPT_SSL_CIPHER_LIST, "DEFAULT:@SECLEVEL=0");
 }
 
 /* --- addresses --------------------------------------------------------------------------- */
@@ -204,6 +220,7 @@ probe_connection_set(struct probe *p)
 		   US_PER_MS));
 	curl_easy_setopt(curl, CURLOPT_IPRESOLVE, ip_versions[site->ip_version]);
 	probe_set_http_version(p, p->used_tls);
+	set_tls_version(curl, site->tls_min_version);
 	if (site->resolve != NULL) {
 		p->connect_to = make_connect_to(site);
 		curl_easy_setopt(curl, CURLOPT_CONNECT_TO, p->connect_to);

@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "util.h"
@@ -129,8 +130,13 @@ describe(struct probe *p, X509_STORE_CTX *context)
 		when = begins ? "from" : "on";
 	print_certificate(which, sizeof(which), context, certificate, when,
 	    begins ? X509_get0_notBefore(certificate) : X509_get0_notAfter(certificate));
-	snprintf(
-	    p->refused, sizeof(p->refused), "%s: %s", X509_verify_cert_error_string(error), which);
+	if (error ==
+	    X509_V_ERR_HOSTNAME_MISMATCH) /* it is only looked for on server_name's behalf */
+		snprintf(p->refused, sizeof(p->refused), "not for the host name %s: %s",
+		    X509_VERIFY_PARAM_get0_host(X509_STORE_CTX_get0_param(context), 0), which);
+	else
+		snprintf(p->refused, sizeof(p->refused), "%s: %s",
+		    X509_verify_cert_error_string(error), which);
 }
 
 /* The chain is good; libcurl looks later whether the leaf is for this host. */
@@ -166,11 +172,47 @@ on_verify(int good, X509_STORE_CTX *context)
 	return good;
 }
 
+/*
+ * A handshake begins: with `server_name` instead of the host of the url, but not behind a redirect
+ * to another one.
+ */
+static void
+on_handshake(const SSL *const_ssl, int where, int value)
+{
+	SSL *ssl = (SSL *)const_ssl;
+	struct probe *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	X509_VERIFY_PARAM *wanted = SSL_get0_param(ssl);
+	char own[PROBE_HOST_MAX + 1], host[PROBE_HOST_MAX + 1];
+	const char *name = host;
+
+	(void)value;
+	if ((where & SSL_CB_HANDSHAKE_START) == 0)
+		return;
+	probe_host(p->site->url, own, sizeof(own));
+	probe_host(probe_current_url(p), host, sizeof(host));
+	if (strcasecmp(own, host) == 0) {
+		name = p->site->server_name;
+		SSL_set_tlsext_host_name(ssl, name);
+	}
+	if (!p->site->verify_tls)
+		return;
+	X509_VERIFY_PARAM_set_hostflags(
+	    wanted, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (name != host || !probe_host_is_literal(probe_current_url(p))) {
+		X509_VERIFY_PARAM_set1_host(wanted, name, 0);
+	} else {
+		host[strcspn(host, "]")] = '\0';
+		X509_VERIFY_PARAM_set1_ip_asc(wanted, host + (host[0] == '['));
+	}
+}
+
 void
 probe_tls_listen(struct probe *p, void *context)
 {
 	p->refused[0] = p->leaf[0] = '\0';
 	SSL_CTX_set_app_data(context, p);
+	if (p->site->server_name != NULL)
+		SSL_CTX_set_info_callback(context, on_handshake);
 	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
 	/* libcurl's own mode: new versions let the handshake end, and look at the outcome then */
 	SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), on_verify);

@@ -191,6 +191,7 @@ load(struct config *c, const char *path)
 		    .follow_redirects = 5,
 		    .verify_tls = true,
 		    .decode = true,
+		    .tls_min_version = TLS_OF_SYSTEM,
 		    .keepalive_lifetime_us = CONFIG_KEEPALIVE_LIFETIME_US,
 		    .enabled = true },
 		.region_room = room,

@@ -98,6 +98,7 @@ const char *config_wrong_method(const char *value);
 const char *config_wrong_header_pattern(const char *value);
 const char *config_wrong_username(const char *value);
 const char *config_wrong_label(const char *value);
+const char *config_wrong_server_name(const char *value);
 const char *config_wrong_resolve(const char *value);
 
 /* Put strings into a site as something else. */

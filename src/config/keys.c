@@ -70,6 +70,7 @@ config_find_key(const struct key *keys, const char *name)
 static const char *const auth_words[] = { "none", "basic", "digest", "bearer", NULL };
 static const char *const ip_words[] = { "any", "4", "6", NULL };
 static const char *const http_words[] = { "any", "1.0", "1.1", "2", "3", NULL };
+static const char *const tls_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const destination_words[] = { "stderr", "syslog", NULL };
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const char *const sync_words[] = { "normal", "full", NULL };
@@ -114,6 +115,9 @@ const struct key config_site_keys[] = {
 	{ "keepalive_lifetime", KEY_SECONDS, SITE(keepalive_lifetime_us), .min = 0, .max = 86400 },
 	{ "enabled", KEY_BOOL, SITE(enabled) },
 	{ "ip_version", KEY_WORD, SITE(ip_version), .words = ip_words },
+	{ "tls_min_version", KEY_WORD, SITE(tls_min_version), .words = tls_words },
+	{ "server_name", KEY_STRING, SITE(server_name), .min = 1,
+	    .wrong = config_wrong_server_name },
 	{ "http_version", KEY_WORD, SITE(http_version), .words = http_words },
 	{ "resolve", KEY_STRINGS, SITE(resolve), .wrong = config_wrong_resolve },
 	{ "labels", KEY_JOINED, SITE(labels), .wrong = config_wrong_label,

@@ -12,9 +12,8 @@
 #include <string.h>
 
 /* Keys of later versions; written as the words below. */
-static const char reserved[] =
-    " allowprivateredirects certmindays noproxy proxy recordquery servername "
-    "tlsminversion ";
+static const char reserved[] = " allowprivateredirects certmindays noproxy proxy recordquery "
+			       "";
 
 /*
  * What is written here, and what other programs that check web sites, or speak to Kafka, call it: in

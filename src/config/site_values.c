@@ -161,6 +161,18 @@ config_wrong_resolve(const char *value)
 	return config_read_resolve(&r, value);
 }
 
+const char *
+config_wrong_server_name(const char *value)
+{
+	struct resolve address;
+
+	if (read_address(&address, value))
+		return "must be a name: TLS has none for an address";
+	if (!consists_of(value, LETTERS DIGITS "._-") || strlen(value) > 253)
+		return "must be the name of a host, without a scheme and a port";
+	return NULL;
+}
+
 /* --- storing strings --------------------------------------------------------------------- */
 
 /* A code with blanks around it; 0 if there is none. */

@@ -79,6 +79,10 @@ TRUSTED = {
     "tls-wrong-host": hostile.down(
         "tls", "host name.*: the site's certificate, CN=[^,]*, valid until 20..-..-..$",
         tls_version="TLSv1.3", cert_expires_at=hostile.KNOWN),
+    "tls-server-name": hostile.up(tls_version="TLSv1.3", cert_expires_at=hostile.KNOWN),
+    "tls-server-name-ends": hostile.up(redirects=1),
+    "tls-server-name-of-another": hostile.down(
+        "tls", "^not for the host name other.example: the site's certificate, CN=[^,]*, valid"),
     "tls-self-signed": hostile.down("tls", "^self-signed certificate: the site's"),
     "tls-client-certificate": hostile.down("tls", "certificate"),
     "redirect-to-bad-tls": hostile.up(redirects=1),
