@@ -5,15 +5,15 @@
 
 import signal
 
-from harness import procs, records, require
+from harness import Skip, needs, procs, records, require
 from harness.daemon import binary
 from harness.sites import site
 
 
-def check(t, sites, **settings):
-    """One check of each site; the records by the names of the sites."""
+def check(t, sites, prefix=(), **settings):
+    """One check of each site, behind a command `prefix`; the records by the names of the sites."""
     file = t.daemon(t.settings(sites, workers={"min": 1, "max": 16}, **settings)).file
-    done = procs.run([binary(), "--once", "--stdout", "-c", file])
+    done = procs.run([*prefix, binary(), "--once", "--stdout", "-c", file])
     require(done.returncode in (0, 1), f"exit code {done.returncode}: {done.stderr}")
     found = records.from_lines(done.stdout)
     records.check(found, at_least=len(sites), envelopes=False)
@@ -107,6 +107,23 @@ def test_a_reference_answers(t):
                     "repeated": ("down", "connect", 3, "connect")})
     require("references" not in found["connect"].error_message, found["connect"].error_message)
     require(1 <= moody.hits["reference"] <= 3, f"asked {moody.hits['reference']} times")
+
+
+@needs("root")
+def test_the_line_is_dead(t):
+    """Packets go out, and nothing comes back."""
+    wire = ("ip link set lo up && ip link add line0 type veth peer name line1 && "
+            "ip link set line0 up && ip link set line1 up && ip addr add 192.0.2.1/24 dev line0 && "
+            "ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev line0 && exec \"$@\"")
+    prefix = ["unshare", "-n", "sh", "-c", wire, "sh"]
+    if procs.run([*prefix, "true"]).returncode != 0:
+        raise Skip("no namespace, or no network device in it")
+    sites = [site("a", "https://192.0.2.2/", 600, 2, retries=1, retry_delay=0)]
+    vantage = {"reference": ["https://192.0.2.2/x", "https://one.example/"], "timeout": 2}
+    found = check(t, sites, prefix, vantage=vantage)
+    compare(found, {"a": ("unknown", "vantage", 2, "timeout")})
+    require("timed out after 2 s while connecting" in found["a"].error_message,
+            found["a"].error_message)
 
 
 def test_a_stop_ends_the_question(t):
