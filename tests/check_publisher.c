@@ -154,9 +154,11 @@ make_frame(unsigned char *out, enum wire_type type, uint64_t seq, int code)
 {
 	struct config config = { .instance = "test" };
 	struct site site = { .name = "shop", .url = "http://a/", .method = "GET" };
-	struct slot slot = {
-		.epoch = epoch, .seq = seq, .slot_us = 1767225600000000, .interval_us = 1
-	};
+	struct slot slot = { .epoch = epoch,
+		.seq = seq,
+		.slot_us = 1767225600000000,
+		.interval_us = 1,
+		.ordinal = { 1, (uint32_t)seq + 1 } };
 	struct result result;
 
 	result_init(&result);
@@ -523,6 +525,20 @@ START_TEST(a_verdict_waits_for_its_slot)
 			put_into(&supervisor, frame, make_frame(frame, WIRE_CLOSE, seq, 0));
 	}
 	expect_after_all(300, _i != 3); /* with both short, not all of it can be known in time */
+}
+END_TEST
+
+/* Slots that never run are the supervisor's, and come between those of checkers. */
+START_TEST(a_short_sight_keeps_the_order)
+{
+	start_with_short_sight(false, true);
+	for (uint64_t seq = 1; seq < 300; seq++) {
+		put(seq % 3 == 0 ? WIRE_SINGLE : WIRE_OPEN, seq);
+		if (seq % 3 != 0)
+			put(WIRE_CLOSE, seq);
+	}
+	expect_after_all(300, false);
+	expect_seqs(0, 300);
 }
 END_TEST
 
@@ -903,6 +919,7 @@ main(void)
 	tcase_add_test(tcase, a_token_ends_only_what_it_was_made_for);
 	tcase_add_test(tcase, a_verdict_that_was_written_counts);
 	tcase_add_loop_test(tcase, a_verdict_waits_for_its_slot, 1, 4);
+	tcase_add_test(tcase, a_short_sight_keeps_the_order);
 	tcase_add_test(tcase, what_nobody_ends_is_settled);
 	tcase_add_test(tcase, nothing_is_settled_that_waits);
 	tcase_add_test(tcase, half_a_frame_does_not_hold_up_the_end);

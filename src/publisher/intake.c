@@ -227,12 +227,33 @@ compare_ends(const void *a, const void *b)
 	return y->by_checker - x->by_checker;
 }
 
-/* Leave the first `count` ends, those of the supervisor, to the next transaction. */
+/* Whether a checker has ended a later slot of the same site, among the ends from `first` on. */
+static bool
+is_followed(const struct intake *in, size_t first, const struct frame *frame)
+{
+	for (size_t i = first; i < in->end_count; i++) {
+		const struct wire_ordinal *later = &in->ends[i].frame.ordinal;
+
+		if (later->site == frame->ordinal.site && later->slot > frame->ordinal.slot)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Leave the first `count` ends, those of the supervisor, to the next transaction. But what a checker
+ * has ended later must not come before them; and if we see that, we have seen what was written
+ * before.
+ */
 static void
 postpone_ends(struct intake *in, size_t count)
 {
-	in->end_count -= count;
-	memmove(in->ends, in->ends + count, in->end_count * sizeof(*in->ends));
+	size_t kept = 0;
+
+	for (size_t i = 0; i < in->end_count; i++)
+		if (i >= count || is_followed(in, count, &in->ends[i].frame))
+			in->ends[kept++] = in->ends[i];
+	in->end_count = kept;
 	in->pipes[FROM_SUPERVISOR].used = 0;
 }
 
@@ -257,7 +278,8 @@ intake_apply(struct intake *in, struct spool *spool)
 		return status;
 	count = in->end_count;
 	early = collect_ends(in, spool);
-	if (!complete && !early) /* one of the two pipes must be emptied */
+	/* one of the two pipes must be emptied, if not now then after the next look */
+	if (!complete && (!early || in->pipes[FROM_SUPERVISOR].view.complete))
 		postpone_ends(in, count);
 	qsort(in->ends, in->end_count, sizeof(*in->ends), compare_ends);
 	for (size_t i = 0; i < in->end_count && status == SPOOL_OK; i++)
