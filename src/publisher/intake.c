@@ -281,7 +281,8 @@ intake_apply(struct intake *in, struct spool *spool)
 	/* one of the two pipes must be emptied, if not now then after the next look */
 	if (!complete && (!early || in->pipes[FROM_SUPERVISOR].view.complete))
 		postpone_ends(in, count);
-	qsort(in->ends, in->end_count, sizeof(*in->ends), compare_ends);
+	if (in->end_count > 0) /* else there may be no array yet */
+		qsort(in->ends, in->end_count, sizeof(*in->ends), compare_ends);
 	for (size_t i = 0; i < in->end_count && status == SPOOL_OK; i++)
 		status = spool_end_slot(spool, &in->ends[i].frame);
 	if (status == SPOOL_OK && in->settled > 0 && !early && complete) {
