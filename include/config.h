@@ -38,6 +38,7 @@ struct status_range {
 	short last;
 };
 
+/* Of body_json: an assertion, not a pattern. */
 struct pattern {
 	const char *text; /* as configured, UTF-8 */
 	bool negated;     /* from body_regex_not or header_regex_not: must not match */
@@ -117,6 +118,7 @@ struct site {
 	size_t expect_count;
 	struct patterns header_patterns;    /* "Name: pattern": as for the body */
 	struct patterns body_patterns;      /* all of body_regex, then all of body_regex_not */
+	struct patterns body_json;          /* no patterns, but assertions; none is negated */
 	int min_body_bytes, max_body_bytes; /* 0: no limit */
 	int64_t max_response_us;            /* whole milliseconds; 0: no limit */
 	size_t body_limit;    /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */

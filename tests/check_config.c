@@ -206,6 +206,7 @@ static const char *const other_values[] = {
 	"body_regex_not = \"x\"",
 	"header_regex = \"A: x\"",
 	"header_regex_not = \"A: x\"",
+	"body_json = \"$.a\"",
 	"body_limit_kb = 1",
 	"min_body_bytes = 1",
 	"max_body_bytes = 1000",
@@ -564,6 +565,7 @@ START_TEST(the_sample_holds_the_defaults)
 	ck_assert(b.headers[0] != NULL && b.body != NULL && b.labels != NULL);
 	ck_assert_uint_eq(b.body_patterns.count, 2);
 	ck_assert_uint_eq(b.header_patterns.count, 2);
+	ck_assert_uint_eq(b.body_json.count, 2);
 	ck_assert_int_gt(b.max_response_us, 0);
 	ck_assert(b.min_body_bytes > 0 && b.max_body_bytes > 0);
 	ck_assert_ptr_nonnull(b.resolve);
@@ -574,6 +576,7 @@ START_TEST(the_sample_holds_the_defaults)
 	b.labels = a.labels;
 	b.body_patterns.count = a.body_patterns.count;
 	b.header_patterns.count = a.header_patterns.count;
+	b.body_json.count = a.body_json.count;
 	b.min_body_bytes = a.min_body_bytes;
 	b.max_body_bytes = a.max_body_bytes;
 	b.max_response_us = a.max_response_us;

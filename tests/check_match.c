@@ -197,10 +197,10 @@ START_TEST(bad_patterns_have_an_offset)
 {
 	char reason[256];
 
-	ck_assert_int_eq(match_check("ok", reason, sizeof(reason)), 0);
-	ck_assert_int_eq(match_check("a(b", reason, sizeof(reason)), -1);
+	ck_assert_int_eq(match_check("ok", 2, reason, sizeof(reason)), 0);
+	ck_assert_int_eq(match_check("a(b", 3, reason, sizeof(reason)), -1);
 	ck_assert_ptr_nonnull(strstr(reason, "at offset 3"));
-	ck_assert_int_eq(match_check("\\C", reason, sizeof(reason)), -1);
+	ck_assert_int_eq(match_check("\\C", 2, reason, sizeof(reason)), -1);
 }
 END_TEST
 

@@ -228,6 +228,11 @@ def judged(word, says="", code=200, **fields):
             "response_time_ms": KNOWN, "failed_regex": None, **fields}
 
 
+def limited(says):
+    """A complete response that says nothing of the site, for it is too much for us."""
+    return {**judged("local", says), "status": "unknown"}
+
+
 def KNOWN(value):  # pylint: disable=invalid-name
     return value is not None
 
@@ -595,6 +600,30 @@ case("header-of-trailer", chunked(b"x", end=b"0\r\nX-A: 1\r\n\r\n"), up(),
      header_regex_not="X-A: 1")
 case("headers-of-many-fields", response(b"", *["a:" + 12 * "a" + "!"] * 10000),
      judged("regex_limit", "hit a limit on the header a$"), header_regex="a: ^(?:(a|a|b)+)+$")
+HEALTH = b'{"status": "ok", "queue": {"length": 250}, "jobs": [{"age": 5}], "version": "2.1"}'
+case("json-holds", response(HEALTH), up(), body_json=[
+    '$.status == "ok"', "$.queue.length > 100", "$.jobs.length == 1", "$.jobs[0].age < 3600",
+    r"$.version =~ ^2\.", "$.jobs"])
+case("json-wrong", response(HEALTH),
+     judged("json_mismatch", r"^got 250, want \$.queue.length < 100$"),
+     body_json=["$.status", "$.queue.length < 100"])
+case("json-missing", response(HEALTH), judged("json_mismatch", r"^got nothing, want \$.none$"),
+     body_json="$.none")
+case("json-not", response(b"<p>"), judged("json_mismatch", "^the body is not JSON$"),
+     body_json="$.status")
+case("json-empty", response(), judged("json_mismatch", "^the body is not JSON$"), body_json="$")
+case("json-cut", response(b"[" + 2000 * b"1," + b"1]"),
+     judged("json_mismatch", r"^the body is not JSON \(it was cut at body_limit_kb\)$",
+            body_truncated=True), body_limit_kb=1, body_json="$.length > 1")
+case("json-other-encodings", response(HEALTH.decode().encode("utf-16")),
+     judged("json_mismatch", "^the body is not JSON$"), body_json="$.status")
+case("json-compressed", encoded("gzip", gzip.compress(HEALTH)), up(), body_json="$.status")
+case("json-deep", response(100000 * b"["), limited("nested too deeply$"), body_json="$[0]")
+case("json-of-many-values", response(b"[0" + 500000 * b",0" + b"]"),
+     limited("too many values$"), body_json="$[0]")
+case("json-duplicates", response(b'{"a":1,"a":2}'), up(), body_json="$.a == 1")
+case("json-nul", response(b'{"a":1}\0'), judged("json_mismatch", "^the body is not JSON$"),
+     body_json="$.a")
 case("body-too-small", response(b"error"),
      judged("body_size", "^the body has 5 bytes, want at least 6$"), min_body_bytes=6)
 case("body-too-large", response(b"12345"),

@@ -287,7 +287,7 @@ on_body(char *data, size_t one, size_t size, void *arg)
 	size_t take = size < room ? size : room;
 
 	(void)one;
-	if (p->site->body_patterns.count > 0 && take > 0) {
+	if (take > 0 && p->site->body_patterns.count + p->site->body_json.count > 0) {
 		while (p->body_size + take > p->body_room) {
 			p->body_room = p->body_room > 0 ? 2 * p->body_room : BODY_FIRST;
 			p->body = xreallocarray(p->body, p->body_room, 1);

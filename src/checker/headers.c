@@ -91,13 +91,13 @@ next_value(const struct headers *h, const char *name, size_t *at, size_t *size)
 static enum match_outcome
 find(const struct headers *h, struct match *match, const char *text, char found[NAMED_MAX + 1])
 {
+	const char *pattern = headers_pattern(text), *value;
 	enum match_outcome outcome = MATCH_FAILS;
-	const char *value;
 	size_t at = 0, size;
 
 	found[0] = '\0';
 	while (outcome == MATCH_FAILS && (value = next_value(h, text, &at, &size)) != NULL) {
-		outcome = match_find(match, headers_pattern(text), value, size);
+		outcome = match_find(match, pattern, strlen(pattern), value, size);
 		if (outcome == MATCH_HOLDS || found[0] == '\0')
 			util_clean_text(found, NAMED_MAX + 1, value, size);
 	}

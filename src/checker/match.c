@@ -63,6 +63,7 @@ struct match {
 	unsigned searches; /* since match_begin() */
 	struct {
 		const char *text; /* of the configuration, which outlives us */
+		size_t length;
 		pcre2_code *code;
 	} cache[CACHE_SIZE];
 };
@@ -80,7 +81,7 @@ rules_search(const char *text)
 }
 
 static pcre2_code *
-compile(const char *text, char *reason, size_t size)
+compile(const char *text, size_t length, char *reason, size_t size)
 {
 	uint32_t options = COMPILE_OPTIONS | (rules_search(text) ? PCRE2_AUTO_CALLOUT : 0);
 	PCRE2_SIZE offset;
@@ -88,8 +89,7 @@ compile(const char *text, char *reason, size_t size)
 	pcre2_code *code;
 	int error;
 
-	code = pcre2_compile(
-	    (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options, &error, &offset, NULL);
+	code = pcre2_compile((PCRE2_SPTR)text, length, options, &error, &offset, NULL);
 	if (code == NULL) {
 		pcre2_get_error_message(error, message, sizeof(message));
 		snprintf(reason, size, "%s at offset %zu", (const char *)message, (size_t)offset);
@@ -152,15 +152,17 @@ match_free(struct match *m)
 }
 
 static pcre2_code *
-cached(struct match *m, const char *text)
+cached(struct match *m, const char *text, size_t length)
 {
-	size_t i = util_hash(text) % CACHE_SIZE;
+	size_t i = util_crc32(text, length) % CACHE_SIZE;
 	char reason[256];
 
-	if (m->cache[i].text == NULL || strcmp(m->cache[i].text, text) != 0) {
+	if (m->cache[i].text == NULL || m->cache[i].length != length ||
+	    memcmp(m->cache[i].text, text, length) != 0) {
 		pcre2_code_free(m->cache[i].code);
-		m->cache[i].code = compile(text, reason, sizeof(reason));
+		m->cache[i].code = compile(text, length, reason, sizeof(reason));
 		m->cache[i].text = text;
+		m->cache[i].length = length;
 		/* without machine code the limits still hold, only slowly: see checker_has_jit() */
 		if (m->cache[i].code != NULL)
 			pcre2_jit_compile(m->cache[i].code, PCRE2_JIT_COMPLETE);
@@ -209,9 +211,9 @@ match_begin(struct match *m)
 }
 
 enum match_outcome
-match_find(struct match *m, const char *pattern, const char *text, size_t size)
+match_find(struct match *m, const char *pattern, size_t length, const char *text, size_t size)
 {
-	pcre2_code *code = cached(m, pattern);
+	pcre2_code *code = cached(m, pattern, length);
 	int found;
 
 	if (code == NULL)
@@ -229,7 +231,8 @@ match_body(struct match *m, const struct patterns *patterns, const char *body, s
 {
 	match_begin(m);
 	for (size_t i = 0; i < patterns->count; i++) {
-		enum match_outcome found = match_find(m, patterns->items[i].text, body, size);
+		const char *text = patterns->items[i].text;
+		enum match_outcome found = match_find(m, text, strlen(text), body, size);
 
 		*decisive = &patterns->items[i];
 		if (found == MATCH_LIMIT)
@@ -242,9 +245,9 @@ match_body(struct match *m, const struct patterns *patterns, const char *body, s
 }
 
 int
-match_check(const char *text, char *reason, size_t size)
+match_check(const char *text, size_t length, char *reason, size_t size)
 {
-	pcre2_code *code = compile(text, reason, size);
+	pcre2_code *code = compile(text, length, reason, size);
 
 	if (code == NULL)
 		return -1;
@@ -260,7 +263,7 @@ checker_has_jit(void)
 	bool usable;
 
 	/* the library may have it while the system forbids writable code: try */
-	code = compile("a", reason, sizeof(reason));
+	code = compile("a", 1, reason, sizeof(reason));
 	usable = code != NULL && pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
 	pcre2_code_free(code);
 	return usable;

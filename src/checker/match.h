@@ -35,7 +35,7 @@ void match_begin(struct match *match);
  * texts of patterns outlive `match`: it has no copies.
  */
 enum match_outcome
-match_find(struct match *match, const char *pattern, const char *text, size_t size);
+match_find(struct match *match, const char *pattern, size_t length, const char *text, size_t size);
 
 /*
  * Hold `body` against all patterns in their order, with time of their own. On MATCH_FAILS and
@@ -44,7 +44,7 @@ match_find(struct match *match, const char *pattern, const char *text, size_t si
 enum match_outcome match_body(struct match *match, const struct patterns *patterns,
     const char *body, size_t size, const struct pattern **decisive);
 
-/* For validation: does `text` compile? 0, or -1 with a sentence and the offset in `reason`. */
-int match_check(const char *text, char *reason, size_t size);
+/* For validation: does the pattern `text` compile? 0, or -1 with a sentence and the offset in `reason`. */
+int match_check(const char *text, size_t length, char *reason, size_t size);
 
 #endif

@@ -87,6 +87,7 @@ probe_free(struct probe *p)
 	curl_multi_cleanup(p->multi);
 	probe_connections_close(p);
 	match_free(p->match);
+	json_free(p->json);
 	free(p->body);
 	free(p->fields.text);
 	free(p);
@@ -122,7 +123,8 @@ judge_response(struct probe *p)
 		.starved_us = max_us > 0 && elapsed_us > max_us ? probe_starved_us(p) : 0,
 		.redirects = p->site->follow_redirects == 0 && p->location[0] != '\0',
 		.headers = &p->fields,
-		.match = p->match };
+		.match = p->match,
+		.json = &p->json };
 
 	verdict_response(p->result, &response, p->site);
 }

@@ -22,6 +22,7 @@
 
 #include <curl/curl.h>
 
+#include "body_json.h"
 #include "headers.h"
 #include "files.h"
 #include "match.h"
@@ -65,6 +66,7 @@ struct probe {
 	int64_t vantage_asked_us; /* when the references were last asked (monotonic); 0: never */
 	bool vantage_answers;
 	struct own_connections own[PROBE_OWN_MAX];
+	struct json *json;
 	char *body;
 	size_t body_room;
 	struct headers fields; /* of the last response, for patterns */

@@ -5,6 +5,9 @@
  * What of the configuration only the libraries of the checker can judge. Called in the validation child;
  * nothing is fatal.
  */
+#include <string.h>
+
+#include "body_json.h"
 #include "checker.h"
 #include "headers.h"
 #include "files.h"
@@ -32,9 +35,15 @@ check_patterns(const struct patterns *patterns, const struct patterns *defaults,
 }
 
 static int
+check_body_pattern(const char *text, char *reason, size_t size)
+{
+	return match_check(text, strlen(text), reason, size);
+}
+
+static int
 check_header_pattern(const char *text, char *reason, size_t size)
 {
-	return match_check(headers_pattern(text), reason, size);
+	return check_body_pattern(headers_pattern(text), reason, size);
 }
 
 void
@@ -50,8 +59,10 @@ checker_validate_site(
 		probe_check_connection(site, mistakes);
 	check_patterns(&site->header_patterns, &defaults->header_patterns, check_header_pattern,
 	    "header_regex", mistakes);
+	check_patterns(&site->body_patterns, &defaults->body_patterns, check_body_pattern,
+	    "body_regex", mistakes);
 	check_patterns(
-	    &site->body_patterns, &defaults->body_patterns, match_check, "body_regex", mistakes);
+	    &site->body_json, &defaults->body_json, body_json_check, "body_json", mistakes);
 	files_validate(site, defaults, mistakes);
 }
 

@@ -104,6 +104,7 @@ version_holds(struct result *r, const struct response *response, const struct si
 /* How much of a pattern a sentence names: with it, it is short enough for the log. */
 #define NAMED_MAX 64
 
+#define CUT_AT_LIMIT    " (it was cut at body_limit_kb)"
 #define ONLY_FIRST_PART " (of the compressed body only the first part was read)"
 
 static bool
@@ -128,7 +129,7 @@ body_patterns_hold(struct result *r, const struct response *response, const stru
 		result_fail(r, ERROR_REGEX_MISMATCH, "the body %s \"%s\"%s%s",
 		    decisive->negated ? "matches" : "does not match", named,
 		    decisive->negated ? ", which it must not" : "",
-		    response->truncated && !decisive->negated ? " (it was cut at body_limit_kb)"
+		    response->truncated && !decisive->negated ? CUT_AT_LIMIT
 		    : response->partial                       ? ONLY_FIRST_PART
 							      : "");
 		return false;
@@ -138,6 +139,16 @@ body_patterns_hold(struct result *r, const struct response *response, const stru
 		result_fail(
 		    r, ERROR_REGEX_LIMIT, "the pattern \"%s\" hit a limit on this body", named);
 	return true;
+}
+
+static bool
+json_holds(struct result *r, const struct response *response, const struct site *site)
+{
+	return site->body_json.count == 0 || body_json_holds(r, response->json, response->match,
+						 &site->body_json, response->body, response->size,
+						 response->truncated ? CUT_AT_LIMIT
+						 : response->partial ? ONLY_FIRST_PART
+								     : "");
 }
 
 static bool
@@ -183,9 +194,9 @@ time_holds(struct result *r, const struct response *response, const struct site 
 }
 
 /* In the order of the manual: the first that does not hold gives the verdict. */
-static bool (*const assertions[])(
-    struct result *r, const struct response *response, const struct site *site) = { status_holds,
-	version_holds, header_patterns_hold, body_patterns_hold, size_holds, time_holds };
+static bool (*const assertions[])(struct result *r, const struct response *response,
+    const struct site *site) = { status_holds, version_holds, header_patterns_hold,
+	body_patterns_hold, json_holds, size_holds, time_holds };
 
 /* Room for " (and 12 more)" behind the longest sentence. */
 #define MORE_MAX 16

@@ -8,6 +8,7 @@
 #ifndef WEBMOND_VERDICT_H
 #define WEBMOND_VERDICT_H
 
+#include "body_json.h"
 #include "config.h"
 #include "headers.h"
 #include "match.h"
@@ -37,6 +38,7 @@ struct response {
 	int64_t starved_us; /* how long of that this process had no CPU; 0 if it was fast enough */
 	bool redirects;     /* it is a redirect that `follow_redirects = 0` does not follow */
 	struct match *match;
+	struct json **json;
 };
 
 /*

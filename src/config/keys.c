@@ -104,6 +104,7 @@ const struct key config_site_keys[] = {
 	    .store = config_store_patterns },
 	{ "body_regex_not", KEY_PATTERNS, SITE(body_patterns), .min = 1,
 	    .store = config_store_patterns, .negated = true },
+	{ "body_json", KEY_PATTERNS, SITE(body_json), .min = 1, .store = config_store_patterns },
 	{ "body_limit_kb", KEY_KIB, SITE(body_limit), .min = 0, .max = 65536 },
 	{ "min_body_bytes", KEY_INTEGER, SITE(min_body_bytes), .min = 0, .max = 67108864 },
 	{ "max_body_bytes", KEY_INTEGER, SITE(max_body_bytes), .min = 0, .max = 67108864 },

@@ -91,11 +91,17 @@ check_max_response_time(struct reader *r, const struct site *site)
 static void
 check_body_limit(struct reader *r, const struct site *site)
 {
-	if (site->body_limit == 0 && site->body_patterns.count > 0)
+	const struct patterns *patterns = &site->body_patterns;
+
+	if (site->body_limit == 0 && patterns->count > 0)
 		mistake(r, site, "body_limit_kb",
 		    "with 0 the body is not read, so %s has nothing to match; leave one of them "
 		    "out",
-		    site->body_patterns.items[0].negated ? "body_regex_not" : "body_regex");
+		    patterns->items[0].negated ? "body_regex_not" : "body_regex");
+	if (site->body_json.count > 0 &&
+	    (site->body_limit == 0 || strcmp(site->method, "HEAD") == 0))
+		mistake(r, site, "body_json", "no body is read with %s; leave one of them out",
+		    site->body_limit == 0 ? "body_limit_kb = 0" : "method = \"HEAD\"");
 }
 
 /* The size of a body of which not all is read is not known, but that it is above body_limit_kb. */

@@ -81,6 +81,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct status_range expect[] = { { 200, 299 } };
 	static const struct pattern patterns[] = { { .text = "needle" },
 		{ .text = "(a+)+$", .negated = true } };
+	static const struct pattern headers_of[] = { { .text = "Set-Cookie: ^a(b+)+$" },
+		{ .text = "X: y", .negated = true } };
+	static const struct pattern json[] = { { .text = "$.a[0].b == \"x\"" } };
 	static struct probe *probe;
 	struct config config = { .instance = "fuzz" };
 	struct site site = { .name = "site",
@@ -93,6 +96,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.expect = expect,
 		.expect_count = 1,
 		.body_patterns = { patterns, ARRAY_LENGTH(patterns) },
+		.header_patterns = { headers_of, ARRAY_LENGTH(headers_of) },
+		.body_json = { json, ARRAY_LENGTH(json) },
 		.body_limit = 16 * 1024,
 		.follow_redirects = 3 };
 	struct slot slot = { .epoch = "20260101T000000Z-0000000000000001",

@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(reason[0] != '\0');
 
 	reason[0] = '\0';
-	if (match_check(pattern, reason, sizeof(reason)) < 0) {
+	if (match_check(pattern, strlen(pattern), reason, sizeof(reason)) < 0) {
 		assert(reason[0] != '\0');
 	} else {
 		/* a pattern and its opposite cannot both hold */
