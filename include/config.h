@@ -123,6 +123,8 @@ struct site {
 	int64_t max_response_us;            /* whole milliseconds; 0: no limit */
 	size_t body_limit;    /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */
 	int follow_redirects; /* 0 … 20 */
+	bool allow_private_redirects; /* from public addresses */
+	bool record_query;            /* of the url and of redirects, in the record and the log */
 	bool verify_tls;
 	bool decode; /* undo a Content-Encoding */
 	bool keepalive;

@@ -222,6 +222,8 @@ static const char *const other_values[] = {
 	"http_version = \"1.1\"",
 	"server_name = \"b.example\"",
 	"tls_min_version = \"1.3\"",
+	"allow_private_redirects = true",
+	"record_query = false",
 	"connect_timeout = 5",
 };
 

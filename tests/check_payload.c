@@ -20,6 +20,7 @@ make_site(void)
 {
 	return (struct site){ .name = "shop",
 		.url = "https://shop.example/",
+		.record_query = true,
 		.method = "GET",
 		.headers = no_headers };
 }
@@ -113,10 +114,15 @@ START_TEST(a_slot_that_never_ran)
 	struct result result;
 	const char *record;
 
+	site.url = "https://shop.example/?a=b#c";
 	missed.lateness_us = RESULT_NONE;
 	result_init(&result);
 	result_fail(&result, ERROR_DROPPED, "the spool was full");
 	record = write_record(&config, &site, &missed, &result, 99);
+	ck_assert_ptr_nonnull(strstr(record, "\"url\":\"https://shop.example/?a=b#c\","));
+	site.record_query = false;
+	record = write_record(&config, &site, &missed, &result, 99);
+	ck_assert_ptr_nonnull(strstr(record, "\"url\":\"https://shop.example/\","));
 	ck_assert_ptr_nonnull(strstr(record, "\"started_at\":null,\"lateness_ms\":null,"));
 	ck_assert_ptr_nonnull(strstr(record, "\"status\":\"unknown\",\"error_type\":\"dropped\","));
 	ck_assert_ptr_nonnull(strstr(record, "\"response_time_ms\":null,\"elapsed_ms\":null,"));
@@ -247,6 +253,7 @@ START_TEST(any_result_is_a_valid_record)
 			.location = rand() % 2 ? random_text(location, sizeof(location)) : NULL };
 		struct site site = { .name = random_text(name, sizeof(name)),
 			.url = random_text(url, sizeof(url)),
+			.record_query = true,
 			.method = "OPTIONS",
 			.labels = rand() % 2 ? random_text(labels, sizeof(labels)) : NULL };
 		struct slot any = { .epoch = slot.epoch,

@@ -322,6 +322,7 @@ static struct site site = { .name = "site",
 	.expect = good,
 	.expect_count = 1,
 	.body_limit = 1024,
+	.record_query = true,
 	.decode = true,
 	.follow_redirects = 5,
 	.keepalive_lifetime_us = CONFIG_KEEPALIVE_LIFETIME_US,
@@ -794,7 +795,9 @@ START_TEST(redirects_from_outside_do_not_lead_inside)
 
 	ck_assert_int_eq(
 	    check_at(PUBLIC_IP, "to/http://127.0.0.1:%d/body/1", port), ERROR_REDIRECT_REFUSED);
-	ck_assert_str_eq(r.error_message, "redirect refused: to the private address 127.0.0.1");
+	ck_assert_str_eq(r.error_message,
+	    "redirect refused: to the private address 127.0.0.1 (allow_private_redirects permits "
+	    "it)");
 	ck_assert_int_eq(r.http_status, 302);
 	ck_assert_int_eq(r.redirects, 0);
 	ck_assert_str_eq(r.final_url, "");
@@ -818,6 +821,18 @@ START_TEST(redirects_from_outside_do_not_lead_inside)
 }
 END_TEST
 
+START_TEST(redirects_may_be_permitted_to_lead_inside)
+{
+	site.allow_private_redirects = true;
+	for (int round = 0; round < 2; round++) {
+		site.keepalive = round > 0;
+		ck_assert_int_eq(
+		    check_at(PUBLIC_IP, "to/http://127.0.0.1:%d/body/1", port), ERROR_NONE);
+		ck_assert_str_eq(r.remote_ip, "127.0.0.1");
+	}
+}
+END_TEST
+
 /* Another site, on the inside, keeps a connection that a redirect from outside could ride on. */
 START_TEST(kept_connections_are_no_way_inside)
 {
@@ -830,8 +845,8 @@ START_TEST(kept_connections_are_no_way_inside)
 		site.keepalive = round > 0;
 		ck_assert_int_eq(check_at(PUBLIC_IP, "to/http://127.0.0.1:%d/body/1", port),
 		    ERROR_REDIRECT_REFUSED);
-		ck_assert_str_eq(
-		    r.error_message, "redirect refused: to the private address 127.0.0.1");
+		ck_assert_ptr_nonnull(
+		    strstr(r.error_message, "to the private address 127.0.0.1 (allow_"));
 		ck_assert_int_eq(r.http_status, 302);
 		ck_assert_int_eq(r.redirects, 0);
 		ck_assert_str_eq(r.final_url, "");
@@ -1228,6 +1243,7 @@ main(void)
 	tcase_add_test(tcase, resolve_says_where_to_connect);
 	tcase_add_test(tcase, a_kept_connection_may_be_gone);
 	tcase_add_test(tcase, redirects_from_outside_do_not_lead_inside);
+	tcase_add_test(tcase, redirects_may_be_permitted_to_lead_inside);
 	tcase_add_test(tcase, kept_connections_are_no_way_inside);
 	tcase_add_test(tcase, our_own_trouble_is_local);
 	tcase_add_test(tcase, no_way_to_one_address_does_not_excuse_another);

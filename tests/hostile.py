@@ -757,6 +757,17 @@ case("put-302", redirect("/echo"), up(method="PUT"), method="PUT", body="a=1",
 case("put-303", redirect("/echo", status="303 See Other"), up(method="PUT"), method="PUT",
      body="a=1", headers=["Content-Type: text/plain"],
      body_regex=["^GET /echo ", "\\r\\n\\r\\n$"], body_regex_not="(?i)content-")
+case("redirect-query-not-recorded", redirect("/ok?secret-word#secret-word"),
+     up(redirects=1, url=re.compile("/redirect-query-not-recorded$"),
+        final_url=re.compile("/ok$")), url="{http}/redirect-query-not-recorded?secret-word",
+     record_query=False)
+case("redirect-refused-and-not-recorded", redirect("ftp://x/?secret-word"),
+     down("redirect_refused", "not ftp://x/$", 302), record_query=False)
+case("redirect-of-a-query-alone", redirect("?secret-word=://secret-word"),
+     down("too_many_redirects", "more than 5", 302,
+          final_url=re.compile("/redirect-of-a-query-alone$")), record_query=False)
+case("redirect-malformed-and-not-recorded", redirect("http://:x/?secret-word"),
+     down("protocol", "http://:x/\"$", 302), record_query=False)
 case("redirect-expected", redirect("/ok"), up(302, redirects=0), follow_redirects=0,
      expect_status="301,302")
 

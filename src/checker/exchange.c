@@ -121,7 +121,8 @@ forget_connection(struct result *r)
 static bool
 leads_inside(struct probe *p, const char *ip)
 {
-	if (p->from_private || probe_redirect_count(p) == 0 || !verdict_is_private(ip))
+	if (p->from_private || p->site->allow_private_redirects || probe_redirect_count(p) == 0 ||
+	    !verdict_is_private(ip))
 		return false;
 	snprintf(p->address, sizeof(p->address), "%.*s", RESULT_IP_MAX, ip);
 	p->to_private = true;
@@ -179,7 +180,7 @@ probe_note_url(struct probe *p)
 
 	r->redirects = (int)probe_redirect_count(p);
 	if (r->redirects > 0)
-		probe_write_url(r->final_url, sizeof(r->final_url), probe_current_url(p));
+		probe_write_url(p, r->final_url, sizeof(r->final_url), probe_current_url(p));
 }
 
 /* The connection stands and the request goes out; later its TLS session may be gone. */
@@ -222,7 +223,7 @@ note_location(struct probe *p)
 
 	p->location[0] = '\0';
 	if (curl_easy_header(p->curl, "Location", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
-		probe_write_url(p->location, sizeof(p->location), header->value);
+		probe_write_url(p, p->location, sizeof(p->location), header->value);
 }
 
 /*

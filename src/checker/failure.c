@@ -55,7 +55,8 @@ probe_fail_redirect(struct probe *p, CURLcode code)
 		    detail != NULL ? detail + strlen(parsed) : why, p->location);
 	else if (p->to_private)
 		result_fail(p->result, ERROR_REDIRECT_REFUSED,
-		    "redirect refused: to the private address %s", p->address);
+		    "redirect refused: to the private address %s (allow_private_redirects permits it)",
+		    p->address);
 	else if (p->body_withheld)
 		result_fail(p->result, ERROR_REDIRECT_REFUSED,
 		    "redirect refused: body_file is not sent to another scheme, host or port");

@@ -202,8 +202,11 @@ bool probe_host_is_literal(const char *url);
 /* Whether two URLs have the same scheme, host and port. */
 bool probe_is_same_origin(const char *a, const char *b);
 
-/* Clean text of `url`, without a user and password, into `out`. */
-void probe_write_url(char *out, size_t size, const char *url);
+/*
+ * Clean text of `url` into `out`, without a user and password, and without its query if the site
+ * keeps that back; of a reference that is nothing but a query, the '?' is left.
+ */
+void probe_write_url(const struct probe *p, char *out, size_t size, const char *url);
 
 /* The URL of the request that runs, the first one or behind redirects. */
 const char *probe_current_url(const struct probe *p);

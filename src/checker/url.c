@@ -90,17 +90,20 @@ probe_host_is_literal(const char *url)
 }
 
 void
-probe_write_url(char *out, size_t size, const char *url)
+probe_write_url(const struct probe *p, char *out, size_t size, const char *url)
 {
-	const char *host = strstr(url, "://"), *at;
+	const char *end = url + strcspn(url, p->site->record_query ? "" : "?#");
+	const char *scheme = strstr(url, "://"), *host, *at;
 	size_t n;
 
-	host = host != NULL ? host + 3 : url;
+	host = scheme != NULL && scheme < end ? scheme + 3 : url;
 	at = memrchr(host, '@', strcspn(host, "/?#"));
 	n = util_clean_text(out, size, url, (size_t)(host - url));
 	if (at != NULL)
 		host = at + 1;
-	util_clean_text(out + n, size - n, host, strlen(host));
+	if (end == url && *url != '\0')
+		end++;
+	util_clean_text(out + n, size - n, host, (size_t)(end - host));
 }
 
 static bool

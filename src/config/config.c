@@ -190,6 +190,7 @@ load(struct config *c, const char *path)
 		    .body_limit = 1024 * 1024,
 		    .follow_redirects = 5,
 		    .verify_tls = true,
+		    .record_query = true,
 		    .decode = true,
 		    .tls_min_version = TLS_OF_SYSTEM,
 		    .keepalive_lifetime_us = CONFIG_KEEPALIVE_LIFETIME_US,

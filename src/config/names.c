@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Keys of later versions; written as the words below. */
-static const char reserved[] = " allowprivateredirects certmindays noproxy proxy recordquery "
+static const char reserved[] = " certmindays noproxy proxy "
 			       "";
 
 /*

@@ -174,6 +174,15 @@ check_tls(struct reader *r, const struct site *site)
 }
 
 static void
+check_private_redirects(struct reader *r, const struct site *site)
+{
+	if (site->follow_redirects == 0 && site->allow_private_redirects &&
+	    config_gives(&site->at, "allow_private_redirects"))
+		mistake(r, site, "allow_private_redirects",
+		    "with follow_redirects = 0 no redirect is followed; leave one of them out");
+}
+
+static void
 check_resolve(struct reader *r, const struct site *site)
 {
 	struct resolve one, other;
@@ -203,6 +212,7 @@ static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_body_limit,
 	check_body_sizes,
 	check_keepalive_lifetime,
+	check_private_redirects,
 	check_tls,
 	check_resolve,
 	config_check_files,

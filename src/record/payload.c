@@ -242,11 +242,22 @@ put_tristate(struct text *t, enum field field, enum tristate value)
 	put_literal(t, words[value]);
 }
 
+/* With or without its query, then in `out`. */
+static const char *
+shown_url(const struct site *site, char out[CONFIG_URL_MAX + 1])
+{
+	if (site->record_query)
+		return site->url;
+	snprintf(out, CONFIG_URL_MAX + 1, "%.*s", (int)strcspn(site->url, "?#"), site->url);
+	return out;
+}
+
 size_t
 payload_identity(
     char *out, const struct config *config, const struct site *site, const struct slot *slot)
 {
 	struct text t = { out, out + WIRE_PAYLOAD_MAX };
+	char url[CONFIG_URL_MAX + 1];
 
 	put_literal(&t, ID_PREFIX);
 	put_literal(&t, slot->epoch);
@@ -256,7 +267,7 @@ payload_identity(
 	put_text(&t, FIELD_EPOCH, slot->epoch);
 	put_integer(&t, FIELD_SEQ, (int64_t)slot->seq);
 	put_text(&t, FIELD_SITE, site->name);
-	put_text(&t, FIELD_URL, site->url);
+	put_text(&t, FIELD_URL, shown_url(site, url));
 	put_text(&t, FIELD_METHOD, site->method);
 	put_text(&t, FIELD_INSTANCE, config->instance);
 	put_text(&t, FIELD_LOCATION, config->location);

@@ -60,6 +60,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.location = text(&in, location, sizeof(location)) };
 	struct site site = { .name = text(&in, name, sizeof(name)),
 		.url = text(&in, url, sizeof(url)),
+		.record_query = true,
 		.method = "OPTIONS",
 		.labels = text(&in, labels, sizeof(labels)) };
 	struct slot slot = { .epoch = "20260101T000000Z-0000000000000001",
