@@ -5,8 +5,10 @@
 #include "util.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "suite.h"
 
@@ -33,6 +35,20 @@ START_TEST(times_are_rfc3339)
 	ck_assert_str_eq(out, "1970-01-01T00:00:00.000Z");
 	util_rfc3339(out, 1795428902123999);
 	ck_assert_str_eq(out, "2026-11-23T10:15:02.123Z");
+	util_rfc3339(out, -1);
+	ck_assert_str_eq(out, "1969-12-31T23:59:59.999Z");
+	for (int64_t us = 0; us < 253402300800 * US_PER_S; us += INT64_C(86399987654321)) {
+		const time_t seconds = us / US_PER_S;
+		char wanted[UTIL_RFC3339_SIZE + 8];
+		struct tm tm;
+		size_t n = strftime(
+		    wanted, sizeof(wanted), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
+
+		snprintf(
+		    wanted + n, sizeof(wanted) - n, ".%03dZ", (int)(us % US_PER_S / US_PER_MS));
+		util_rfc3339(out, us);
+		ck_assert_str_eq(out, wanted);
+	}
 }
 END_TEST
 

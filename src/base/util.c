@@ -89,17 +89,42 @@ util_processors_busy(void)
 	return running > sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+/* "2026-11-23T" for a day since 1970. The times of records are of few days, and strftime() is slow. */
+static const char *
+date_of(int64_t day)
+{
+	static __thread int64_t days[8];
+	static __thread char dates[8][12];
+	char *date = dates[day & 7];
+	time_t begin = day * 86400;
+
+	if (date[0] == '\0' || days[day & 7] != day)
+		strftime(date, sizeof(dates[0]), "%Y-%m-%dT", gmtime_r(&begin, &(struct tm){ 0 }));
+	days[day & 7] = day;
+	return date;
+}
+
+/* Write the number before `end`, over zeros. */
+static void
+put_number(char *end, unsigned n)
+{
+	for (; n > 0; n /= 10)
+		*--end = (char)('0' + n % 10);
+}
+
 void
 util_rfc3339(char out[UTIL_RFC3339_SIZE], int64_t utc_us)
 {
-	time_t seconds = utc_us / US_PER_S;
-	unsigned ms = (unsigned)(utc_us % US_PER_S / US_PER_MS) % 1000;
-	struct tm tm;
-	size_t n;
+	const int64_t day_us = 86400 * US_PER_S;
+	const int64_t day = utc_us / day_us - (utc_us % day_us < 0);
+	const unsigned ms = (unsigned)((utc_us - day * day_us) / US_PER_MS);
+	char *end = stpcpy(out, date_of(day));
 
-	gmtime_r(&seconds, &tm);
-	n = strftime(out, UTIL_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(out + n, UTIL_RFC3339_SIZE - n, ".%03uZ", ms);
+	memcpy(end, "00:00:00.000Z", sizeof("00:00:00.000Z"));
+	put_number(end + 2, ms / 3600000);
+	put_number(end + 5, ms / 60000 % 60);
+	put_number(end + 8, ms / 1000 % 60);
+	put_number(end + 12, ms % 1000);
 }
 
 static void *
