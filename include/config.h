@@ -108,6 +108,9 @@ struct site {
 	const char *body;           /* NULL: none */
 	const char *body_file;      /* NULL: none; so are all files */
 	const char *header_file;
+	const char *ca_file;
+	const char *client_cert;
+	const char *client_key;
 	enum auth auth;
 	const char *username; /* NULL: none */
 	const char *password_file;
@@ -185,7 +188,7 @@ struct config {
 	struct site defaults;     /* what sites inherit; no name, no url */
 	const char *sites_dir;
 
-	bool has_https; /* some of them */
+	bool needs_ca; /* some of them need the CA certificates of the system */
 
 	/* of config.c only */
 	int *holders; /* a page of its own if the rest is read-only */

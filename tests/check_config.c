@@ -200,6 +200,9 @@ static const char *const other_values[] = {
 	"password_file = \"x\"; username = \"x\"; auth = \"basic\"",
 	"token_file = \"x\"; auth = \"bearer\"",
 	"header_file = \"x\"",
+	"ca_file = \"x\"",
+	"client_cert = \"x\"",
+	"client_key = \"x\"; client_cert = \"x\"",
 	"user_agent = \"x\"",
 	"expect_status = \"204\"",
 	"body_regex = \"x\"",
@@ -574,6 +577,8 @@ START_TEST(the_sample_holds_the_defaults)
 	/* which have no default, nor have these; all the others are the same */
 	b.headers = a.headers;
 	b.header_file = a.header_file;
+	b.client_cert = a.client_cert;
+	b.client_key = a.client_key;
 	b.body = a.body;
 	b.labels = a.labels;
 	b.body_patterns.count = a.body_patterns.count;

@@ -3,21 +3,34 @@
 
 /*
  * The CA certificates that a site's certificate is verified with. libcurl reads their file for a
- * handshake and caches them in the multi handle for later ones, if the same options come again:
- * without that cache a check over HTTPS costs twenty times as much. Nothing is fatal.
+ * handshake and caches them in the multi handle for later ones, if the same file comes again:
+ * without that cache a check over HTTPS costs twenty times as much. So there is a multi handle for
+ * each file, up to some number, and a new one when the file was replaced. Nothing is fatal.
  */
 #include "probe_internal.h"
 
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util.h"
 
-#define CACHE_SECONDS 3600L
+/* For ever: which file it is, is known here. */
+#define CACHE_SECONDS (-1L)
+
+/* For sites with keepalive; libcurl's default is four. */
+#define KEPT_CONNECTIONS_MAX 1024L
+
+/* A lookup takes two threads. With many more than can leak, no lookup waits for one. */
+#define LOOKUP_THREADS_MAX 1000L
+
+/* Certificates take about seven times the memory of their file; those of the system come on top. */
+#define AUTHORITIES_BYTES_MAX (512 * 1024)
 
 /* The system's CA bundle: what libcurl was built with, else where distributions keep it. */
-const char *
-probe_ca_find(void)
+static const char *
+find_file(void)
 {
 	static const char *const known[] = { "/etc/ssl/certs/ca-certificates.crt",
 		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem" };
@@ -35,19 +48,143 @@ probe_ca_find(void)
 	return built_in;
 }
 
+static CURLM *
+new_multi(void)
+{
+	CURLM *multi = curl_multi_init();
+
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS_MAX);
+#if LIBCURL_VERSION_NUM >= 0x081400
+	/*
+	 * From 8.20 on it has threads for lookups. Without these two options a few lookups that hang
+	 * occupy all threads, later ones wait until the timeout of their site is over, and the
+	 * process waits for all of them when it exits.
+	 */
+	curl_multi_setopt(multi, CURLMOPT_RESOLVE_THREADS_MAX, LOOKUP_THREADS_MAX);
+	curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
+	return multi;
+}
+
+static void
+drop(struct authority *a)
+{
+	curl_multi_cleanup(a->multi);
+	*a = (struct authority){ 0 };
+}
+
+/* That of `file`, or an empty place for it, or that of a file which has been unused longest. */
+static struct authority *
+find_place(struct probe *p, const char *file)
+{
+	struct authority *oldest = &p->authorities[1];
+
+	if (file == p->ca_file)
+		return &p->authorities[0]; /* of the system: it stays */
+	for (size_t i = 1; i < PROBE_AUTHORITIES_MAX; i++) {
+		struct authority *a = &p->authorities[i];
+
+		if (a->file != NULL && strcmp(a->file, file) == 0)
+			return a;
+		if (a->used < oldest->used)
+			oldest = a;
+	}
+	return oldest;
+}
+
+/* Let those go that have been unused longest, until the others but `kept` need little memory. */
+static void
+make_room(struct probe *p, const struct authority *kept)
+{
+	for (;;) {
+		struct authority *oldest = NULL;
+		int64_t bytes = 0;
+
+		for (size_t i = 1; i < PROBE_AUTHORITIES_MAX; i++) {
+			struct authority *a = &p->authorities[i];
+
+			bytes += a->identity.size;
+			if (a != kept && a->multi != NULL &&
+			    (oldest == NULL || a->used < oldest->used))
+				oldest = a;
+		}
+		if (bytes <= AUTHORITIES_BYTES_MAX || oldest == NULL)
+			return;
+		drop(oldest);
+	}
+}
+
+/* Zeros if there is no such file. */
+static void
+identify(struct file_identity *out, const char *file)
+{
+	struct stat st = { 0 };
+
+	if (file != NULL)
+		(void)!stat(file, &st);
+	memset(out, 0, sizeof(*out)); /* to be compared as bytes */
+	out->device = st.st_dev;
+	out->inode = st.st_ino;
+	out->size = st.st_size;
+	out->modified = st.st_mtim;
+	out->changed = st.st_ctim;
+}
+
+/*
+ * The multi handle in which libcurl caches the certificates of `file`; NULL: no memory. `look`
+ * whether the file has been replaced, which costs a system call.
+ */
+static CURLM *
+find_multi(struct probe *p, const char *file, bool look)
+{
+	struct authority *a = find_place(p, file);
+	bool known = a->multi != NULL && (a->file == file || strcmp(a->file, file) == 0);
+	struct file_identity now;
+
+	a->used = ++p->authority_uses;
+	if (known && !look)
+		return a->multi;
+	identify(&now, file);
+	if (known && memcmp(&a->identity, &now, sizeof(now)) == 0)
+		return a->multi;
+	drop(a);
+	*a = (struct authority){ .file = file, .multi = new_multi(), .used = p->authority_uses };
+	memcpy(&a->identity, &now, sizeof(now));
+	make_room(p, a);
+	return a->multi;
+}
+
+bool
+probe_ca_begin(struct probe *p)
+{
+	p->ca_file = find_file();
+	p->multi = find_multi(p, p->ca_file, true);
+	return p->multi != NULL;
+}
+
 void
-probe_ca_set(struct probe *p, bool verify)
+probe_ca_set(struct probe *p, bool verify, const char *file)
 {
 	CURL *curl = p->curl;
 	/* libcurl looks for the host of the url; for server_name OpenSSL does: probe_tls_listen() */
 	bool verify_host = verify && (p->site == NULL || p->site->server_name == NULL);
 
+	if (file == NULL)
+		file = p->ca_file;
+	p->multi = find_multi(p, file, p->used_tls || file != p->ca_file);
 	/* the cache works only without a directory of certificates */
 	curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
+	curl_easy_setopt(curl, CURLOPT_CAINFO, file);
 	curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, CACHE_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, verify_host ? 2L : 0L);
+}
+
+void
+probe_ca_free(struct probe *p)
+{
+	for (size_t i = 0; i < PROBE_AUTHORITIES_MAX; i++)
+		drop(&p->authorities[i]);
 }
 
 /* A socket whose other end is closed already. */
@@ -82,7 +219,7 @@ probe_load_ca(struct probe *p)
 	curl_easy_setopt(p->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(p->curl, CURLOPT_OPENSOCKETFUNCTION, open_dead_socket);
 	curl_easy_setopt(p->curl, CURLOPT_SOCKOPTFUNCTION, is_connected);
-	probe_ca_set(p, true);
+	probe_ca_set(p, true, NULL);
 	probe_perform(p);
 	curl_easy_cleanup(p->curl);
 }

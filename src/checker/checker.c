@@ -79,7 +79,7 @@ get_ready(const struct checker_start *start)
 		probe_free(probe);
 		return NULL;
 	}
-	if (config->has_https)
+	if (config->needs_ca)
 		probe_load_ca(probe);
 	return probe;
 }

@@ -32,7 +32,8 @@ static bool
 is_particular(const struct site *site)
 {
 	return site->keepalive_lifetime_us != CONFIG_KEEPALIVE_LIFETIME_US ||
-	       site->http_version != HTTP_ANY || site->server_name != NULL;
+	       site->http_version != HTTP_ANY || site->server_name != NULL ||
+	       site->client_cert != NULL;
 }
 
 /* Its own connections, or a place for them: an empty one, or that which has been unused longest. */

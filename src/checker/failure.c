@@ -255,6 +255,20 @@ fail_exchange(struct probe *p)
 		result_fail(p->result, ERROR_PROTOCOL, "%s", p->why);
 }
 
+/* A file of CA certificates, or a client certificate or its key: libcurl's sentence lacks the path. */
+static void
+fail_own_files(struct probe *p)
+{
+	struct file_fault fault = { 0 };
+
+	if (p->site != NULL && files_find_fault(p->site, &fault)) {
+		p->walled |= fault.walled;
+		result_fail(p->result, ERROR_LOCAL, "%s: %s", fault.key, fault.text);
+	} else {
+		result_fail(p->result, ERROR_LOCAL, "%s", p->why);
+	}
+}
+
 /* libcurl before 8.4 has no sentence for it; later ones ask again on another connection. */
 static void
 fail_http2(struct probe *p)
@@ -288,6 +302,8 @@ static const struct meaning {
 	[CURLE_SSL_CONNECT_ERROR] = { .judge = fail_handshake },
 	[CURLE_PEER_FAILED_VERIFICATION] = { .judge = fail_certificate },
 	[CURLE_SSL_INVALIDCERTSTATUS] = { .word = ERROR_TLS },
+	[CURLE_SSL_CERTPROBLEM] = { .judge = fail_own_files },
+	[CURLE_SSL_CACERT_BADFILE] = { .judge = fail_own_files },
 	[CURLE_SSL_CLIENTCERT] = { .word = ERROR_TLS },
 
 	[CURLE_WEIRD_SERVER_REPLY] = { .judge = fail_exchange },

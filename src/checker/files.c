@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pem.h"
 #include "proc.h"
 
 #define KIB 1024
@@ -96,6 +97,9 @@ static const struct row {
 	bool secret;
 	int auths; /* only with these words of `auth`; 0: with any */
 	const char *(*take)(struct file *file, int *line);
+	/* What else is wrong, if that costs too much to be asked for each check. */
+	const char *(*check)(const char *text, size_t size);
+	bool by_libcurl; /* it reads the file */
 } rows[FILE_COUNT] = {
 	[FILE_BODY] = { "body_file", offsetof(struct site, body_file), 1024 * KIB, false, 0,
 	    take_bytes },
@@ -105,6 +109,12 @@ static const struct row {
 	    1 << AUTH_BASIC | 1 << AUTH_DIGEST, take_line },
 	[FILE_TOKEN] = { "token_file", offsetof(struct site, token_file), 64 * KIB, true,
 	    1 << AUTH_BEARER, take_line },
+	[FILE_CA] = { "ca_file", offsetof(struct site, ca_file), 1024 * KIB, false, 0, take_bytes,
+	    pem_wrong_certificates, true },
+	[FILE_CERT] = { "client_cert", offsetof(struct site, client_cert), 64 * KIB, false, 0,
+	    take_bytes, pem_wrong_certificates },
+	[FILE_KEY] = { "client_key", offsetof(struct site, client_key), 64 * KIB, true, 0,
+	    take_bytes, pem_wrong_key },
 };
 
 const char *
@@ -197,7 +207,8 @@ files_read(struct file files[FILE_COUNT], const struct site *site, struct file_f
 	for (int key = 0; key < FILE_COUNT; key++) {
 		const char *path = files_path(site, key);
 
-		if (path == NULL || read_file(&rows[key], path, &files[key], &mode, fault))
+		if (path == NULL || rows[key].by_libcurl ||
+		    read_file(&rows[key], path, &files[key], &mode, fault))
 			continue;
 		fault->key = rows[key].key;
 		fault->path = path;
@@ -208,12 +219,77 @@ files_read(struct file files[FILE_COUNT], const struct site *site, struct file_f
 
 /* --- validation -------------------------------------------------------------------------- */
 
+/* As read_file(), and what is in it. */
+static bool
+check_file(const struct row *row, const char *path, struct file *file, mode_t *mode,
+    struct file_fault *fault)
+{
+	const char *why = NULL;
+
+	fault->key = row->key;
+	fault->path = path;
+	if (!read_file(row, path, file, mode, fault))
+		return false;
+	if (row->check != NULL)
+		why = row->check(file->text, file->size);
+	if (why != NULL)
+		snprintf(fault->text, sizeof(fault->text), "\"%s\" %s", path, why);
+	return why == NULL;
+}
+
+/* The certificate of the client and its key, which may be in the same file. */
+static bool
+check_pair(const struct site *site, struct file_fault *fault)
+{
+	const char *cert_path = site->client_cert, *key_path = site->client_key, *why = NULL;
+	struct file files[FILE_COUNT] = { 0 };
+	struct file *cert = &files[FILE_CERT], *key = &files[FILE_KEY];
+	mode_t mode;
+
+	fault->key = rows[key_path != NULL ? FILE_KEY : FILE_CERT].key;
+	if (!read_file(&rows[FILE_CERT], cert_path, cert, &mode, fault) ||
+	    (key_path != NULL && !read_file(&rows[FILE_KEY], key_path, key, &mode, fault)))
+		; /* told already */
+	else if (key_path == NULL && !pem_has_key(cert->text))
+		why = "has no private key in it; name the file with the key in client_key";
+	else if (key_path == NULL && (why = pem_wrong_key(cert->text, cert->size)) != NULL)
+		; /* told below */
+	else if (key_path == NULL)
+		why = pem_wrong_pair(cert->text, cert->size, cert->text, cert->size);
+	else
+		why = pem_wrong_pair(cert->text, cert->size, key->text, key->size);
+	if (why != NULL)
+		snprintf(fault->text, sizeof(fault->text), "\"%s\" %s",
+		    key_path != NULL ? key_path : cert_path, why);
+	files_forget(files);
+	return why == NULL;
+}
+
+bool
+files_find_fault(const struct site *site, struct file_fault *fault)
+{
+	bool good = true;
+
+	for (int key = 0; good && key < FILE_COUNT; key++) {
+		struct file file = { 0 };
+		mode_t mode;
+
+		if (files_path(site, key) != NULL)
+			good = check_file(&rows[key], files_path(site, key), &file, &mode, fault);
+		forget(&file);
+	}
+	return !good || (site->client_cert != NULL && !check_pair(site, fault));
+}
+
 /* Who else may read a secret, or write what we read? */
 static void
-check_mode(const struct row *row, struct origin at, const char *path, mode_t mode,
-    struct mistakes *mistakes)
+check_mode(const struct row *row, struct origin at, const struct file *file, const char *path,
+    mode_t mode, struct mistakes *mistakes)
 {
-	if (row->secret && (mode & S_IROTH) != 0)
+	bool secret = row->secret ||
+		      (row == &rows[FILE_CERT] && file->text != NULL && pem_has_key(file->text));
+
+	if (secret && (mode & S_IROTH) != 0)
 		mistakes_add(mistakes, at, "%s: everybody can read \"%s\"; do: chmod o-rwx %s",
 		    row->key, path, path);
 	else if ((mode & S_IWOTH) != 0)
@@ -230,27 +306,44 @@ has_authorization(const struct file *file)
 	return false;
 }
 
+/* Whether a file of `site` is to be told of: one of `defaults` is told of there. */
+static bool
+is_own(const struct site *site, const struct site *defaults, enum file_key key)
+{
+	const char *path = files_path(site, key);
+
+	return path != NULL && (site == defaults || path != files_path(defaults, key));
+}
+
 void
 files_validate(const struct site *site, const struct site *defaults, struct mistakes *mistakes)
 {
+	size_t before = mistakes->count;
+	struct file_fault fault = { 0 };
+
 	for (int key = 0; key < FILE_COUNT; key++) {
 		const struct row *row = &rows[key];
 		const char *path = files_path(site, key);
 		struct origin at = config_origin(&site->at, row->key);
-		struct file_fault fault = { 0 };
 		struct file file = { 0 };
 		mode_t mode;
 
-		if (path == NULL || (site != defaults && path == files_path(defaults, key)))
+		if (!is_own(site, defaults, key))
 			continue;
-		if (!read_file(row, path, &file, &mode, &fault))
+		fault = (struct file_fault){ 0 };
+		if (!check_file(row, path, &file, &mode, &fault))
 			mistakes_add(mistakes,
 			    fault.line > 0 ? (struct origin){ path, fault.line } : at, "%s: %s",
 			    row->key, fault.text);
 		if (site->auth != AUTH_NONE && has_authorization(&file))
 			mistakes_add(mistakes, at,
 			    "%s: auth sets Authorization too; leave one of them out", row->key);
-		check_mode(row, at, path, mode, mistakes);
+		check_mode(row, at, &file, path, mode, mistakes);
 		forget(&file);
 	}
+	if (mistakes->count == before && site->client_cert != NULL &&
+	    (is_own(site, defaults, FILE_CERT) || is_own(site, defaults, FILE_KEY)) &&
+	    !check_pair(site, &fault))
+		mistakes_add(
+		    mistakes, config_origin(&site->at, fault.key), "%s: %s", fault.key, fault.text);
 }

@@ -18,6 +18,9 @@ enum file_key {
 	FILE_HEADERS,
 	FILE_PASSWORD,
 	FILE_TOKEN,
+	FILE_CA, /* libcurl reads it: see ca.c */
+	FILE_CERT,
+	FILE_KEY,
 	FILE_COUNT
 };
 
@@ -49,6 +52,12 @@ const char **files_list(const struct site *sites, size_t count, const char *anot
  * Read the files of `site`. Returns 0, or -1 with the fault. In either case they are to be forgotten with files_forget(). At most 1 MiB each.
  */
 int files_read(struct file files[FILE_COUNT], const struct site *site, struct file_fault *fault);
+
+/*
+ * Why libcurl could not use the files of `site`: returns whether there is a fault, which names the
+ * path. It is of now, so there may be none any more.
+ */
+bool files_find_fault(const struct site *site, struct file_fault *fault);
 
 /* Overwrite and free what was read. */
 void files_forget(struct file files[FILE_COUNT]);

@@ -4,8 +4,8 @@
 /*
  * One check by libcurl. Called by the checker; nothing is fatal but the failure to initialise.
  *
- * The multi handle lives as long as the process, for the sake of its caches: kept connections and
- * CA certificates. The easy handle lives for one check: before 8.1.1 libcurl remembers the last
+ * Multi handles live as long as the process, for the sake of their caches: kept connections and
+ * CA certificates, see ca.c. The easy handle lives for one check: before 8.1.1 libcurl remembers the last
  * header of the transfer before, and a response that begins with a folded line writes into its
  * freed memory (https://github.com/curl/curl/issues/11101).
  */
@@ -25,14 +25,8 @@
  */
 #define LEAKED_THREADS_MAX 32
 
-/* A lookup takes two threads. With many more than can leak, no lookup waits for one. */
-#define LOOKUP_THREADS_MAX 1000L
-
 /* A body buffer that is larger is given back after the check. */
 #define BODY_ROOM_KEPT (1024 * 1024)
-
-/* For sites with keepalive; libcurl's default is four. */
-#define KEPT_CONNECTIONS_MAX 1024L
 
 bool
 probe_is_worn(const struct probe *probe)
@@ -59,23 +53,11 @@ probe_new(const struct site *sites, size_t count)
 {
 	struct probe *p = xcalloc(1, sizeof(*p));
 
-	p->multi = curl_multi_init();
-	if (p->multi == NULL) {
+	if (!probe_ca_begin(p)) {
 		free(p);
 		return NULL;
 	}
-	curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS_MAX);
-#if LIBCURL_VERSION_NUM >= 0x081400
-	/*
-	 * From 8.20 on it has threads for lookups. Without these two options a few lookups that hang
-	 * occupy all threads, later ones wait until the timeout of their site is over, and the
-	 * process waits for all of them when it exits.
-	 */
-	curl_multi_setopt(p->multi, CURLMOPT_RESOLVE_THREADS_MAX, LOOKUP_THREADS_MAX);
-	curl_multi_setopt(p->multi, CURLMOPT_QUICK_EXIT, 1L);
-#endif
 	p->match = match_new();
-	p->ca_file = probe_ca_find();
 	p->sites = sites;
 	p->site_count = count;
 	return p;
@@ -84,7 +66,7 @@ probe_new(const struct site *sites, size_t count)
 void
 probe_free(struct probe *p)
 {
-	curl_multi_cleanup(p->multi);
+	probe_ca_free(p);
 	probe_connections_close(p);
 	match_free(p->match);
 	json_free(p->json);
@@ -129,6 +111,23 @@ judge_response(struct probe *p)
 	verdict_response(p->result, &response, p->site);
 }
 
+/* Of the client. The key is in the same file if it has none of its own. */
+static void
+set_certificate(struct probe *p)
+{
+	struct file *files = p->files;
+	const struct file *key = &files[files[FILE_KEY].text != NULL ? FILE_KEY : FILE_CERT];
+	struct curl_blob cert_blob = { files[FILE_CERT].text, files[FILE_CERT].size,
+		CURL_BLOB_NOCOPY };
+	struct curl_blob key_blob = { key->text, key->size, CURL_BLOB_NOCOPY };
+
+	if (files[FILE_CERT].text == NULL)
+		return;
+	curl_easy_setopt(p->curl, CURLOPT_SSLCERT_BLOB, &cert_blob);
+	curl_easy_setopt(p->curl, CURLOPT_SSLKEY_BLOB, &key_blob);
+	curl_easy_setopt(p->curl, CURLOPT_KEYPASSWD, ""); /* else OpenSSL asks the terminal */
+}
+
 /* The site is asked, and its answer judged. */
 static void
 ask(struct probe *p)
@@ -140,7 +139,8 @@ ask(struct probe *p)
 	p->curl = curl_easy_init();
 	probe_request_set(p);
 	probe_connection_set(p);
-	probe_ca_set(p, site->verify_tls);
+	probe_ca_set(p, site->verify_tls, site->verify_tls ? site->ca_file : NULL);
+	set_certificate(p);
 	probe_listen(p);
 	probe_times_begin(p);
 	code = probe_perform(p);

@@ -9,7 +9,8 @@
  *   connection.c      which way it takes
  *   exchange.c        runs the exchange: how far it has come, and what it brought
  *   tls.c             what a handshake shows of the site, and why it is refused
- *   ca.c              the CA certificates
+ *   ca.c              the CA certificates, and the multi handles that cache them
+ *   pem.c             what is wrong with files of certificates and keys
  *   decode.c          compressed bodies that cannot be decoded
  *   failure.c         why there is no whole response, and whose fault that is
  *   lookup_failure.c  the same for a name that was not resolved
@@ -53,9 +54,30 @@ struct own_connections {
 	int64_t used_us; /* monotonic */
 };
 
+/* How many files of CA certificates are kept in memory, with that of the system. */
+#define PROBE_AUTHORITIES_MAX 64
+
+/* Another file has another one. */
+struct file_identity {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified, changed;
+};
+
+/* A file of CA certificates, and the multi handle that has read it. */
+struct authority {
+	const char *file; /* NULL: there is none, if the multi handle is NULL too */
+	struct file_identity identity;
+	CURLM *multi;
+	int64_t used; /* the last of authority_uses */
+};
+
 struct probe {
 	/* of the process */
-	CURLM *multi;
+	CURLM *multi; /* of the running check: one of the authorities' */
+	struct authority authorities[PROBE_AUTHORITIES_MAX]; /* the first: of the system */
+	int64_t authority_uses;
 	struct match *match;
 	const char *ca_file;
 	const struct site *sites; /* all of them, of which `site` is one */
@@ -158,11 +180,12 @@ void probe_tls_listen(struct probe *p, void *context);
 /* Note what is known of the connection `ssl`, an SSL. */
 void probe_tls_note(struct probe *p, const void *ssl);
 
-/* The system's file of CA certificates; NULL: none is known. */
-const char *probe_ca_find(void);
+/* Once a process: find the file of the system. Returns whether there is memory. */
+bool probe_ca_begin(struct probe *p);
+void probe_ca_free(struct probe *p);
 
-/* On a fresh handle: which CA certificates to trust, or to trust anybody. */
-void probe_ca_set(struct probe *p, bool verify);
+/* On a fresh handle: trust the CA certificates in `file` (NULL: those of the system), or anybody. */
+void probe_ca_set(struct probe *p, bool verify, const char *file);
 
 /* The clocks of a check. At the end the phase that it has come to takes the rest. */
 void probe_times_begin(struct probe *p);

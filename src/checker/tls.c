@@ -47,15 +47,17 @@ probe_tls_note(struct probe *p, const void *ssl)
 	X509_free(leaf);
 }
 
-/* The server asks for a certificate, and we have none. */
+/* The server asks for a certificate of ours. Who is not the site but behind a redirect gets none. */
 static int
-on_client_certificate(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+on_client_certificate(SSL *ssl, void *arg)
 {
-	struct probe *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct probe *p = arg;
 
-	(void)certificate, (void)key;
 	p->certificate_wanted = true;
-	return 0;
+	if (p->site != NULL && p->site->client_cert != NULL &&
+	    !probe_is_same_origin(p->site->url, probe_current_url(p)))
+		SSL_certs_clear(ssl);
+	return 1;
 }
 
 /* Whether it names hosts where browsers look for them: they ignore the common name. */
@@ -213,7 +215,7 @@ probe_tls_listen(struct probe *p, void *context)
 	SSL_CTX_set_app_data(context, p);
 	if (p->site->server_name != NULL)
 		SSL_CTX_set_info_callback(context, on_handshake);
-	SSL_CTX_set_client_cert_cb(context, on_client_certificate);
+	SSL_CTX_set_cert_cb(context, on_client_certificate, p);
 	/* libcurl's own mode: new versions let the handshake end, and look at the outcome then */
 	SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), on_verify);
 }

@@ -48,7 +48,7 @@ make_request(struct probe *p, const char *url, int64_t timeout_us)
 	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
 	curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-	probe_ca_set(p, true);
+	probe_ca_set(p, true, NULL);
 	return curl;
 }
 

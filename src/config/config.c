@@ -129,8 +129,9 @@ arrange_sites(struct reader *r)
 	for (size_t i = 0; i < n; i++)
 		if (sites[i].name != NULL)
 			index[named++] = &sites[i];
-	for (size_t i = 0; i < c->site_count && !c->has_https; i++)
-		c->has_https = sites[i].url != NULL && strncasecmp(sites[i].url, "https:", 6) == 0;
+	for (size_t i = 0; i < c->site_count && !c->needs_ca; i++)
+		c->needs_ca = sites[i].url != NULL && strncasecmp(sites[i].url, "https:", 6) == 0 &&
+			      sites[i].verify_tls && sites[i].ca_file == NULL;
 	qsort(index, named, sizeof(*index), compare_sites);
 	for (size_t i = 1; i < named; i++) {
 		const struct site *a = index[i - 1], *b = index[i];

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define NEEDS_TLS  "is for https; leave it out, or change url"
 #define NEEDS_USER "is not used; add auth = \"basic\" or \"digest\", or leave it out"
 
 /* --- what is wrong ----------------------------------------------------------------------- */
@@ -68,6 +69,26 @@ has_two_auths(const struct site *site)
 	return false;
 }
 
+static bool
+verifies_nobody(const struct site *site)
+{
+	return !site->verify_tls;
+}
+
+static bool
+lacks_certificate(const struct site *site)
+{
+	return site->client_cert == NULL;
+}
+
+/* Of an http site a redirect may lead to https. */
+static bool
+never_uses_tls(const struct site *site)
+{
+	return site->url != NULL && strncasecmp(site->url, "http:", 5) == 0 &&
+	       site->follow_redirects == 0;
+}
+
 /* --- the table --------------------------------------------------------------------------- */
 
 /*
@@ -91,6 +112,11 @@ static const struct {
 	{ "password_file", true, needs_no_user, NEEDS_USER },
 	{ "token_file", true, needs_no_token,
 	    "is not used; add auth = \"bearer\", or leave it out" },
+	{ "ca_file", true, verifies_nobody,
+	    "with verify_tls = false nothing is verified; leave one of them out" },
+	{ "ca_file", true, never_uses_tls, NEEDS_TLS },
+	{ "client_cert", true, never_uses_tls, NEEDS_TLS },
+	{ "client_key", true, lacks_certificate, "needs client_cert; add it, or leave this out" },
 };
 
 void
