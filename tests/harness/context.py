@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections import Counter
 
-from . import Failure, Skip, broker, cluster, daemon, mock, mounts, procs, proxy, records, sites
+from . import Failure, Skip, broker, cluster, daemon, guarded, mock, mounts, procs, proxy, records, sites
 
 ROOT = os.geteuid() == 0
 # existing users without rights; nothing is created as root
@@ -240,6 +240,11 @@ class Context:
 
     def moody(self):
         server = sites.Moody()
+        self._close.append(server.stop)
+        return server
+
+    def guarded(self, **options):
+        server = guarded.Guarded(**options)
         self._close.append(server.stop)
         return server
 
