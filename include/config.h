@@ -122,6 +122,7 @@ struct site {
 	struct patterns header_patterns;    /* "Name: pattern": as for the body */
 	struct patterns body_patterns;      /* all of body_regex, then all of body_regex_not */
 	struct patterns body_json;          /* no patterns, but assertions; none is negated */
+	int cert_min_days;                  /* 0: not looked at */
 	int min_body_bytes, max_body_bytes; /* 0: no limit */
 	int64_t max_response_us;            /* whole milliseconds; 0: no limit */
 	size_t body_limit;    /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */

@@ -213,6 +213,7 @@ static const char *const other_values[] = {
 	"body_limit_kb = 1",
 	"min_body_bytes = 1",
 	"max_body_bytes = 1000",
+	"cert_min_days = 14",
 	"max_response_time = 0.5",
 	"follow_redirects = 0",
 	"verify_tls = false",
@@ -584,6 +585,7 @@ START_TEST(the_sample_holds_the_defaults)
 	b.body_patterns.count = a.body_patterns.count;
 	b.header_patterns.count = a.header_patterns.count;
 	b.body_json.count = a.body_json.count;
+	b.cert_min_days = a.cert_min_days;
 	b.min_body_bytes = a.min_body_bytes;
 	b.max_body_bytes = a.max_body_bytes;
 	b.max_response_us = a.max_response_us;

@@ -454,6 +454,7 @@ START_TEST(connections_are_kept_only_when_asked_for)
 	for (int round = 0; round < 3; round++) {
 		ck_assert_int_eq(check("count"), ERROR_NONE);
 		ck_assert_str_eq(r.remote_ip, "127.0.0.1");
+		ck_assert_int_eq(r.reused, round > 0 ? TRISTATE_TRUE : TRISTATE_FALSE);
 		if (round > 0) {
 			ck_assert_int_eq(r.phase_us[PHASE_DNS], 0);
 			ck_assert_int_eq(r.phase_us[PHASE_CONNECT], 0);
@@ -466,6 +467,9 @@ START_TEST(connections_are_kept_only_when_asked_for)
 	site.body_patterns.count = 1;
 	ck_assert_int_eq(check("count"), ERROR_NONE);
 	ck_assert_int_gt(r.phase_us[PHASE_CONNECT], 0);
+	ck_assert_int_eq(r.reused, TRISTATE_FALSE);
+	ck_assert_int_eq(check_at(REFUSED_IP, "x"), ERROR_CONNECT);
+	ck_assert_int_eq(r.reused, TRISTATE_NULL);
 }
 END_TEST
 

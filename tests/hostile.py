@@ -310,11 +310,28 @@ for name in ("expired", "self-signed", "wrong-host", "unknown-authority", "inter
          down("tls", "certificate: .*, CN=.*, valid until 20..-..-..", **nothing_came(
              dns_ms=0, tls_ms=KNOWN, tls_version="TLSv1.3", cert_expires_at=KNOWN,
              remote_ip="127.0.0.1")), url="https://{port}/")
-case("tls-unverified", response(b"ok"), up(tls_ms=KNOWN, tls_version="TLSv1.3",
-                                           cert_expires_at=lambda at: at > "2026"),
+case("tls-unverified", response(b"ok"),
+     up(tls_ms=KNOWN, tls_version="TLSv1.3", cert_expires_at=lambda at: at > "2026",
+        chain_expires_at=lambda at: at > "2026", cert_issuer=lambda name: name.startswith("CN="),
+        cert_sha256=lambda text: re.match("[0-9a-f]{64}$", text), connection_reused=False),
      url="{https}/tls-unverified", verify_tls=False)
 case("tls-expired-unverified", response(b"ok"), up(cert_expires_at=KNOWN), url="https://{port}/",
      verify_tls=False)
+case("tls-certificate-ends", response(b"ok"),
+     judged("cert_expiring", r"^the site's certificate, CN=[^,]*, ends on 20..-..-.., "
+            r"in (29|30) days, want at least 60$"),
+     url="{https}/tls-certificate-ends", verify_tls=False, cert_min_days=60)
+case("tls-certificate-ends-later", response(b"ok"), up(), verify_tls=False,
+     url="{https}/tls-certificate-ends-later", cert_min_days=20)
+case("tls-intermediate-ends", response(b"ok"), down("tls"), url="https://{port}/",
+     cert_min_days=10)
+case("tls-expired-with-days", response(b"ok"),
+     judged("cert_expiring", r"^the site's certificate, CN=[^,]*, ended on 20..-..-.., "
+            r"\d+ days ago, want at least 1$"), url="https://{port}/", verify_tls=False,
+     cert_min_days=1)
+case("no-certificate", response(b"ok"),
+     judged("cert_expiring", "^the response came without a certificate, want one for at least 1 "
+            "days$", chain_expires_at=None, cert_issuer=None, cert_sha256=None), cert_min_days=1)
 case("tls-1.2", response(b"ok"), up(tls_version="TLSv1.2"), url="https://{port}/",
      verify_tls=False)
 case("tls-1.0", response(b"ok"), down("tls", tls_version=either(None, "TLSv1")), url="https://{port}/",
@@ -839,9 +856,10 @@ class Server:
         pair = self._file(name + ".pem"), self._file(name + ".key")
         if name == "tls-self-signed":
             certs.authority(*pair, "127.0.0.1")
-        elif name == "tls-intermediate-expired":
+        elif name.startswith("tls-intermediate"):
             between = self._file("between.pem"), self._file("between.key")
-            certs.signed(*self._authority, *between, "intermediate", days=-1, intermediate=True)
+            certs.signed(*self._authority, *between, "intermediate",
+                         days=-1 if "expired" in name else 5, intermediate=True)
             certs.signed(*between, *pair, name)
             with open(pair[0], "a", encoding="ascii") as chain, open(
                     between[0], encoding="ascii") as f:

@@ -73,15 +73,6 @@ probe_redirect_count(const struct probe *p)
 	return followed(p) - p->asked_again - asks_again(p);
 }
 
-const char *
-probe_current_url(const struct probe *p)
-{
-	const char *url = NULL;
-
-	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
-	return url;
-}
-
 static void
 note_name(struct probe *p)
 {
@@ -109,8 +100,9 @@ static void
 forget_connection(struct result *r)
 {
 	r->remote_ip[0] = '\0';
-	r->tls_version[0] = '\0';
-	r->cert_expires_us = RESULT_NONE;
+	r->tls_version[0] = r->cert_issuer[0] = r->cert_sha256[0] = '\0';
+	r->cert_expires_us = r->chain_expires_us = RESULT_NONE;
+	r->reused = TRISTATE_NULL;
 }
 
 /*
@@ -168,6 +160,7 @@ on_ssl_context(CURL *curl, void *context, void *arg)
 	probe_tls_listen(p, context);
 	probe_enter(p, PHASE_TLS);
 	p->used_tls = true;
+	p->result->reused = TRISTATE_FALSE;
 	/* what libcurl knows of the address does not outlive a handshake that fails */
 	memcpy(p->result->remote_ip, p->address, sizeof(p->result->remote_ip));
 	return CURLE_OK;
@@ -189,11 +182,13 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 {
 	struct probe *p = arg;
 	const struct curl_tlssessioninfo *tls = NULL;
+	enum tristate reused;
 
 	(void)local_ip, (void)remote_port, (void)local_port;
 	if (leads_inside(p, remote_ip))
 		return CURL_PREREQFUNC_ABORT;
 	probe_enter(p, PHASE_WAIT);
+	reused = p->tried ? TRISTATE_FALSE : TRISTATE_TRUE;
 	p->tried = false;
 	p->remote_errno = 0;
 	p->asked_again += asks_again(p);
@@ -204,6 +199,8 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	else if (!probe_request_follow(p, probe_current_url(p)))
 		return CURL_PREREQFUNC_ABORT;
 	forget_connection(p->result);
+	p->result->reused = reused;
+	p->first_to_end[0] = '\0';
 	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", remote_ip);
 	curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
 	if (tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL) {

@@ -104,6 +104,8 @@ judge_response(struct probe *p)
 		.elapsed_us = elapsed_us,
 		.starved_us = max_us > 0 && elapsed_us > max_us ? probe_starved_us(p) : 0,
 		.redirects = p->site->follow_redirects == 0 && p->location[0] != '\0',
+		.now_us = p->site->cert_min_days > 0 ? util_utc_us() : 0,
+		.first_to_end = p->first_to_end,
 		.headers = &p->fields,
 		.match = p->match,
 		.json = &p->json };

@@ -8,6 +8,7 @@
  *   request.c         what is asked, first and behind a redirect
  *   connection.c      which way it takes
  *   exchange.c        runs the exchange: how far it has come, and what it brought
+ *   certificate.c     what certificates say
  *   tls.c             what a handshake shows of the site, and why it is refused
  *   ca.c              the CA certificates, and the multi handles that cache them
  *   pem.c             what is wrong with files of certificates and keys
@@ -119,6 +120,7 @@ struct probe {
 	bool refused_by_date;    /* a certificate, since its time is over or yet to come */
 	char refused[RESULT_MESSAGE_MAX + 1]; /* which, and why; "": none */
 	char leaf[PROBE_CERTIFICATE_MAX + 1]; /* the last one in a good chain, for whatever host */
+	char first_to_end[PROBE_CERTIFICATE_MAX + 1]; /* of the chain, if within cert_min_days */
 	size_t body_size, headers_size;
 	bool body_cut;     /* by us: nothing more is waited for */
 	bool rest_skipped; /* behind the first part of a body that is compressed in several */
@@ -179,6 +181,9 @@ void probe_tls_listen(struct probe *p, void *context);
 
 /* Note what is known of the connection `ssl`, an SSL. */
 void probe_tls_note(struct probe *p, const void *ssl);
+
+/* The same of its certificates only. */
+void probe_certificates_note(struct probe *p, const void *ssl);
 
 /* Once a process: find the file of the system. Returns whether there is memory. */
 bool probe_ca_begin(struct probe *p);

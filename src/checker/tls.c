@@ -5,46 +5,29 @@
  * What a handshake shows: the version, the site's certificate, and which certificate of the chain
  * is to blame when they are refused. Called by OpenSSL and by exchange.c; nothing is fatal.
  */
-#include "probe_internal.h"
+#include "certificate.h"
 
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
+#include "probe_internal.h"
 #include "util.h"
 
-/* The site chooses how long the name of a certificate is; a record has room for this. */
-#define SUBJECT_MAX (PROBE_CERTIFICATE_MAX - 64)
-
-static int64_t
-asn1_time_us(const ASN1_TIME *t)
-{
-	struct tm tm;
-
-	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
-		return RESULT_NONE;
-	return timegm(&tm) * US_PER_S;
-}
-
-/* libssl's names are static: "TLSv1.3". */
+/* libssl's names are static: "TLSv1.3" */
 static void
-note(struct result *r, const SSL *ssl, X509 *leaf)
+note_version(struct result *r, const SSL *ssl)
 {
 	snprintf(r->tls_version, sizeof(r->tls_version), "%s", SSL_get_version(ssl));
-	if (leaf != NULL)
-		r->cert_expires_us = asn1_time_us(X509_get0_notAfter(leaf));
 }
 
 void
 probe_tls_note(struct probe *p, const void *ssl)
 {
-	X509 *leaf = SSL_get1_peer_certificate(ssl);
-
-	note(p->result, ssl, leaf);
-	X509_free(leaf);
+	note_version(p->result, ssl);
+	probe_certificates_note(p, ssl);
 }
 
 /* The server asks for a certificate of ours. Who is not the site but behind a redirect gets none. */
@@ -76,42 +59,6 @@ names_hosts(const X509 *leaf)
 	return found;
 }
 
-/* "CN=shop.example,O=Shop", in UTF-8. */
-static void
-print_subject(char *out, size_t size, const X509 *certificate)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *text = NULL;
-	long n = 0;
-
-	if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
-			       XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0)
-		n = BIO_get_mem_data(bio, &text);
-	if (n > 0)
-		util_clean_text(out, size, text, (size_t)n);
-	else
-		snprintf(out, size, "without a subject");
-	BIO_free(bio);
-}
-
-/* "an intermediate, CN=Authority, on 2026-11-25": `context` tells where in the chain it stands. */
-static void
-print_certificate(char *out, size_t size, const X509_STORE_CTX *context, X509 *certificate,
-    const char *when, const ASN1_TIME *t)
-{
-	const char *whose = "the site's certificate";
-	char subject[SUBJECT_MAX + 1], date[UTIL_RFC3339_SIZE] = "no date";
-	int64_t us = asn1_time_us(t);
-
-	if (X509_STORE_CTX_get_error_depth(context) > 0)
-		whose = X509_get_extension_flags(certificate) & EXFLAG_SI ? "the root"
-									  : "an intermediate";
-	print_subject(subject, sizeof(subject), certificate);
-	if (us != RESULT_NONE)
-		util_rfc3339(date, us);
-	snprintf(out, size, "%s, %s, %s %.10s", whose, subject, when, date);
-}
-
 /* "certificate has expired: an intermediate, CN=Authority, on 2026-11-25" */
 static void
 describe(struct probe *p, X509_STORE_CTX *context)
@@ -130,7 +77,8 @@ describe(struct probe *p, X509_STORE_CTX *context)
 	}
 	if (p->refused_by_date)
 		when = begins ? "from" : "on";
-	print_certificate(which, sizeof(which), context, certificate, when,
+	certificate_print(which, sizeof(which), certificate,
+	    X509_STORE_CTX_get_error_depth(context), when,
 	    begins ? X509_get0_notBefore(certificate) : X509_get0_notAfter(certificate));
 	if (error ==
 	    X509_V_ERR_HOSTNAME_MISMATCH) /* it is only looked for on server_name's behalf */
@@ -145,8 +93,8 @@ describe(struct probe *p, X509_STORE_CTX *context)
 static int
 accept_leaf(struct probe *p, X509_STORE_CTX *context, X509 *leaf)
 {
-	print_certificate(
-	    p->leaf, sizeof(p->leaf), context, leaf, "valid until", X509_get0_notAfter(leaf));
+	certificate_print(
+	    p->leaf, sizeof(p->leaf), leaf, 0, "valid until", X509_get0_notAfter(leaf));
 	if (names_hosts(leaf))
 		return 1;
 	snprintf(p->refused, sizeof(p->refused),
@@ -159,12 +107,14 @@ accept_leaf(struct probe *p, X509_STORE_CTX *context, X509 *leaf)
 static int
 on_verify(int good, X509_STORE_CTX *context)
 {
-	const SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
+	SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct probe *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 	X509 *leaf = X509_STORE_CTX_get0_cert(context);
 
-	if (p->result->cert_expires_us == RESULT_NONE)
-		note(p->result, ssl, leaf);
+	if (p->result->tls_version[0] == '\0') {
+		note_version(p->result, ssl);
+		certificate_see(p, ssl, leaf, X509_STORE_CTX_get0_chain(context));
+	}
 	if (!p->site->verify_tls)
 		return good;
 	if (!good)

@@ -153,3 +153,12 @@ probe_check_url(const char *url, enum ip_version ip_version, char *why, size_t s
 	curl_url_cleanup(u);
 	return wrong == NULL ? 0 : -1;
 }
+
+const char *
+probe_current_url(const struct probe *p)
+{
+	const char *url = NULL;
+
+	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
+	return url;
+}

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool
@@ -193,10 +194,33 @@ time_holds(struct result *r, const struct response *response, const struct site 
 	return true;
 }
 
+static bool
+certificates_hold(struct result *r, const struct response *response, const struct site *site)
+{
+	const int64_t day_us = 86400 * US_PER_S;
+	int64_t left_us = r->chain_expires_us - response->now_us;
+	long long days = llabs(left_us) / day_us;
+
+	if (site->cert_min_days == 0)
+		return true;
+	if (r->chain_expires_us == RESULT_NONE) {
+		result_fail(r, ERROR_CERT_EXPIRING,
+		    "the response came without a certificate, want one for at least %d days",
+		    site->cert_min_days);
+		return false;
+	}
+	if (left_us >= site->cert_min_days * day_us)
+		return true;
+	result_fail(r, ERROR_CERT_EXPIRING, "%s, %s%lld days%s, want at least %d",
+	    response->first_to_end, left_us < 0 ? "" : "in ", days, left_us < 0 ? " ago" : "",
+	    site->cert_min_days);
+	return false;
+}
+
 /* In the order of the manual: the first that does not hold gives the verdict. */
 static bool (*const assertions[])(struct result *r, const struct response *response,
     const struct site *site) = { status_holds, version_holds, header_patterns_hold,
-	body_patterns_hold, json_holds, size_holds, time_holds };
+	body_patterns_hold, json_holds, size_holds, time_holds, certificates_hold };
 
 /* Room for " (and 12 more)" behind the longest sentence. */
 #define MORE_MAX 16

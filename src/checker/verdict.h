@@ -37,6 +37,8 @@ struct response {
 	int64_t elapsed_us;
 	int64_t starved_us; /* how long of that this process had no CPU; 0 if it was fast enough */
 	bool redirects;     /* it is a redirect that `follow_redirects = 0` does not follow */
+	int64_t now_us;     /* UTC */
+	const char *first_to_end; /* a certificate of the chain that is valid no longer than that */
 	struct match *match;
 	struct json **json;
 };

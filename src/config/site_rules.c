@@ -203,6 +203,17 @@ check_resolve(struct reader *r, const struct site *site)
 	}
 }
 
+static void
+check_cert_min_days(struct reader *r, const struct site *site)
+{
+	if (site->url != NULL && site->cert_min_days > 0 && site->follow_redirects == 0 &&
+	    strncasecmp(site->url, "https:", 6) != 0)
+		mistake(r, site, "cert_min_days",
+		    "%d%s: over http there is no certificate, and redirects are not followed; use "
+		    "https, or set it to 0",
+		    site->cert_min_days, whose(site, "cert_min_days"));
+}
+
 /* For a site with the values of `defaults` in it; config_gives() tells which are its own. */
 static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_timeout,
@@ -211,6 +222,7 @@ static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_max_response_time,
 	check_body_limit,
 	check_body_sizes,
+	check_cert_min_days,
 	check_keepalive_lifetime,
 	check_private_redirects,
 	check_tls,

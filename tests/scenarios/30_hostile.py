@@ -65,14 +65,20 @@ def is_over(date):
 
 # The same servers when the system trusts their authority.
 TRUSTED = {
-    "tls-unknown-authority": hostile.up(tls_version="TLSv1.3", cert_expires_at=hostile.KNOWN),
+    "tls-unknown-authority": hostile.up(
+        tls_version="TLSv1.3", cert_expires_at=hostile.KNOWN, chain_expires_at=hostile.KNOWN),
     "tls-1.2": hostile.up(tls_version="TLSv1.2", cert_expires_at=hostile.KNOWN),
     "tls-expired": hostile.down(
         "tls", "^certificate has expired: the site's certificate, CN=tls-expired, on 20..-..-..$",
         tls_version="TLSv1.3", cert_expires_at=is_over),
     "tls-intermediate-expired": hostile.down(
         "tls", "^certificate has expired: an intermediate, CN=intermediate, on 20..-..-..$",
-        tls_version="TLSv1.3", cert_expires_at=lambda at: not is_over(at)),
+        tls_version="TLSv1.3", cert_expires_at=lambda at: not is_over(at),
+        chain_expires_at=is_over, cert_issuer="CN=intermediate"),
+    "tls-intermediate-ends": hostile.judged(
+        "cert_expiring", "^an intermediate, CN=intermediate, ends on 20..-..-.., in [45] days, "
+        "want at least 10$", cert_expires_at=hostile.KNOWN, chain_expires_at=hostile.KNOWN,
+        cert_issuer="CN=intermediate"),
     "tls-no-alternative-name": hostile.down(
         "tls", "^no host in subjectAltName.*: the site's certificate, CN=[^,]*, "
         "valid until 20..-..-..$", cert_expires_at=hostile.KNOWN),
