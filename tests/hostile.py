@@ -301,6 +301,13 @@ case("slow-response", later(0.3, response(b"ok")),
 case("slow-and-wrong", later(0.3, response(b"sorry", status="500 X")),
      judged("http_status", r"^got 500, want 200-299 \(and 2 more\)$", code=500,
             body_regex_matched=False, failed_regex="ok"), max_response_time=0.1, body_regex="ok")
+# in the order of the manual; each without those before it
+WRONG = {"body_regex": "b", "header_regex": "X: b", "body_json": "$.b", "max_response_time": 0.1,
+         "min_body_bytes": 9}
+for n, word in enumerate(("regex_mismatch", "header_mismatch", "json_mismatch", "slow")):
+    case("wrong-" + word, later(0.3, response(b"{}", "X: a")),
+         judged(word, rf"\(and {4 - n} more\)$", failed_regex=either("b", None)),
+         **dict(list(WRONG.items())[n:]))
 case("slow-but-in-time", byte_by_byte(response(b"ok"), 0.002), up(body_bytes=2))
 
 # TLS. Nothing here is signed by an authority that the system trusts.

@@ -219,8 +219,8 @@ certificates_hold(struct result *r, const struct response *response, const struc
 
 /* In the order of the manual: the first that does not hold gives the verdict. */
 static bool (*const assertions[])(struct result *r, const struct response *response,
-    const struct site *site) = { status_holds, version_holds, header_patterns_hold,
-	body_patterns_hold, json_holds, size_holds, time_holds, certificates_hold };
+    const struct site *site) = { status_holds, body_patterns_hold, header_patterns_hold, json_holds,
+	time_holds, size_holds, certificates_hold, version_holds };
 
 /* Room for " (and 12 more)" behind the longest sentence. */
 #define MORE_MAX 16
