@@ -119,10 +119,11 @@ struct site {
 	const char *expect_status; /* as configured, for messages */
 	const struct status_range *expect;
 	size_t expect_count;
-	struct patterns header_patterns;    /* "Name: pattern": as for the body */
-	struct patterns body_patterns;      /* all of body_regex, then all of body_regex_not */
-	struct patterns body_json;          /* no patterns, but assertions; none is negated */
-	int cert_min_days;                  /* 0: not looked at */
+	struct patterns header_patterns; /* "Name: pattern": as for the body */
+	struct patterns body_patterns;   /* all of body_regex, then all of body_regex_not */
+	struct patterns body_json;       /* no patterns, but assertions; none is negated */
+	int cert_min_days;               /* 0: not looked at */
+	bool body_sample; /* the record has the beginning of the body, if the site is not `up` */
 	int min_body_bytes, max_body_bytes; /* 0: no limit */
 	int64_t max_response_us;            /* whole milliseconds; 0: no limit */
 	size_t body_limit;    /* bytes, 1 KiB … 64 MiB; 0: only the headers are waited for */

@@ -214,6 +214,7 @@ static const char *const other_values[] = {
 	"min_body_bytes = 1",
 	"max_body_bytes = 1000",
 	"cert_min_days = 14",
+	"body_sample = true",
 	"max_response_time = 0.5",
 	"follow_redirects = 0",
 	"verify_tls = false",

@@ -657,6 +657,19 @@ case("body-larger-than-limit", response(1025 * b"x"),
             body_truncated=True), body_limit_kb=1, max_body_bytes=1024)
 case("body-as-large-as-limit", response(1024 * b"x"), up(body_bytes=1024, body_truncated=False),
      body_limit_kb=1, min_body_bytes=1024, max_body_bytes=1024)
+case("sample", response(b"out of \x00memory\xff\n", status="500 X"),
+     judged("http_status", code=500, body_sample="out of  memory\ufffd "), body_sample=True)
+case("sample-not-asked-for", response(b"out of memory", status="500 X"),
+     judged("http_status", code=500, body_sample=None))
+case("sample-of-up", response(b"ok"), up(body_sample=None), body_sample=True)
+case("sample-is-cut", response(300 * b"x", status="500 X"),
+     judged("http_status", code=500, body_sample=253 * "x" + "\u2026", body_bytes=300),
+     body_sample=True)
+case("sample-of-short-body", response(b"half", length=10),
+     down("protocol", code=200, body_sample="half"), body_sample=True)
+case("sample-of-pattern", response(500 * b"y"),
+     judged("regex_mismatch", body_sample=253 * "y" + "\u2026", body_regex_matched=False,
+            failed_regex="x"), body_sample=True, body_regex="x")
 case("body-of-right-size", encoded("gzip", gzip.compress(5 * b"x")), up(), min_body_bytes=5,
      max_body_bytes=5)
 case("empty-body-matches", response(), up(body_regex_matched=True), body_regex="^$")

@@ -276,21 +276,35 @@ on_header(char *line, size_t one, size_t size, void *arg)
 	return size;
 }
 
+/* How much of the body has to be at hand, of `size` more bytes. */
+static size_t
+kept_size(const struct probe *p, size_t size)
+{
+	const struct site *site = p->site;
+	size_t sample = site->body_sample ? PROBE_SAMPLE_MAX : 0;
+
+	if (site->body_patterns.count + site->body_json.count > 0)
+		return size;
+	return p->body_size >= sample         ? 0
+	       : size < sample - p->body_size ? size
+					      : sample - p->body_size;
+}
+
 /* Stores the body up to the limit, which counts decompressed bytes. */
 static size_t
 on_body(char *data, size_t one, size_t size, void *arg)
 {
 	struct probe *p = arg;
 	size_t room = p->site->body_limit - p->body_size;
-	size_t take = size < room ? size : room;
+	size_t take = size < room ? size : room, keep = kept_size(p, take);
 
 	(void)one;
-	if (take > 0 && p->site->body_patterns.count + p->site->body_json.count > 0) {
-		while (p->body_size + take > p->body_room) {
+	if (keep > 0) {
+		while (p->body_size + keep > p->body_room) {
 			p->body_room = p->body_room > 0 ? 2 * p->body_room : BODY_FIRST;
 			p->body = xreallocarray(p->body, p->body_room, 1);
 		}
-		memcpy(p->body + p->body_size, data, take);
+		memcpy(p->body + p->body_size, data, keep);
 	}
 	p->body_size += take;
 	if (take == size)

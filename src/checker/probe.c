@@ -200,6 +200,9 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 			result_fail(result, ERROR_LOCAL, "%s: %s", fault.key, fault.text);
 	}
 	files_forget(p->files);
+	if (site->body_sample && result->error != ERROR_NONE && p->body_size > 0)
+		util_clean_text(result->body_sample, sizeof(result->body_sample), p->body,
+		    p->body_size < PROBE_SAMPLE_MAX ? p->body_size : PROBE_SAMPLE_MAX);
 	if (p->body_room > BODY_ROOM_KEPT) {
 		free(p->body);
 		p->body = NULL;

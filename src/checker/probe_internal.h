@@ -36,6 +36,9 @@
 
 #define PROBE_HOST_MAX 255
 
+/* How much of a body its sample is made of; where there is more it ends with "…". */
+#define PROBE_SAMPLE_MAX (RESULT_SAMPLE_MAX + 1)
+
 /* How much of a Location that cannot be read a sentence names. */
 #define PROBE_LOCATION_MAX 128
 

@@ -110,6 +110,7 @@ const struct key config_site_keys[] = {
 	{ "max_body_bytes", KEY_INTEGER, SITE(max_body_bytes), .min = 0, .max = 67108864 },
 	{ "max_response_time", KEY_SECONDS, SITE(max_response_us), .min = 0.001, .max = 86400 },
 	{ "cert_min_days", KEY_INTEGER, SITE(cert_min_days), .min = 0, .max = 3650 },
+	{ "body_sample", KEY_BOOL, SITE(body_sample) },
 	{ "follow_redirects", KEY_INTEGER, SITE(follow_redirects), .min = 0, .max = 20 },
 	{ "allow_private_redirects", KEY_BOOL, SITE(allow_private_redirects) },
 	{ "record_query", KEY_BOOL, SITE(record_query) },

@@ -124,6 +124,15 @@ check_body_size(struct reader *r, const struct site *site, const char *key, int 
 }
 
 static void
+check_body_sample(struct reader *r, const struct site *site)
+{
+	if (site->body_sample && config_gives(&site->at, "body_sample") &&
+	    (site->body_limit == 0 || strcmp(site->method, "HEAD") == 0))
+		mistake(r, site, "body_sample", "no body is read with %s; leave one of them out",
+		    site->body_limit == 0 ? "body_limit_kb = 0" : "method = \"HEAD\"");
+}
+
+static void
 check_body_sizes(struct reader *r, const struct site *site)
 {
 	check_body_size(r, site, "min_body_bytes", site->min_body_bytes);
@@ -222,6 +231,7 @@ static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_max_response_time,
 	check_body_limit,
 	check_body_sizes,
+	check_body_sample,
 	check_cert_min_days,
 	check_keepalive_lifetime,
 	check_private_redirects,
