@@ -289,6 +289,8 @@ check_mode(const struct row *row, struct origin at, const struct file *file, con
 	bool secret = row->secret ||
 		      (row == &rows[FILE_CERT] && file->text != NULL && pem_has_key(file->text));
 
+	if (!S_ISREG(mode))
+		return; /* told already */
 	if (secret && (mode & S_IROTH) != 0)
 		mistakes_add(mistakes, at, "%s: everybody can read \"%s\"; do: chmod o-rwx %s",
 		    row->key, path, path);

@@ -93,5 +93,5 @@ pem_wrong_pair(const char *text, size_t size, const char *key_text, size_t key_s
 	X509_free(certificate);
 	BIO_free(bio);
 	ERR_clear_error();
-	return fits ? NULL : "is for another key than that";
+	return fits ? NULL : "has the key of another certificate";
 }

@@ -16,6 +16,13 @@
 
 /* --- what is wrong ----------------------------------------------------------------------- */
 
+/* A value that is wrong is there, too, and told of already. */
+static bool
+has(const struct site *site, const char *key, const char *value)
+{
+	return value != NULL || config_gives(&site->at, key);
+}
+
 static bool
 has_two_bodies(const struct site *site)
 {
@@ -37,13 +44,14 @@ knows_user(const struct site *site)
 static bool
 lacks_user(const struct site *site)
 {
-	return knows_user(site) && (site->username == NULL || site->password_file == NULL);
+	return knows_user(site) && !(has(site, "username", site->username) &&
+				       has(site, "password_file", site->password_file));
 }
 
 static bool
 lacks_token(const struct site *site)
 {
-	return site->auth == AUTH_BEARER && site->token_file == NULL;
+	return site->auth == AUTH_BEARER && !has(site, "token_file", site->token_file);
 }
 
 static bool
