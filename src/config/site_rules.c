@@ -148,20 +148,23 @@ static void
 check_keepalive_lifetime(struct reader *r, const struct site *site)
 {
 	int64_t lifetime_us = site->keepalive_lifetime_us;
+	bool gives_lifetime = config_gives(&site->at, "keepalive_lifetime");
 
 	if (lifetime_us > 0 && lifetime_us < US_PER_S)
 		mistake(r, site, "keepalive_lifetime",
 		    "%.10g s%s is less than a second; write 1 or more, or 0 for no limit",
 		    seconds(lifetime_us), whose(site, "keepalive_lifetime"));
-	else if (!config_gives(&site->at, "keepalive_lifetime"))
-		return;
-	else if (!site->keepalive)
+	else if (gives_lifetime && !site->keepalive)
 		mistake(r, site, "keepalive_lifetime",
 		    "without keepalive = true no connection is kept; set it, or leave this out");
-	else if (lifetime_us > 0 && lifetime_us < site->interval_us)
-		mistake(r, site, "keepalive_lifetime",
-		    "%.10g s is shorter than the interval of %.10g s, so no check could use the "
-		    "connection of the one before; make it longer, or leave keepalive out",
+	else if (site->keepalive && (gives_lifetime || config_gives(&site->at, "keepalive")) &&
+		 lifetime_us > 0 && lifetime_us < site->interval_us)
+		config_mistake(r,
+		    config_origin(&site->at, gives_lifetime ? "keepalive_lifetime" : "keepalive")
+			.line,
+		    "keepalive_lifetime: %.10g s is shorter than the interval of %.10g s, so no "
+		    "check could use the connection of the one before; make it longer, or leave "
+		    "keepalive out",
 		    seconds(lifetime_us), seconds(site->interval_us));
 }
 
