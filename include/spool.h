@@ -5,8 +5,9 @@
  * The spool: a durable queue of records in one SQLite database. Only the publisher opens it, and
  * only its own files know SQLite.
  *
- * Four tables: `open` has the OPEN frames of slots that wait for their CLOSE; `ready` the records
- * to publish, in their order; `dead` what Kafka refuses for good; `epoch` the epochs of these.
+ * Five tables: `open` has the OPEN frames of slots that wait for their CLOSE; `ready` the records
+ * to publish, in their order; `dead` what Kafka refuses for good; `epoch` the epochs of these;
+ * `streak` since when each site has had its status.
  *
  * All changes of a tick are one transaction: spool_begin(), any number of changes, spool_commit().
  * A call that does not return SPOOL_OK has undone the whole transaction.

@@ -131,3 +131,31 @@ def test_hanging_sites_disturb_nobody(t):
     bad = [r for r in summary.firsts if r.site not in names and r.error_type != "aborted" and
            not records.is_busy(r)]
     require(not bad, f"hanging sites: {bad[:5]}")
+
+
+@needs("kafka")
+def test_streaks_outlive_reloads_and_kills(t):
+    """topic.check() counts along; here sites go, come back and change, and publishers are killed."""
+    nginx, topic = t.nginx(), t.topic()
+    bad, away = (site(name, nginx.url(f"down/{name}")) for name in ("bad", "away"))
+    turns = site("turns", nginx.url("ok/turns"))
+    d = t.daemon(t.settings([bad, away, turns], topic)).start()
+    topic.wait_rounds([bad, away, turns], 4)
+    turns = {**turns, "url": nginx.url("down/turns"), "interval": 2}
+    d.reload({**d.settings, "sites": [turns, bad]})
+    procs.kill(d.publisher())
+    topic.wait_rounds([bad, turns], 3)
+    d.reload({**d.settings, "sites": [turns, away, bad]})
+    procs.kill(d.publisher())
+    procs.kill(t.random.choice(d.checkers()))
+    topic.wait_rounds([bad, away, turns], 4)
+    d.stop()
+    summary = topic.check(at_least=30)
+    t.note(summary)
+    require(summary.epochs == 1, f"{summary.epochs} epochs")
+    for name, found in records.by_site(summary.firsts).items():
+        states = "".join(r.status[0] for r in found)
+        outages = [o for o in states.replace("u", " ").split() if o.startswith("ddd")]
+        alerts = [r for r in found if r.status == "down" and r.streak == 3]
+        require(len(alerts) == len(outages) > 0, f"{name}: {states}, but {len(alerts)} alerts")
+        t.note(f"{name}: {states}, the last one {found[-1].streak}")
