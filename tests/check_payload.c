@@ -373,6 +373,7 @@ main(void)
 	Suite *suite = suite_create("payload");
 	TCase *tcase = tcase_create("payload");
 
+	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, an_up_record_to_the_letter);
 	tcase_add_test(tcase, a_slot_that_never_ran);
 	tcase_add_test(tcase, the_worst_record_fits_into_a_frame);

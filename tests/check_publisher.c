@@ -351,7 +351,9 @@ START_TEST(a_token_ends_only_what_it_was_made_for)
 {
 	struct config config = { .instance = "test" };
 	struct site site = { .name = "shop", .url = "http://a/", .method = "GET" };
-	struct slot slot = { .epoch = EPOCH, .slot_us = 1767225600000000, .interval_us = 1 };
+	struct slot slot = {
+		.epoch = EPOCH, .slot_us = 1767225600000000, .interval_us = 1, .ordinal = { 1, 1 }
+	};
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct result result;
 
@@ -360,13 +362,15 @@ START_TEST(a_token_ends_only_what_it_was_made_for)
 	put(WIRE_OPEN, 1);
 	result_init(&result);
 	result_fail(&result, ERROR_ABORTED, "not mine");
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 8; i++) {
 		struct site other_site = site;
 		struct slot other = slot;
 
 		other.seq = i == 0;
 		other.slot_us += i == 1;
 		other.token ^= i == 2;
+		other.ordinal.slot += i == 6;
+		other.ordinal.site += i == 7;
 		other.epoch = i == 3 ? LOST_EPOCH : EPOCH;
 		other_site.name = i == 4 ? "shoq" : "shop";
 		other_site.url = i == 5 ? "http://elsewhere.example/" : site.url;
