@@ -125,15 +125,15 @@ EDITED = $(patsubst $(srcdir)/%.in,$(B)/%,$(filter-out %/config.mk.in,\
 
 # Documents that are installed beside no sources: links to each other stay, pictures and other links
 # into the sources go, and paths are those of this build.
-DOCUMENTS = $(B)/doc/README.md $(B)/doc/aiven.md
-RELINK = -e 's|\]\((etc/\|\.\./)(README\|aiven)\.md|](:\2.md|g' \
+DOCUMENTS = $(addprefix $(B)/doc/,README.md aiven.md migrate.md)
+RELINK = -e 's|\]\((etc/\|\.\./)(README\|aiven\|migrate)\.md|](:\2.md|g' \
 	-e 's/!\[[^]]*\]\([^):]*\)//g; s/\[([^]]*)\]\([^):\#][^):]*\)/\1/g; s/\]\(:/](/g' \
 	-e 's|/usr/local/etc|$(sysconfdir)|g; s|/usr/local/var/run|$(runstatedir)|g' \
 	-e 's|/usr/local/var|$(localstatedir)|g; s|/usr/local/share|$(datadir)|g' \
 	-e 's|/usr/local/sbin|$(sbindir)|g'
 
 $(B)/doc/README.md: $(srcdir)/README.md
-$(B)/doc/aiven.md: $(srcdir)/etc/aiven.md
+$(filter-out %/README.md,$(DOCUMENTS)): $(B)/doc/%.md: $(srcdir)/etc/%.md
 $(DOCUMENTS): $(srcdir)/Makefile config.mk
 	$(SAY) EDIT $(@F)
 	$(Q)mkdir -p $(@D)
