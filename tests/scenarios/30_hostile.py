@@ -5,12 +5,14 @@
 
 import os
 import re
+import signal
 import time
 
 import hostile
 from harness import Skip, needs, procs, records, require
 from harness.clock import Clock
 from harness.daemon import binary
+from harness.sites import site
 
 # of any process of webmond, with bodies of 8 MiB and more all around
 MEMORY_MAX_KB = 64 * 1024
@@ -152,3 +154,30 @@ def always(r):
     if (r.body_bytes is None) != (r.http_status_code is None):
         wrong.append(f"body_bytes is {r.body_bytes} with status {r.http_status_code}")
     return wrong
+
+
+def test_certificates_of_a_kept_connection(t):
+    """They come once, and are in each record all the same; with the days that are asked for."""
+    nginx = t.nginx()
+    keys = {"verify_tls": False, "keepalive": True}
+    sites = [site("kept", nginx.tls_url("ok/kept"), 1, **keys),
+             site("kept-days", nginx.tls_url("ok/days"), 1, cert_min_days=1000, **keys)]
+    d = t.daemon(t.settings(sites, workers={"min": 1, "max": 1})).start("--stdout", wait=False)
+
+    def found():
+        return records.from_lines("".join(
+            s + "\n" for s in d.log().splitlines() if s.startswith("{") and s.endswith("}")))
+
+    procs.wait_for(lambda: {r.site for r in found() if r.connection_reused} == {"kept", "kept-days"},
+                   60, "no connection is kept")
+    d.signal(signal.SIGTERM)
+    d.wait_end()
+    known = [r for r in found() if r.http_status_code is not None]
+    require(len({(r.cert_sha256, r.cert_issuer, r.cert_expires_at, r.chain_expires_at)
+                 for r in known}) == 1 and known[0].cert_sha256 is not None,
+            "the certificate changes, or is not known")
+    for r in known:
+        require(r.status == "up" if r.site == "kept" else
+                (r.error_type == "cert_expiring" and re.match(
+                    "the site's certificate, CN=.*, ends on .*, in [0-9]+ days, want at least 1000$",
+                    r.error_message)), f"{r}: {r.error_message}")
