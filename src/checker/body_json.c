@@ -160,42 +160,55 @@ judge(struct result *r, struct json *j, struct match *match, const char *text,
 	return good || outcome == JSON_LIMIT;
 }
 
+/* Hold all assertions against a body that may be anything. */
+static bool
+judge_all(struct result *r, struct json *j, struct match *match, const struct patterns *assertions,
+    const char *body, size_t size, const char *missing)
+{
+	struct json_value whole = { 0 };
+	enum json_outcome outcome = JSON_NOT_FOUND;
+	bool too_deep = false, good = true;
+	const char *refused = refuse(body, size, &too_deep);
+
+	if (refused == NULL && too_deep) {
+		fail_at_limit(r, "it is nested too deeply");
+		return true;
+	}
+	if (refused == NULL)
+		outcome = json_read(j, body, size, &whole);
+	if (outcome == JSON_LIMIT) {
+		fail_at_limit(r, "it has too many values");
+		return true;
+	}
+	if (outcome == JSON_NOT_FOUND) {
+		result_fail(r, ERROR_JSON_MISMATCH, "%s%s",
+		    refused != NULL ? refused : "the body is not JSON", missing);
+		return false;
+	}
+	match_begin(match);
+	for (size_t i = 0; i < assertions->count && good; i++)
+		good = judge(r, j, match, assertions->items[i].text, &whole);
+	return good;
+}
+
 bool
 body_json_holds(struct result *r, struct json **json, struct match *match,
     const struct patterns *assertions, const char *body, size_t size, const char *missing)
 {
 	static const char mark[] = "\xef\xbb\xbf"; /* byte order mark */
-	struct json_value whole = { 0 };
-	enum json_outcome outcome;
-	bool too_deep = false, good = true;
-	const char *refused;
+	bool good;
 
 	if (size >= 3 && memcmp(body, mark, 3) == 0)
 		body += 3, size -= 3;
-	refused = refuse(body, size, &too_deep);
-	if (refused == NULL && !too_deep && *json == NULL)
+	if (*json == NULL)
 		*json = json_open();
-	if (refused == NULL && (too_deep || *json == NULL)) {
-		fail_at_limit(r, too_deep ? "it is nested too deeply" : "no memory");
+	if (*json == NULL) {
+		fail_at_limit(r, "no memory");
 		return true;
 	}
-	if (refused == NULL) {
-		json_limit(*json, size);
-		outcome = json_read(*json, body, size, &whole);
-		if (outcome == JSON_LIMIT) {
-			fail_at_limit(r, "it has too many values");
-			return true;
-		}
-		if (outcome == JSON_NOT_FOUND)
-			refused = "the body is not JSON";
-	}
-	if (refused != NULL) {
-		result_fail(r, ERROR_JSON_MISMATCH, "%s%s", refused, missing);
-		return false;
-	}
-	match_begin(match);
-	for (size_t i = 0; i < assertions->count && good; i++)
-		good = judge(r, *json, match, assertions->items[i].text, &whole);
+	json_begin(*json, size);
+	good = judge_all(r, *json, match, assertions, body, size, missing);
+	json_end(*json, size);
 	return good;
 }
 

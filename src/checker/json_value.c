@@ -10,6 +10,7 @@
  */
 #include "json_value.h"
 
+#include <malloc.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,9 @@
  * found, a checker stays below 16 MB with a body of 1 MiB.
  */
 #define HEAP_MAX(size) (2 * 1024 * 1024 + 6 * (int64_t)(size))
+
+/* From here on the memory for a body is given back behind it. */
+#define LARGE (256 * 1024)
 
 #define STEPS_BETWEEN_LOOKS 1000 /* at the clock */
 
@@ -263,8 +267,19 @@ json_print(struct json_value *number)
 }
 
 void
-json_limit(struct json *j, size_t size)
+json_begin(struct json *j, size_t size)
 {
 	sqlite3_hard_heap_limit64(HEAP_MAX(size));
 	j->end_us = util_cpu_us() + TIME_US(size);
+}
+
+void
+json_end(struct json *j, size_t size)
+{
+	if (size < LARGE)
+		return;
+	sqlite3_db_release_memory(j->db);
+#ifdef __GLIBC__
+	malloc_trim(0); /* glibc would keep it */
+#endif
 }

@@ -42,8 +42,12 @@ enum json_outcome {
 struct json *json_open(void);
 void json_free(struct json *json);
 
-/* From now on as much memory and CPU time may be taken as a body of `size` bytes needs. */
-void json_limit(struct json *json, size_t size);
+/*
+ * Around all that is done with a body of `size` bytes: in between as much memory and CPU time may be
+ * taken as it needs; at the end what a large one took is given back.
+ */
+void json_begin(struct json *json, size_t size);
+void json_end(struct json *json, size_t size);
 
 /*
  * See of what kind `text` is, which must stay where it is; it is not decoded. JSON_NOT_FOUND: it is
