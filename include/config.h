@@ -137,7 +137,11 @@ struct site {
 	enum ip_version ip_version;
 	enum http_version http_version;
 	enum tls_version tls_min_version;
-	const char *server_name;    /* NULL: that of the url */
+	const char *server_name;     /* NULL: that of the url */
+	const char *proxy;           /* NULL or "": none */
+	const char *const *no_proxy; /* see config_read_network(), or names; NULL: none */
+	const char *proxy_username;  /* NULL: none */
+	const char *proxy_password_file;
 	const char *const *resolve; /* see config_read_resolve(); NULL-terminated; NULL: none */
 	bool enabled;
 	const char *labels; /* "k=v,k=v" or NULL */
@@ -239,6 +243,16 @@ struct config *config_share_load(const struct config_share *share, const char *p
  * config_free(). NULL with errno. Then `share` is to be closed.
  */
 struct config *config_share_take(struct config_share *share);
+
+/* A range of addresses. */
+struct network {
+	int family; /* AF_INET, AF_INET6 */
+	unsigned char address[16];
+	int bits; /* how many of them count */
+};
+
+/* Read an address, in brackets or not, or a range as in "10.0.0.0/8". Returns whether it is one. */
+bool config_read_network(struct network *out, const char *value);
 
 /* Where to connect, whatever a look-up of the name would say. */
 struct resolve {

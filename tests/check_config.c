@@ -229,6 +229,10 @@ static const char *const other_values[] = {
 	"tls_min_version = \"1.3\"",
 	"allow_private_redirects = true",
 	"record_query = false",
+	"proxy = \"http://p:1\"",
+	"no_proxy = \"b\"; proxy = \"http://p:1\"",
+	"proxy_username = \"u\"; proxy_password_file = \"f\"; proxy = \"http://p:1\"",
+	"proxy_password_file = \"f\"; proxy_username = \"u\"; proxy = \"http://p:1\"",
 	"connect_timeout = 5",
 };
 

@@ -13,6 +13,7 @@
 import gzip
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -177,6 +178,52 @@ def if_asked(wanted):
     return answer
 
 
+def tunnel(client, answer=b"HTTP/1.1 200 X\r\nX-Proxy: 1\r\n\r\n"):
+    """What an HTTP proxy does after CONNECT: to that port on loopback, whatever the host."""
+    port = int(re.match(rb"CONNECT [^ ]*:(\d+) ", client.request).group(1))
+    with socket.create_connection(("127.0.0.1", port)) as site:
+        client.send(answer)
+        while not client.server.over.is_set():
+            for source in select.select([client.sock, site], [], [], 1)[0]:
+                data = source.recv(65536)
+                if not data:
+                    return
+                (site if source is client.sock else client.sock).sendall(data)
+
+
+def proxy(answer):
+    """`answer`: bytes, or what a function says, to a client that has sent its request."""
+    def speak(client):
+        client.request = client.sock.recv(65536)
+        if callable(answer):
+            answer(client)
+        else:
+            client.send(client.server.fill(answer))
+    return speak
+
+
+def for_user(client):
+    """A tunnel for user:secret-word alone."""
+    if b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQtd29yZA==\r\n" in client.request:
+        tunnel(client)
+    else:
+        client.send(response(b"", "Proxy-Authenticate: Basic realm=x", status="407 X"))
+
+
+def socks(reply, method=0):
+    """As a SOCKS5 proxy that replies so; with 0 a tunnel follows."""
+    def speak(client):
+        client.sock.recv(257)
+        client.send(bytes([5, method]))
+        request = client.sock.recv(262)
+        if reply != 0:
+            client.send(bytes([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]))
+        elif request:
+            client.request = b"CONNECT x:%d " % struct.unpack(">H", request[-2:])
+            tunnel(client, bytes([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]))
+    return speak
+
+
 def cookie_wall(client):
     """As consent pages do: a cookie, and once more."""
     client.send(response(b"welcome") if b"sid=1" in client.request
@@ -188,7 +235,7 @@ def cookie_wall(client):
 class Case:
     """
     One behaviour. `answer`: bytes, a function of a Client, or None; `site`: keys of the
-    configuration, of which `url` may hold {http}, {https}, {port} (with the address) and {number}
+    configuration, of which `url` and `proxy` may hold {http}, {https}, {port} (with the address) and {number}
     (the port alone); `expected`: fields of the record, each a value, a compiled pattern, or a
     function that says yes or no.
     """
@@ -417,6 +464,65 @@ case("plain-2-closed", lambda client: client.sock.recv(65536),
      http_version="2")
 case("plain-2-silence", Client.hold, down("timeout", "waiting", **nothing_came()),
      url="http://{port}/", http_version="2", timeout=SHORT_S)
+
+# Proxies: each is the server here. What is wrong with one is not the site's fault.
+def local(says, **fields):
+    return {**down("local", says), "status": "unknown", **fields}
+
+
+case("proxy-tunnel", proxy(tunnel), up(dns_ms=0, tls_ms=KNOWN, remote_ip="127.0.0.1",
+                                       http_version="1.1"),
+     url="https://site.invalid:{tls_port}/ok", proxy="http://{port}", verify_tls=False)
+case("proxy-plain", proxy(lambda client: client.send(response(client.request))),
+     up(body_regex_matched=True), url="http://site.invalid/x", proxy="http://{port}",
+     body_regex="^GET http://site.invalid/x HTTP/1.1\\r")
+for status, says in ((502, "cannot reach the site: it answered 502"), (503, "503"), (504, "504")):
+    case(f"proxy-{status}", proxy(response(status=f"{status} X")),
+         down("connect", f"^the proxy http://127.*{says}", **nothing_came()),
+         url="https://site.invalid/", proxy="http://{port}")
+case("proxy-403", proxy(response(status="403 X")), local("refuses to connect: it answered 403",
+                                                         **nothing_came()),
+     url="https://site.invalid/", proxy="http://{port}")
+case("proxy-407", proxy(for_user), local("wants a password .407.; set proxy_username"),
+     url="https://site.invalid/", proxy="http://{port}")
+case("proxy-407-plain", proxy(for_user), local("wants a password .407.; set", http_status_code=407),
+     url="http://site.invalid/", proxy="http://{port}")
+case("proxy-closes", proxy(b""), local("^the proxy http://127"), url="https://site.invalid/",
+     proxy="http://{port}")
+case("proxy-silent", Client.hold, down("timeout", "while the proxy http://127"),
+     url="https://site.invalid/", proxy="http://{port}", timeout=SHORT_S)
+case("proxy-refused", None, local("^the proxy http://127.*connect"), url="https://site.invalid/",
+     proxy="http://127.0.0.1:{refused_port}")
+case("proxy-full", None, local("while connecting to the proxy"), url="https://site.invalid/",
+     proxy="http://127.0.0.1:{full_port}", timeout=SHORT_S)
+case("proxy-no-name", None, {"status": "unknown", "error_type": "local"},
+     url="https://site.invalid/", proxy="http://proxy.invalid:3128")
+case("proxy-untrusted", None, local("^the proxy https://127.*certificate", tls_ms=None),
+     url="http://site.invalid/", proxy="{https}")
+case("proxy-no-tls", proxy(response(status="400 X")), local("^the proxy https://127"),
+     url="https://site.invalid/", proxy="https://{port}")
+case("proxy-excepted", None, up(), url="{https}/ok", verify_tls=False,
+     proxy="http://127.0.0.1:{refused_port}", no_proxy=["site.invalid", "127.0.0.0/8"])
+case("proxy-behind-redirect", redirect("http://site.invalid/"), local("^the proxy", http_status_code=302,
+                                                                          redirects=1),
+     proxy="http://127.0.0.1:{refused_port}", no_proxy="127.0.0.1")
+case("proxy-not-behind-redirect", proxy(redirect("//127.0.0.1:{plain_port}/ok")),
+     down("redirect_refused", "private address", 302), url="http://site.invalid/",
+     proxy="http://{port}", no_proxy="127.0.0.1")
+case("proxy-socks", proxy(b""), local("^the proxy socks5h"), url="{https}/ok",
+     proxy="socks5h://{port}")
+case("proxy-socks-tunnel", socks(0), up(), url="https://site.invalid:{tls_port}/ok",
+     proxy="socks5h://{port}", verify_tls=False)
+case("proxy-socks-tunnel-for-an-address", socks(0), up(), url="{https}/ok",
+     proxy="socks5://{port}", verify_tls=False)
+case("proxy-socks-refused", socks(5), down("connect", "cannot reach the site"),
+     url="https://site.invalid/", proxy="socks5h://{port}")
+case("proxy-socks-unreachable", socks(4), down("connect", "cannot reach the site"),
+     url="https://site.invalid/", proxy="socks5h://{port}")
+case("proxy-socks-forbidden", socks(2), local("^the proxy socks5h"), url="https://site.invalid/",
+     proxy="socks5h://{port}")
+case("proxy-socks-password", socks(0, 255), local("wants a password; set proxy_username"),
+     url="https://site.invalid/", proxy="socks5h://{port}")
 
 # Status lines and headers.
 case("ok", response(b"ok"), up(http_version="1.1", body_bytes=2, body_truncated=False,
@@ -843,11 +949,12 @@ class Server:
         self.names["http"] = f"http://127.0.0.1:{self.names['plain_port']}"
         self.names["https"] = f"https://127.0.0.1:{self.names['tls_port']}"
         for c in CASES:
-            if "{port}" in c.site["url"] or "{number}" in c.site["url"]:
+            if any(own in c.site["url"] + c.site.get("proxy", "")
+                   for own in ("{port}", "{number}")):
                 # with a handshake by ssl, if the trouble comes after it
                 after = c.name.startswith("h2") or isinstance(c.answer, bytes)
                 context = (self._context(c.name) if c.site["url"].startswith("https") and
-                           after else None)
+                           after and "proxy" not in c.site else None)
                 c.port = self._listen(lambda client, case=c: self._answer(case, client), context)
 
     def _file(self, name):
@@ -939,7 +1046,7 @@ class Server:
         threading.Thread(target=accept, daemon=True).start()
         return listener.getsockname()[1]
 
-    def _fill(self, data):
+    def fill(self, data):
         """Ports in answers."""
         for name in self.names:
             data = data.replace(b"{%s}" % name.encode(), str(self.names[name]).encode())
@@ -966,14 +1073,15 @@ class Server:
             return
         if not client.request:
             client.request = client.sock.recv(65536)
-        client.send(self._fill(c.answer))
+        client.send(self.fill(c.answer))
 
     def sites(self):
         """The table as sites of a configuration."""
         found = []
         for c in CASES:
-            url = c.site["url"].format(port=f"127.0.0.1:{c.port}", number=c.port, **self.names)
-            found.append({"name": c.name, "interval": 60, "timeout": LONG_S, **c.site, "url": url})
+            own = {key: c.site[key].format(port=f"127.0.0.1:{c.port}", number=c.port, **self.names)
+                   for key in ("url", "proxy") if key in c.site}
+            found.append({"name": c.name, "interval": 60, "timeout": LONG_S, **c.site, **own})
         return found
 
     def stop(self):

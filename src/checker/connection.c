@@ -33,7 +33,7 @@ is_particular(const struct site *site)
 {
 	return site->keepalive_lifetime_us != CONFIG_KEEPALIVE_LIFETIME_US ||
 	       site->http_version != HTTP_ANY || site->server_name != NULL ||
-	       site->client_cert != NULL;
+	       site->client_cert != NULL || site->proxy_username != NULL;
 }
 
 /* Its own connections, or a place for them: an empty one, or that which has been unused longest. */
@@ -210,8 +210,7 @@ probe_connection_set(struct probe *p)
 	const struct site *site = p->site;
 	CURL *curl = p->curl;
 
-	/* only directly, no matter what the environment says */
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	probe_proxy_set(p);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* alarms and threads do not mix */
 	curl_easy_setopt(
 	    curl, CURLOPT_QUICK_EXIT, 1L); /* a timeout does not wait for the resolver */

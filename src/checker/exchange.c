@@ -78,7 +78,7 @@ note_name(struct probe *p)
 {
 	char host[RESOLVER_NAME_MAX + 1];
 
-	probe_host(probe_current_url(p), host, sizeof(host));
+	probe_host(probe_peer_url(p), host, sizeof(host));
 	resolver_note(&p->resolver, host);
 }
 
@@ -87,7 +87,7 @@ static int
 on_resolver_start(void *state, void *reserved, void *arg)
 {
 	struct probe *p = arg;
-	const char *url = probe_current_url(p);
+	const char *url = probe_peer_url(p);
 	bool literal = probe_host_is_literal(url) || probe_is_resolved(p, url);
 
 	(void)state, (void)reserved;
@@ -108,13 +108,13 @@ forget_connection(struct result *r)
 /*
  * Whether a redirect leads from a public host to the private address `ip`. To be asked for each
  * request and not for each socket, since a kept connection, perhaps another site's, needs no new
- * one.
+ * one. The address of a proxy says nothing of that.
  */
 static bool
 leads_inside(struct probe *p, const char *ip)
 {
-	if (p->from_private || p->site->allow_private_redirects || probe_redirect_count(p) == 0 ||
-	    !verdict_is_private(ip))
+	if (p->from_private || p->site->allow_private_redirects || p->by_proxy ||
+	    probe_redirect_count(p) == 0 || !verdict_is_private(ip))
 		return false;
 	snprintf(p->address, sizeof(p->address), "%.*s", RESULT_IP_MAX, ip);
 	p->to_private = true;
@@ -135,7 +135,6 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		curl_easy_getinfo(p->curl, CURLINFO_OS_ERRNO, &os_errno);
 	if (os_errno != 0 && !verdict_is_local((int)os_errno))
 		p->remote_errno = (int)os_errno;
-	p->tried = true;
 	getnameinfo(&address->addr, address->addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST);
 	ip[strcspn(ip, "%")] = '\0';
 	snprintf(p->address, sizeof(p->address), "%.*s", RESULT_IP_MAX, ip);
@@ -143,6 +142,9 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		return CURL_SOCKET_BAD;
 	if (p->phase == PHASE_DNS && p->entered)
 		note_name(p);
+	p->tried = true;
+	p->proxy_begins_tls = probe_proxy_begins_tls(p);
+	p->proxy_speaks_tls = false;
 	probe_enter(p, PHASE_CONNECT);
 	forget_connection(p->result);
 	p->certificate_wanted = false;
@@ -157,6 +159,11 @@ on_ssl_context(CURL *curl, void *context, void *arg)
 	struct probe *p = arg;
 
 	(void)curl;
+	if (p->proxy_begins_tls) {
+		p->proxy_begins_tls = false;
+		probe_tls_listen_proxy(p, context);
+		return CURLE_OK;
+	}
 	probe_tls_listen(p, context);
 	probe_enter(p, PHASE_TLS);
 	p->used_tls = true;
@@ -195,7 +202,7 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	p->followed = followed(p);
 	probe_note_url(p);
 	if (p->result->redirects == 0)
-		p->from_private = verdict_is_private(remote_ip);
+		p->from_private = !p->by_proxy && verdict_is_private(remote_ip);
 	else if (!probe_request_follow(p, probe_current_url(p)))
 		return CURL_PREREQFUNC_ABORT;
 	forget_connection(p->result);
@@ -219,8 +226,11 @@ note_location(struct probe *p)
 	struct curl_header *header;
 
 	p->location[0] = '\0';
-	if (curl_easy_header(p->curl, "Location", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
-		probe_write_url(p, p->location, sizeof(p->location), header->value);
+	if (curl_easy_header(p->curl, "Location", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return;
+	probe_write_url(p, p->location, sizeof(p->location), header->value);
+	if (p->site->follow_redirects > 0)
+		probe_proxy_follow(p, header->value);
 }
 
 /*

@@ -122,13 +122,17 @@ fail_timeout(struct probe *p)
 		[PHASE_RECEIVE] = "receiving the response" };
 	const struct limit limit = find_limit(p);
 	char when[96];
+	size_t n;
 
 	if (p->phase == PHASE_DNS)
 		p->leaked_threads++;
 	if (blame_this_host(p, &limit))
 		return;
-	snprintf(when, sizeof(when), "timed out after %.3g s%s while %s",
-	    (double)limit.us / US_PER_S, limit.key, doing[p->phase]);
+	n = (size_t)snprintf(
+	    when, sizeof(when), "timed out after %.3g s%s", (double)limit.us / US_PER_S, limit.key);
+	if (probe_proxy_timed_out(p, when))
+		return;
+	snprintf(when + n, sizeof(when) - n, " while %s", doing[p->phase]);
 	if (p->phase == PHASE_DNS)
 		probe_fail_name_in_time(p, when);
 	else
@@ -333,6 +337,8 @@ probe_fail(struct probe *p, CURLcode code)
 	struct meaning m = { 0 };
 
 	p->why = reason(p, code);
+	if (probe_proxy_failed(p, code))
+		return;
 	if ((size_t)code < ARRAY_LENGTH(meanings))
 		m = meanings[code];
 	if (p->headers_flood)

@@ -115,6 +115,8 @@ static const struct row {
 	    take_bytes, pem_wrong_certificates },
 	[FILE_KEY] = { "client_key", offsetof(struct site, client_key), 64 * KIB, true, 0,
 	    take_bytes, pem_wrong_key },
+	[FILE_PROXY_PASSWORD] = { "proxy_password_file", offsetof(struct site, proxy_password_file),
+	    16 * KIB, true, 0, take_line },
 };
 
 const char *

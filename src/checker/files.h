@@ -21,6 +21,7 @@ enum file_key {
 	FILE_CA, /* libcurl reads it: see ca.c */
 	FILE_CERT,
 	FILE_KEY,
+	FILE_PROXY_PASSWORD,
 	FILE_COUNT
 };
 

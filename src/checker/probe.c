@@ -110,7 +110,8 @@ judge_response(struct probe *p)
 		.match = p->match,
 		.json = &p->json };
 
-	verdict_response(p->result, &response, p->site);
+	if (!probe_proxy_refused_user(p))
+		verdict_response(p->result, &response, p->site);
 }
 
 /* Of the client. The key is in the same file if it has none of its own. */

@@ -7,6 +7,7 @@
  *   probe.c           a check from its beginning to the verdict
  *   request.c         what is asked, first and behind a redirect
  *   connection.c      which way it takes
+ *   proxy.c           through which proxy, and when that fails
  *   exchange.c        runs the exchange: how far it has come, and what it brought
  *   certificate.c     what certificates say
  *   tls.c             what a handshake shows of the site, and why it is refused
@@ -118,6 +119,9 @@ struct probe {
 	int64_t queued_us;                 /* and how long it had waited for a CPU: probe_watch() */
 	int64_t overslept_us;              /* libcurl's waits ended so much too late, since then */
 	bool watched;
+	bool by_proxy;         /* the request that runs, or the next one behind a redirect */
+	bool proxy_begins_tls; /* the next handshake is with the proxy */
+	bool proxy_speaks_tls; /* that one has succeeded */
 	bool used_tls;
 	bool certificate_wanted; /* from us, by the last server */
 	bool refused_by_date;    /* a certificate, since its time is over or yet to come */
@@ -170,6 +174,27 @@ void probe_connections_close(struct probe *p);
 /* Whether `resolve` says where to connect for `url`, so that no name is looked up. */
 bool probe_is_resolved(const struct probe *p, const char *url);
 
+/* Set what the site says of a proxy: on a fresh handle, for one check. */
+void probe_proxy_set(struct probe *p);
+
+/* A redirect leads to `location`, perhaps a relative one: does it go through the proxy? */
+void probe_proxy_follow(struct probe *p, const char *location);
+
+/* Whom a connection is made to: the proxy, or the host of the request. */
+const char *probe_peer_url(const struct probe *p);
+
+/* Whether a connection begins with a handshake with the proxy. */
+bool probe_proxy_begins_tls(const struct probe *p);
+
+/*
+ * Give the result its verdict, if an exchange that ended with `code`, or whose time was over, had
+ * come no farther than the proxy. `after`: how the sentence begins. Or if it is the response of a
+ * proxy that wants a password.
+ */
+bool probe_proxy_failed(struct probe *p, CURLcode code);
+bool probe_proxy_timed_out(struct probe *p, const char *after);
+bool probe_proxy_refused_user(struct probe *p);
+
 /* Have libcurl report the exchange: on a fresh handle, for one check. */
 void probe_listen(struct probe *p);
 
@@ -181,6 +206,9 @@ bool probe_is_aborted(void);
 
 /* Have OpenSSL report the handshakes with this SSL_CTX. */
 void probe_tls_listen(struct probe *p, void *context);
+
+/* The same for the handshake with a proxy, of which only the end matters. */
+void probe_tls_listen_proxy(struct probe *p, void *context);
 
 /* Note what is known of the connection `ssl`, an SSL. */
 void probe_tls_note(struct probe *p, const void *ssl);

@@ -158,6 +158,23 @@ on_handshake(const SSL *const_ssl, int where, int value)
 	}
 }
 
+static void
+on_proxy_handshake(const SSL *ssl, int where, int value)
+{
+	struct probe *p = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	(void)value;
+	if ((where & SSL_CB_HANDSHAKE_DONE) != 0)
+		p->proxy_speaks_tls = true;
+}
+
+void
+probe_tls_listen_proxy(struct probe *p, void *context)
+{
+	SSL_CTX_set_app_data(context, p);
+	SSL_CTX_set_info_callback(context, on_proxy_handshake);
+}
+
 void
 probe_tls_listen(struct probe *p, void *context)
 {

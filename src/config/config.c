@@ -110,6 +110,15 @@ compare_sites(const void *a, const void *b)
 	return order != 0 ? order : (*x > *y) - (*x < *y);
 }
 
+/* For the site, or for its proxy. */
+static bool
+needs_ca(const struct site *s)
+{
+	return (s->url != NULL && strncasecmp(s->url, "https:", 6) == 0 && s->verify_tls &&
+		   s->ca_file == NULL) ||
+	       (s->proxy != NULL && strncasecmp(s->proxy, "https:", 6) == 0);
+}
+
 /* The enabled sites first; an index by name, for config_find_site() and to find duplicates. */
 static void
 arrange_sites(struct reader *r)
@@ -130,8 +139,7 @@ arrange_sites(struct reader *r)
 		if (sites[i].name != NULL)
 			index[named++] = &sites[i];
 	for (size_t i = 0; i < c->site_count && !c->needs_ca; i++)
-		c->needs_ca = sites[i].url != NULL && strncasecmp(sites[i].url, "https:", 6) == 0 &&
-			      sites[i].verify_tls && sites[i].ca_file == NULL;
+		c->needs_ca = needs_ca(&sites[i]);
 	qsort(index, named, sizeof(*index), compare_sites);
 	for (size_t i = 1; i < named; i++) {
 		const struct site *a = index[i - 1], *b = index[i];

@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The rules across the keys of a site that name files, and the keys that go with them: what would
- * have no effect, or contradicts another key. What is in the files is checked by the checker, with
- * its rights.
+ * The rules across those keys of a site that name files, are about TLS or a proxy, or go with them:
+ * what would have no effect, or contradicts another key. What is in the files is checked by the
+ * checker, with its rights.
  */
 #include "internal.h"
 
@@ -13,6 +13,8 @@
 
 #define NEEDS_TLS  "is for https; leave it out, or change url"
 #define NEEDS_USER "is not used; add auth = \"basic\" or \"digest\", or leave it out"
+
+#define NEEDS_PROXY "is not used without proxy; set it, or leave this out"
 
 /* --- what is wrong ----------------------------------------------------------------------- */
 
@@ -97,6 +99,47 @@ never_uses_tls(const struct site *site)
 	       site->follow_redirects == 0;
 }
 
+static bool
+has_no_proxy(const struct site *site)
+{
+	return site->proxy == NULL || site->proxy[0] == '\0';
+}
+
+static bool
+lacks_proxy_password(const struct site *site)
+{
+	return site->proxy_username != NULL && site->proxy_password_file == NULL &&
+	       !config_gives(&site->at, "proxy_password_file");
+}
+
+static bool
+lacks_proxy_user(const struct site *site)
+{
+	return site->proxy_password_file != NULL && site->proxy_username == NULL &&
+	       !config_gives(&site->at, "proxy_username");
+}
+
+static bool
+resolves_behind_proxy(const struct site *site)
+{
+	return !has_no_proxy(site) && site->resolve != NULL && site->resolve[0] != NULL;
+}
+
+static bool
+is_plain(const struct site *site)
+{
+	return site->url != NULL && strncasecmp(site->url, "http:", 5) == 0;
+}
+
+/* Only a tunnel carries another version than the proxy itself speaks, and only TCP. */
+static bool
+wants_more_than_proxy(const struct site *site)
+{
+	return !has_no_proxy(site) &&
+	       (site->http_version == HTTP_3 || (site->http_version == HTTP_2 && is_plain(site) &&
+						    strncasecmp(site->proxy, "http", 4) == 0));
+}
+
 /* --- the table --------------------------------------------------------------------------- */
 
 /*
@@ -125,6 +168,19 @@ static const struct {
 	{ "ca_file", true, never_uses_tls, NEEDS_TLS },
 	{ "client_cert", true, never_uses_tls, NEEDS_TLS },
 	{ "client_key", true, lacks_certificate, "needs client_cert; add it, or leave this out" },
+	{ "server_name", true, never_uses_tls, NEEDS_TLS },
+	{ "tls_min_version", true, never_uses_tls, NEEDS_TLS },
+	{ "no_proxy", true, has_no_proxy, NEEDS_PROXY },
+	{ "proxy_username", true, has_no_proxy, NEEDS_PROXY },
+	{ "proxy_password_file", true, has_no_proxy, NEEDS_PROXY },
+	{ "proxy_username", false, lacks_proxy_password,
+	    "needs proxy_password_file; set both, or none" },
+	{ "proxy_password_file", false, lacks_proxy_user,
+	    "needs proxy_username; set both, or none" },
+	{ "resolve", false, resolves_behind_proxy,
+	    "with proxy the proxy makes the connections; leave one of them out" },
+	{ "http_version", false, wants_more_than_proxy,
+	    "cannot be had through this proxy; write another version, or leave proxy out" },
 };
 
 void

@@ -15,6 +15,7 @@
  *   file_rules.c  likewise, of those that name files or go with them
  *   keys.c        the tables
  *   site_values.c the rules of single keys of a site
+ *   proxy_values.c the same for those about proxies
  *   report.c      mistakes and warnings, with their places
  *   arena.c       memory
  *   share.c       a configuration that a child reads for its parent; above config.c
@@ -99,6 +100,9 @@ const char *config_wrong_header_pattern(const char *value);
 const char *config_wrong_username(const char *value);
 const char *config_wrong_label(const char *value);
 const char *config_wrong_server_name(const char *value);
+const char *config_wrong_proxy(const char *value);
+const char *config_wrong_no_proxy(const char *value);
+const char *config_wrong_proxy_username(const char *value);
 const char *config_wrong_resolve(const char *value);
 
 /* Put strings into a site as something else. */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Keys of later versions; written as the words below. */
-static const char reserved[] = " noproxy proxy ";
+static const char reserved[] = " locations maintenance transactional ";
 
 /*
  * What is written here, and what other programs that check web sites, or speak to Kafka, call it: in

@@ -168,23 +168,6 @@ check_keepalive_lifetime(struct reader *r, const struct site *site)
 		    seconds(lifetime_us), seconds(site->interval_us));
 }
 
-/* What is about TLS has no effect where there is none; a redirect may lead from http to https. */
-static void
-check_tls(struct reader *r, const struct site *site)
-{
-	static const char *const keys[] = { "server_name", "tls_min_version" };
-
-	if (site->url == NULL || site->follow_redirects > 0 ||
-	    strncasecmp(site->url, "http:", 5) != 0)
-		return;
-	for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
-		if (config_gives(&site->at, keys[i]))
-			config_mistake(r, config_origin(&site->at, keys[i]).line,
-			    "%s: the url is http, and with follow_redirects = 0 there is no TLS; "
-			    "leave it out, or write an https url",
-			    keys[i]);
-}
-
 static void
 check_private_redirects(struct reader *r, const struct site *site)
 {
@@ -238,7 +221,6 @@ static void (*const rules[])(struct reader *r, const struct site *site) = {
 	check_cert_min_days,
 	check_keepalive_lifetime,
 	check_private_redirects,
-	check_tls,
 	check_resolve,
 	config_check_files,
 };
