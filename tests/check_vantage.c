@@ -6,6 +6,7 @@
  * counts. Before a small server that says what the path tells it.
  */
 #include <check.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -89,6 +90,16 @@ start_server(void)
 		_exit(0);
 	}
 	close(listener);
+}
+
+/* No name server answers. */
+int
+getaddrinfo(
+    const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+	(void)node, (void)service, (void)hints, (void)found;
+	for (;;)
+		pause();
 }
 
 /* --- the vantage ------------------------------------------------------------------------- */
@@ -228,6 +239,28 @@ START_TEST(all_together_have_the_time_of_one)
 		add("http", port, "hang");
 	config.vantage_timeout_us = 300 * US_PER_MS;
 	ck_assert_int_eq(judge(ERROR_TIMEOUT), ERROR_VANTAGE);
+	ck_assert_int_eq(probe->leaked_threads, 0); /* there was no name to look up */
+}
+END_TEST
+
+START_TEST(lookups_that_are_left_behind_are_counted)
+{
+	static char names[3][32];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(names[i], sizeof(names[i]), "http://dead-%d.example/", i);
+		references[config.reference_count++].value = names[i];
+	}
+	config.vantage_timeout_us = 300 * US_PER_MS;
+	ck_assert_int_eq(judge(ERROR_DNS), ERROR_VANTAGE);
+	ck_assert_int_eq(probe->leaked_threads, 3);
+	/* and when another one answers */
+	add("http", port, "200");
+	add("http", closed_port, "200");
+	config.vantage_timeout_us = 30 * US_PER_S;
+	probe->vantage_asked_us = util_mono_us() - 2 * US_PER_S;
+	ck_assert_int_eq(judge(ERROR_DNS), ERROR_DNS);
+	ck_assert_int_eq(probe->leaked_threads, 6);
 }
 END_TEST
 
@@ -279,6 +312,7 @@ main(void)
 	tcase_add_test(tcase, what_is_no_answer);
 	tcase_add_test(tcase, what_was_found_counts_for_a_second);
 	tcase_add_test(tcase, all_together_have_the_time_of_one);
+	tcase_add_test(tcase, lookups_that_are_left_behind_are_counted);
 	tcase_add_test(tcase, an_abort_ends_the_question);
 	tcase_add_test(tcase, an_abort_ends_a_pause);
 	suite_add_tcase(suite, tcase);

@@ -25,9 +25,12 @@ discard(char *data, size_t one, size_t size, void *arg)
 	return size;
 }
 
-/* A request for the headers of `url`; NULL: no memory. */
+/*
+ * A request for the headers of `url`; NULL: no memory. It has no timeout, so that what has not ended
+ * with the question still runs, see count_lookups().
+ */
 static CURL *
-make_request(struct probe *p, const char *url, int64_t timeout_us)
+make_request(struct probe *p, const char *url)
 {
 	CURL *curl = p->curl = curl_easy_init();
 
@@ -42,7 +45,6 @@ make_request(struct probe *p, const char *url, int64_t timeout_us)
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "webmond/" VERSION);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(timeout_us / US_PER_MS));
 	/* what is kept says nothing of the line */
 	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
@@ -62,7 +64,10 @@ any_answered(CURL *const requests[], size_t count)
 	return status != 0;
 }
 
-/* How many threads still look up a name, if `running` requests have not ended? */
+/*
+ * How many threads still look up a name, if `running` requests have not ended. Also when another
+ * reference has answered: with a name server that is dead each question leaves some behind.
+ */
 static int
 count_lookups(CURL *const requests[], size_t count, int running)
 {
@@ -89,21 +94,20 @@ ask_references(struct probe *p, const struct config *config)
 
 	memset(&p->curl, 0, sizeof(*p) - offsetof(struct probe, curl)); /* no check runs */
 	for (size_t i = 0; i < config->reference_count; i++) {
-		requests[count] = make_request(
-		    p, config->references[i].value, config->vantage_timeout_us);
+		requests[count] = make_request(p, config->references[i].value);
 		if (requests[count] != NULL)
 			curl_multi_add_handle(p->multi, requests[count++]);
 	}
-	while (!answered && running > 0 && !probe_is_aborted() &&
-	       (left_us = due_us - util_mono_us()) > 0 &&
-	       curl_multi_perform(p->multi, &running) == CURLM_OK) {
+	/* what has come when the time is over counts: this process may have been starved */
+	while (!probe_is_aborted() && curl_multi_perform(p->multi, &running) == CURLM_OK) {
 		answered = any_answered(requests, count);
-		if (!answered && running > 0)
-			curl_multi_poll(p->multi, NULL, 0,
-			    left_us < US_PER_S ? (int)(left_us / US_PER_MS) + 1 : 1000, NULL);
+		left_us = due_us - util_mono_us();
+		if (answered || running == 0 || left_us <= 0)
+			break;
+		curl_multi_poll(p->multi, NULL, 0,
+		    left_us < US_PER_S ? (int)(left_us / US_PER_MS) + 1 : 1000, NULL);
 	}
-	if (!answered)
-		p->leaked_threads += count_lookups(requests, count, running);
+	p->leaked_threads += count_lookups(requests, count, running);
 	while (count-- > 0) {
 		curl_multi_remove_handle(p->multi, requests[count]);
 		curl_easy_cleanup(requests[count]);
