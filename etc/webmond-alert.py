@@ -11,7 +11,8 @@ Take it as it is, or as the beginning of an alerting of your own. It needs confl
 python3-confluent-kafka of Debian and Ubuntu, or `pip install confluent-kafka`.
 
 A site has failed when its status is `down` and its streak has come to N (with --unknown, `unknown`
-counts as well); it works again with its first `up` after that. Each of the two is said once: on
+counts as well); it works again with its first `up` after that. A streak needs checks that end before
+the next one is due: set a timeout below the interval. Each of the two is said once: on
 standard output, or by COMMAND, which runs without a shell. It gets the record as JSON on its
 standard input, and each field in an environment variable: WEBMOND_SITE, WEBMOND_STATUS and so on;
 empty for null. What such a variable holds may come from the site: put it in quotes, "$WEBMOND_URL".
@@ -56,8 +57,15 @@ class State:
         self.failed = {}  # "instance site": scheduled_at of the record that said so
         self.epochs = {}
         if os.path.exists(path):
-            with open(path, encoding="utf-8") as f:
-                self.failed, self.epochs = json.load(f)
+            try:
+                with open(path, encoding="utf-8") as f:
+                    self.failed, self.epochs = json.load(f)
+                if any(type(part) is not dict for part in
+                       (self.failed, self.epochs, *self.epochs.values())):
+                    raise ValueError("this is no state")
+            except (TypeError, ValueError, AttributeError) as e:
+                raise SystemExit(f"{path} is damaged: {e}; move it away, then failures are "
+                                 "said again") from None
 
     def is_new(self, record):
         # taken out and put in again: the epoch that was heard last is the last one

@@ -199,6 +199,16 @@ def test_alert_options(t):
     require(os.path.exists(t.path("mine.state")), "where is its state?")
 
 
+def test_alert_with_a_damaged_state(t):
+    stand = Stand(t, program=ALERT)
+    for text in ("", "5", "{}", "[1, 2]", '[{}, {"e": 5}]'):
+        t.write("alert.state", text)
+        process = stand.start()
+        _, err = process.communicate(timeout=20)
+        require(process.returncode == 1 and b"alert.state is damaged: " in err and
+                b"Traceback" not in err, f"{text!r}: {err.decode()}")
+
+
 HOSTILE = '$(touch bad)`touch bad`;touch bad\n"\'\x1b[2J\0'
 
 
