@@ -94,7 +94,7 @@ def test_record_too_large_is_a_dead_letter(t):
     """What is refused alone goes to the dead letters, and a shorter record takes its place."""
     nginx = t.nginx()
     # between the two: the stand-in lacks the pattern and the figures, about 70 bytes
-    topic = t.topic(config={"max.message.bytes": 1795})
+    topic = t.topic(config={"max.message.bytes": 2018})
     noise = "".join(t.random.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(640))
     large = site("large", nginx.url(f"ok/{noise}"), body_regex=noise[:120])
     settings = t.settings([*nginx.many(10), large], topic)
