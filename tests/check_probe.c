@@ -503,6 +503,27 @@ START_TEST(a_connection_is_kept_for_its_lifetime)
 }
 END_TEST
 
+/* Nor do sites with options that libcurl does not compare. */
+START_TEST(sites_that_differ_share_no_connection)
+{
+	struct site sites[] = { site, site, site, site };
+
+	sites[1].http_version = HTTP_1_1;
+	sites[2].server_name = "a.example";
+	sites[3].proxy_username = "a";
+	for (size_t round = 0; round < 2; round++)
+		for (size_t i = 0; i < ARRAY_LENGTH(sites); i++) {
+			sites[i].keepalive = true;
+			ck_assert_int_eq(reuses(&sites[i]), round > 0);
+		}
+	/* without TLS there is no HTTP/2 over a kept one */
+	sites[1].http_version = HTTP_2;
+	sites[1].timeout_us = 200 * US_PER_MS;
+	probe_run(probe, &sites[1], &r);
+	ck_assert_int_gt(r.phase_us[PHASE_CONNECT], 0);
+}
+END_TEST
+
 /* Those of a site that was not checked for long are closed, and it gets new ones. */
 START_TEST(more_sites_than_can_have_connections_of_their_own)
 {
@@ -1238,6 +1259,7 @@ main(void)
 	tcase_add_test(tcase, nothing_is_left_of_the_check_before);
 	tcase_add_test(tcase, connections_are_kept_only_when_asked_for);
 	tcase_add_test(tcase, a_connection_is_kept_for_its_lifetime);
+	tcase_add_test(tcase, sites_that_differ_share_no_connection);
 	tcase_add_test(tcase, more_sites_than_can_have_connections_of_their_own);
 	tcase_add_test(tcase, a_handshake_that_fails_is_not_charged_with_the_connection);
 	tcase_add_test(tcase, what_is_asked_behind_a_redirect);

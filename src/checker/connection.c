@@ -77,6 +77,17 @@ probe_connections_close(struct probe *p)
 }
 
 /*
+ * Where no body is waited for, one may still come. And over a kept connection without TLS libcurl
+ * 7.88 begins HTTP/2 once more, which is an error.
+ */
+static bool
+can_keep(const struct probe *p)
+{
+	return p->site->keepalive && p->site->body_limit > 0 &&
+	       (p->site->http_version != HTTP_2 || p->used_tls);
+}
+
+/*
  * Whether a connection is kept or not, a new one always begins with the name and a whole handshake:
  * a kept name or session would hide a dead resolver and an expired certificate.
  */
@@ -88,8 +99,7 @@ set_keeping(struct probe *p)
 	curl_easy_setopt(p->curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	curl_easy_setopt(p->curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	curl_easy_setopt(p->curl, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
-	/* where no body is waited for, one may still come */
-	if (site->keepalive && site->body_limit > 0 && (!is_particular(site) || use_own(p))) {
+	if (can_keep(p) && (!is_particular(site) || use_own(p))) {
 		curl_easy_setopt(p->curl, CURLOPT_MAXLIFETIME_CONN,
 		    (long)(site->keepalive_lifetime_us / US_PER_S));
 		return;
