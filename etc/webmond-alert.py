@@ -81,6 +81,8 @@ class State:
             del self.epochs[next(iter(self.epochs))]
         with open(self.path + ".new", "w", encoding="utf-8") as f:
             json.dump([self.failed, self.epochs], f)
+            f.flush()
+            os.fsync(f.fileno())  # else a loss of power may leave an empty file
         os.replace(self.path + ".new", self.path)
 
 
