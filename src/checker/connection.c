@@ -114,8 +114,8 @@ set_keeping(struct probe *p)
  * Over TLS the server chooses among what is offered; what it answers in is judged as an assertion.
  * Without TLS there is nothing to choose: HTTP/2 is spoken at once.
  */
-void
-probe_set_http_version(struct probe *p, bool tls)
+static void
+set_http_version(struct probe *p)
 {
 	static const long versions[] = { [HTTP_1_0] = CURL_HTTP_VERSION_1_0,
 		[HTTP_1_1] = CURL_HTTP_VERSION_1_1,
@@ -125,7 +125,8 @@ probe_set_http_version(struct probe *p, bool tls)
 
 	if (wanted != HTTP_ANY)
 		curl_easy_setopt(p->curl, CURLOPT_HTTP_VERSION,
-		    wanted == HTTP_2 && tls ? (long)CURL_HTTP_VERSION_2TLS : versions[wanted]);
+		    wanted == HTTP_2 && p->used_tls ? (long)CURL_HTTP_VERSION_2TLS
+						    : versions[wanted]);
 }
 
 /* With OpenSSL 3 the versions before 1.2 need a lower level of security than there is by default. */
@@ -229,7 +230,7 @@ probe_connection_set(struct probe *p)
 	    (long)((site->connect_timeout_us > 0 ? site->connect_timeout_us : site->timeout_us) /
 		   US_PER_MS));
 	curl_easy_setopt(curl, CURLOPT_IPRESOLVE, ip_versions[site->ip_version]);
-	probe_set_http_version(p, p->used_tls);
+	set_http_version(p);
 	set_tls_version(curl, site->tls_min_version);
 	if (site->resolve != NULL) {
 		p->connect_to = make_connect_to(site);

@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #include "util.h"
@@ -259,8 +258,6 @@ note_response(struct probe *p)
 	if (status / 100 != 3)
 		return status != 401 || !probe_request_refused(p);
 	note_location(p);
-	if (strncasecmp(p->location, "https:", 6) == 0)
-		probe_set_http_version(p, true);
 	probe_request_redirected(p, status);
 	return p->site->follow_redirects == 0 || p->location[0] == '\0';
 }

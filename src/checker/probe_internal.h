@@ -165,9 +165,6 @@ void probe_request_free(struct probe *p);
 void probe_connection_set(struct probe *p);
 void probe_connection_free(struct probe *p);
 
-/* Ask for http_version: of the first request, and of one to https that a redirect leads to. */
-void probe_set_http_version(struct probe *p, bool tls);
-
 /* Close the kept connections that sites have for themselves, when the multi handle has gone. */
 void probe_connections_close(struct probe *p);
 
