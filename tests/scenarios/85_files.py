@@ -5,6 +5,7 @@
 
 import os
 
+import hostile
 from harness import certs, procs, records, require
 from harness.sites import site
 
@@ -152,6 +153,29 @@ def test_files_are_replaced(t):
                 r.payload)
 
 
+def test_the_password_of_a_proxy(t):
+    """It goes to the proxy, and to nobody behind it or beside it."""
+    server = hostile.Server(t.directory)
+    t.write("secrets/p", "secret-word\n", secret=True)
+    proxy, = [s["proxy"] for s in server.sites() if s["name"] == "proxy-407"]
+    https, http = server.names["https"], server.names["http"]
+    password = {"proxy": proxy, "proxy_password_file": "secrets/p", "verify_tls": False}
+    lacks = {"body_regex_not": "(?i)proxy-auth"}
+    sites = [
+        site("good", https + "/sends-headers", proxy_username="user", **password, **lacks),
+        site("other-user", https + "/ok", proxy_username="other", **password),
+        site("beside", http + "/sends-headers", proxy_username="user", no_proxy="127.0.0.1",
+             **password, **lacks),
+    ]
+    try:
+        _, said = once(t, sites, {
+            "good": "up", "beside": "up",
+            "other-user": "refuses the password of other (407); see proxy_password_file"})
+    finally:
+        server.stop()
+    require("secret-word" not in said, "the password is shown")
+
+
 CANARY = "canary-91c7"
 
 
@@ -182,6 +206,8 @@ def canaries(t, server, other):
         "headers": {"header_file": "secrets/headers"},
         "body": {"method": "POST", "body_file": "secrets/body"},
         "cert": {"client_cert": "client.pem", "client_key": "client.key"},
+        "proxy": {"proxy": server.url("/"), "proxy_username": "u",
+                  "proxy_password_file": "secrets/password"},
     }
     ways = {
         "home": server.url("/home"), "digest": server.url("/digest"),
