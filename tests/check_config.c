@@ -595,6 +595,7 @@ START_TEST(the_sample_holds_the_defaults)
 	b.max_body_bytes = a.max_body_bytes;
 	b.max_response_us = a.max_response_us;
 	b.resolve = a.resolve;
+	b.proxy = a.proxy;
 	b.server_name = a.server_name;
 	b.tls_min_version = a.tls_min_version;
 	b.connect_timeout_us = a.connect_timeout_us;
