@@ -499,6 +499,8 @@ case("proxy-no-name", None, {"status": "unknown", "error_type": "local"},
      url="https://site.invalid/", proxy="http://proxy.invalid:3128")
 case("proxy-untrusted", None, local("^the proxy https://127.*certificate", tls_ms=None),
      url="http://site.invalid/", proxy="{https}")
+case("proxy-tls-tunnel", proxy(tunnel), local("^the proxy https://127.*certificate"),
+     url="{https}/ok", proxy="https://{port}")
 case("proxy-no-tls", proxy(response(status="400 X")), local("^the proxy https://127"),
      url="https://site.invalid/", proxy="https://{port}")
 case("proxy-excepted", None, up(), url="{https}/ok", verify_tls=False,
@@ -952,9 +954,11 @@ class Server:
             if any(own in c.site["url"] + c.site.get("proxy", "")
                    for own in ("{port}", "{number}")):
                 # with a handshake by ssl, if the trouble comes after it
-                after = c.name.startswith("h2") or isinstance(c.answer, bytes)
-                context = (self._context(c.name) if c.site["url"].startswith("https") and
-                           after and "proxy" not in c.site else None)
+                after = (c.name.startswith(("h2", "proxy-tls")) or
+                         isinstance(c.answer, bytes))
+                outer = c.site.get("proxy", c.site["url"])
+                context = (self._context(c.name) if outer.startswith("https") and after
+                           else None)
                 c.port = self._listen(lambda client, case=c: self._answer(case, client), context)
 
     def _file(self, name):

@@ -209,7 +209,9 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	p->first_to_end[0] = '\0';
 	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", remote_ip);
 	curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
-	if (tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL) {
+	/* over plain http it would be that of an https proxy */
+	if (strncasecmp(probe_current_url(p), "https:", 6) == 0 && tls != NULL &&
+	    tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL) {
 		p->used_tls = true;
 		probe_tls_note(p, tls->internals);
 		/* what has once been asked in secret is not asked in the open */

@@ -92,6 +92,11 @@ TRUSTED = {
     "tls-server-name-of-another": hostile.down(
         "tls", "^not for the host name other.example: the site's certificate, CN=[^,]*, valid"),
     "tls-self-signed": hostile.down("tls", "^self-signed certificate: the site's"),
+    # what its handshake shows is not of the site
+    "proxy-tls-tunnel": hostile.up(tls_ms=hostile.KNOWN, tls_version="TLSv1.3",
+                                   cert_expires_at=hostile.KNOWN),
+    "proxy-untrusted": hostile.judged("http_status", code=404, tls_ms=None, tls_version=None,
+                                      cert_expires_at=None),
     "tls-client-certificate": hostile.down("tls", "certificate"),
     "redirect-to-bad-tls": hostile.up(redirects=1),
 }
