@@ -169,7 +169,8 @@ START_TEST(the_largest_fits_and_no_more)
 {
 	static const char json[WIRE_RECORD_JSON_MAX + 1];
 	unsigned char buffer[WIRE_FRAME_MAX], large[WIRE_RECORD_MAX];
-	struct frame frame, record = { .type = WIRE_RECORD, .payload = json };
+	struct frame frame,
+	    record = { .type = WIRE_RECORD, .site = "", .instance = "", .payload = json };
 	size_t size;
 
 	ck_assert_uint_gt(make_frame(buffer, 1, WIRE_PAYLOAD_MAX), WIRE_PAYLOAD_MAX);
