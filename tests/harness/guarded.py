@@ -35,6 +35,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif url.path == "/authorization":
             status = 200 if self.headers.get("Authorization") == owner.wanted else 401
         text = b"fine" if status == 200 else b"not so"
+        if url.path == "/who":
+            text = self._who().encode()
         self.send_response(status)
         for header in headers:
             self.send_header(*header)
@@ -44,6 +46,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(text)
 
     do_GET = do_POST = do_PUT = do_HEAD = answer
+
+    def _who(self):
+        subject = dict(rdn[0] for rdn in (self.connection.getpeercert() or {}).get("subject", ()))
+        return (f"certificate {subject.get('commonName')}, asked for "
+                f"{getattr(self.connection, 'asked_for', None)}, {self.request_version}, "
+                f"authorization {self.headers.get('Authorization')}")
 
     def _knows_digest(self, body):
         """RFC 7616 with MD5 and qop=auth, for owner.wanted = (user, password)."""
@@ -80,7 +88,8 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 class Guarded:
     """
-    /to/STATUS?URL redirects, /digest and /authorization want `wanted`, anything else is fine.
+    /to/STATUS?URL redirects, /digest and /authorization want `wanted`, /who says who asks, anything
+    else is fine.
     `seen`: the requests, as bytes; `shown`: the certificates of their clients. With `cert` and `key` over TLS; with `clients`, a file of
     authorities, clients show a certificate, or must if `strict`.
     """
@@ -95,6 +104,8 @@ class Guarded:
             self.scheme = "https"
             self.server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.server.tls.load_cert_chain(cert, key)
+            self.server.tls.sni_callback = (
+                lambda connection, name, _: setattr(connection, "asked_for", name))
             if clients is not None:
                 self.server.tls.load_verify_locations(clients)
                 self.server.tls.verify_mode = ssl.CERT_REQUIRED if strict else ssl.CERT_OPTIONAL
