@@ -465,6 +465,25 @@ case("plain-2-closed", lambda client: client.sock.recv(65536),
 case("plain-2-silence", Client.hold, down("timeout", "waiting", **nothing_came()),
      url="http://{port}/", http_version="2", timeout=SHORT_S)
 
+# Which way. Names that end in .invalid are looked up by nobody.
+case("resolve-to-address", echo_request, up(body_regex_matched=True, dns_ms=0,
+                                            remote_ip="127.0.0.1"),
+     url="http://site.invalid:{plain_port}/resolve-to-address", resolve="127.0.0.1",
+     body_regex="\\r\\nHost: site\\.invalid:")
+case("resolve-behind-redirect", redirect("http://other.invalid:{plain_port}/ok"),
+     {"status": "down", "error_type": "dns", "redirects": 1},
+     url="http://site.invalid:{plain_port}/resolve-behind-redirect", resolve="127.0.0.1")
+case("resolve-refused", None, down("connect", "127.0.0.1", **nothing_came(dns_ms=0)),
+     url="http://site.invalid:{refused_port}/", resolve="127.0.0.1")
+case("resolve-for-nobody-else", None, {"error_type": "dns"},
+     url="http://site.invalid:{plain_port}/resolve-to-address")
+case("connect-timeout", None, down("timeout", r"^timed out after 0.3 s \(connect_timeout\) while "
+                                   "connecting$", **nothing_came()),
+     url="http://127.0.0.1:{full_port}/", connect_timeout=0.3)
+case("connect-timeout-tls", Client.hold, down("timeout", r"\(connect_timeout\) while in the TLS"),
+     url="https://{port}/", connect_timeout=1)
+case("connect-timeout-slow-response", later(2.2, response(b"ok")), up(), connect_timeout=2)
+
 # Proxies: each is the server here. What is wrong with one is not the site's fault.
 def local(says, **fields):
     return {**down("local", says), "status": "unknown", **fields}

@@ -248,18 +248,27 @@ probe_connection_free(struct probe *p)
 void
 probe_check_connection(const struct site *site, struct mistakes *mistakes)
 {
+	static const int features[] = {
+		[HTTP_2] = CURL_VERSION_HTTP2, [HTTP_3] = CURL_VERSION_HTTP3
+	};
 	const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+	const enum http_version wanted = site->http_version;
+	const char *number = wanted == HTTP_2 ? "2" : "3";
 	struct origin version_at = config_origin(&site->at, "http_version");
 
-	if (site->http_version == HTTP_3 && (curl->features & CURL_VERSION_HTTP3) == 0)
-		mistakes_add(mistakes, version_at,
-		    "http_version: \"3\" needs a libcurl with HTTP/3, and %s has none; write "
-		    "another version",
-		    curl->version);
-	else if (site->http_version == HTTP_3 && strncasecmp(site->url, "https:", 6) != 0)
+	if (wanted >= HTTP_2 && (curl->features & features[wanted]) == 0) {
+		/* that of `defaults` is told there */
+		if (config_gives(&site->at, "http_version"))
+			mistakes_add(mistakes, version_at,
+			    "http_version: \"%s\" needs a libcurl with HTTP/%s, and %s has none; "
+			    "write another version",
+			    number, number, curl->version);
+	} else if (wanted == HTTP_3 && site->url != NULL &&
+		   strncasecmp(site->url, "https:", 6) != 0) {
 		mistakes_add(mistakes, version_at,
 		    "http_version: \"3\" is for https only; write another version, or an https url");
-	if (site->resolve != NULL && config_gives(&site->at, "resolve") &&
+	}
+	if (site->url != NULL && site->resolve != NULL && config_gives(&site->at, "resolve") &&
 	    site->follow_redirects == 0 && !is_resolved(site, site->url))
 		mistakes_add(mistakes, config_origin(&site->at, "resolve"),
 		    "resolve: nothing of it is for the host and port of the url, and with "

@@ -61,7 +61,7 @@ bool probe_is_worn(const struct probe *probe);
  */
 int probe_check_url(const char *url, enum ip_version ip_version, char *reason, size_t size);
 
-/* For validation: can a site with a url be reached in the way that it wants? */
+/* For validation: can a site be reached in the way that it wants? `defaults` has no url. */
 void probe_check_connection(const struct site *site, struct mistakes *mistakes);
 
 #endif

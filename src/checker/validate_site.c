@@ -55,8 +55,7 @@ checker_validate_site(
 	if (site->url != NULL &&
 	    probe_check_url(site->url, site->ip_version, reason, sizeof(reason)) < 0)
 		mistakes_add(mistakes, config_origin(&site->at, "url"), "url: %s", reason);
-	if (site->url != NULL)
-		probe_check_connection(site, mistakes);
+	probe_check_connection(site, mistakes);
 	check_patterns(&site->header_patterns, &defaults->header_patterns, check_header_pattern,
 	    "header_regex", mistakes);
 	check_patterns(&site->body_patterns, &defaults->body_patterns, check_body_pattern,
