@@ -17,6 +17,7 @@
 #include <strings.h>
 
 #include "checker.h"
+#include "mask.h"
 #include "util.h"
 #include "verdict.h"
 
@@ -200,10 +201,11 @@ probe_run(struct probe *p, const struct site *site, struct result *result)
 		else
 			result_fail(result, ERROR_LOCAL, "%s: %s", fault.key, fault.text);
 	}
-	files_forget(p->files);
 	if (site->body_sample && result->error != ERROR_NONE && p->body_size > 0)
 		util_clean_text(result->body_sample, sizeof(result->body_sample), p->body,
 		    p->body_size < PROBE_SAMPLE_MAX ? p->body_size : PROBE_SAMPLE_MAX);
+	mask_secrets(result, site, p->files);
+	files_forget(p->files);
 	if (p->body_room > BODY_ROOM_KEPT) {
 		free(p->body);
 		p->body = NULL;

@@ -5,6 +5,7 @@
 
 import hashlib
 import http.server
+import json
 import re
 import socketserver
 import ssl
@@ -37,6 +38,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         text = b"fine" if status == 200 else b"not so"
         if url.path == "/who":
             text = self._who().encode()
+        if url.path == "/echo":
+            said = [v for k, v in self.headers.items()
+                    if k in ("Authorization", "Proxy-Authorization", "X-Key", "Cookie")]
+            headers = [("X-Echo", v) for v in said]
+            text = json.dumps({"got": " ".join([*said, body.decode()])}).encode()
         self.send_response(status)
         for header in headers:
             self.send_header(*header)
@@ -88,8 +94,8 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 class Guarded:
     """
-    /to/STATUS?URL redirects, /digest and /authorization want `wanted`, /who says who asks, anything
-    else is fine.
+    /to/STATUS?URL redirects, /digest and /authorization want `wanted`, /who says who asks, /echo what
+    it was told, in headers and in JSON, anything else is fine.
     `seen`: the requests, as bytes; `shown`: the certificates of their clients. With `cert` and `key` over TLS; with `clients`, a file of
     authorities, clients show a certificate, or must if `strict`.
     """

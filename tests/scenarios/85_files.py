@@ -3,6 +3,7 @@
 #
 # What sites read from files: who we are, what we trust and send; and where none of it is found.
 
+import base64
 import os
 
 import hostile
@@ -216,8 +217,13 @@ def canaries(t, server, other):
         "there-and-back": server.to(other.to(server.url("/home")), 302),
         "refused": t.refused().url(),
     }
+    echo = server.url("/echo")
+    asked = {"json": {"body_json": "$.got == 1"}, "header": {"header_regex": "X-Echo: ^$"},
+             "sample": {"body_regex": "^$"}}
     return [site(f"{kind}-{way}", url, **options)
-            for kind, options in kinds.items() for way, url in ways.items()]
+            for kind, options in kinds.items() for way, url in ways.items()] + [
+        site(f"{kind}-echo-{way}", echo, body_sample=True, **what, **options)
+        for kind, options in kinds.items() for way, what in asked.items()]
 
 
 def test_secrets_of_files_stay_secret(t):
@@ -265,8 +271,12 @@ def test_secrets_of_files_stay_secret(t):
     require(any(b"/home" in r and f"{CANARY}-headers".encode() in r for r in server.seen) and
             any(b"/home" in r and f"{CANARY}-body".encode() in r for r in server.seen),
             "secrets do not come where they belong")
+    encoded = base64.b64encode(f"u:{CANARY}-password".encode())
     for place, text in places.items():
-        require(CANARY.encode() not in text, f"a secret is in {place}")
+        require(CANARY.encode() not in text and
+                (encoded not in text or place.startswith("another")), f"a secret is in {place}")
+    require(any(r.error_type == "json_mismatch" and "*****" in r.error_message and
+                "*****" in r.body_sample for r in topic.firsts()), "nothing came back")
     for r in topic.firsts():
         kind, _, way = r.site.partition("-")
         if kind == "body" and way in ("port", "host"):
