@@ -49,8 +49,8 @@ enum statement {
 };
 
 static const char *const statements[STATEMENTS] = {
-	[KIND] = "SELECT CASE WHEN json_type(?1) IS NULL THEN NULL "
-		 "WHEN json_valid(?1) THEN json_type(?1) END, 0",
+	[KIND] = ("SELECT CASE WHEN json_type(?1) IS NULL THEN NULL "
+		  "WHEN json_valid(?1) THEN json_type(?1) END, 0"),
 	[WHOLE] = "SELECT type, value FROM json_each('[' || ?1 || ']') WHERE key = 0",
 	[MEMBER] = "SELECT type, value FROM json_each(?1) WHERE key = ?2 LIMIT 1",
 	[LENGTH] = "SELECT 'integer', json_array_length(?1)",
@@ -220,7 +220,7 @@ take_step(struct json *j, const struct json_step *step, const struct json_value 
 		if (find_index(j, step, from, &index) != JSON_FOUND)
 			return JSON_LIMIT;
 		sqlite3_bind_int(member, 2, index);
-	} else if (from->kind == JSON_ARRAY && step->name_size == 6 &&
+	} else if (from->kind == JSON_ARRAY && step->name != NULL && step->name_size == 6 &&
 		   memcmp(step->name, "length", 6) == 0) {
 		bind_json(j, LENGTH, from);
 		return ask(j, LENGTH, to);
