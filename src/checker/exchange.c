@@ -143,12 +143,13 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		note_name(p);
 	p->tried = true;
 	p->proxy_begins_tls = probe_proxy_begins_tls(p);
-	p->proxy_speaks_tls = false;
+	p->proxy_speaks_tls = p->proxy_is_connected = false;
 	probe_enter(p, PHASE_CONNECT);
 	forget_connection(p->result);
 	p->certificate_wanted = false;
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	p->local_errno = fd < 0 ? errno : 0;
+	p->last_fd = fd;
 	return fd;
 }
 
@@ -367,6 +368,7 @@ probe_perform(struct probe *p)
 		due_us = util_mono_us() + wait_ms * US_PER_MS;
 		curl_multi_poll(p->multi, NULL, 0, wait_ms, NULL);
 		probe_woke(p, due_us);
+		probe_proxy_look(p);
 	}
 	message = curl_multi_info_read(p->multi, &count);
 	if (message != NULL)

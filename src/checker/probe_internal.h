@@ -119,7 +119,9 @@ struct probe {
 	int64_t queued_us;                 /* and how long it had waited for a CPU: probe_watch() */
 	int64_t overslept_us;              /* libcurl's waits ended so much too late, since then */
 	bool watched;
-	bool by_proxy;         /* the request that runs, or the next one behind a redirect */
+	bool by_proxy; /* the request that runs, or the next one behind a redirect */
+	int last_fd;   /* the socket that was opened last */
+	bool proxy_is_connected;
 	bool proxy_begins_tls; /* the next handshake is with the proxy */
 	bool proxy_speaks_tls; /* that one has succeeded */
 	bool used_tls;
@@ -182,6 +184,9 @@ const char *probe_peer_url(const struct probe *p);
 
 /* Whether a connection begins with a handshake with the proxy. */
 bool probe_proxy_begins_tls(const struct probe *p);
+
+/* To be called whenever libcurl has waited, for it does not tell when a proxy is connected. */
+void probe_proxy_look(struct probe *p);
 
 /*
  * Give the result its verdict, if an exchange that ended with `code`, or whose time was over, had

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "util.h"
 
@@ -128,6 +129,17 @@ probe_proxy_begins_tls(const struct probe *p)
 	return p->by_proxy && strncasecmp(p->site->proxy, "https:", 6) == 0;
 }
 
+void
+probe_proxy_look(struct probe *p)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	if (p->by_proxy && p->phase == PHASE_CONNECT && !p->proxy_is_connected)
+		p->proxy_is_connected = getpeername(
+					    p->last_fd, (struct sockaddr *)&address, &size) == 0;
+}
+
 /* --- failures ---------------------------------------------------------------------------- */
 
 /* Whether it failed on the way to the proxy or behind it, but before the site itself could speak. */
@@ -201,14 +213,10 @@ probe_proxy_failed(struct probe *p, CURLcode code)
 bool
 probe_proxy_timed_out(struct probe *p, const char *after)
 {
-	const char *ip = NULL;
-	bool stands;
+	bool stands = probe_proxy_begins_tls(p) ? p->proxy_speaks_tls : p->proxy_is_connected;
 
 	if (!is_on_the_way(p) || looks_up_site(p))
 		return false;
-	/* libcurl knows the address once it is connected */
-	curl_easy_getinfo(p->curl, CURLINFO_PRIMARY_IP, &ip);
-	stands = probe_proxy_begins_tls(p) ? p->proxy_speaks_tls : ip != NULL && ip[0] != '\0';
 	if (p->phase == PHASE_DNS)
 		result_fail(p->result, ERROR_LOCAL, "%s while looking up the name of the proxy %s",
 		    after, p->site->proxy);
