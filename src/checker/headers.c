@@ -25,9 +25,15 @@ is_blank(char c)
 static void
 append(struct headers *h, const char *text, size_t size)
 {
-	while (h->size + size > h->room) {
-		h->room = h->room > 0 ? 2 * h->room : 4096;
-		h->text = xreallocarray(h->text, h->room, 1);
+	size_t room = h->room;
+
+	while (h->size + size > room)
+		room = room > 0 ? 2 * room : 4096;
+	if (room > h->room) {
+		h->text = xreallocarray(h->text, room, 1);
+		/* machine code of PCRE2 looks at whole words, beyond the end too */
+		memset(h->text + h->room, 0, room - h->room);
+		h->room = room;
 	}
 	memcpy(h->text + h->size, text, size);
 	h->size += size;
