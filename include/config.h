@@ -194,7 +194,9 @@ struct config {
 	struct site defaults;     /* what sites inherit; no name, no url */
 	const char *sites_dir;
 
-	bool needs_ca; /* some of them need the CA certificates of the system */
+	const char *const *files;    /* all paths that they name, each once, NULL at the end */
+	const char *const *ca_files; /* those of ca_file, likewise */
+	bool needs_ca;               /* some of them need the CA certificates of the system */
 
 	/* of config.c only */
 	int *holders; /* a page of its own if the rest is read-only */

@@ -436,7 +436,7 @@ run_as_checker(bool walled, bool alone, int (*act)(void))
 		if (!sit_down() || proc_drop(&user) < 0)
 			_exit(100);
 		prctl(PR_SET_DUMPABLE, 1); /* else much is denied for that */
-		if (walled && confine_enter(alone, files, guarded) < 0)
+		if (walled && confine_enter(alone, NULL, files, guarded) < 0)
 			_exit(101);
 		_exit(act());
 	}

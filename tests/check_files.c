@@ -225,23 +225,6 @@ START_TEST(who_may_read_and_write_is_looked_at)
 }
 END_TEST
 
-START_TEST(each_path_is_listed_once)
-{
-	struct site sites[3] = { { .body_file = "/b" }, { .body_file = "/a" },
-		{ .body_file = "/b", .password_file = "/not-used" } };
-	const char **list = files_list(sites, 3, "/ca");
-
-	ck_assert_str_eq(list[0], "/a");
-	ck_assert_str_eq(list[1], "/b");
-	ck_assert_str_eq(list[2], "/ca");
-	ck_assert_ptr_null(list[3]);
-	free(list);
-	list = files_list(NULL, 0, NULL);
-	ck_assert_ptr_null(list[0]);
-	free(list);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -257,7 +240,6 @@ main(void)
 	tcase_add_test(tcase, a_new_file_counts_at_once);
 	tcase_add_test(tcase, only_files_are_read);
 	tcase_add_test(tcase, who_may_read_and_write_is_looked_at);
-	tcase_add_test(tcase, each_path_is_listed_once);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

@@ -11,7 +11,7 @@
  * ever, but for one that has several addresses and one that is not found; the name server says that
  * there are no names at all.
  */
-#include "checker/probe.h"
+#include "checker/probe_internal.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -699,6 +699,67 @@ START_TEST(secrets_of_files_stay_at_home)
 }
 END_TEST
 
+static bool
+is_among_authorities(const char *path)
+{
+	for (size_t i = 1; i < PROBE_AUTHORITIES_MAX; i++)
+		if (probe->authorities[i].file == path)
+			return true;
+	return false;
+}
+
+/* Each file of authorities has a multi handle, which goes when the file is replaced or room is needed. */
+START_TEST(authorities_have_their_places)
+{
+	static char paths[PROBE_AUTHORITIES_MAX + 1][64];
+	char directory[] = "/tmp/check_probe.XXXXXX", command[64];
+	CURLM *first, *trusted;
+	FILE *f;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	for (int i = 0; i <= PROBE_AUTHORITIES_MAX; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/%d", directory, i);
+		f = fopen(paths[i], "w");
+		ck_assert_ptr_nonnull(f);
+		fprintf(f, "%d", i);
+		fclose(f);
+	}
+	probe->curl = curl_easy_init();
+	probe_ca_set(probe, true, NULL);
+	trusted = probe->multi;
+	probe_ca_set(probe, true, paths[0]);
+	first = probe->multi;
+	ck_assert_ptr_ne(first, trusted);
+	for (int i = 1; i < PROBE_AUTHORITIES_MAX - 1; i++) {
+		probe_ca_set(probe, true, paths[i]);
+		ck_assert_ptr_ne(probe->multi, first);
+	}
+	/* the table is full now; who is used is not the one that goes */
+	probe_ca_set(probe, true, paths[0]);
+	ck_assert_ptr_eq(probe->multi, first);
+	probe_ca_set(probe, true, paths[PROBE_AUTHORITIES_MAX]);
+	probe_ca_set(probe, true, paths[0]);
+	ck_assert_ptr_eq(probe->multi, first);
+	ck_assert(!is_among_authorities(paths[1]));
+	probe_ca_set(probe, true, NULL);
+	ck_assert_ptr_eq(probe->multi, trusted);
+
+	/* large ones push out all others but that of the system */
+	ck_assert_int_eq(truncate(paths[2], 2L * 1024 * 1024), 0);
+	ck_assert_int_eq(truncate(paths[3], 2L * 1024 * 1024), 0);
+	probe_ca_set(probe, true, paths[2]);
+	ck_assert(is_among_authorities(paths[0]));
+	probe_ca_set(probe, true, paths[3]);
+	ck_assert(!is_among_authorities(paths[0]) && !is_among_authorities(paths[2]));
+	ck_assert(is_among_authorities(paths[3]));
+	probe_ca_set(probe, true, NULL);
+	ck_assert_ptr_eq(probe->multi, trusted);
+	curl_easy_cleanup(probe->curl);
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(cookies_live_within_a_check)
 {
 	static const char *const own[] = { "Cookie: own=1", "COOKIE:  two=2", NULL };
@@ -1264,6 +1325,7 @@ main(void)
 	tcase_add_test(tcase, a_handshake_that_fails_is_not_charged_with_the_connection);
 	tcase_add_test(tcase, what_is_asked_behind_a_redirect);
 	tcase_add_test(tcase, secrets_of_files_stay_at_home);
+	tcase_add_test(tcase, authorities_have_their_places);
 	tcase_add_test(tcase, cookies_live_within_a_check);
 	tcase_add_test(tcase, redirects_to_names_that_are_not_ascii);
 	tcase_add_test(tcase, resolve_says_where_to_connect);

@@ -25,8 +25,8 @@
 /* A lookup takes two threads. With many more than can leak, no lookup waits for one. */
 #define LOOKUP_THREADS_MAX 1000L
 
-/* Certificates take about seven times the memory of their file; those of the system come on top. */
-#define AUTHORITIES_BYTES_MAX (512 * 1024)
+/* Certificates take up to five times the memory of their file; those of the system come on top. */
+#define AUTHORITIES_BYTES_MAX (2560 * 1024)
 
 /* The system's CA bundle: what libcurl was built with, else where distributions keep it. */
 static const char *
@@ -92,28 +92,6 @@ find_place(struct probe *p, const char *file)
 	return oldest;
 }
 
-/* Let those go that have been unused longest, until the others but `kept` need little memory. */
-static void
-make_room(struct probe *p, const struct authority *kept)
-{
-	for (;;) {
-		struct authority *oldest = NULL;
-		int64_t bytes = 0;
-
-		for (size_t i = 1; i < PROBE_AUTHORITIES_MAX; i++) {
-			struct authority *a = &p->authorities[i];
-
-			bytes += a->identity.size;
-			if (a != kept && a->multi != NULL &&
-			    (oldest == NULL || a->used < oldest->used))
-				oldest = a;
-		}
-		if (bytes <= AUTHORITIES_BYTES_MAX || oldest == NULL)
-			return;
-		drop(oldest);
-	}
-}
-
 /* Zeros if there is no such file. */
 static void
 identify(struct file_identity *out, const char *file)
@@ -128,6 +106,36 @@ identify(struct file_identity *out, const char *file)
 	out->size = st.st_size;
 	out->modified = st.st_mtim;
 	out->changed = st.st_ctim;
+}
+
+static int64_t
+bytes_of_files(const struct probe *p)
+{
+	int64_t bytes = 0;
+
+	for (size_t i = 1; i < PROBE_AUTHORITIES_MAX; i++)
+		bytes += p->authorities[i].identity.size;
+	return bytes;
+}
+
+/* Let those go that have been unused longest, until the others but `kept` need little memory. */
+static void
+make_room(struct probe *p, const struct authority *kept)
+{
+	while (bytes_of_files(p) > AUTHORITIES_BYTES_MAX) {
+		struct authority *oldest = NULL;
+
+		for (size_t i = 1; i < PROBE_AUTHORITIES_MAX; i++) {
+			struct authority *a = &p->authorities[i];
+
+			if (a != kept && a->multi != NULL &&
+			    (oldest == NULL || a->used < oldest->used))
+				oldest = a;
+		}
+		if (oldest == NULL)
+			return;
+		drop(oldest);
+	}
 }
 
 /*
@@ -207,11 +215,25 @@ is_connected(void *arg, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_ALREADY_CONNECTED;
 }
 
+/* So much is read in advance: a checker that is needed at once should not take long to begin. */
+#define ADVANCE_BYTES_MAX (512 * 1024)
+
+/* Whether `file` is to be read in advance. */
+static bool
+has_room(struct probe *p, const char *file)
+{
+	struct file_identity now;
+
+	identify(&now, file);
+	return find_place(p, file)->file == NULL &&
+	       bytes_of_files(p) + now.size <= ADVANCE_BYTES_MAX;
+}
+
 /* By a handshake over such a socket, which makes libcurl read the file and then fails. */
 void
-probe_load_ca(struct probe *p)
+probe_load_ca(struct probe *p, const char *file)
 {
-	p->curl = curl_easy_init();
+	p->curl = file == NULL || has_room(p, file) ? curl_easy_init() : NULL;
 	if (p->curl == NULL)
 		return;
 	curl_easy_setopt(p->curl, CURLOPT_URL, "https://127.0.0.1/");
@@ -219,7 +241,7 @@ probe_load_ca(struct probe *p)
 	curl_easy_setopt(p->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(p->curl, CURLOPT_OPENSOCKETFUNCTION, open_dead_socket);
 	curl_easy_setopt(p->curl, CURLOPT_SOCKOPTFUNCTION, is_connected);
-	probe_ca_set(p, true, NULL);
+	probe_ca_set(p, true, file);
 	probe_perform(p);
 	curl_easy_cleanup(p->curl);
 }

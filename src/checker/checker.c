@@ -11,12 +11,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "confine.h"
-#include "files.h"
 #include "log.h"
 #include "payload.h"
 #include "pipe.h"
@@ -58,9 +56,7 @@ get_ready(const struct checker_start *start)
 	struct sigaction action = { .sa_handler = on_sigterm }; /* no SA_RESTART: waits must end */
 	const struct config *config = start->config;
 	struct probe *probe;
-	const char **files;
 	sigset_t none;
-	int outcome;
 
 	sigaction(SIGTERM, &action, NULL);
 	sigemptyset(&none);
@@ -71,16 +67,16 @@ get_ready(const struct checker_start *start)
 		log_error("cannot initialise libcurl");
 		return NULL;
 	}
-	files = files_list(config->sites, config->site_count, probe_ca_file(probe));
-	outcome = confine_enter(start->own_user, files, config->kafka_properties_file);
-	free(files);
-	if (outcome < 0) {
+	if (confine_enter(start->own_user, probe_ca_file(probe), config->files,
+		config->kafka_properties_file) < 0) {
 		log_error("cannot confine itself: %s", strerror(errno));
 		probe_free(probe);
 		return NULL;
 	}
 	if (config->needs_ca)
-		probe_load_ca(probe);
+		probe_load_ca(probe, NULL);
+	for (const char *const *file = config->ca_files; *file != NULL; file++)
+		probe_load_ca(probe, *file);
 	return probe;
 }
 

@@ -140,7 +140,7 @@ allow_file(int rules, const char *file)
 }
 
 static int
-restrict_files(const char *const *files)
+restrict_files(const char *ca_file, const char *const *files)
 {
 	struct landlock_ruleset_attr attr = { 0 };
 	size_t version = (size_t)landlock_version();
@@ -156,6 +156,8 @@ restrict_files(const char *const *files)
 		outcome |= allow(rules, always_readable[i], READ_ALL);
 	for (size_t i = 0; i < ARRAY_LENGTH(libc_files); i++)
 		outcome |= allow_place(rules, libc_files[i]);
+	if (ca_file != NULL)
+		outcome |= allow_file(rules, ca_file);
 	for (; *files != NULL; files++)
 		outcome |= allow_file(rules, *files);
 	if (at_entry.own_user)
@@ -245,7 +247,7 @@ limit_memory(void)
 }
 
 int
-confine_enter(bool own_user, const char *const *files, const char *guarded)
+confine_enter(bool own_user, const char *ca_file, const char *const *files, const char *guarded)
 {
 	struct stat etc = { 0 };
 
@@ -258,7 +260,7 @@ confine_enter(bool own_user, const char *const *files, const char *guarded)
 		(void)!stat("/etc", &etc);
 		at_entry.etc_changed = etc.st_mtim;
 		at_entry.files = identify_files();
-		if (restrict_files(files) < 0)
+		if (restrict_files(ca_file, files) < 0)
 			return -1;
 		at_entry.restricted = true;
 	}

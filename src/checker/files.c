@@ -129,32 +129,6 @@ files_path(const struct site *site, enum file_key key)
 	return *(const char *const *)((const char *)site + row->field);
 }
 
-static int
-compare_paths(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-const char **
-files_list(const struct site *sites, size_t count, const char *another)
-{
-	const char **list = xcalloc(count * FILE_COUNT + 2, sizeof(*list));
-	size_t n = 0, kept = 0;
-
-	if (another != NULL)
-		list[n++] = another;
-	for (size_t i = 0; i < count; i++)
-		for (int key = 0; key < FILE_COUNT; key++)
-			if (files_path(&sites[i], key) != NULL)
-				list[n++] = files_path(&sites[i], key);
-	qsort(list, n, sizeof(*list), compare_paths);
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || strcmp(list[i], list[kept - 1]) != 0)
-			list[kept++] = list[i];
-	list[kept] = NULL;
-	return list;
-}
-
 static void
 forget(struct file *file)
 {
@@ -319,32 +293,58 @@ is_own(const struct site *site, const struct site *defaults, enum file_key key)
 	return path != NULL && (site == defaults || path != files_path(defaults, key));
 }
 
+/* Returns whether the file of `key` is good. */
+static bool
+validate_file(const struct site *site, enum file_key key, struct mistakes *mistakes)
+{
+	const struct row *row = &rows[key];
+	const char *path = files_path(site, key);
+	struct origin at = config_origin(&site->at, row->key);
+	struct file_fault fault = { 0 };
+	struct file file = { 0 };
+	size_t before = mistakes->count;
+	mode_t mode;
+
+	if (!check_file(row, path, &file, &mode, &fault))
+		mistakes_add(mistakes, fault.line > 0 ? (struct origin){ path, fault.line } : at,
+		    "%s: %s", row->key, fault.text);
+	if (site->auth != AUTH_NONE && has_authorization(&file))
+		mistakes_add(mistakes, at, "%s: auth sets Authorization too; leave one of them out",
+		    row->key);
+	check_mode(row, at, &file, path, mode, mistakes);
+	forget(&file);
+	return mistakes->count == before;
+}
+
+/*
+ * A bundle of CA certificates takes 20 ms, and a thousand sites may name the same one: good ones are
+ * remembered, in the process that validates once.
+ */
+static void
+validate_ca_file(const struct site *site, struct mistakes *mistakes)
+{
+	static char *good[256];
+	const char *path = files_path(site, FILE_CA);
+	char **known = &good[util_hash(path) % ARRAY_LENGTH(good)];
+
+	if ((*known != NULL && strcmp(*known, path) == 0) ||
+	    !validate_file(site, FILE_CA, mistakes))
+		return;
+	free(*known);
+	*known = xstrdup(path);
+}
+
 void
 files_validate(const struct site *site, const struct site *defaults, struct mistakes *mistakes)
 {
 	size_t before = mistakes->count;
 	struct file_fault fault = { 0 };
 
-	for (int key = 0; key < FILE_COUNT; key++) {
-		const struct row *row = &rows[key];
-		const char *path = files_path(site, key);
-		struct origin at = config_origin(&site->at, row->key);
-		struct file file = { 0 };
-		mode_t mode;
-
-		if (!is_own(site, defaults, key))
-			continue;
-		fault = (struct file_fault){ 0 };
-		if (!check_file(row, path, &file, &mode, &fault))
-			mistakes_add(mistakes,
-			    fault.line > 0 ? (struct origin){ path, fault.line } : at, "%s: %s",
-			    row->key, fault.text);
-		if (site->auth != AUTH_NONE && has_authorization(&file))
-			mistakes_add(mistakes, at,
-			    "%s: auth sets Authorization too; leave one of them out", row->key);
-		check_mode(row, at, &file, path, mode, mistakes);
-		forget(&file);
-	}
+	for (int key = 0; key < FILE_COUNT; key++)
+		if (is_own(site, defaults, key) && key == FILE_CA)
+			validate_ca_file(site, mistakes);
+		else if (is_own(site, defaults, key))
+			validate_file(site, key, mistakes);
 	if (mistakes->count == before && site->client_cert != NULL &&
 	    (is_own(site, defaults, FILE_CERT) || is_own(site, defaults, FILE_KEY)) &&
 	    !check_pair(site, &fault))

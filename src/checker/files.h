@@ -44,12 +44,6 @@ struct file_fault {
 const char *files_path(const struct site *site, enum file_key key);
 
 /*
- * The paths of all files of `sites`, each once, and of `another` one if that is not NULL; with NULL
- * at the end. To be freed, but not the paths.
- */
-const char **files_list(const struct site *sites, size_t count, const char *another);
-
-/*
  * Read the files of `site`. Returns 0, or -1 with the fault. In either case they are to be forgotten with files_forget(). At most 1 MiB each.
  */
 int files_read(struct file files[FILE_COUNT], const struct site *site, struct file_fault *fault);

@@ -25,10 +25,11 @@ struct probe *probe_new(const struct site *sites, size_t count);
 const char *probe_ca_file(const struct probe *probe);
 
 /*
- * Read the CA certificates, which takes 30 ms of CPU time. Otherwise the first check over TLS does
- * it, and that time counts as the site's.
+ * Read the CA certificates in `file`, if all such files are small, or those of the system (NULL); that
+ * takes 30 ms of CPU time for 150 of them. Otherwise the first check over TLS does it, and that time
+ * counts as the site's. `file` must stay where it is until the end.
  */
-void probe_load_ca(struct probe *probe);
+void probe_load_ca(struct probe *probe, const char *file);
 void probe_free(struct probe *probe);
 
 /* Check `site` and fill `result`. Takes at most the site's timeout, and a moment for patterns. */

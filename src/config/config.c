@@ -153,6 +153,7 @@ arrange_sites(struct reader *r)
 		mistakes_add(&c->mistakes, config_origin(&c->at, "sites"), "no enabled site");
 	c->sites = sites;
 	c->disabled_count = n - c->site_count;
+	config_list_files(c);
 	c->by_name = index;
 	c->named_count = named;
 }

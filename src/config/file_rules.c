@@ -8,6 +8,7 @@
  */
 #include "internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -191,4 +192,52 @@ config_check_files(struct reader *r, const struct site *site)
 		    (!rules[i].own || config_gives(&site->at, rules[i].key)))
 			config_mistake(r, config_origin(&site->at, rules[i].key).line, "%s: %s",
 			    rules[i].key, rules[i].sentence);
+}
+
+/* --- all files --------------------------------------------------------------------------- */
+
+static int
+compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The paths of the key `name`, or of all keys if that is NULL: sorted, each once. */
+static const char *const *
+list_files(struct config *config, const char *name)
+{
+	const char **list = NULL, **kept;
+	size_t n = 0, room = 0, count = 0;
+
+	for (const struct key *key = config_site_keys; key->name != NULL; key++) {
+		if (key->kind != KEY_PATH || (name != NULL && strcmp(name, key->name) != 0))
+			continue;
+		for (size_t i = 0; i < config->site_count; i++) {
+			const void *field = (const char *)&config->sites[i] + key->field;
+			const char *path = *(const char *const *)field;
+
+			if (path == NULL)
+				continue;
+			if (n == room) {
+				room = room > 0 ? 2 * room : 64;
+				list = xreallocarray(list, room, sizeof(*list));
+			}
+			list[n++] = path;
+		}
+	}
+	if (n > 0)
+		qsort(list, n, sizeof(*list), compare_paths);
+	kept = config_alloc(config, (n + 1) * sizeof(*kept));
+	for (size_t i = 0; i < n; i++)
+		if (count == 0 || strcmp(list[i], kept[count - 1]) != 0)
+			kept[count++] = list[i];
+	free(list);
+	return kept;
+}
+
+void
+config_list_files(struct config *config)
+{
+	config->files = list_files(config, NULL);
+	config->ca_files = list_files(config, "ca_file");
 }

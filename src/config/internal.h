@@ -163,6 +163,9 @@ bool config_parse_file(struct reader *r, const char *path, const struct key *key
 /* The rules across the keys that name files, and those that go with them. */
 void config_check_files(struct reader *r, const struct site *site);
 
+/* When the sites are in their places: list the files that they name. */
+void config_list_files(struct config *config);
+
 /* Check the keys of a site that was read against one another, and add it to the others. */
 void config_add_site(struct reader *r, struct site *site);
 
