@@ -846,9 +846,10 @@ START_TEST(resolve_says_where_to_connect)
 	site.resolve = NULL;
 	ck_assert_int_eq(check_at("nowhere.example", "echo"), ERROR_DNS);
 
-	/* a redirect to another host is looked up, unless it has an address too */
+	/* an address alone is for all ports of the host; another host is looked up, unless it has one */
 	site.resolve = one;
-	ck_assert_int_eq(check_at("nowhere.example", "to/http://nowhere.example:1/"), ERROR_DNS);
+	ck_assert_int_eq(
+	    check_at("nowhere.example", "to/http://nowhere.example:1/"), ERROR_CONNECT);
 	snprintf(entry, sizeof(entry), "elsewhere.example:%d:127.0.0.1", port);
 	of_redirect[1] = entry;
 	site.resolve = of_redirect;

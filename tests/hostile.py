@@ -460,8 +460,10 @@ case("plain-2-answered-with-1.1", in_turn((0, response(status="400 X"))),
      down("http_version", "^no HTTP/2 came, want HTTP/2: ", **nothing_came()),
      url="http://{port}/", http_version="2")
 case("plain-2-closed", lambda client: client.sock.recv(65536),
-     down("protocol", **nothing_came()), url="http://{port}/",
+     down("http_version", "^no HTTP/2 came", **nothing_came()), url="http://{port}/",
      http_version="2")
+case("plain-2-reset", Client.reset, down("http_version", "^no HTTP/2 came", **nothing_came()),
+     url="http://{port}/", http_version="2")
 case("plain-2-silence", Client.hold, down("timeout", "waiting", **nothing_came()),
      url="http://{port}/", http_version="2", timeout=SHORT_S)
 

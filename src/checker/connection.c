@@ -160,10 +160,10 @@ read_resolve(struct resolve *out, const struct site *site, const char *value)
 {
 	config_read_resolve(out, value);
 	if (out->port == 0)
-		read_place(out, site->url);
+		probe_host(site->url, out->host, sizeof(out->host));
 }
 
-/* Whether one of `resolve` is for the host and port of `url`. */
+/* Whether one of `resolve` is for the host and port of `url`; without a port, for all of them. */
 static bool
 is_resolved(const struct site *site, const char *url)
 {
@@ -174,7 +174,7 @@ is_resolved(const struct site *site, const char *url)
 	read_place(&place, url);
 	for (const char *const *value = site->resolve; *value != NULL; value++) {
 		read_resolve(&r, site, *value);
-		if (r.port == place.port && strcasecmp(r.host, place.host) == 0)
+		if ((r.port == 0 || r.port == place.port) && strcasecmp(r.host, place.host) == 0)
 			return true;
 	}
 	return false;
@@ -186,7 +186,7 @@ probe_is_resolved(const struct probe *p, const char *url)
 	return is_resolved(p->site, url);
 }
 
-/* As CURLOPT_CONNECT_TO wants it: HOST:PORT:ADDRESS:PORT. */
+/* As CURLOPT_CONNECT_TO wants it: HOST:PORT:ADDRESS:PORT; without ports they stay as they are. */
 static struct curl_slist *
 make_connect_to(const struct site *site)
 {
@@ -195,11 +195,13 @@ make_connect_to(const struct site *site)
 	for (const char *const *value = site->resolve; *value != NULL; value++) {
 		struct curl_slist *longer;
 		struct resolve r;
-		char *entry;
+		char *entry, port[12] = "";
 
 		read_resolve(&r, site, *value);
+		if (r.port > 0)
+			snprintf(port, sizeof(port), "%d", r.port);
 		entry = xasprintf(
-		    r.is_v6 ? "%s:%d:[%s]:%d" : "%s:%d:%s:%d", r.host, r.port, r.ip, r.port);
+		    r.is_v6 ? "%s:%s:[%s]:%s" : "%s:%s:%s:%s", r.host, port, r.ip, port);
 		longer = curl_slist_append(list, entry);
 		free(entry);
 		if (longer == NULL)

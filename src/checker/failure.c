@@ -226,14 +226,13 @@ fail_redirects(struct probe *p)
 }
 
 /*
- * Without TLS, a server without HTTP/2 takes the first words of it for garbage: it closes the
- * connection, or answers what is no HTTP/2.
+ * Without TLS, a server without HTTP/2 takes the first words of it for garbage: it closes or resets
+ * the connection, or answers what is no HTTP/2. libcurl has a sentence of its own for each.
  */
 static bool
 lacks_http2(const struct probe *p)
 {
-	return p->site->http_version == HTTP_2 && !p->used_tls && p->phase == PHASE_WAIT &&
-	       (strstr(p->why, "Empty reply") != NULL || strstr(p->why, "SETTINGS") != NULL);
+	return p->site->http_version == HTTP_2 && !p->used_tls && p->phase == PHASE_WAIT;
 }
 
 /*

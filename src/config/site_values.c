@@ -139,7 +139,7 @@ config_read_resolve(struct resolve *out, const char *value)
 	digits = *end == ':' ? strspn(end + 1, DIGITS) : 0;
 	if (end == value || digits == 0 || end[1 + digits] != ':')
 		return "must look like \"host:port:address\", or be an address alone, for the host "
-		       "and port of the url";
+		       "of the url";
 	out->port = digits <= 5 ? atoi(end + 1) : 0;
 	if (out->port < 1 || out->port > 65535)
 		return "the port must be 1 to 65535";
