@@ -205,18 +205,20 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 		p->from_private = !p->by_proxy && verdict_is_private(remote_ip);
 	else if (!probe_request_follow(p, probe_current_url(p)))
 		return CURL_PREREQFUNC_ABORT;
-	forget_connection(p->result);
+	/* libcurl does not show the session of QUIC: what on_verify() saw is all there is */
+	if (p->site->http_version != HTTP_3)
+		forget_connection(p->result);
 	p->result->reused = reused;
 	p->first_to_end[0] = '\0';
 	snprintf(p->result->remote_ip, sizeof(p->result->remote_ip), "%s", remote_ip);
-	curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
-	/* over plain http it would be that of an https proxy */
-	if (strncasecmp(probe_current_url(p), "https:", 6) == 0 && tls != NULL &&
-	    tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL) {
+	/* over plain http it would be the session with an https proxy */
+	if (strncasecmp(probe_current_url(p), "https:", 6) == 0) {
 		p->used_tls = true;
-		probe_tls_note(p, tls->internals);
 		/* what has once been asked in secret is not asked in the open */
 		curl_easy_setopt(p->curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+		curl_easy_getinfo(p->curl, CURLINFO_TLS_SSL_PTR, &tls);
+		if (tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL)
+			probe_tls_note(p, tls->internals);
 	}
 	return CURL_PREREQFUNC_OK;
 }

@@ -16,11 +16,14 @@
 #include "probe_internal.h"
 #include "util.h"
 
-/* libssl's names are static: "TLSv1.3" */
+/* libssl's names are static: "TLSv1.3"; which is what QUIC has in it. */
 static void
 note_version(struct result *r, const SSL *ssl)
 {
-	snprintf(r->tls_version, sizeof(r->tls_version), "%s", SSL_get_version(ssl));
+	const char *name = SSL_get_version(ssl);
+
+	snprintf(r->tls_version, sizeof(r->tls_version), "%s",
+	    strncmp(name, "QUIC", 4) == 0 ? "TLSv1.3" : name);
 }
 
 void
