@@ -5,9 +5,11 @@
 
 import base64
 import os
+import pwd
 
 import hostile
-from harness import certs, procs, records, require
+from harness import certs, context, needs, procs, records, require
+from harness.daemon import binary
 from harness.sites import site
 
 
@@ -175,6 +177,36 @@ def test_the_password_of_a_proxy(t):
     finally:
         server.stop()
     require("secret-word" not in said, "the password is shown")
+
+
+@needs("root")
+def test_credentials_of_systemd(t):
+    """Readable by root and one user, as LoadCredential= makes them: that must be who checks."""
+    server = t.guarded()
+    server.wanted = "Bearer t0ken"
+    user = pwd.getpwnam(context.CHECKER_USER)
+    directory = t.path("credentials")
+    token = t.write("credentials/token", "t0ken")
+    os.chmod(token, 0o400)
+    os.chmod(directory, 0o500)
+    settings = t.settings([site("a", server.url("/authorization"), auth="bearer",
+                                token_file=token)], checker_user=context.CHECKER_USER)
+    d = t.daemon(settings)
+    done = t.webmond("-t", "--once", "-c", d.file)
+    require(done.returncode == 78 and f'; user "{context.CHECKER_USER}" must be able to'
+            in done.stderr, done.stderr)
+    copy = t.path("copy")
+    procs.run(["install", "-m", "0400", "-o", context.CHECKER_USER, token, copy])
+    d.write_config({**settings, "sites": [{**settings["sites"][0], "token_file": copy}]})
+    done = t.webmond("--once", "-c", d.file)
+    require(done.returncode == 0, done.stdout + done.stderr)
+    # with User=
+    d.write_config(settings)
+    for path in (token, directory):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    done = procs.run(["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
+                      "--clear-groups", binary(), "--once", "-c", d.file], timeout=60)
+    require(done.returncode == 0, done.stdout + done.stderr)
 
 
 CANARY = "canary-91c7"
