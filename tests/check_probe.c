@@ -642,7 +642,7 @@ write_secret(const char *text)
 	static char path[] = "/tmp/check_probe.XXXXXX";
 	FILE *f;
 
-	strcpy(path + strlen(path) - 6, "XXXXXX");
+	memcpy(path + strlen(path) - 6, "XXXXXX", 6);
 	f = fdopen(mkstemp(path), "w");
 	ck_assert_ptr_nonnull(f);
 	fputs(text, f);

@@ -275,10 +275,11 @@ START_TEST(an_abort_ends_the_question)
 {
 	const struct itimerval soon = { .it_value = { .tv_usec = 200000 },
 		.it_interval = { .tv_usec = 200000 } };
+	const struct sigaction action = { .sa_handler = on_alarm };
 
 	add("http", port, "hang");
 	config.vantage_timeout_us = 3600 * US_PER_S;
-	signal(SIGALRM, on_alarm);
+	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &soon, NULL);
 	ck_assert_int_eq(judge(ERROR_TIMEOUT), ERROR_ABORTED);
 	ck_assert_str_eq(r.error_message, PROBE_ABORTED);
@@ -291,7 +292,7 @@ START_TEST(an_abort_ends_a_pause)
 		.it_interval = { .tv_usec = 200000 } };
 
 	ck_assert_int_ge(probe_pause(20 * US_PER_MS), 20 * US_PER_MS);
-	signal(SIGALRM, on_alarm);
+	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &soon, NULL);
 	ck_assert_int_lt(probe_pause(3600 * US_PER_S), 3600 * US_PER_S);
 	ck_assert_int_eq(probe_pause(3600 * US_PER_S), 0);

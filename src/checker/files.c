@@ -94,29 +94,29 @@ static const struct row {
 	const char *key;
 	size_t field; /* of struct site: its path */
 	size_t max;   /* bytes */
-	bool secret;
-	int auths; /* only with these words of `auth`; 0: with any */
 	const char *(*take)(struct file *file, int *line);
 	/* What else is wrong, if that costs too much to be asked for each check. */
 	const char *(*check)(const char *text, size_t size);
+	int auths; /* only with these words of `auth`; 0: with any */
+	bool secret;
 	bool by_libcurl; /* it reads the file */
 } rows[FILE_COUNT] = {
-	[FILE_BODY] = { "body_file", offsetof(struct site, body_file), 1024 * KIB, false, 0,
-	    take_bytes },
-	[FILE_HEADERS] = { "header_file", offsetof(struct site, header_file), 64 * KIB, true, 0,
-	    take_headers },
-	[FILE_PASSWORD] = { "password_file", offsetof(struct site, password_file), 16 * KIB, true,
-	    1 << AUTH_BASIC | 1 << AUTH_DIGEST, take_line },
-	[FILE_TOKEN] = { "token_file", offsetof(struct site, token_file), 64 * KIB, true,
-	    1 << AUTH_BEARER, take_line },
-	[FILE_CA] = { "ca_file", offsetof(struct site, ca_file), 1024 * KIB, false, 0, take_bytes,
-	    pem_wrong_certificates, true },
-	[FILE_CERT] = { "client_cert", offsetof(struct site, client_cert), 64 * KIB, false, 0,
-	    take_bytes, pem_wrong_certificates },
-	[FILE_KEY] = { "client_key", offsetof(struct site, client_key), 64 * KIB, true, 0,
-	    take_bytes, pem_wrong_key },
+	[FILE_BODY] = { "body_file", offsetof(struct site, body_file), 1024 * KIB,
+	    .take = take_bytes },
+	[FILE_HEADERS] = { "header_file", offsetof(struct site, header_file), 64 * KIB,
+	    .take = take_headers, .secret = true },
+	[FILE_PASSWORD] = { "password_file", offsetof(struct site, password_file), 16 * KIB,
+	    .take = take_line, .auths = 1 << AUTH_BASIC | 1 << AUTH_DIGEST, .secret = true },
+	[FILE_TOKEN] = { "token_file", offsetof(struct site, token_file), 64 * KIB,
+	    .take = take_line, .auths = 1 << AUTH_BEARER, .secret = true },
+	[FILE_CA] = { "ca_file", offsetof(struct site, ca_file), 1024 * KIB, .take = take_bytes,
+	    .check = pem_wrong_certificates, .by_libcurl = true },
+	[FILE_CERT] = { "client_cert", offsetof(struct site, client_cert), 64 * KIB,
+	    .take = take_bytes, .check = pem_wrong_certificates },
+	[FILE_KEY] = { "client_key", offsetof(struct site, client_key), 64 * KIB,
+	    .take = take_bytes, .check = pem_wrong_key, .secret = true },
 	[FILE_PROXY_PASSWORD] = { "proxy_password_file", offsetof(struct site, proxy_password_file),
-	    16 * KIB, true, 0, take_line },
+	    16 * KIB, .take = take_line, .secret = true },
 };
 
 const char *
