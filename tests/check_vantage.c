@@ -290,6 +290,7 @@ START_TEST(an_abort_ends_a_pause)
 {
 	const struct itimerval soon = { .it_value = { .tv_usec = 200000 },
 		.it_interval = { .tv_usec = 200000 } };
+	const struct sigaction action = { .sa_handler = on_alarm };
 
 	ck_assert_int_ge(probe_pause(20 * US_PER_MS), 20 * US_PER_MS);
 	sigaction(SIGALRM, &action, NULL);
