@@ -119,6 +119,11 @@ def test_certificates(t):
     require(any(b"/elsewhere" in line for line in asks.seen), "no redirect was followed")
 
 
+def read(t, name):
+    with open(t.path(name), encoding="ascii") as f:
+        return f.read()
+
+
 def replace(t, name, text):
     t.write(name + ".new", text, secret=True)
     os.rename(t.path(name + ".new"), t.path(name))
@@ -207,6 +212,36 @@ def test_credentials_of_systemd(t):
     done = procs.run(["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
                       "--clear-groups", binary(), "--once", "-c", d.file], timeout=60)
     require(done.returncode == 0, done.stdout + done.stderr)
+
+
+def test_authorities_are_replaced(t):
+    """Those of a site, too; connections that are kept do not hide it for ever."""
+    for name in ("ca", "other-ca"):
+        certs.authority(t.path(f"{name}.pem"), t.path(f"{name}.key"), name)
+    certs.signed(t.path("ca.pem"), t.path("ca.key"), t.path("site.pem"), t.path("site.key"), "site")
+    server = t.guarded(cert=t.path("site.pem"), key=t.path("site.key"))
+    cluster = t.mock()
+    topic = cluster.topic("results", 1)
+    t.write("trusted.pem", read(t, "ca.pem"))
+    sites = [site("a", server.url("/"), ca_file="trusted.pem", verify_tls=True, keepalive=True)]
+    d = t.daemon(t.settings(sites, topic, cluster.bootstrap)).start()
+
+    def wait_newest(status, words):
+        def is_so(found):
+            newest = max(found, key=lambda r: r.seq, default=None)
+            return newest is not None and newest.status == status and \
+                words in (newest.error_message or "")
+
+        topic.wait(is_so, 60, f"the last record is not {status} ({words})")
+
+    wait_newest("up", "")
+    replace(t, "trusted.pem", read(t, "other-ca.pem"))
+    wait_newest("down", "unable to get local issuer certificate")
+    os.unlink(t.path("trusted.pem"))
+    wait_newest("unknown", f'ca_file: cannot read "{t.path("trusted.pem")}": No such file')
+    replace(t, "trusted.pem", read(t, "ca.pem"))
+    wait_newest("up", "")
+    d.stop()
 
 
 CANARY = "canary-91c7"
