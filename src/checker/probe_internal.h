@@ -92,6 +92,7 @@ struct probe {
 	struct resolver resolver;
 	int64_t vantage_asked_us; /* when the references were last asked (monotonic); 0: never */
 	bool vantage_answers;
+	const char *vantage_refused; /* why a certificate of theirs was, or NULL */
 	struct own_connections own[PROBE_OWN_MAX];
 	struct json *json;
 	char *body;

@@ -82,6 +82,21 @@ count_lookups(CURL *const requests[], size_t count, int running)
 	return n < running ? n : running;
 }
 
+/* Why a certificate was refused, perhaps for want of CA certificates of ours; NULL: none was. */
+static const char *
+why_refused(const struct probe *p)
+{
+	const char *why = NULL;
+	const CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(p->multi, &left)) != NULL)
+		if (message->data.result == CURLE_PEER_FAILED_VERIFICATION ||
+		    message->data.result == CURLE_SSL_CACERT_BADFILE)
+			why = curl_easy_strerror(message->data.result);
+	return why;
+}
+
 static bool
 ask_references(struct probe *p, const struct config *config)
 {
@@ -108,6 +123,7 @@ ask_references(struct probe *p, const struct config *config)
 		    left_us < US_PER_S ? (int)(left_us / US_PER_MS) + 1 : 1000, NULL);
 	}
 	p->leaked_threads += count_lookups(requests, count, running);
+	p->vantage_refused = why_refused(p);
 	while (count-- > 0) {
 		curl_multi_remove_handle(p->multi, requests[count]);
 		curl_easy_cleanup(requests[count]);
@@ -137,7 +153,9 @@ probe_judge_vantage(struct probe *p, const struct config *config, struct result 
 	else
 		result_fail(result, ERROR_VANTAGE,
 		    "none of the references answered either, so this host may be offline; the check "
-		    "said %s: %s",
-		    error_type_name(error), result->error_message);
+		    "said %s: %s%s%s",
+		    error_type_name(error), result->error_message,
+		    p->vantage_refused != NULL ? "; a reference was refused: " : "",
+		    p->vantage_refused != NULL ? p->vantage_refused : "");
 	return took_us;
 }

@@ -92,7 +92,9 @@ def test_no_reference_answers(t):
     for name, says in (("connect", "the check said connect: Failed to connect to "),
                        ("timeout", "the check said timeout: timed out after 1 s while waiting")):
         require("none of the references answered" in found[name].error_message and
-                says in found[name].error_message, found[name].error_message)
+                says in found[name].error_message and
+                "; a reference was refused: " in found[name].error_message,
+                found[name].error_message)
     require(found["timeout"].elapsed_ms >= 990 and found["timeout"].remote_ip == "127.0.0.1",
             "the other fields are not those of the check")
 
