@@ -106,6 +106,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	frame_size = payload_record(record, &frame, &outcome, RESULT_NONE, NULL);
 	assert(wire_decode(record, frame_size, &frame) == (ssize_t)frame_size);
 	assert(json_get(frame.payload, frame.payload_size, NULL, &members) != NULL);
-	assert(members == 45);
+	assert(members == 47);
 	return 0;
 }
