@@ -194,6 +194,78 @@ START_TEST(the_pattern_is_named)
 }
 END_TEST
 
+/* Hold a response of `status` 200 against `site`, which gets what it wants of that. */
+static const struct result *
+hold(struct site *site, struct response *response, int64_t chain_expires_us)
+{
+	static const struct status_range any[] = { { 200, 200 } };
+
+	site->expect = any;
+	site->expect_count = 1;
+	response->status = 200;
+	result_init(&r);
+	r.chain_expires_us = chain_expires_us;
+	verdict_response(&r, response, site);
+	return &r;
+}
+
+START_TEST(a_body_can_have_the_wrong_size)
+{
+	static const struct {
+		int min, max;
+		size_t size;
+		bool truncated, partial;
+		const char *why;
+	} cases[] = {
+		{ 0, 0, 0, false, false, "" },
+		{ 5, 5, 5, false, false, "" },
+		{ 6, 0, 5, false, false, "the body has 5 bytes, want at least 6" },
+		{ 6, 0, 5, false, true,
+		    "the body has 5 bytes, want at least 6 (of the compressed body only the first "
+		    "part was read)" },
+		{ 0, 4, 5, false, false, "the body has 5 bytes, want at most 4" },
+		{ 0, 5, 5, true, false, "the body has more than 5 bytes, want at most 5" },
+		{ 5, 0, 5, true, false, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct site site = { .min_body_bytes = cases[i].min,
+			.max_body_bytes = cases[i].max };
+		struct response response = { .body = "12345",
+			.size = cases[i].size,
+			.truncated = cases[i].truncated,
+			.partial = cases[i].partial };
+
+		hold(&site, &response, RESULT_NONE);
+		ck_assert_str_eq(r.error_message, cases[i].why);
+		ck_assert_int_eq(r.error, cases[i].why[0] == '\0' ? ERROR_NONE : ERROR_BODY_SIZE);
+	}
+}
+END_TEST
+
+START_TEST(certificates_can_end_soon)
+{
+	const int64_t now_us = INT64_C(1767225600) * US_PER_S, day_us = 86400 * US_PER_S;
+	struct site site = { .cert_min_days = 14 };
+	struct response response = {
+		.body = "", .now_us = now_us, .first_to_end = "the root, CN=CA, ends on 2026-01-11"
+	};
+
+	ck_assert_int_eq(hold(&site, &response, now_us + 14 * day_us)->error, ERROR_NONE);
+	hold(&site, &response, now_us + 14 * day_us - 1);
+	ck_assert_int_eq(r.error, ERROR_CERT_EXPIRING);
+	ck_assert_str_eq(
+	    r.error_message, "the root, CN=CA, ends on 2026-01-11, in 13 days, want at least 14");
+	response.first_to_end = "the root, CN=CA, ended on 2025-12-29";
+	ck_assert_str_eq(hold(&site, &response, now_us - 3 * day_us)->error_message,
+	    "the root, CN=CA, ended on 2025-12-29, 3 days ago, want at least 14");
+	ck_assert_str_eq(hold(&site, &response, RESULT_NONE)->error_message,
+	    "the response came without a certificate, want one for at least 14 days");
+	site.cert_min_days = 0;
+	ck_assert_int_eq(hold(&site, &response, now_us - day_us)->error, ERROR_NONE);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -208,6 +280,8 @@ main(void)
 	tcase_add_test(tcase, a_response_can_be_too_slow);
 	tcase_add_test(tcase, redirects_that_are_not_followed);
 	tcase_add_test(tcase, the_pattern_is_named);
+	tcase_add_test(tcase, a_body_can_have_the_wrong_size);
+	tcase_add_test(tcase, certificates_can_end_soon);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
