@@ -144,6 +144,8 @@ def consume(consumer, state, options, stopping):
     while not stopping:
         messages = consumer.consume(BATCH, 0.5)
         for message in messages:
+            if stopping:  # commands may take long; what has not been handled comes again
+                return
             error = message.error()
             if error is not None:
                 if error.fatal() or "AUTHORIZATION_FAILED" in error.name():

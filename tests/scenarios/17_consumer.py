@@ -199,6 +199,24 @@ def test_alert_options(t):
     require(os.path.exists(t.path("mine.state")), "where is its state?")
 
 
+def test_alert_is_stopped_among_many(t):
+    """The rest is said after the next start, and nothing twice."""
+    stand = Stand(t, program=ALERT)
+    names = [f"site-{n}" for n in range(100)]
+    stand.say(*(entry for name in names for entry in outage(0, name, "ddd")))
+    t.write("told", "")
+    # who is stopped by the first command has time to see it before the second one
+    t.write("tell.sh", 'echo "$WEBMOND_SITE" >>told; test $(wc -l <told) != 1 || kill $PPID')
+
+    def told():
+        with open(t.path("told"), encoding="utf-8") as f:
+            return f.read().split()
+    _, err = stand.start("sh", "tell.sh").communicate(timeout=60)
+    require(err == b"" and len(told()) < 100, f"{len(told())} were told: {err.decode()}")
+    stand.run(1, options=("sh", "tell.sh"))
+    require(told() == names, told())
+
+
 def test_alert_with_a_damaged_state(t):
     stand = Stand(t, program=ALERT)
     for text in ("", "5", "{}", "[1, 2]", '[{}, {"e": 5}]'):
