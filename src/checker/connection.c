@@ -257,6 +257,7 @@ probe_check_connection(const struct site *site, struct mistakes *mistakes)
 	const enum http_version wanted = site->http_version;
 	const char *number = wanted == HTTP_2 ? "2" : "3";
 	struct origin version_at = config_origin(&site->at, "http_version");
+	char why[128];
 
 	if (wanted >= HTTP_2 && (curl->features & features[wanted]) == 0) {
 		/* that of `defaults` is told there */
@@ -270,6 +271,9 @@ probe_check_connection(const struct site *site, struct mistakes *mistakes)
 		mistakes_add(mistakes, version_at,
 		    "http_version: \"3\" is for https only; write another version, or an https url");
 	}
+	if (site->proxy != NULL && site->proxy[0] != '\0' && config_gives(&site->at, "proxy") &&
+	    probe_check_proxy(site->proxy, site->ip_version, why, sizeof(why)) < 0)
+		mistakes_add(mistakes, config_origin(&site->at, "proxy"), "proxy: %s", why);
 	if (site->url != NULL && site->resolve != NULL && config_gives(&site->at, "resolve") &&
 	    site->follow_redirects == 0 && !is_resolved(site, site->url))
 		mistakes_add(mistakes, config_origin(&site->at, "resolve"),

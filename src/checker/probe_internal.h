@@ -258,6 +258,9 @@ void probe_host(const char *url, char *out, size_t size);
 /* The port of a URL, that of its scheme if it has none; 0 if it is no URL. */
 int probe_port(const char *url);
 
+/* As probe_check_url(), of a proxy. */
+int probe_check_proxy(const char *url, enum ip_version ip_version, char *why, size_t size);
+
 /* Whether it is an address and not a name. */
 bool probe_host_is_literal(const char *url);
 

@@ -162,3 +162,24 @@ probe_current_url(const struct probe *p)
 	curl_easy_getinfo(p->curl, CURLINFO_EFFECTIVE_URL, &url);
 	return url;
 }
+
+int
+probe_check_proxy(const char *url, enum ip_version ip_version, char *why, size_t size)
+{
+	CURLU *u = curl_url();
+	CURLUcode code = curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+	const char *wrong = NULL;
+	char *host = NULL;
+
+	if (code == CURLUE_OK)
+		code = curl_url_get(u, CURLUPART_HOST, &host, 0);
+	if (code != CURLUE_OK)
+		wrong = curl_url_strerror(code);
+	else
+		wrong = wrong_literal(host, ip_version);
+	if (wrong != NULL)
+		snprintf(why, size, "%s", wrong);
+	curl_free(host);
+	curl_url_cleanup(u);
+	return wrong == NULL ? 0 : -1;
+}
