@@ -55,10 +55,8 @@ result_init(struct result *r)
 		.cert_expires_us = RESULT_NONE,
 		.chain_expires_us = RESULT_NONE };
 
-	/* the long texts, which stand last, need only an end */
-	memcpy(r, &unknown, offsetof(struct result, cert_issuer));
-	r->cert_issuer[0] = r->failed_regex[0] = r->error_message[0] = '\0';
-	r->final_url[0] = r->body_sample[0] = '\0';
+	/* with what is between its members: no byte of our stack goes to another process */
+	memcpy(r, &unknown, sizeof(*r));
 }
 
 /* The most that a configuration can ask for. */
