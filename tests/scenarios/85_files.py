@@ -214,6 +214,32 @@ def test_credentials_of_systemd(t):
     require(done.returncode == 0, done.stdout + done.stderr)
 
 
+def test_files_beside_the_keys_of_kafka(t):
+    """With one user for all, a checker may read only what stood there when it began: it is replaced."""
+    server = t.guarded()
+    t.write("secrets/token", "one\n", secret=True)
+    cluster = t.mock()
+    topic = cluster.topic("results", 1)
+    t.write("secrets/kafka.properties", f"bootstrap.servers={cluster.bootstrap}\n", secret=True)
+    d = t.daemon(t.settings([site("token", server.url("/token"), auth="bearer",
+                                  token_file="secrets/token")],
+                            kafka={"topic": topic.name,
+                                   "properties_file": "secrets/kafka.properties"})).start()
+
+    def wait_seen(words):
+        procs.wait_for(lambda: any(words in r for r in list(server.seen)), 60,
+                       f"nobody sends {words}", 0.05)
+
+    for token in ("one", "two", "three"):
+        replace(t, "secrets/token", token)
+        wait_seen(f"Bearer {token}".encode())
+    topic.wait_new()
+    d.stop()
+    for r in topic.records():
+        require(r.status == "up" or (r.error_type == "local" and "Permission denied" in
+                                     r.error_message), r.payload)
+
+
 def test_authorities_are_replaced(t):
     """Those of a site, too; connections that are kept do not hide it for ever."""
     for name in ("ca", "other-ca"):
