@@ -13,6 +13,7 @@
 
 static struct result r;
 static struct match *match;
+static bool record_query = true;
 
 /* Hold the lines of `response` against one pattern. */
 static bool
@@ -30,7 +31,8 @@ holds(const char *response, size_t size, const char *text, bool negated)
 	if (match == NULL)
 		match = match_new();
 	result_init(&r);
-	good = headers_hold(&r, &headers, match, &(struct patterns){ &pattern, 1 });
+	good = headers_hold(&r, &headers, match,
+	    &(struct site){ .header_patterns = { &pattern, 1 }, .record_query = record_query });
 	free(headers.text);
 	return good;
 }
@@ -88,6 +90,17 @@ START_TEST(what_holds)
 }
 END_TEST
 
+START_TEST(queries_are_kept_back)
+{
+	static const char text[] = "HTTP/1.1 302 Found\r\nLocation: http://a/b?key=1\r\n\r\n";
+
+	record_query = false;
+	ck_assert(!holds(text, strlen(text), "Location: /c", false));
+	ck_assert_str_eq(r.error_message, "the header Location is \"http://a/b\", want \"/c\"");
+	record_query = true;
+}
+END_TEST
+
 START_TEST(only_the_last_response_counts)
 {
 	static const char text[] =
@@ -128,6 +141,7 @@ main(void)
 	TCase *tcase = tcase_create("headers");
 
 	tcase_add_test(tcase, what_holds);
+	tcase_add_test(tcase, queries_are_kept_back);
 	tcase_add_test(tcase, only_the_last_response_counts);
 	tcase_add_test(tcase, any_bytes);
 	suite_add_tcase(suite, tcase);

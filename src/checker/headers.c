@@ -121,8 +121,10 @@ is_there(const struct headers *h, const char *name)
 
 bool
 headers_hold(
-    struct result *r, const struct headers *h, struct match *match, const struct patterns *patterns)
+    struct result *r, const struct headers *h, struct match *match, const struct site *site)
 {
+	const struct patterns *patterns = &site->header_patterns;
+
 	match_begin(match);
 	for (size_t i = 0; i < patterns->count; i++) {
 		const struct pattern *p = &patterns->items[i];
@@ -130,6 +132,8 @@ headers_hold(
 		char named[NAMED_MAX + 1], found[NAMED_MAX + 1];
 		enum match_outcome outcome = find(h, match, p->text, found);
 
+		if (!site->record_query) /* of a URL, as in Location */
+			found[strcspn(found, "?#")] = '\0';
 		util_clean_text(named, sizeof(named), headers_pattern(p->text),
 		    strlen(headers_pattern(p->text)));
 		if (outcome == MATCH_LIMIT) {

@@ -25,8 +25,10 @@ void headers_add(struct headers *headers, const char *line, size_t size);
 /* The pattern in "Name: pattern". */
 const char *headers_pattern(const char *text);
 
-/* Whether all patterns hold; if not, `r` gets its verdict, and else if a limit was hit. */
-bool headers_hold(struct result *r, const struct headers *headers, struct match *match,
-    const struct patterns *patterns);
+/*
+ * Whether all patterns of `site` hold; if not, `r` gets its verdict, and else if a limit was hit.
+ */
+bool headers_hold(
+    struct result *r, const struct headers *headers, struct match *match, const struct site *site);
 
 #endif

@@ -84,7 +84,7 @@ static bool
 header_patterns_hold(struct result *r, const struct response *response, const struct site *site)
 {
 	return site->header_patterns.count == 0 ||
-	       headers_hold(r, response->headers, response->match, &site->header_patterns);
+	       headers_hold(r, response->headers, response->match, site);
 }
 
 static bool
