@@ -78,6 +78,7 @@ START_TEST(a_line_break_at_the_end_does_not_count)
 		write_bytes(texts[i], strlen(texts[i]), 0600);
 		ck_assert_int_eq(read_files(), 0);
 		ck_assert_str_eq(files[FILE_TOKEN].text, "secret");
+		ck_assert_uint_eq(files[FILE_TOKEN].size, 6);
 	}
 }
 END_TEST

@@ -17,9 +17,10 @@ masked(const char *text)
 {
 	static struct result r;
 	static const char *lines[] = { "X-Key: header-secret", "X-Short: ab",
-		"X-Other: header-value-2", NULL };
+		"X-Other: header-value-2", "Authorization: Bearer Token-1234",
+		"Cookie: sid=cookie-1; b=correcthorsebattery", NULL };
 	static char password[] = "p\xc3\xa4ssword", token[] = "abc",
-		    body[] = "{\"user\":\"u\", \"key\":1}";
+		    body[] = "{\"user\":\"u\", \"key\":1,\n\"password\": \"my secret\"}";
 	const struct file files[FILE_COUNT] = { [FILE_PASSWORD] = { password, 9, NULL },
 		[FILE_TOKEN] = { token, 3, NULL },
 		[FILE_BODY] = { body, strlen(body), NULL },
@@ -51,6 +52,10 @@ START_TEST(secrets_are_overwritten)
 		/* of a body only what is long enough to be nothing else */
 		{ "{\"user\":\"x\"}", "{\"user\":\"x\"}" },
 		{ "{\"user\":\"u\", \"key\":2}", "*******************2}" },
+		/* words of a header and a body, but not those of any sentence */
+		{ "the Token-1234 of Bearer", "the ********** of ******" },
+		{ "a cookie-1 and correcthorsebattery", "a ******** and *******************" },
+		{ "the password my secret", "the password *********" },
 		{ "", "" },
 	};
 

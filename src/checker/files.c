@@ -42,6 +42,7 @@ take_line(struct file *file, int *line)
 	if (n > 0 && file->text[n - 1] == '\n')
 		n -= n > 1 && file->text[n - 2] == '\r' ? 2 : 1;
 	file->text[n] = '\0';
+	file->size = n; /* what is masked has no line break */
 	if (has_control(file->text, n))
 		return "must be a single line without control characters";
 	return n > 0 ? NULL : "is empty; write the secret into it, as a single line";

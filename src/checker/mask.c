@@ -16,6 +16,15 @@
 #define PART_MIN      6
 #define PART_MIN_BODY 16
 
+/* A word of a header or a body is taken for a secret if it is as long as this, and as the other one if
+ * it has nothing but small letters, as those of sentences have. */
+#define WORD_MIN       8
+#define WORD_MIN_SMALL 16
+
+/* Between words; a value of a body may have blanks in it. */
+#define SEPARATORS        "\t\r\n\"'\\=&;,"
+#define SEPARATORS_HEADER SEPARATORS " "
+
 /* What is masked, and what it was: secrets may begin alike. */
 struct masking {
 	struct result *result;
@@ -48,6 +57,23 @@ mask(struct masking *m, const char *secret, size_t size, size_t least)
 	mask_text(r->error_message, m->before.error_message, secret, size, least);
 	mask_text(r->body_sample, m->before.body_sample, secret, size, least);
 	mask_text(r->final_url, m->before.final_url, secret, size, least);
+}
+
+/* A server may send back a part of a header or body: a cookie, a token, a value in JSON. */
+static void
+mask_words(struct masking *m, const char *text, size_t size, const char *separators)
+{
+	const char *end = text + size;
+
+	for (size_t n; text < end; text += n + 1) {
+		bool small = true;
+
+		for (n = 0;
+		     text + n < end && text[n] != '\0' && strchr(separators, text[n]) == NULL; n++)
+			small = small && text[n] >= 'a' && text[n] <= 'z';
+		if (n >= (small ? WORD_MIN_SMALL : WORD_MIN))
+			mask(m, text, n, n);
+	}
 }
 
 /* A password, and "user:password" in base 64. */
@@ -90,12 +116,15 @@ mask_secrets(struct result *r, const struct site *site, const struct file files[
 	mask_password(&m, site->proxy_username, &files[FILE_PROXY_PASSWORD]);
 	if (token->text != NULL)
 		mask(&m, token->text, token->size, PART_MIN);
-	if (body->text != NULL)
+	if (body->text != NULL) {
 		mask(&m, body->text, body->size, PART_MIN_BODY);
+		mask_words(&m, body->text, body->size, SEPARATORS);
+	}
 	for (const char **line = files[FILE_HEADERS].lines; line != NULL && *line != NULL; line++) {
 		const char *value = *line + strcspn(*line, ":") + 1;
 
 		value += strspn(value, " ");
 		mask(&m, value, strlen(value), PART_MIN);
+		mask_words(&m, value, strlen(value), SEPARATORS_HEADER);
 	}
 }
