@@ -16,6 +16,7 @@ struct checker_start {
 	const struct config *config;
 	int job_fd;    /* SOCK_SEQPACKET: struct wire_job in, struct wire_done out */
 	int pipe_fd;   /* write end of the checkers' pipe */
+	bool home;     /* it has sites of its own, and does not only help when others are busy */
 	bool own_user; /* no process with secrets runs as the user of the checkers */
 };
 

@@ -215,10 +215,7 @@ is_connected(void *arg, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_ALREADY_CONNECTED;
 }
 
-/* So much is read in advance: a checker that is needed at once should not take long to begin. */
-#define ADVANCE_BYTES_MAX (512 * 1024)
-
-/* Whether `file` is to be read in advance. */
+/* Whether nothing has to go for `file`. */
 static bool
 has_room(struct probe *p, const char *file)
 {
@@ -226,7 +223,7 @@ has_room(struct probe *p, const char *file)
 
 	identify(&now, file);
 	return find_place(p, file)->file == NULL &&
-	       bytes_of_files(p) + now.size <= ADVANCE_BYTES_MAX;
+	       bytes_of_files(p) + now.size <= AUTHORITIES_BYTES_MAX;
 }
 
 /* By a handshake over such a socket, which makes libcurl read the file and then fails. */

@@ -75,7 +75,7 @@ get_ready(const struct checker_start *start)
 	}
 	if (config->needs_ca)
 		probe_load_ca(probe, NULL);
-	for (const char *const *file = config->ca_files; *file != NULL; file++)
+	for (const char *const *file = config->ca_files; start->home && *file != NULL; file++)
 		probe_load_ca(probe, *file);
 	return probe;
 }

@@ -25,7 +25,7 @@ struct probe *probe_new(const struct site *sites, size_t count);
 const char *probe_ca_file(const struct probe *probe);
 
 /*
- * Read the CA certificates in `file`, if all such files are small, or those of the system (NULL); that
+ * Read the CA certificates in `file`, if there is room for them, or those of the system (NULL); that
  * takes 30 ms of CPU time for 150 of them. Otherwise the first check over TLS does it, and that time
  * counts as the site's. `file` must stay where it is until the end.
  */

@@ -31,12 +31,13 @@
 
 /* In the new process. */
 static _Noreturn void
-become_checker(struct supervisor *s, int fd)
+become_checker(struct supervisor *s, const struct worker *worker, int fd)
 {
 	const struct proc_user *user = &s->start->checker_user;
 	struct checker_start start = { .config = s->config,
 		.job_fd = fd,
 		.pipe_fd = s->pipes.checkers.write_fd,
+		.home = worker->index < s->pool.min,
 		.own_user = user->drop && user->uid != s->start->publisher_user.uid };
 
 	forget_tokens(s);
@@ -59,7 +60,7 @@ start_checker(struct supervisor *s, struct worker *worker, int64_t now)
 	    (int[]){ s->pipes.checkers.write_fd, -1, -1, -1 }, &c->child.backoff, now, &fd,
 	    &c->job_fd);
 	if (pid == 0)
-		become_checker(s, fd);
+		become_checker(s, worker, fd);
 	if (pid < 0)
 		return false;
 	c->child.pid = pid;
