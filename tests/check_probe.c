@@ -524,6 +524,29 @@ START_TEST(sites_that_differ_share_no_connection)
 }
 END_TEST
 
+/* Nor do they outlive the file of CA certificates by which they were trusted. */
+START_TEST(a_replaced_ca_file_ends_kept_connections)
+{
+	struct site sites[] = { site, site };
+	char path[] = "/tmp/check_probe.XXXXXX";
+	int fd = mkstemp(path);
+
+	sites[1].http_version = HTTP_1_1;
+	for (size_t i = 0; i < ARRAY_LENGTH(sites); i++) {
+		sites[i].keepalive = true;
+		sites[i].verify_tls = true;
+		sites[i].ca_file = path;
+		ck_assert(!reuses(&sites[i]));
+		ck_assert(reuses(&sites[i]));
+		ck_assert_int_eq(write(fd, "x", 1), 1);
+		ck_assert(!reuses(&sites[i]));
+		ck_assert(reuses(&sites[i]));
+	}
+	close(fd);
+	unlink(path);
+}
+END_TEST
+
 /* Those of a site that was not checked for long are closed, and it gets new ones. */
 START_TEST(more_sites_than_can_have_connections_of_their_own)
 {
@@ -1322,6 +1345,7 @@ main(void)
 	tcase_add_test(tcase, connections_are_kept_only_when_asked_for);
 	tcase_add_test(tcase, a_connection_is_kept_for_its_lifetime);
 	tcase_add_test(tcase, sites_that_differ_share_no_connection);
+	tcase_add_test(tcase, a_replaced_ca_file_ends_kept_connections);
 	tcase_add_test(tcase, more_sites_than_can_have_connections_of_their_own);
 	tcase_add_test(tcase, a_handshake_that_fails_is_not_charged_with_the_connection);
 	tcase_add_test(tcase, what_is_asked_behind_a_redirect);

@@ -139,34 +139,37 @@ make_room(struct probe *p, const struct authority *kept)
 }
 
 /*
- * The multi handle in which libcurl caches the certificates of `file`; NULL: no memory. `look`
- * whether the file has been replaced, which costs a system call.
+ * From now on the multi handle is that in which libcurl caches the certificates of `file`; NULL: no
+ * memory. `look` whether the file has been replaced, which costs a system call.
  */
-static CURLM *
-find_multi(struct probe *p, const char *file, bool look)
+static void
+use_multi(struct probe *p, const char *file, bool look)
 {
 	struct authority *a = find_place(p, file);
 	bool known = a->multi != NULL && (a->file == file || strcmp(a->file, file) == 0);
 	struct file_identity now;
 
 	a->used = ++p->authority_uses;
-	if (known && !look)
-		return a->multi;
-	identify(&now, file);
-	if (known && memcmp(&a->identity, &now, sizeof(now)) == 0)
-		return a->multi;
-	drop(a);
-	*a = (struct authority){ .file = file, .multi = new_multi(), .used = p->authority_uses };
-	memcpy(&a->identity, &now, sizeof(now));
-	make_room(p, a);
-	return a->multi;
+	if (look || !known) {
+		identify(&now, file);
+		known = known && memcmp(&a->identity, &now, sizeof(now)) == 0;
+	}
+	if (!known) {
+		drop(a);
+		*a = (struct authority){ .file = file, .multi = new_multi() };
+		a->number = a->used = p->authority_uses;
+		memcpy(&a->identity, &now, sizeof(now));
+		make_room(p, a);
+	}
+	p->multi = a->multi;
+	p->authority = a->number;
 }
 
 bool
 probe_ca_begin(struct probe *p)
 {
 	p->ca_file = find_file();
-	p->multi = find_multi(p, p->ca_file, true);
+	use_multi(p, p->ca_file, true);
 	return p->multi != NULL;
 }
 
@@ -179,7 +182,7 @@ probe_ca_set(struct probe *p, bool verify, const char *file)
 
 	if (file == NULL)
 		file = p->ca_file;
-	p->multi = find_multi(p, file, p->used_tls || file != p->ca_file);
+	use_multi(p, file, p->used_tls || file != p->ca_file);
 	/* the cache works only without a directory of certificates */
 	curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	curl_easy_setopt(curl, CURLOPT_CAINFO, file);

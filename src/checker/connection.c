@@ -57,9 +57,11 @@ use_own(struct probe *p)
 {
 	struct own_connections *own = find_own(p);
 
-	if (own->site != p->site) {
+	if (own->site != p->site || own->authority != p->authority) {
 		curl_share_cleanup(own->share);
-		*own = (struct own_connections){ .site = p->site, .share = curl_share_init() };
+		*own = (struct own_connections){
+			.site = p->site, .share = curl_share_init(), .authority = p->authority
+		};
 		if (curl_share_setopt(own->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) !=
 		    CURLSHE_OK)
 			own->site = NULL;

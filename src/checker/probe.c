@@ -142,8 +142,8 @@ ask(struct probe *p)
 
 	p->curl = curl_easy_init();
 	probe_request_set(p);
-	probe_connection_set(p);
 	probe_ca_set(p, site->verify_tls, site->verify_tls ? site->ca_file : NULL);
+	probe_connection_set(p); /* which of the kept ones depends on the authority */
 	set_certificate(p);
 	probe_listen(p);
 	probe_times_begin(p);

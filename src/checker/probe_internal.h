@@ -56,7 +56,8 @@
 struct own_connections {
 	const struct site *site; /* NULL: none */
 	CURLSH *share;
-	int64_t used_us; /* monotonic */
+	int64_t authority; /* which one it trusts: another one may not trust them */
+	int64_t used_us;   /* monotonic */
 };
 
 /* How many files of CA certificates are kept in memory, with that of the system. */
@@ -75,13 +76,15 @@ struct authority {
 	const char *file; /* NULL: there is none, if the multi handle is NULL too */
 	struct file_identity identity;
 	CURLM *multi;
-	int64_t used; /* the last of authority_uses */
+	int64_t number; /* the first of authority_uses: no other one has it */
+	int64_t used;   /* the last */
 };
 
 struct probe {
 	/* of the process */
 	CURLM *multi; /* of the running check: one of the authorities' */
 	struct authority authorities[PROBE_AUTHORITIES_MAX]; /* the first: of the system */
+	int64_t authority;                                   /* its number */
 	int64_t authority_uses;
 	struct match *match;
 	const char *ca_file;
