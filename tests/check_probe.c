@@ -662,10 +662,10 @@ END_TEST
 static const char *
 write_secret(const char *text)
 {
-	static char path[] = "/tmp/check_probe.XXXXXX";
+	static char path[32];
 	FILE *f;
 
-	memcpy(path + strlen(path) - 6, "XXXXXX", 6);
+	snprintf(path, sizeof(path), "/tmp/check_probe.XXXXXX");
 	f = fdopen(mkstemp(path), "w");
 	ck_assert_ptr_nonnull(f);
 	fputs(text, f);
