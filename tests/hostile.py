@@ -840,6 +840,8 @@ for code in (300, 301, 303, 307, 308):
 case("redirect-two", redirect("/redirect"), up(redirects=2, final_url=re.compile("/ok$")))
 case("redirect-to-name", redirect("http://localhost:{plain_port}/ok"),
      up(final_url=re.compile("^http://localhost:")))
+case("redirect-to-name-over-tls", redirect("https://localhost:{tls_port}/ok"),
+     up(final_url=re.compile("^https://localhost:")), verify_tls=False)
 case("redirect-protocol-relative", redirect("//127.0.0.1:{plain_port}/ok"), up(redirects=1))
 case("redirect-relative", redirect("ok"), up(final_url=re.compile("/ok$")))
 case("redirect-dots", redirect("../../x/../ok"), up(final_url=re.compile("/ok$")))

@@ -72,8 +72,8 @@ static void
 choose(struct probe *p, const char *url)
 {
 	p->by_proxy = goes_by_proxy(p->site, url);
-	/* "": no matter what the environment says */
-	curl_easy_setopt(p->curl, CURLOPT_PROXY, p->by_proxy ? p->site->proxy : "");
+	/* not by CURLOPT_PROXY: of one that is not set from the beginning libcurl drops the password */
+	curl_easy_setopt(p->curl, CURLOPT_NOPROXY, p->by_proxy ? "" : "*");
 }
 
 void
@@ -82,10 +82,11 @@ probe_proxy_set(struct probe *p)
 	const struct site *site = p->site;
 	CURL *curl = p->curl;
 
-	choose(p, site->url);
+	/* "": no matter what the environment says */
+	curl_easy_setopt(curl, CURLOPT_PROXY, site->proxy != NULL ? site->proxy : "");
 	if (site->proxy == NULL)
 		return;
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
+	choose(p, site->url);
 	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(curl, CURLOPT_SOCKS5_AUTH, (long)CURLAUTH_BASIC);
 	curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, NULL);

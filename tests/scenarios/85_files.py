@@ -174,10 +174,12 @@ def test_the_password_of_a_proxy(t):
         site("other-user", https + "/ok", proxy_username="other", **password),
         site("beside", http + "/sends-headers", proxy_username="user", no_proxy="127.0.0.1",
              **password, **lacks),
+        site("behind-a-redirect", http + "/redirect-to-name-over-tls", proxy_username="user",
+             no_proxy="127.0.0.1", **password),
     ]
     try:
         _, said = once(t, sites, {
-            "good": "up", "beside": "up",
+            "good": "up", "beside": "up", "behind-a-redirect": "up",
             "other-user": "refuses the password of other (407); see proxy_password_file"})
     finally:
         server.stop()
