@@ -718,6 +718,8 @@ START_TEST(secrets_of_files_stay_at_home)
 	snprintf(path, sizeof(path), "307/http://" PUBLIC_IP ":%d/echo", port);
 	ck_assert_int_eq(check("%s", path), ERROR_REDIRECT_REFUSED);
 	ck_assert_ptr_nonnull(strstr(r.error_message, "body_file"));
+	ck_assert_int_eq(r.redirects, 0); /* as for others that are refused */
+	ck_assert_str_eq(r.final_url, "");
 	unlink(site.body_file);
 }
 END_TEST

@@ -200,11 +200,11 @@ on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int loca
 	p->remote_errno = 0;
 	p->asked_again += asks_again(p);
 	p->followed = followed(p);
-	probe_note_url(p);
-	if (p->result->redirects == 0)
+	if (probe_redirect_count(p) == 0)
 		p->from_private = !p->by_proxy && verdict_is_private(remote_ip);
 	else if (!probe_request_follow(p, probe_current_url(p)))
 		return CURL_PREREQFUNC_ABORT;
+	probe_note_url(p);
 	/* libcurl does not show the session of QUIC: what on_verify() saw is all there is */
 	if (p->site->http_version != HTTP_3)
 		forget_connection(p->result);
