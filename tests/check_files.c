@@ -226,6 +226,26 @@ START_TEST(who_may_read_and_write_is_looked_at)
 }
 END_TEST
 
+START_TEST(a_site_and_defaults_do_not_both_authorize)
+{
+	struct site defaults = { .header_file = path };
+
+	site.auth = AUTH_BEARER;
+	site.header_file = path;
+	write_bytes("A: 1\n", 5, 0600);
+	ck_assert_str_eq(validate(&defaults), "");
+	write_bytes("authorization: " CANARY "\n", 16 + strlen(CANARY), 0600);
+	ck_assert_ptr_nonnull(strstr(
+	    validate(&defaults), "auth: header_file (of defaults) has an Authorization too"));
+	defaults.header_file = NULL;
+	ck_assert_ptr_nonnull(strstr(validate(&defaults), "header_file: auth sets"));
+	/* told of defaults */
+	defaults = site;
+	ck_assert_str_eq(validate(&defaults), "");
+	ck_assert_ptr_nonnull(strstr(validate(&site), "header_file: auth sets"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -241,6 +261,7 @@ main(void)
 	tcase_add_test(tcase, a_new_file_counts_at_once);
 	tcase_add_test(tcase, only_files_are_read);
 	tcase_add_test(tcase, who_may_read_and_write_is_looked_at);
+	tcase_add_test(tcase, a_site_and_defaults_do_not_both_authorize);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

@@ -317,6 +317,22 @@ validate_file(const struct site *site, enum file_key key, struct mistakes *mista
 	return mistakes->count == before;
 }
 
+/* header_file is that of `defaults`, which has no auth, and is told of there if it is not good. */
+static void
+check_header_file_of_defaults(const struct site *site, struct mistakes *mistakes)
+{
+	struct file_fault fault = { 0 };
+	struct file file = { 0 };
+	mode_t mode;
+
+	if (read_file(&rows[FILE_HEADERS], site->header_file, &file, &mode, &fault) &&
+	    has_authorization(&file))
+		mistakes_add(mistakes, config_origin(&site->at, "auth"),
+		    "auth: header_file (of defaults) has an Authorization too; leave one of them "
+		    "out");
+	forget(&file);
+}
+
 /*
  * A bundle of CA certificates takes 20 ms, and a thousand sites may name the same one: good ones are
  * remembered, in the process that validates once.
@@ -346,6 +362,9 @@ files_validate(const struct site *site, const struct site *defaults, struct mist
 			validate_ca_file(site, mistakes);
 		else if (is_own(site, defaults, key))
 			validate_file(site, key, mistakes);
+		else if (key == FILE_HEADERS && site->header_file != NULL &&
+			 site->auth != AUTH_NONE && defaults->auth == AUTH_NONE)
+			check_header_file_of_defaults(site, mistakes);
 	if (mistakes->count == before && site->client_cert != NULL &&
 	    (is_own(site, defaults, FILE_CERT) || is_own(site, defaults, FILE_KEY)) &&
 	    !check_pair(site, &fault))
