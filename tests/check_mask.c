@@ -56,6 +56,7 @@ START_TEST(secrets_are_overwritten)
 		{ "the Token-1234 of Bearer", "the ********** of ******" },
 		{ "a cookie-1 and correcthorsebattery", "a ******** and *******************" },
 		{ "the password my secret", "the password *********" },
+		{ "the Token-12 and Token-12…", "the Token-12 and ********…" },
 		{ "", "" },
 	};
 

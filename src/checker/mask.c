@@ -32,7 +32,7 @@ struct masking {
 };
 
 static void
-mask_text(char *text, const char *before, const char *secret, size_t size, size_t least)
+mask_text(char *text, const char *before, const char *secret, size_t size, size_t least, bool whole)
 {
 	const char *at = before, *end;
 
@@ -42,6 +42,10 @@ mask_text(char *text, const char *before, const char *secret, size_t size, size_
 		for (end = at + least;
 		     (size_t)(end - at) < size && *end != '\0' && *end == secret[end - at];)
 			end++;
+		if (whole && (size_t)(end - at) < size && strncmp(end, "…", strlen("…")) != 0) {
+			at++;
+			continue;
+		}
 		while ((*end & 0xc0) == 0x80) /* the rest of a character */
 			end++;
 		memset(text + (at - before), '*', (size_t)(end - at));
@@ -49,14 +53,15 @@ mask_text(char *text, const char *before, const char *secret, size_t size, size_
 	}
 }
 
+/* If `whole`, parts count only where the text was cut. */
 static void
-mask(struct masking *m, const char *secret, size_t size, size_t least)
+mask(struct masking *m, const char *secret, size_t size, size_t least, bool whole)
 {
 	struct result *r = m->result;
 
-	mask_text(r->error_message, m->before.error_message, secret, size, least);
-	mask_text(r->body_sample, m->before.body_sample, secret, size, least);
-	mask_text(r->final_url, m->before.final_url, secret, size, least);
+	mask_text(r->error_message, m->before.error_message, secret, size, least, whole);
+	mask_text(r->body_sample, m->before.body_sample, secret, size, least, whole);
+	mask_text(r->final_url, m->before.final_url, secret, size, least, whole);
 }
 
 /* A server may send back a part of a header or body: a cookie, a token, a value in JSON. */
@@ -72,7 +77,7 @@ mask_words(struct masking *m, const char *text, size_t size, const char *separat
 		     text + n < end && text[n] != '\0' && strchr(separators, text[n]) == NULL; n++)
 			small = small && text[n] >= 'a' && text[n] <= 'z';
 		if (n >= (small ? WORD_MIN_SMALL : WORD_MIN))
-			mask(m, text, n, n);
+			mask(m, text, n, PART_MIN, true);
 	}
 }
 
@@ -87,12 +92,12 @@ mask_password(struct masking *m, const char *username, const struct file *passwo
 
 	if (password->text == NULL)
 		return;
-	mask(m, password->text, password->size, PART_MIN);
+	mask(m, password->text, password->size, PART_MIN, false);
 	both = xasprintf("%s:%s", username, password->text);
 	size = strlen(both);
 	encoded = xcalloc(size / 3 * 4 + 5, 1);
 	n = EVP_EncodeBlock(encoded, (unsigned char *)both, (int)size);
-	mask(m, (char *)encoded, (size_t)n, PART_MIN);
+	mask(m, (char *)encoded, (size_t)n, PART_MIN, false);
 	explicit_bzero(both, size);
 	explicit_bzero(encoded, (size_t)n);
 	free(both);
@@ -115,16 +120,16 @@ mask_secrets(struct result *r, const struct site *site, const struct file files[
 	mask_password(&m, site->username, &files[FILE_PASSWORD]);
 	mask_password(&m, site->proxy_username, &files[FILE_PROXY_PASSWORD]);
 	if (token->text != NULL)
-		mask(&m, token->text, token->size, PART_MIN);
+		mask(&m, token->text, token->size, PART_MIN, false);
 	if (body->text != NULL) {
-		mask(&m, body->text, body->size, PART_MIN_BODY);
+		mask(&m, body->text, body->size, PART_MIN_BODY, false);
 		mask_words(&m, body->text, body->size, SEPARATORS);
 	}
 	for (const char **line = files[FILE_HEADERS].lines; line != NULL && *line != NULL; line++) {
 		const char *value = *line + strcspn(*line, ":") + 1;
 
 		value += strspn(value, " ");
-		mask(&m, value, strlen(value), PART_MIN);
+		mask(&m, value, strlen(value), PART_MIN, false);
 		mask_words(&m, value, strlen(value), SEPARATORS_HEADER);
 	}
 }
