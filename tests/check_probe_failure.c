@@ -117,6 +117,10 @@ START_TEST(nothing_of_ours_is_down)
 	    ERROR_LOCAL);
 	ck_assert_int_eq(
 	    word_of(CURLE_SSL_CONNECT_ERROR, PHASE_TLS, "error: unexpected eof"), ERROR_TLS);
+	ck_assert_int_eq(word_of((CURLcode)100, PHASE_WAIT, NULL), ERROR_PROTOCOL);
+	ck_assert_str_eq(r.error_message, "a header is too long");
+	word_of((CURLcode)100, PHASE_RECEIVE, "Too many response headers");
+	ck_assert_str_eq(r.error_message, "Too many response headers");
 	probe.local_errno = EMFILE;
 	ck_assert_int_eq(word_of(CURLE_COULDNT_CONNECT, PHASE_CONNECT, NULL), ERROR_LOCAL);
 	probe.local_errno = 0;

@@ -281,6 +281,14 @@ fail_http2(struct probe *p)
 	fail_exchange(p);
 }
 
+/* A single header, of which libcurl says nothing more, or too many of them. */
+static void
+fail_headers(struct probe *p)
+{
+	result_fail(p->result, ERROR_PROTOCOL, "%s",
+	    p->error[0] != '\0' ? p->error : "a header is too long");
+}
+
 /* --- from libcurl's codes to words ------------------------------------------------------- */
 
 /*
@@ -327,7 +335,7 @@ static const struct meaning {
 	[CURLE_BAD_FUNCTION_ARGUMENT] = { .judge = fail_exchange, .once_it_speaks = true },
 	/* memory, or a single header that is longer than libcurl keeps */
 	[CURLE_OUT_OF_MEMORY] = { ERROR_PROTOCOL, true, "a header is too long", NULL },
-	[CODE_TOO_LARGE] = { ERROR_PROTOCOL, true, "a header is too long", NULL },
+	[CODE_TOO_LARGE] = { .judge = fail_headers, .once_it_speaks = true },
 };
 
 void
