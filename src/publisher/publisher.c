@@ -152,17 +152,19 @@ tick_due_us(const struct publisher *p)
 static void
 send_report(struct publisher *p, int64_t now)
 {
-	const struct message_report report = { .ready = true,
-		.delivering = sender_is_delivering(&p->out),
-		.queued = spool_count(p->spool),
-		.delivered = p->out.delivered,
-		.taken = p->in.taken,
-		.dead = spool_dead_letters(p->spool) };
+	struct message_report report;
 	int lock_fd = spool_lock_fd(p->spool);
 
 	if (p->orphaned || now < p->next_report_us)
 		return;
 	p->next_report_us = now + REPORT_US;
+	memset(&report, 0, sizeof(report)); /* also what is between its members: it is sent whole */
+	report.ready = true;
+	report.delivering = sender_is_delivering(&p->out);
+	report.queued = spool_count(p->spool);
+	report.delivered = p->out.delivered;
+	report.taken = p->in.taken;
+	report.dead = spool_dead_letters(p->spool);
 	if (p->lock_passed || lock_fd == p->start->spool_lock_fd)
 		lock_fd = -1; /* the supervisor has it */
 	if (message_send(p->start->control_fd, MESSAGE_REPORT, &report, sizeof(report), lock_fd) ==
