@@ -5,6 +5,7 @@
 # their library, which keeps the topic in a file and tells what it was asked, and with the real one
 # at a real broker.
 
+import fcntl
 import json
 import os
 import signal
@@ -257,16 +258,8 @@ def test_alert_runs_a_command(t):
                 err)
 
 
-def python_with_library():
-    """An interpreter with confluent-kafka: ours, or one of a venv that is made once."""
-    if subprocess.run([sys.executable, "-c", "import confluent_kafka"], check=False,
-                      stderr=subprocess.DEVNULL).returncode == 0:
-        return sys.executable
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    venv = os.path.join(base, "webmond-tests", "confluent-kafka")
+def make_venv(venv):
     python = os.path.join(venv, "bin", "python")
-    if os.path.exists(os.path.join(venv, "ready")):
-        return python
     try:
         for argv in ([sys.executable, "-m", "venv", "--clear", venv],
                      [python, "-m", "pip", "-q", "install", "confluent-kafka"]):
@@ -277,7 +270,22 @@ def python_with_library():
         raise Skip(f"cannot get confluent-kafka: {e}") from None
     with open(os.path.join(venv, "ready"), "w", encoding="ascii"):
         pass
-    return python
+
+
+def python_with_library():
+    """An interpreter with confluent-kafka: ours, or one of a venv that is made once."""
+    if subprocess.run([sys.executable, "-c", "import confluent_kafka"], check=False,
+                      stderr=subprocess.DEVNULL).returncode == 0:
+        return sys.executable
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    # of this version of Python: a chroot may share the cache
+    venv = os.path.join(base, "webmond-tests", "confluent-kafka-%d.%d" % sys.version_info[:2])
+    os.makedirs(os.path.dirname(venv), exist_ok=True)
+    with open(venv + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
+        if not os.path.exists(os.path.join(venv, "ready")):
+            make_venv(venv)
+    return os.path.join(venv, "bin", "python")
 
 
 @needs("kafka")
