@@ -71,6 +71,12 @@ git ls-files >/dev/null 2>&1 || give_up 'needs a git clone, to know what belongs
 tests/deps.sh check-debian || give_up 'needs mmdebstrap'
 unshare --mount true || give_up 'needs the right to mount'
 
+# Maven is here, not there.
+if [ -n "${REQUIRE_KAFKA-}" ]; then
+	tests/kafka fetch || give_up 'cannot get Kafka'
+	tests/kafka fetch newest || give_up 'cannot get the newest Kafka'
+fi
+
 work=$(mktemp -d /var/tmp/webmond-debian.XXXXXX) || exit
 root=$work/root # its mode is that of / there
 trap 'rm -rf --one-file-system "$work"' EXIT
