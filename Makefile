@@ -204,8 +204,8 @@ run-check-faults: $(WEBMOND) $(HELPERS)
 	@$(RUN_TESTS) '' '$(SCENARIOS) --faults $(if $(filter quick,$(FAULTS)),--quick)'
 
 # A fuzz target is tests/fuzz/TARGET.c, its seeds are in tests/fuzz/corpus/TARGET. What a run finds
-# stays beside the program: good inputs in TARGET.corpus, bad ones in TARGET-crash-…. With FUZZ_RUNS
-# the inputs are so many, and the same each time: what such a run finds is due to what was changed.
+# stays beside the program: good inputs in TARGET.corpus, bad ones in TARGET-crash-…. FUZZ_RUNS
+# is a number of inputs, the same ones each time: what such a run finds is due to what was changed.
 FUZZERS = $(patsubst $(srcdir)/%.c,$(B)/%,$(wildcard $(srcdir)/tests/fuzz/*.c))
 FUZZ_SECONDS = 30
 FUZZ_RUNS =

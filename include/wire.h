@@ -8,7 +8,8 @@
  *
  * The supervisor alone writes to its pipe: OPEN, SINGLE, SETTLED, and CLOSE for checkers that are
  * dead. All checkers share the other pipe, and from there only CLOSE is accepted. A checker may be
- * taken over by an attacker, so its CLOSE counts only with the token of the slot, which it got with the job.
+ * taken over by an attacker, so its CLOSE counts only with the token of the slot, which it got with
+ * the job.
  */
 #ifndef WEBMOND_WIRE_H
 #define WEBMOND_WIRE_H
@@ -89,8 +90,8 @@ struct frame {
 };
 
 /*
- * Encode a frame into `out` (WIRE_FRAME_MAX bytes; a RECORD: WIRE_RECORD_MAX). Returns its length, or 0 when it does not fit,
- * which the caps of payload.c exclude.
+ * Encode a frame into `out` (WIRE_FRAME_MAX bytes; a RECORD: WIRE_RECORD_MAX). Returns its length,
+ * or 0 when it does not fit, which the caps of payload.c exclude.
  */
 size_t wire_encode(unsigned char *out, const struct frame *frame);
 

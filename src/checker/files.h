@@ -44,7 +44,8 @@ struct file_fault {
 const char *files_path(const struct site *site, enum file_key key);
 
 /*
- * Read the files of `site`. Returns 0, or -1 with the fault. In either case they are to be forgotten with files_forget(). At most 1 MiB each.
+ * Read the files of `site`. Returns 0, or -1 with the fault. In either case they are to be
+ * forgotten with files_forget(). At most 1 MiB each.
  */
 int files_read(struct file files[FILE_COUNT], const struct site *site, struct file_fault *fault);
 

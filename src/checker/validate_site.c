@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What of the configuration only the libraries of the checker can judge. Called in the validation child;
- * nothing is fatal.
+ * What of the configuration only the libraries of the checker can judge. Called in the validation
+ * child; nothing is fatal.
  */
 #include <string.h>
 
