@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "property_file.h"
 #include "suite.h"
 
 /* "name=value": why it is refused, or NULL. */

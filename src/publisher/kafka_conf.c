@@ -12,6 +12,7 @@
 #include "kafka_internal.h"
 #include "log.h"
 #include "properties.h"
+#include "property_file.h"
 
 struct building {
 	rd_kafka_conf_t *conf;

@@ -25,7 +25,4 @@ void properties_read(const struct config *config, struct mistakes *mistakes,
  */
 const char *property_why_refused(const char *name, const char *value);
 
-/* Whether the value of this property is a secret. */
-bool property_is_secret(const char *name);
-
 #endif
