@@ -13,6 +13,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "kafka.h"
+#include "kafka_hints.h"
 #include "publisher.h"
 
 /* SCRAM of older versions sends its nonce twice, which Kafka 4 takes for a wrong password. */
@@ -30,13 +31,7 @@ kafka_producer_new(rd_kafka_conf_t *conf, const struct config *config, struct mi
 /* A log callback: what librdkafka logs beside its errors goes to our log, for those who debug. */
 void kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
 
-/* --- kafka_hints.c ----------------------------------------------------------------------- */
-
-/*
- * What to do about an error that librdkafka describes by `text`, or "". `worked`: records were
- * delivered with these settings, so they are not to blame for a connection that ends.
- */
-void kafka_find_hint(const char *text, bool worked, char *hint, size_t size);
+/* --- kafka_hints.c: and kafka_hints.h ---------------------------------------------------- */
 
 /*
  * What to do about a record or topic that is refused; advice first, so that what is cut of a line
@@ -45,9 +40,6 @@ void kafka_find_hint(const char *text, bool worked, char *hint, size_t size);
 void kafka_describe_refusal(rd_kafka_resp_err_t error, const char *topic, char *out, size_t size);
 
 /* --- kafka_tls.c ------------------------------------------------------------------------- */
-
-/* Have broker's certificates noted when they are refused, and look at ours. */
-void kafka_tls_watch(rd_kafka_conf_t *conf);
 
 /* Why the last certificate of a broker was refused, and what to do. Of any thread. */
 void kafka_tls_describe_broker(char *out, size_t size);
