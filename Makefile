@@ -89,20 +89,28 @@ LINK = $(CC) $(HARDEN_CFLAGS) $(SANITIZERS) $(CFLAGS) $(HARDEN_LDFLAGS) $(LDFLAG
 
 # --- program -------------------------------------------------------------------------------------
 
-# GOAL make                 build ./webmond and its manual
+# GOAL make                 build ./webmond, ./webmondctl and their manuals
 B = build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 WEBMOND = $(if $(SANITIZE),$(B)/)webmond
+WEBMONDCTL = $(if $(SANITIZE),$(B)/)webmondctl
 Q = $(if $(V),,@)
 SAY = @$(if $(V),:,printf '  %-6s %s\n')
 
-SOURCES := $(wildcard $(srcdir)/src/*.c $(srcdir)/src/*/*.c)
-OBJECTS = $(SOURCES:$(srcdir)/%.c=$(B)/%.o)
+# src/ctl is the other program, with the rooms that it shares.
+objects_of = $(patsubst $(srcdir)/%.c,$(B)/%.o,$(wildcard $(1:%=$(srcdir)/src/%.c)))
+CTL := $(call objects_of,ctl/*)
+OBJECTS := $(filter-out $(CTL),$(call objects_of,* */*))
+CTL_OBJECTS := $(CTL) $(call objects_of,base/* record/* publisher/kafka_hints publisher/kafka_tls)
 
-all: $(WEBMOND)
+all: $(WEBMOND) $(WEBMONDCTL)
 
 $(WEBMOND): $(OBJECTS)
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $(OBJECTS) $(LIB_LIBS) $(LIBS)
+
+$(WEBMONDCTL): $(CTL_OBJECTS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -Wl,--as-needed -o $@ $(CTL_OBJECTS) $(LIB_LIBS) $(LIBS)
 
 $(B)/%.o: $(srcdir)/%.c $(B)/flags config.mk
 	$(SAY) CC $*.c
@@ -157,7 +165,7 @@ $(B)/%: $(srcdir)/%.in $(srcdir)/Makefile config.mk
 # that scenarios use, such as the test broker.
 UNITS = $(patsubst $(srcdir)/%.c,$(B)/%,$(wildcard $(srcdir)/tests/check_*.c))
 HELPERS = $(filter-out $(UNITS),$(patsubst $(srcdir)/%.c,$(B)/%,$(wildcard $(srcdir)/tests/*.c)))
-TESTED = $(filter-out $(B)/src/main.o,$(OBJECTS))
+TESTED = $(filter-out %/src/main.o %/webmondctl.o,$(OBJECTS) $(CTL))
 
 # A test may look into a room: #include "spool/internal.h".
 PRIVATE = -I$(srcdir)/src
@@ -186,21 +194,22 @@ $(B)/tests/hijacked: WRAP = -Wl,--wrap=probe_run,--wrap=util_clean_text \
 	-Wl,--wrap=checker_main,--wrap=recv,--wrap=wire_token
 
 # What the tests learn from us. Python leaves nothing in the source tree, which may be read-only.
-TEST_ENVIRONMENT = WEBMOND='$(abspath $(WEBMOND))' MOCKBROKER='$(abspath $(B)/tests/mockbroker)' \
+TEST_ENVIRONMENT = WEBMOND='$(abspath $(WEBMOND))' WEBMONDCTL='$(abspath $(WEBMONDCTL))' \
+	MOCKBROKER='$(abspath $(B)/tests/mockbroker)' \
 	srcdir='$(abspath $(srcdir))' builddir='$(abspath $(B))' PYTHONDONTWRITEBYTECODE=1
 RUN_TESTS = $(TEST_ENVIRONMENT) $(srcdir)/tests/check.sh
 SCENARIOS = $(srcdir)/tests/run $(if $(REQUIRE_KAFKA),--require-kafka) $(if $(RETRY),--retry)
 
-run-check: $(WEBMOND) $(UNITS) $(HELPERS)
+run-check: $(WEBMOND) $(WEBMONDCTL) $(UNITS) $(HELPERS)
 	@$(RUN_TESTS) '$(UNITS)' '$(SCENARIOS)'
 
 check-unit: $(UNITS)
 	@$(RUN_TESTS) '$(UNITS)' ''
 
-check-scenarios: $(WEBMOND) $(HELPERS)
+check-scenarios: $(WEBMOND) $(WEBMONDCTL) $(HELPERS)
 	@$(RUN_TESTS) '' '$(SCENARIOS)'
 
-run-check-faults: $(WEBMOND) $(HELPERS)
+run-check-faults: $(WEBMOND) $(WEBMONDCTL) $(HELPERS)
 	@$(RUN_TESTS) '' '$(SCENARIOS) --faults $(if $(filter quick,$(FAULTS)),--quick)'
 
 # A fuzz target is tests/fuzz/TARGET.c, its seeds are in tests/fuzz/corpus/TARGET. What a run finds
@@ -227,7 +236,7 @@ $(FUZZERS:=.run): %.run: % FORCE
 		-artifact_prefix=$<- $<.corpus $(srcdir)/tests/fuzz/corpus/$(<F) >$<.log 2>&1 && \
 		grep '^Done' $<.log || { cat $<.log; false; }
 
-run-demo: $(WEBMOND) $(HELPERS)
+run-demo: $(WEBMOND) $(WEBMONDCTL) $(HELPERS)
 	@$(TEST_ENVIRONMENT) $(srcdir)/tests/demo
 
 # The loops that webmond is compared with; their slots are those of its schedule.
@@ -264,8 +273,8 @@ run-bench: $(WEBMOND) $(LOOP) $(TIMED)
 	@$(TEST_ENVIRONMENT) LOOP='$(abspath $(LOOP))' TIMED='$(abspath $(TIMED))' \
 		$(srcdir)/tests/bench.py $(BENCH)
 
-run-lint: $(EDITED) $(OBJECTS)
-	@cd $(srcdir) && builddir='$(abspath $(B))' OBJECTS='$(abspath $(OBJECTS))' \
+run-lint: $(EDITED) $(OBJECTS) $(CTL)
+	@cd $(srcdir) && builddir='$(abspath $(B))' OBJECTS='$(abspath $(OBJECTS) $(CTL))' \
 		FLAGS="$(subst -I$(srcdir)/,-I,$(FLAGS) $(PRIVATE))" tests/lint.sh
 
 # --- installation --------------------------------------------------------------------------------
@@ -280,7 +289,9 @@ spooldir = $(localstatedir)/lib/webmond
 # mode:file:destination. Both goals read this list.
 INSTALLED = \
 	0755:$(WEBMOND):$(sbindir)/webmond \
+	0755:$(WEBMONDCTL):$(bindir)/webmondctl \
 	0644:$(B)/src/webmond.8:$(mandir)/man8/webmond.8 \
+	0644:$(B)/src/webmondctl.8:$(mandir)/man8/webmondctl.8 \
 	0644:$(B)/src/webmond.conf.5:$(mandir)/man5/webmond.conf.5 \
 	0644:$(B)/src/webmond-records.7:$(mandir)/man7/webmond-records.7 \
 	0644:$(B)/etc/webmond.conf:$(confdir)/webmond.conf.sample \
@@ -294,6 +305,7 @@ INSTALLED = \
 	0644:$(B)/etc/webmond.tmpfiles:$(prefix)/lib/tmpfiles.d/webmond.conf \
 	0644:$(srcdir)/etc/webmond.sysusers:$(prefix)/lib/sysusers.d/webmond.conf \
 	0644:$(B)/etc/webmond.bash-completion:$(datadir)/bash-completion/completions/webmond \
+	0644:$(srcdir)/etc/webmondctl.bash-completion:$(datadir)/bash-completion/completions/webmondctl \
 	$(foreach f,$(DOCUMENTS),0644:$f:$(docdir)/$(notdir $f)) \
 	$(foreach f,NEWS LICENSE,0644:$(srcdir)/$f:$(docdir)/$f) \
 	0644:$(B)/etc/webmond.conf:$(docdir)/webmond.conf.sample
@@ -351,6 +363,7 @@ uninstall:
 # user that exists.
 installcheck:
 	"$(DESTDIR)$(sbindir)/webmond" -V
+	"$(DESTDIR)$(bindir)/webmondctl" -V
 	@mkdir -p $(B)
 	@{ cat "$(DESTDIR)$(confdir)/webmond.conf.sample"; \
 		id webmond >/dev/null 2>&1 || echo 'user = "nobody";'; } >$(B)/sample.conf
@@ -367,7 +380,7 @@ NAME = $(PACKAGE_TARNAME)-$(VERSION)
 # Without git, in a release, everything is a source that is not made here.
 LIST_FILES = { test -e .git && git ls-files; } 2>/dev/null || \
 	find . \( -name .git -o -name build -o -name __pycache__ -o -name autom4te.cache \) -prune \
-	-o -type f ! -path './config.*' ! -path ./webmond ! -path './*.tar*' -printf '%P\n'
+	-o -type f ! -path './config.*' ! -path ./webmond ! -path ./webmondctl ! -path './*.tar*' -printf '%P\n'
 
 dist: $(srcdir)/configure
 	@out=$$PWD/$(NAME).tar; cd $(srcdir) && \
@@ -386,7 +399,7 @@ distcheck: dist
 # GOAL make clean           remove what make has written
 # GOAL make distclean       and what configure has
 clean:
-	rm -rf build webmond
+	rm -rf build webmond webmondctl
 
 distclean: clean
 	rm -f config.mk config.log config.status $(if $(filter-out .,$(srcdir)),Makefile) \

@@ -12,7 +12,8 @@ enum exit_code {
 	EXIT_FINE = 0,
 	EXIT_NOT_UP = 1,
 	EXIT_USAGE = 64,
-	EXIT_UNAVAILABLE = 69, /* -T: Kafka cannot be reached */
+	EXIT_NO_INPUT = 66,    /* webmondctl: no such topic */
+	EXIT_UNAVAILABLE = 69, /* Kafka cannot be reached */
 	EXIT_INTERNAL = 70,
 	EXIT_OS = 71,
 	EXIT_CANNOT_CREATE = 73, /* PID file, spool */

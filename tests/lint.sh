@@ -45,8 +45,9 @@ tidy() { # a process each: with several files in one, version 14 sees uninitiali
 
 # Which rooms, the folders of src/, a room may use, and which outside libraries. A room of its own
 # stands for itself; a header in include/ belongs to the room that has the .c file of its name. Only
-# the supervisor forks the others, and so knows where they begin: checker.h, publisher.h. exit.h has
-# no .c file; everybody may use it.
+# the supervisor forks the others, and so knows where they begin: checker.h, publisher.h. The other
+# program, ctl, has of the publisher what errors of librdkafka mean. exit.h has no .c file; everybody
+# may use it.
 room_uses() {
 	case $1 in
 	base) echo base ;;
@@ -56,6 +57,7 @@ room_uses() {
 	checker) echo base config record checker ;;
 	publisher) echo base config record spool publisher ;;
 	supervisor) echo base config record checker publisher main supervisor ;;
+	ctl) echo base record publisher ctl ;;
 	main) echo base config spool checker publisher supervisor main ;;
 	esac
 }
@@ -66,6 +68,7 @@ library_of() {
 	spool) echo 'sqlite3' ;;
 	checker) echo 'curl/|openssl/|pcre2' ;;
 	publisher) echo 'librdkafka/|openssl/' ;;
+	ctl) echo 'librdkafka/' ;;
 	*) echo 'none' ;;
 	esac
 }
@@ -147,7 +150,7 @@ short_enough() {
 scripts() {
 	shellcheck autogen.sh tests/*.sh tests/bench/*.sh .ci/run &&
 	    shellcheck -s sh etc/webmond.init.in etc/webmond.reload &&
-	    shellcheck -s bash etc/webmond.bash-completion.in
+	    shellcheck -s bash etc/webmond.bash-completion.in etc/webmondctl.bash-completion
 }
 
 # A scenario waits for an event, or says why time has to pass: harness/procs.py, let_pass().
@@ -206,7 +209,7 @@ check 'python 3.9' python
 check 'no test sleeps and hopes' no_sleep
 check 'JSON schema is JSON' schema
 check 'manual pages' mandoc -T lint -W warning "${builddir:?}/src/webmond.8" \
-    "$builddir/src/webmond.conf.5" "$builddir/src/webmond-records.7"
+    "$builddir/src/webmond.conf.5" "$builddir/src/webmond-records.7" "$builddir/src/webmondctl.8"
 check 'the manual has every field and word' record_manual
 check 'licence in every file' licence
 

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The commands of webmondctl. Each gets its own arguments, its name first, as main() would, and
+ * returns the exit code.
+ */
+#ifndef WEBMOND_COMMANDS_H
+#define WEBMOND_COMMANDS_H
+
+/* Exit codes of `verify` beside those of exit.h. */
+enum verify_code {
+	VERIFY_BROKEN = 1,
+	VERIFY_QUESTION = 2,
+};
+
+int command_verify(int argc, char **argv);
+
+#endif
