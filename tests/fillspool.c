@@ -30,7 +30,9 @@ make_frame(unsigned char *out, uint64_t seq)
 		.seq = seq,
 		.slot_us = FIRST_US + (int64_t)(seq / SITES) * US_PER_S,
 		.interval_us = US_PER_S,
-		.lateness_us = RESULT_NONE };
+		.lateness_us = RESULT_NONE,
+		.ordinal = {
+		    .site = (uint32_t)(seq % SITES) + 1, .slot = (uint32_t)(seq / SITES) + 1 } };
 	struct site site = { .method = "GET", .headers = no_headers };
 	char name[32], url[64];
 	struct result result;

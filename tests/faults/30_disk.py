@@ -19,7 +19,7 @@ import time
 from collections import Counter
 
 from harness import (Failure, context, fault, mock, needs, procs, promised, records, require,
-                     strace)
+                     strace, verify)
 from harness.sites import site
 
 LOST = "nothing is lost"
@@ -640,11 +640,16 @@ def test_backlog(t):
     require(len(own_seqs) >= drained * 80, f"only {len(own_seqs)} checks in {drained:.0f} s")
     require(peak < 128 * 1024, f"the publisher had {peak} KiB")
     after = os.path.getsize(database)
+    verified = verify.topic(kafka.topic)
+    require(verified.code == verify.HOLDS, verified)
+    require(sum(e["records"] for e in verified.epochs) == count + len(own_seqs), verified)
+    require(verified.peak_kib < 128 * 1024, f"verify had {verified.peak_kib} KiB")
     t.report(expected=count + len(own_seqs), found=sum(map(bool, seen)) + len(own_seqs),
              repeats=repeats, recovery_s=drained,
              note=f"ready after {ready:.1f} s, {count / drained:,.0f} records/s, "
              f"publisher {peak / 1024:.0f} MiB at most, {len(own_seqs)} checks meanwhile, file "
-             f"{before >> 20} MiB, after {shrunk:.0f} s {after / 1048576:.1f} MiB")
+             f"{before >> 20} MiB, after {shrunk:.0f} s {after / 1048576:.1f} MiB; "
+             f"verify: {verified.seconds:.1f} s, {verified.peak_kib >> 10} MiB")
     require(ready < 10, f"ready after {ready:.1f} s")
 
 
