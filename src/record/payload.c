@@ -2,15 +2,16 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The record as JSON: a small writer instead of a library, because the caps count encoded bytes,
- * and a bad byte must never cost a record. Called by the supervisor and the checkers (identity) and
- * by the publisher (the rest).
+ * The record as JSON. Called by the supervisor and the checkers (identity) and by the publisher
+ * (the rest).
  */
 #include "payload.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "writer.h"
 
 #define NUMBER_MAX 24 /* 20 digits, a sign and a point */
 #define TIME_MAX   (UTIL_RFC3339_SIZE - 1)
@@ -102,144 +103,38 @@ _Static_assert(sizeof(WRITER) - 1 <= AGENT_MAX, "it is not cut");
 _Static_assert(sizeof(struct largest_identity) + sizeof(struct wire_outcome) <= WIRE_PAYLOAD_MAX,
     "the largest CLOSE must fit into a frame");
 
-/* A cursor that never writes beyond its end; the sums above mean that it never has to stop. */
-struct text {
-	char *at;
-	char *end;
-};
-
+/* The sums above mean that the writer never has to stop. */
 static void
-put(struct text *t, const char *s, size_t n)
+put_text(struct writer *t, enum field field, const char *value)
 {
-	if (n > (size_t)(t->end - t->at))
-		n = (size_t)(t->end - t->at);
-	t->at = mempcpy(t->at, s, n);
+	write_text(t, fields[field].prefix, value, fields[field].max);
 }
 
 static void
-put_literal(struct text *t, const char *s)
+put_integer(struct writer *t, enum field field, int64_t value)
 {
-	put(t, s, strlen(s));
-}
-
-/* How `c` looks in a JSON string; returns its length. */
-static size_t
-escape(char out[8], unsigned char c)
-{
-	if (c == '"' || c == '\\') {
-		out[0] = '\\';
-		out[1] = (char)c;
-		return 2;
-	}
-	if (c < 0x20)
-		return (size_t)snprintf(out, 8, "\\u%04x", c);
-	out[0] = (char)c;
-	return 1;
-}
-
-/*
- * A string of at most `cap` encoded bytes, cut at a character with "…" inside the cap. `s` is valid
- * UTF-8: the configuration and result.c see to that.
- */
-static void
-put_string(struct text *t, const char *s, size_t cap)
-{
-	static const char ellipsis[] = "\xe2\x80\xa6";
-	char piece[8];
-	size_t used = 0;
-	char *cut;
-
-	put(t, "\"", 1);
-	cut = t->at;
-	for (; *s != '\0'; s++) {
-		size_t n = escape(piece, (unsigned char)*s);
-
-		if (used + n > cap) {
-			t->at = cut;
-			put_literal(t, ellipsis);
-			break;
-		}
-		/* a continuation byte is no place to cut */
-		if (((unsigned char)*s & 0xc0) != 0x80 && used + sizeof(ellipsis) - 1 <= cap)
-			cut = t->at;
-		put(t, piece, n);
-		used += n;
-	}
-	put(t, "\"", 1);
-}
-
-/* NULL and "" become null. */
-static void
-put_text(struct text *t, enum field field, const char *value)
-{
-	put_literal(t, fields[field].prefix);
-	if (value == NULL || value[0] == '\0')
-		put_literal(t, "null");
-	else
-		put_string(t, value, fields[field].max);
+	write_integer(t, fields[field].prefix, value);
 }
 
 static void
-put_digits(struct text *t, uint64_t n, int width)
+put_thousandths(struct writer *t, enum field field, int64_t value)
 {
-	char digits[20];
-	int i = sizeof(digits);
-
-	do
-		digits[--i] = (char)('0' + n % 10);
-	while ((n /= 10) > 0 || (int)sizeof(digits) - i < width);
-	put(t, digits + i, sizeof(digits) - (size_t)i);
-}
-
-/* RESULT_NONE becomes null. */
-static void
-put_integer(struct text *t, enum field field, int64_t value)
-{
-	put_literal(t, fields[field].prefix);
-	if (value == RESULT_NONE)
-		put_literal(t, "null");
-	else
-		put_digits(t, (uint64_t)value, 1);
-}
-
-/* A count of thousandths, as a decimal with up to three places; RESULT_NONE becomes null. */
-static void
-put_thousandths(struct text *t, enum field field, int64_t value)
-{
-	put_literal(t, fields[field].prefix);
-	if (value == RESULT_NONE) {
-		put_literal(t, "null");
-		return;
-	}
-	if (value < 0) {
-		put(t, "-", 1);
-		value = -value;
-	}
-	put_digits(t, (uint64_t)value / 1000, 1);
-	if (value % 1000 != 0) {
-		put(t, ".", 1);
-		put_digits(t, (uint64_t)value % 1000, 3);
-	}
-}
-
-/* RESULT_NONE becomes null. */
-static void
-put_time(struct text *t, enum field field, int64_t utc_us)
-{
-	char text[UTIL_RFC3339_SIZE] = "";
-
-	if (utc_us != RESULT_NONE)
-		util_rfc3339(text, utc_us);
-	put_text(t, field, text);
+	write_thousandths(t, fields[field].prefix, value);
 }
 
 static void
-put_tristate(struct text *t, enum field field, enum tristate value)
+put_time(struct writer *t, enum field field, int64_t utc_us)
+{
+	write_time(t, fields[field].prefix, utc_us);
+}
+
+static void
+put_tristate(struct writer *t, enum field field, enum tristate value)
 {
 	static const char *const words[] = { "null", "false", "true" };
 
-	put_literal(t, fields[field].prefix);
-	put_literal(t, words[value]);
+	write_literal(t, fields[field].prefix);
+	write_literal(t, words[value]);
 }
 
 /* With or without its query, then in `out`. */
@@ -256,14 +151,14 @@ size_t
 payload_identity(
     char *out, const struct config *config, const struct site *site, const struct slot *slot)
 {
-	struct text t = { out, out + WIRE_PAYLOAD_MAX };
+	struct writer t = { out, out + WIRE_PAYLOAD_MAX };
 	char url[CONFIG_URL_MAX + 1];
 
-	put_literal(&t, ID_PREFIX);
-	put_literal(&t, slot->epoch);
-	put(&t, "-", 1);
-	put_digits(&t, slot->seq, 1);
-	put(&t, "\"", 1);
+	write_literal(&t, ID_PREFIX);
+	write_literal(&t, slot->epoch);
+	write_bytes(&t, "-", 1);
+	write_digits(&t, slot->seq, 1);
+	write_bytes(&t, "\"", 1);
 	put_text(&t, FIELD_EPOCH, slot->epoch);
 	put_integer(&t, FIELD_SEQ, (int64_t)slot->seq);
 	put_text(&t, FIELD_SITE, site->name);
@@ -320,10 +215,10 @@ payload_record(unsigned char *out, const struct frame *frame, const struct wire_
 	enum error_type error = result->error;
 	bool started = outcome->lateness_us != RESULT_NONE;
 	char payload[WIRE_RECORD_JSON_MAX];
-	struct text t = { payload, payload + sizeof(payload) };
+	struct writer t = { payload, payload + sizeof(payload) };
 	struct frame record = *frame;
 
-	put(&t, frame->payload, frame->identity_size);
+	write_bytes(&t, frame->payload, frame->identity_size);
 	put_time(&t, FIELD_STARTED, started ? frame->slot_us + outcome->lateness_us : RESULT_NONE);
 	put_thousandths(&t, FIELD_LATENESS, outcome->lateness_us);
 	put_text(&t, FIELD_STATUS, status_name(result_status(error)));
@@ -359,7 +254,7 @@ payload_record(unsigned char *out, const struct frame *frame, const struct wire_
 	put_time(&t, FIELD_CHAIN_EXPIRES, result->chain_expires_us);
 	put_text(&t, FIELD_BODY_SAMPLE, result->body_sample);
 	put_text(&t, FIELD_AGENT, WRITER);
-	put(&t, "}", 1);
+	write_bytes(&t, "}", 1);
 	record.type = WIRE_RECORD;
 	record.token = 0;
 	record.ordinal = (struct wire_ordinal){ 0 };
