@@ -20,6 +20,12 @@
 /* What to begin with. */
 #define CONFIG_SAMPLE SYSCONFDIR "/webmond/webmond.conf.sample"
 
+/* Where webmondctl finds the daemon, unless they are told otherwise. */
+#define CONFIG_CONTROL_SOCKET RUNSTATEDIR "/webmond/control"
+
+/* The longest path of a socket, see unix(7). */
+#define CONFIG_SOCKET_MAX 107
+
 /* A line of `mistakes` may be several: those that follow show the place, and begin with this. */
 #define CONFIG_SHOWN "    "
 
@@ -174,6 +180,8 @@ struct config {
 	int workers_min; /* 1 … workers_max */
 	int workers_max; /* … 4,096 */
 
+	const char *control_socket; /* NULL: none */
+
 	const char *spool_dir;
 	int64_t spool_max_bytes;
 	unsigned spool_sync_full; /* 1: full, 0: normal */
@@ -281,6 +289,13 @@ const char *config_wrong_header(const char *value);
 
 /* The index of the enabled site `name`, or -1. O(log n). */
 ssize_t config_find_site(const struct config *config, const char *name);
+
+/*
+ * The name of the i-th key that a site can have, NULL behind the last one, and in `value` what it is
+ * set to, by the site, by `defaults` or by default; "": not at all. Values that may be secret are not
+ * shown: of a URL its query, of headers what follows the name, of a body all but its size.
+ */
+const char *config_describe_site(const struct site *site, size_t i, char *value, size_t size);
 
 /* Whether two descriptions lead to the same checks (lines do not count). */
 bool config_site_equal(const struct site *a, const struct site *b);

@@ -174,6 +174,21 @@ finish_workers(struct reader *r)
 }
 
 static void
+finish_control(struct reader *r)
+{
+	struct config *c = r->config;
+	size_t size = strlen(c->control_socket);
+
+	if (size == 0)
+		c->control_socket = NULL;
+	else if (size > CONFIG_SOCKET_MAX)
+		config_mistake(r, config_origin(&c->at, "control.socket").line,
+		    "socket: \"%s\" is %zu bytes long, and a path of a socket has at most %d: take a "
+		    "shorter one",
+		    c->control_socket, size, CONFIG_SOCKET_MAX);
+}
+
+static void
 load(struct config *c, const char *path)
 {
 	static const char *const no_headers[] = { NULL };
@@ -185,6 +200,7 @@ load(struct config *c, const char *path)
 	*c = (struct config){ .pid_file = RUNSTATEDIR "/webmond.pid",
 		.log_destination = LOG_TO_SYSLOG,
 		.log_level = LOG_LEVEL_INFO,
+		.control_socket = CONFIG_CONTROL_SOCKET,
 		.spool_dir = LOCALSTATEDIR "/lib/webmond",
 		.spool_max_bytes = INT64_C(1024) * 1024 * 1024,
 		.spool_sync_full = 1,
@@ -216,6 +232,7 @@ load(struct config *c, const char *path)
 	c->parsed = config_parse_file(&r, path, config_main_keys, c);
 	c->has_kafka = config_gives(&c->at, "kafka");
 	finish_workers(&r);
+	finish_control(&r);
 	read_sites_dir(&r);
 	arrange_sites(&r);
 	free(r.sites);

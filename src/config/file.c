@@ -85,8 +85,9 @@ get_string(struct reader *r, const struct key *key, const config_setting_t *s)
 	else if (key->max > 0 && (double)config_encoded_size(value) > key->max)
 		config_mistake(r, line, "%s: is longer than %g bytes", key->name, key->max);
 	else
-		return config_join(
-		    r->config, key->kind == KEY_PATH && value[0] != '/' ? r->dir : "", value);
+		return config_join(r->config,
+		    key->kind == KEY_PATH && value[0] != '/' && value[0] != '\0' ? r->dir : "",
+		    value);
 	return NULL;
 }
 

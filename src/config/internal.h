@@ -16,6 +16,7 @@
  *   keys.c        the tables
  *   site_values.c the rules of single keys of a site
  *   proxy_values.c the same for those about proxies
+ *   describe.c    a site as it is in force, along the tables
  *   report.c      mistakes and warnings, with their places
  *   arena.c       memory
  *   share.c       a configuration that a child reads for its parent; above config.c

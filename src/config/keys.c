@@ -172,6 +172,11 @@ static const struct key kafka_keys[] = {
 	{ 0 },
 };
 
+static const struct key control_keys[] = {
+	{ "socket", KEY_PATH, CONFIG(control_socket) },
+	{ 0 },
+};
+
 const struct key config_main_keys[] = {
 	{ "instance", KEY_STRING, CONFIG(instance), .min = 1, .max = INSTANCE_MAX },
 	{ "location", KEY_STRING, CONFIG(location), .min = 1, .max = INSTANCE_MAX },
@@ -186,6 +191,7 @@ const struct key config_main_keys[] = {
 	{ "workers", KEY_GROUP, .keys = workers_keys },
 	{ "spool", KEY_GROUP, .keys = spool_keys },
 	{ "kafka", KEY_GROUP, .keys = kafka_keys },
+	{ "control", KEY_GROUP, .keys = control_keys },
 	{ 0 },
 };
 
