@@ -13,10 +13,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is known of the spool beside the number of its records. */
+struct spool_facts {
+	int64_t oldest_us; /* UTC: the slot of the first record; 0: there is none */
+	int64_t bytes;     /* in use; to be compared with spool.max_mb */
+	uint64_t dead;     /* dead letters that are kept */
+	uint64_t dropped;  /* records that gave way to the limit, since this publisher started */
+};
+
+#define TROUBLE_SIZE 512
+
 enum message_type {
-	/* orders of the supervisor; they have no body */
+	/* of the supervisor; but for the last they have no body */
 	MESSAGE_HAND_OVER = 1, /* reload: commit, wait briefly for answers, leave */
 	MESSAGE_NO_FLUSH,      /* second TERM: commit, but do not wait for Kafka */
+	MESSAGE_ASK, /* a request about the spool, and beside it the client that gets the answer */
 
 	/* of the publisher */
 	MESSAGE_REPORT, /* struct message_report, each second; losing one loses nothing */
@@ -29,6 +40,9 @@ struct message_report {
 	uint64_t delivered; /* since this publisher started */
 	uint64_t taken;     /* bytes out of the checkers' pipe, likewise */
 	uint64_t dead;      /* refused for good, kept in the spool, likewise */
+	struct spool_facts spool;
+	int64_t trouble_us;         /* UTC, of the last trouble with Kafka; 0: none, likewise */
+	char trouble[TROUBLE_SIZE]; /* what it was, and what to do: one line of clean text */
 };
 
 #define MESSAGE_BODY_MAX 4096

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "message.h"
 #include "wire.h"
 
 enum spool_status {
@@ -136,6 +137,26 @@ uint64_t spool_count(const struct spool *spool);
 
 /* The number of dead letters that this process has made. */
 uint64_t spool_dead_letters(const struct spool *spool);
+
+/* How it is now. Costs a few statements. */
+void spool_describe(struct spool *spool, struct spool_facts *facts);
+
+/* A dead letter; what it points to is valid while it is visited. */
+struct spool_dead {
+	uint64_t number;    /* by which it can be asked for */
+	bool readable;      /* `frame` is its record */
+	struct frame frame; /* a RECORD */
+	const char *reason;
+	const char *at; /* UTC: "2026-11-23 10:15:02" */
+};
+
+/* As spool_read(), with dead letters behind number `after`. */
+enum spool_status spool_read_dead(struct spool *spool, uint64_t after, int max,
+    bool (*visit)(void *arg, const struct spool_dead *dead), void *arg);
+
+/* Delete those from `first` through `last`, in a transaction of its own; `*count`: how many. */
+enum spool_status
+spool_delete_dead(struct spool *spool, uint64_t first, uint64_t last, uint64_t *count);
 
 /*
  * Give some free pages back to the file system, if few records wait. Returns whether there are

@@ -137,8 +137,11 @@ struct wire_done {
 	enum error_type error;
 	int http_status;
 	int64_t elapsed_us;
-	int64_t busy_us;         /* all attempts, what lies between them, and the vantage */
-	int64_t ended_us;        /* monotonic */
+	int64_t busy_us;  /* all attempts, what lies between them, and the vantage */
+	int64_t ended_us; /* monotonic */
+	/* those of the result */
+	int64_t phase_us[PHASE_COUNT];
+	int64_t chain_expires_us;
 	char error_message[128]; /* for the log; the record has it whole */
 };
 

@@ -139,7 +139,9 @@ run_job(const struct checker_start *start, struct probe *probe, const struct wir
 		.http_status = result.http_status,
 		.elapsed_us = result.elapsed_us,
 		.busy_us = busy_us,
-		.ended_us = util_mono_us() };
+		.ended_us = util_mono_us(),
+		.chain_expires_us = result.chain_expires_us };
+	memcpy(done->phase_us, result.phase_us, sizeof(done->phase_us));
 	util_clean_text(done->error_message, sizeof(done->error_message), result.error_message,
 	    strlen(result.error_message));
 	return report(start->job_fd, done);

@@ -14,6 +14,7 @@
 
 #include "kafka_internal.h"
 #include "log.h"
+#include "trouble.h"
 
 struct kafka {
 	rd_kafka_t *rk;
@@ -53,6 +54,7 @@ note_trouble(struct kafka *k, const char *cause, const char *line)
 	if (trouble.since_us == 0)
 		trouble.since_us = util_mono_us();
 	k->delivering = false;
+	trouble_note(line);
 	for (const char *c = cause; *c != '\0' && n < sizeof(bare) - 1; c++)
 		if (*c < '0' || *c > '9')
 			bare[n++] = *c;

@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "intake.h"
 #include "kafka.h"
 #include "log.h"
@@ -25,6 +26,7 @@
 #include "spool.h"
 #include "state.h"
 #include "stdout.h"
+#include "trouble.h"
 #include "wire.h"
 
 /*
@@ -63,6 +65,7 @@ struct publisher {
 	struct spool *spool;
 	struct intake in;
 	struct sender out;
+	struct asks asks;
 
 	enum publisher_state state;
 	int64_t deadline_us;                /* of the state */
@@ -165,6 +168,8 @@ send_report(struct publisher *p, int64_t now)
 	report.delivered = p->out.delivered;
 	report.taken = p->in.taken;
 	report.dead = spool_dead_letters(p->spool);
+	spool_describe(p->spool, &report.spool);
+	report.trouble_us = trouble_last(report.trouble, sizeof(report.trouble));
 	if (p->lock_passed || lock_fd == p->start->spool_lock_fd)
 		lock_fd = -1; /* the supervisor has it */
 	if (message_send(p->start->control_fd, MESSAGE_REPORT, &report, sizeof(report), lock_fd) ==
@@ -183,6 +188,11 @@ read_orders(struct publisher *p)
 	while ((n = message_receive(p->start->control_fd, &m, &descriptor)) > 0) {
 		p->hand_over |= m.type == MESSAGE_HAND_OVER;
 		p->no_flush |= m.type == MESSAGE_NO_FLUSH;
+		if (m.type == MESSAGE_ASK)
+			asks_add(
+			    &p->asks, p->start->config, (const char *)m.body, m.length, descriptor);
+		else if (descriptor >= 0)
+			close(descriptor);
 	}
 	p->orphaned |= n == 0 || (errno != EAGAIN && errno != EINTR);
 }
@@ -290,13 +300,13 @@ wake_us(const struct publisher *p, int64_t now)
 static void
 wait_for_work(struct publisher *p, int64_t now)
 {
-	struct pollfd polls[4];
+	struct pollfd polls[4 + ASKS_MAX];
 	int64_t wake = wake_us(p, now);
 
 	intake_polls(&p->in, polls);
 	polls[2] = (struct pollfd){ p->orphaned ? -1 : p->start->control_fd, POLLIN, 0 };
 	polls[3] = sender_wait_for(&p->out, now);
-	if (poll(polls, ARRAY_LENGTH(polls),
+	if (poll(polls, 4 + (nfds_t)asks_polls(&p->asks, polls + 4),
 		wake > now ? (int)((wake - now + 999) / US_PER_MS) : 0) <= 0)
 		return;
 	p->in.ready |= polls[FROM_SUPERVISOR].revents != 0 || polls[FROM_CHECKERS].revents != 0;
@@ -353,6 +363,7 @@ run(struct publisher *p)
 		set_exit_code(p, sender_send(&p->out, now));
 		send_report(p, now);
 		shrink_spool(p, now);
+		asks_serve(&p->asks, p->spool);
 		wait_for_work(p, now);
 	}
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "trouble.h"
 
 /*
  * Fewer records than this wait until LINGER_US after the last round of sending: a request costs 100
@@ -217,9 +218,7 @@ open_output(struct sender *s)
 	struct mistakes mistakes = { 0 };
 
 	s->handle = s->output->open(s->config, &handler, &mistakes);
-	for (size_t i = 0; i < mistakes.count; i++)
-		log_error("%s", mistakes.line[i]);
-	mistakes_release(&mistakes);
+	trouble_log(&mistakes);
 	return s->handle != NULL;
 }
 

@@ -9,6 +9,8 @@
  *   slots.c   slots: how they begin and end, and the record of those that nobody ended
  *   drop.c    records that give way: dead letters, and the oldest at the cap
  *   streak.c  how many records of a site in a row have had the same status
+ *   dead.c    the dead letters, for an administrator
+ *   facts.c   how the spool is, likewise
  *   db.c      the database: opening, errors, transactions, rows
  *   room.c    what is kept free, so that a full disk can be emptied again
  *   place.c   the directory and its lock
@@ -50,6 +52,8 @@ enum statement {
 	SELECT_FRAME,
 	REPLACE_READY,
 	SET_STREAK,
+	SELECT_DEAD,
+	DELETE_DEAD,
 	SHRINK,
 	STATEMENT_COUNT
 };
@@ -109,7 +113,10 @@ struct spool {
 	uint64_t sent_through;     /* rows up to here may have been sent; 0: to be looked up */
 	uint64_t dropped;          /* not logged yet */
 	int64_t dropped_logged_us; /* 0: never */
+	uint64_t dropped_ever;     /* by this process */
 	uint64_t dead_letters;     /* made by this process */
+	uint64_t dead_kept;        /* in the table, when dead_letters was dead_counted */
+	uint64_t dead_counted;
 	/* what is logged once: frames of other epochs, frames of checkers without an outcome, checks
 	 * that were over though their checker had sent nothing */
 	bool foreign_logged, malformed_logged, unanswered_logged;

@@ -243,6 +243,7 @@ spool_commit(struct spool *s)
 	s->undo_count = 0;
 	s->never_used &= !stored;
 	s->dropped += dropped;
+	s->dropped_ever += dropped;
 	log_dropped(s);
 	if (s->failing != 0 && stored) {
 		log_notice("spool: storing again");

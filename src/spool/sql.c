@@ -38,6 +38,8 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 	[REPLACE_READY] = "UPDATE ready SET frame = ?2, through = ?3 WHERE n = ?1",
 	[SET_STREAK] = "INSERT OR REPLACE INTO streak(site, epoch, slot, slot_us, status) "
 		       "VALUES(?1, ?2, ?3, ?4, ?5)",
+	[SELECT_DEAD] = "SELECT n, frame, reason, at FROM dead WHERE n > ?1 ORDER BY n LIMIT ?2",
+	[DELETE_DEAD] = "DELETE FROM dead WHERE n BETWEEN ?1 AND ?2",
 	[SHRINK] = "PRAGMA incremental_vacuum(500)",
 };
 

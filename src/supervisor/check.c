@@ -133,8 +133,11 @@ done_without_result(enum error_type error, const char *message, int64_t now)
 		.http_status = RESULT_NONE,
 		.elapsed_us = RESULT_NONE,
 		.busy_us = RESULT_NONE,
-		.ended_us = now };
+		.ended_us = now,
+		.chain_expires_us = RESULT_NONE };
 
+	for (int i = 0; i < PHASE_COUNT; i++)
+		done.phase_us[i] = RESULT_NONE;
 	snprintf(done.error_message, sizeof(done.error_message), "%s", message);
 	return done;
 }
@@ -162,6 +165,7 @@ write_missed(struct supervisor *s, struct site_state *state, enum error_type err
 		return false;
 	s->epoch.next_seq++;
 	site_note(s, state, &done, now);
+	site_remember(s, state, slot.slot_us, RESULT_NONE, &done, now);
 	return true;
 }
 
@@ -207,6 +211,7 @@ flush_pending_closes(struct supervisor *s, int64_t now)
 	while ((check = STAILQ_FIRST(&s->pending_closes)) != NULL) {
 		struct wire_done done = done_without_result(ERROR_ABORTED, check->why, now);
 		struct slot slot = slot_of(check);
+		const int64_t lateness_us = slot.lateness_us;
 		unsigned char frame[WIRE_FRAME_MAX];
 		struct result result;
 		size_t size;
@@ -221,6 +226,7 @@ flush_pending_closes(struct supervisor *s, int64_t now)
 			return false;
 		STAILQ_REMOVE_HEAD(&s->pending_closes, next);
 		site_finished(s, check->state, &done, now);
+		site_remember(s, check->state, slot.slot_us, lateness_us, &done, now);
 		check_free(check);
 	}
 	return true;

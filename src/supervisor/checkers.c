@@ -273,6 +273,9 @@ checker_may_speak(const struct supervisor *s, const struct checker *c)
 	return state == WORKER_STARTING || state == WORKER_BUSY;
 }
 
+/* The last second of year 9999: a certificate can say no more. */
+#define CERTIFICATE_MAX_US (INT64_C(253402300799) * US_PER_S)
+
 /* The checker may have been taken over: every field may hold anything. */
 static void
 sanitise(struct wire_done *done, int64_t now)
@@ -286,6 +289,10 @@ sanitise(struct wire_done *done, int64_t now)
 		done->error = ERROR_LOCAL;
 	if (done->ended_us > now)
 		done->ended_us = now;
+	if (done->http_status < 100 || done->http_status > 999)
+		done->http_status = RESULT_NONE;
+	if (done->chain_expires_us < 0 || done->chain_expires_us > CERTIFICATE_MAX_US)
+		done->chain_expires_us = RESULT_NONE;
 }
 
 /* Returns false for a message that no honest checker sends. */
@@ -305,6 +312,8 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 	STAILQ_REMOVE_HEAD(&c->checks, next);
 	site_survived(check->state);
 	site_finished(s, check->state, done, now);
+	site_remember(
+	    s, check->state, check->job.slot_us, check->begun_us - check->job.due_us, done, now);
 	if (done->leaving) {
 		worker->retiring = true;
 		reclaim(s, worker, false, now);

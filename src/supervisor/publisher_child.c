@@ -65,6 +65,13 @@ order_publisher(struct supervisor *s, enum message_type order)
 		log_debug("the publisher does not take orders: %s", strerror(errno));
 }
 
+bool
+ask_publisher(struct supervisor *s, const char *request, size_t size, int client_fd)
+{
+	return s->publisher.child.fd >= 0 && s->publisher.report.ready &&
+	       message_send(s->publisher.child.fd, MESSAGE_ASK, request, size, client_fd) == 0;
+}
+
 void
 replace_publisher(struct supervisor *s)
 {
@@ -85,6 +92,25 @@ take_lock(struct supervisor *s, int lock_fd)
 	s->publisher.spool_lock_fd = lock_fd;
 }
 
+/* Rates are those of the last one to two such times. */
+#define SAMPLE_US (10 * US_PER_S)
+
+static void
+take_report(struct supervisor *s, const struct message_report *report, int64_t now)
+{
+	struct publisher_sample *sample = s->publisher.sample;
+
+	if (s->publisher.delivering_us == 0 || report->delivering != s->publisher.report.delivering)
+		s->publisher.delivering_us = now;
+	if (report->delivered < sample[1].delivered) /* a new publisher counts anew */
+		sample[0] = sample[1] = (struct publisher_sample){ 0 };
+	if (now - sample[1].at_us >= SAMPLE_US) {
+		sample[0] = sample[1];
+		sample[1] = (struct publisher_sample){ now, report->delivered, report->queued };
+	}
+	s->publisher.report = *report;
+}
+
 void
 read_publisher(struct supervisor *s, struct child *c, int64_t now)
 {
@@ -99,7 +125,7 @@ read_publisher(struct supervisor *s, struct child *c, int64_t now)
 		report = message_body(&m, sizeof(*report));
 		if (m.type != MESSAGE_REPORT || report == NULL)
 			continue;
-		s->publisher.report = *report;
+		take_report(s, report, now);
 		s->publisher.epoch_stored |= report->ready;
 		s->publisher.last_report_us = now;
 	}

@@ -43,15 +43,18 @@ complain(struct supervisor *s, const char *format, ...)
 
 /* The reload is over: leave one line, and all complaints after it. */
 static void
-tell_outcome(struct supervisor *s, const char *outcome)
+tell_outcome(struct supervisor *s, const char *outcome, bool accepted)
 {
-	char *text = xasprintf(
-	    "%s\n%s", outcome, s->reload.complaints != NULL ? s->reload.complaints : "");
+	char *complaints = s->reload.complaints != NULL ? s->reload.complaints : xstrdup("");
+	char *text = xasprintf("%s\n%s", outcome, complaints);
 
 	outcome_leave(text);
 	free(text);
-	free(s->reload.complaints);
+	free(s->reload.verdict);
+	s->reload.verdict = complaints;
 	s->reload.complaints = NULL;
+	s->reload.accepted = accepted;
+	s->reload.ended = s->reload.begun;
 }
 
 static void
@@ -61,7 +64,7 @@ refuse(struct supervisor *s)
 
 	config_share_close(&s->reload.share);
 	log_error("%s", outcome);
-	tell_outcome(s, outcome);
+	tell_outcome(s, outcome, false);
 	systemd_notify("READY=1\nSTATUS=%s", outcome);
 }
 
@@ -113,6 +116,7 @@ begin_reload(struct supervisor *s, int64_t now)
 	    s->publisher.handing_over)
 		return;
 	s->reload.requested = false;
+	s->reload.begun++;
 	outcome_forget(); /* before the file is read: a request from now on is another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
 	pid = validate_start_file(s->config, &s->reload.share, &what, &fd);
@@ -142,7 +146,7 @@ take_over(struct supervisor *s, struct config *config, int64_t now)
 	s->start->open_log(config);
 	if (s->start->output == PUBLISH_TO_KAFKA)
 		replace_publisher(s);
-	tell_outcome(s, outcome);
+	tell_outcome(s, outcome, true);
 	systemd_notify("READY=1");
 	status_changed(s);
 }

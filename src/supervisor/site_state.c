@@ -254,6 +254,7 @@ sites_sweep(struct supervisor *s)
 		keep_ordinal(s, state);
 		config_release(state->removed);
 		free(state->why);
+		history_free(state->history);
 		free(state);
 		freed++;
 	}

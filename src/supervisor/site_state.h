@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "config.h"
+#include "history.h"
 #include "pool.h"
 #include "result.h"
 #include "schedule.h"
@@ -42,7 +43,8 @@ struct site_state {
 	 * records. Then the site is removed, or goes on with its new interval or clock.
 	 * INT64_MAX: no such change is pending. */
 	int64_t grid_ends_us;
-	struct config *removed; /* no longer configured: what its site is part of; else NULL */
+	struct history *history; /* its last results, written by history.c; NULL: there are none */
+	struct config *removed;  /* no longer configured: what its site is part of; else NULL */
 	LIST_ENTRY(site_state) next_removed;
 };
 
@@ -129,6 +131,15 @@ void site_finished(
     struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now);
 void site_survived(struct site_state *state);
 void site_crashed(struct site_state *state, int64_t now);
+
+/* --- history.c --------------------------------------------------------------------------- */
+
+/*
+ * Keep a result, for whoever asks, after site_note() or site_finished() has had it. Lateness
+ * RESULT_NONE: the check never began.
+ */
+void site_remember(struct supervisor *s, struct site_state *state, int64_t slot_us,
+    int64_t lateness_us, const struct wire_done *done, int64_t now);
 
 /* --- sites.c ----------------------------------------------------------------------------- */
 

@@ -130,6 +130,10 @@ sites_adopt(struct supervisor *s, const struct config *config, int64_t now, char
 		site_remove(s, old[i], now);
 	}
 	free(old);
+	s->sites.adopted.times++;
+	s->sites.adopted.added = added;
+	s->sites.adopted.changed = changed;
+	s->sites.adopted.removed = removed;
 	snprintf(outcome, outcome_size, "reloaded: %zu site%s, %zu added, %zu changed, %zu removed",
 	    s->sites.count, util_plural(s->sites.count), added, changed, removed);
 	log_notice("%s", outcome);

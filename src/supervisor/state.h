@@ -7,6 +7,9 @@
  * by one file; the others read it.
  *
  *   supervisor.c       the loop: signals, clock, messages; start and stop
+ *   wait.c             what it waits for
+ *   control.c          the control socket, and its clients
+ *   answer.c           what they are answered
  *   reload.c           from HUP to the new configuration
  *   dispatch.c         what is due: OPEN and a checker, or the record of a slot that never runs
  *   checkers.c         checkers: start, messages, death
@@ -15,6 +18,7 @@
  *   once.c             the table of --once
  *   status.c           the status, for systemd and for USR1
  *   sites.c            all sites: which there are, at a start and after a reload; steps of the clock
+ *   history.c      what came of the last checks, for whoever asks
  *   site_state.c       one site: its next slot, its state, and what is logged about it
  *   child.c, pool.c, schedule.c   tables of processes, workers and slots
  *
@@ -30,9 +34,11 @@
 #ifndef WEBMOND_SUPERVISOR_STATE_H
 #define WEBMOND_SUPERVISOR_STATE_H
 
+#include <signal.h>
 #include <sys/queue.h>
 
 #include "child.h"
+#include "control.h"
 #include "message.h"
 #include "payload.h"
 #include "pipe.h"
@@ -84,6 +90,7 @@ struct supervisor {
 	/* supervisor.c */
 	const struct supervisor_start *start;
 	pid_t self;
+	int64_t started_us; /* monotonic */
 	enum stage stage;
 	struct {
 		int64_t since_us;
@@ -106,12 +113,18 @@ struct supervisor {
 		    *all;      /* in the order of the configuration, or of the command line */
 		size_t *index; /* of each in the configuration */
 		size_t count;
+		struct {
+			uint64_t times; /* that a reload did so; what follows is of the last one */
+			size_t added, changed, removed;
+		} adopted;
 		struct schedule lane[2];  /* normal, slow */
 		struct site_list removed; /* which have slots left, or a check */
 		void *gone;               /* the ordinals of others that were removed, by name */
 		uint32_t numbered;        /* how many sites have an ordinal */
 		int64_t clock_offset_us;  /* UTC - monotonic */
 	} sites;
+
+	struct recent recent; /* history.c */
 
 	/* check.c */
 	struct {
@@ -149,6 +162,12 @@ struct supervisor {
 		int spool_lock_fd; /* -1: no spool has been opened yet */
 		bool epoch_stored; /* a spool has been opened for the epoch */
 		char lost_epoch[WIRE_EPOCH_SIZE];
+		/* of what it reports */
+		int64_t delivering_us; /* since when it is as it is (monotonic); 0: nothing yet */
+		struct publisher_sample {
+			int64_t at_us; /* monotonic; 0: never */
+			uint64_t delivered, queued;
+		} sample[2];   /* some seconds ago, and later */
 		bool finished; /* it has written everything, or can write nothing any more */
 		int exit_code; /* it died at the start, or cannot write */
 	} publisher;
@@ -159,10 +178,15 @@ struct supervisor {
 		struct config_share share; /* where it reads the new configuration to */
 		char line[1024];
 		size_t line_size;
-		int lines;        /* that it has written */
-		char *complaints; /* a line each; NULL: none */
-		bool requested;   /* by HUP, and not begun */
+		int lines;             /* that it has written */
+		char *complaints;      /* a line each; NULL: none */
+		bool requested;        /* by HUP or a client, and not begun */
+		uint64_t begun, ended; /* how many there have been */
+		char *verdict;         /* of the last one: all complaints, a line each */
+		bool accepted;         /* its configuration is in force */
 	} reload;
+
+	struct control control; /* control.c */
 
 	/* status.c */
 	int64_t next_status_us; /* for systemd; 0: at once */
@@ -174,6 +198,11 @@ struct supervisor {
 		int exit_code; /* standard output cannot be written */
 	} once;
 };
+
+/* --- wait.c ------------------------------------------------------------------------------ */
+
+/* Wait for messages, signals and `wake`, and read the messages. */
+void wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask);
 
 /* --- status.c ---------------------------------------------------------------------------- */
 
@@ -284,6 +313,12 @@ void check_free(struct check *check);
 
 void start_publisher(struct supervisor *s, int64_t now);
 void order_publisher(struct supervisor *s, enum message_type order);
+
+/*
+ * Pass on a request about the spool, and a copy of the descriptor of its client, who gets the answer.
+ * False: it takes none now.
+ */
+bool ask_publisher(struct supervisor *s, const char *request, size_t size, int client_fd);
 
 /* After a reload: it commits and leaves, and its successor starts. */
 void replace_publisher(struct supervisor *s);

@@ -9,7 +9,6 @@
 #include "supervisor.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,9 +27,6 @@
 
 /* The loop turns every second. If it did not, this machine ran nothing, checkers included. */
 #define OVERSLEPT_US (1500 * US_PER_MS)
-
-/* The longest that a signal waits. */
-#define SIGNALS_US (10 * US_PER_MS)
 
 /* The longest that a message of a checker waits while no site waits for a checker. */
 #define LISTEN_US (100 * US_PER_MS)
@@ -55,14 +51,13 @@ on_signal(int signal_number)
 
 /* What each kind of child can do to the loop. */
 static const struct {
-	void (*read)(struct supervisor *s, struct child *c, int64_t now);
 	void (*died)(struct supervisor *s, struct child *c, int status, int64_t now);
 	/* its time is over: whether it is to be killed */
 	bool (*is_overdue)(struct supervisor *s, struct child *c, int64_t now);
 } roles[] = {
-	[CHILD_PUBLISHER] = { read_publisher, publisher_died, publisher_is_overdue },
-	[CHILD_VALIDATION] = { read_validation, validation_died, validation_is_overdue },
-	[CHILD_CHECKER] = { read_checker, checker_died, checker_is_overdue },
+	[CHILD_PUBLISHER] = { publisher_died, publisher_is_overdue },
+	[CHILD_VALIDATION] = { validation_died, validation_is_overdue },
+	[CHILD_CHECKER] = { checker_died, checker_is_overdue },
 };
 
 static void
@@ -210,97 +205,6 @@ become_ready(struct supervisor *s)
 	systemd_notify("READY=1\nMAINPID=%d", (int)getpid());
 }
 
-/* What ppoll() waits for, and whose it is. Descriptors in front of `loud` end the wait. */
-struct poll_set {
-	struct pollfd *poll;
-	struct child **child; /* NULL: nothing is to be read */
-	int count, loud, room;
-};
-
-static void
-poll_add(struct poll_set *set, int fd, short events, struct child *child)
-{
-	if (fd < 0)
-		return;
-	if (set->count == set->room) {
-		set->room = set->room > 0 ? 2 * set->room : 64;
-		set->poll = xreallocarray(set->poll, (size_t)set->room, sizeof(*set->poll));
-		set->child = xreallocarray(set->child, (size_t)set->room, sizeof(struct child *));
-	}
-	set->child[set->count] = child;
-	set->poll[set->count++] = (struct pollfd){ .fd = fd, .events = events };
-}
-
-/*
- * While no site waits for a checker, messages of checkers are read when the loop turns anyway: each
- * wake-up costs as much as ten messages. While checks are queued, a checker will be free when the
- * queues are next looked at.
- */
-static bool
-listens_to_checkers(const struct supervisor *s)
-{
-	return (s->site_waits && s->pool.queued == 0) || s->pool.starting > 0 ||
-	       s->stage != STAGE_RUNNING || s->start->once;
-}
-
-static void
-fill_poll_set(struct supervisor *s, struct poll_set *set)
-{
-	set->count = 0;
-	poll_add(set, s->pipes.own_full ? s->pipes.own.write_fd : -1, POLLOUT, NULL);
-	poll_add(set, s->publisher.child.fd, POLLIN, &s->publisher.child);
-	poll_add(set, s->reload.child.fd, POLLIN, &s->reload.child);
-	set->loud = set->count;
-	for (int i = 0; i < s->pool.count; i++) {
-		struct checker *c = s->pool.worker[i].checker;
-
-		if (checker_may_speak(s, c))
-			poll_add(set, c->child.fd, POLLIN, &c->child);
-	}
-	if (listens_to_checkers(s))
-		set->loud = set->count;
-}
-
-/* ppoll() delivers no signal when a descriptor is ready: under load none would ever come. */
-static void
-let_signals_in(const sigset_t *open_mask, int64_t now)
-{
-	static int64_t last_us;
-	sigset_t blocked;
-
-	if (now <= last_us + SIGNALS_US)
-		return;
-	last_us = now;
-	sigprocmask(SIG_SETMASK, open_mask, &blocked);
-	sigprocmask(SIG_SETMASK, &blocked, NULL);
-}
-
-/* Wait for messages, signals and `wake`, and read the messages. */
-static void
-wait_and_read(struct supervisor *s, int64_t wake, const sigset_t *open_mask)
-{
-	static struct poll_set set;
-	int64_t now = util_mono_us();
-	int64_t wait_us = wake > now ? wake - now : 0;
-	struct timespec timeout = { wait_us / US_PER_S, wait_us % US_PER_S * 1000 };
-	int ready;
-
-	fill_poll_set(s, &set);
-	ready = ppoll(set.poll, (nfds_t)set.loud, &timeout, open_mask);
-	if (ready < 0 && errno == EINVAL)
-		fatal(EXIT_OS, "the limit of descriptors was lowered below their number");
-	if (set.loud < set.count &&
-	    poll(set.poll + set.loud, (nfds_t)(set.count - set.loud), 0) > 0)
-		ready = 1;
-	if (ready <= 0)
-		return;
-	now = util_mono_us();
-	let_signals_in(open_mask, now);
-	for (int i = 0; i < set.count; i++)
-		if (set.poll[i].revents != 0 && set.child[i] != NULL)
-			roles[set.child[i]->role].read(s, set.child[i], now);
-}
-
 static bool
 everyone_ready(const struct supervisor *s)
 {
@@ -352,6 +256,7 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		if (sites_sweep(s))
 			wake = now;
 		tell_status(s, now);
+		wake = earliest(wake, control_serve(s, now));
 		wake = earliest(wake, s->children.next_kill_us);
 		if (s->stage <= STAGE_RUNNING)
 			wake = earliest(wake, s->checkers.next_maintenance_us);
@@ -419,6 +324,7 @@ supervisor_main(const struct supervisor_start *start)
 	proc_set_title("webmond: supervisor");
 	s.start = start;
 	s.self = getpid();
+	s.started_us = util_mono_us();
 	s.config = config_hold(start->config);
 	s.publisher.spool_lock_fd = s.reload.share.fd = -1;
 	if (!sites_choose(&s))
@@ -430,8 +336,10 @@ supervisor_main(const struct supervisor_start *start)
 	children_add(&s.children, &s.reload.child, CHILD_VALIDATION);
 	resize_pool(&s, start->config->workers_min, start->config->workers_max);
 	epoch_begin(&s);
+	control_open(&s);
 	catch_signals(&open_mask);
 	run(&s, &open_mask);
+	control_close(&s);
 	once_end(&s);
 	code = exit_code(&s);
 	if (!start->once && code == EXIT_FINE)

@@ -309,6 +309,8 @@ class Context:
             "pid_file": self.path("webmond.pid"),
             "log": {"destination": "stderr", "level": "info"},
             "workers": {"min": 2, "max": 8},
+            # a directory for temporary files may be too deep for a socket
+            "control": {"socket": self.path("ctl") if len(self.path("ctl")) <= 107 else ""},
             "spool": {"dir": self.own_directory("spool"), "max_mb": 64},
         }
         if topic is not None:

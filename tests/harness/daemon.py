@@ -28,6 +28,11 @@ def binary():
     raise Failure(f"no program to test: {given or 'set WEBMOND to the binary'}")
 
 
+def control():
+    """Where webmondctl is: $WEBMONDCTL, or beside the program."""
+    return os.environ.get("WEBMONDCTL") or os.path.join(os.path.dirname(binary()), "webmondctl")
+
+
 def render(settings, indent=""):
     """A dictionary in libconfig's words."""
     return "".join(f"{indent}{name} = {_value(value, indent)};\n"

@@ -290,8 +290,8 @@ def who_locks(path):
     return {int(row[4]) for row in rows if row[1] != "->" and row[5].endswith(f":{inode}")}
 
 
-def listening():
-    """Inodes of all sockets that take something from outside."""
+def listening(but=None):
+    """Inodes of all sockets that take something from outside, but for that of this path."""
     found = set()
     for table in ("tcp", "tcp6", "udp", "udp6"):
         with open(f"/proc/net/{table}", encoding="ascii") as f:
@@ -303,7 +303,8 @@ def listening():
     with open("/proc/net/unix", encoding="ascii") as f:
         for line in list(f)[1:]:
             row = line.split()
-            if int(row[3], 16) & 0x10000 or len(row) > 7:  # listens, or has a name
+            named = len(row) > 7
+            if (int(row[3], 16) & 0x10000 or named) and not (named and row[7] == but):
                 found.add(f"socket:[{row[6]}]")
     return found
 

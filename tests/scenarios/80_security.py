@@ -80,7 +80,11 @@ def test_descriptors(t):
     roles = d.roles()
     files = {role: procs.open_files(pid) for role, pid in roles.items()}
     open_to_all = procs.listening()
+    control = open_to_all - procs.listening(but=t.path("ctl"))
+    require(len(control) == 1 and control <= sockets(roles["supervisor"]), "no control socket")
+    open_to_all -= control
     for role, pid in roles.items():
+        require(role == "supervisor" or not sockets(pid) & control, f"{role} holds {control}")
         require(not sockets(pid) & open_to_all, f"{role} listens: {sockets(pid) & open_to_all}")
     for role, pid in roles.items():
         for other in roles:
