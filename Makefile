@@ -100,7 +100,7 @@ SAY = @$(if $(V),:,printf '  %-6s %s\n')
 objects_of = $(patsubst $(srcdir)/%.c,$(B)/%.o,$(wildcard $(1:%=$(srcdir)/src/%.c)))
 CTL := $(call objects_of,ctl/*)
 OBJECTS := $(filter-out $(CTL),$(call objects_of,* */*))
-CTL_OBJECTS := $(CTL) $(call objects_of,base/* record/* publisher/kafka_hints publisher/kafka_tls)
+CTL_OBJECTS := $(CTL) $(call objects_of,base/* config/* record/* publisher/kafka_hints publisher/kafka_tls)
 
 all: $(WEBMOND) $(WEBMONDCTL)
 
@@ -127,7 +127,7 @@ $(B)/flags: FORCE
 -include $(wildcard $(B)/src/*.d $(B)/src/*/*.d $(B)/tests/*.d $(B)/tests/fuzz/*.d $(B)/tests/bench/*.d)
 
 # Manual pages, configuration and service files with the directories of this build.
-EDIT = $(foreach v,VERSION sbindir libexecdir sysconfdir localstatedir runstatedir datadir docdir,-e 's|@$v@|$($v)|g')
+EDIT = $(foreach v,VERSION bindir sbindir sysconfdir localstatedir runstatedir datadir docdir,-e 's|@$v@|$($v)|g')
 EDITED = $(patsubst $(srcdir)/%.in,$(B)/%,$(filter-out %/config.mk.in,\
 	$(wildcard $(srcdir)/src/*.in $(srcdir)/etc/*.in)))
 
@@ -298,7 +298,6 @@ INSTALLED = \
 	0644:$(srcdir)/etc/check-result.v1.schema.json:$(datadir)/webmond/check-result.v1.schema.json \
 	0755:$(srcdir)/etc/webmond-consumer.py:$(datadir)/webmond/webmond-consumer.py \
 	0755:$(srcdir)/etc/webmond-alert.py:$(datadir)/webmond/webmond-alert.py \
-	0755:$(srcdir)/etc/webmond.reload:$(libexecdir)/webmond/reload \
 	0755:$(B)/etc/webmond.init:$(sysconfdir)/init.d/webmond \
 	$(if $(systemdsystemunitdir),\
 	0644:$(B)/etc/webmond.service:$(systemdsystemunitdir)/webmond.service) \
@@ -312,10 +311,11 @@ INSTALLED = \
 
 # Directories for `rmdir` from the last to the first: ours, and those below the prefix that may have
 # been made for us; what is not empty stays.
-DIRECTORIES = $(confdir) $(confdir)/sites.d $(libexecdir)/webmond $(datadir)/webmond $(docdir) \
-	$(spooldir) $(filter $(prefix)/%,$(libexecdir) $(sysconfdir)/init.d $(localstatedir) \
-	$(localstatedir)/lib $(runstatedir) $(patsubst %/system,%,$(systemdsystemunitdir)) \
-	$(systemdsystemunitdir) $(prefix)/lib/tmpfiles.d $(prefix)/lib/sysusers.d $(mandir)/man5 \
+DIRECTORIES = $(confdir) $(confdir)/sites.d $(datadir)/webmond $(docdir) \
+	$(spooldir) $(filter $(prefix)/%,$(sysconfdir)/init.d $(localstatedir) \
+	$(localstatedir)/lib $(runstatedir) $(runstatedir)/webmond \
+	$(patsubst %/system,%,$(systemdsystemunitdir)) $(systemdsystemunitdir) \
+	$(prefix)/lib/tmpfiles.d $(prefix)/lib/sysusers.d $(mandir)/man5 \
 	$(mandir)/man7 $(mandir)/man8 $(datadir)/bash-completion $(datadir)/bash-completion/completions)
 
 # The configuration may get secrets in headers, and only root has to read it. The spool belongs to

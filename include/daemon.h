@@ -46,18 +46,8 @@ int pidfile_acquire(const char *path);
  */
 int pidfile_check(const char *path, char *reason, size_t size);
 
-/* Remove the file, while still holding the lock, and what outcome_leave() has left. */
+/* Remove the file, while still holding the lock. */
 void pidfile_remove(void);
-
-/*
- * The outcome of a reload, since a signal has no answer: a file in the runtime directory that systemd
- * made for the service, else beside the PID file; with neither there is none. Whoever asks for a
- * reload puts an empty file there first. outcome_forget() removes it when the configuration is about
- * to be read; outcome_leave() writes nothing if the file exists again by then: somebody has asked for
- * another reload, and waits for the outcome of that one.
- */
-void outcome_forget(void);
-void outcome_leave(const char *text);
 
 /*
  * One sd_notify(3) message, "READY=1"; without systemd nothing happens. Never blocks, never fails.

@@ -383,68 +383,6 @@ START_TEST(only_a_pid_file_is_taken_for_one)
 }
 END_TEST
 
-/* --- the outcome of a reload ------------------------------------------------------------- */
-
-START_TEST(the_outcome_lies_beside_the_pid_file)
-{
-	struct stat st;
-
-	outcome_leave("nobody has a place for it\n");
-	ck_assert_int_eq(pidfile_acquire(path_in_dir("w.pid")), EXIT_FINE);
-	umask(077);
-	outcome_leave("reloaded: first\n");
-	ck_assert_str_eq(read_file("w.pid.reload"), "reloaded: first\n");
-	ck_assert_int_eq(stat(path_in_dir("w.pid.reload"), &st), 0);
-	ck_assert_int_eq(st.st_mode & 0777, 0644);
-	ck_assert_int_eq(access(path_in_dir("w.pid.reload.new"), F_OK), -1);
-
-	/* somebody has asked for another one since this began */
-	write_file("w.pid.reload", "", 0600);
-	outcome_leave("reloaded: too early\n");
-	ck_assert_str_eq(read_file("w.pid.reload"), "");
-	outcome_forget();
-	outcome_leave("reloaded: second\n");
-	ck_assert_str_eq(read_file("w.pid.reload"), "reloaded: second\n");
-
-	pidfile_remove();
-	ck_assert_int_eq(access(path_in_dir("w.pid.reload"), F_OK), -1);
-	ck_assert_str_eq(captured(), "");
-}
-END_TEST
-
-/* Whoever else may write in that directory cannot make us write elsewhere. */
-START_TEST(the_outcome_follows_no_link)
-{
-	char target[128];
-
-	snprintf(target, sizeof(target), "%s", write_file("precious", "as it was\n", 0600));
-	ck_assert_int_eq(pidfile_acquire(path_in_dir("w.pid")), EXIT_FINE);
-	ck_assert_int_eq(symlink(target, path_in_dir("w.pid.reload.new")), 0);
-	ck_assert_int_eq(symlink(target, path_in_dir("w.pid.reload")), 0);
-	outcome_leave("reloaded\n");
-	ck_assert_str_eq(read_file("precious"), "as it was\n");
-	outcome_forget();
-	outcome_leave("reloaded\n");
-	ck_assert_str_eq(read_file("precious"), "as it was\n");
-	ck_assert_str_eq(read_file("w.pid.reload"), "reloaded\n");
-	pidfile_remove();
-}
-END_TEST
-
-START_TEST(in_a_service_the_outcome_lies_in_its_directory)
-{
-	ck_assert_int_eq(mkdir(path_in_dir("run"), 0755), 0);
-	setenv("RUNTIME_DIRECTORY", path_in_dir("run"), 1);
-	daemon_sanitize();
-	ck_assert_int_eq(pidfile_acquire(path_in_dir("w.pid")), EXIT_FINE);
-	outcome_leave("reloaded\n");
-	ck_assert_int_eq(access(path_in_dir("w.pid.reload"), F_OK), -1);
-	ck_assert_str_eq(read_file("run/webmond.reload"), "reloaded\n");
-	pidfile_remove();
-	ck_assert_int_eq(rmdir(path_in_dir("run")), 0);
-}
-END_TEST
-
 /* --- systemd ----------------------------------------------------------------------------- */
 
 /* A socket as systemd's, with `name` ("@": abstract) in the environment. */
@@ -523,9 +461,6 @@ main(void)
 	tcase_add_test(tcase, only_a_pid_file_is_taken_for_one);
 	tcase_add_loop_test(tcase, systemd_is_told, 0, 2);
 	tcase_add_test(tcase, without_systemd_nothing_is_told);
-	tcase_add_test(tcase, the_outcome_lies_beside_the_pid_file);
-	tcase_add_test(tcase, the_outcome_follows_no_link);
-	tcase_add_test(tcase, in_a_service_the_outcome_lies_in_its_directory);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

@@ -57,7 +57,7 @@ room_uses() {
 	checker) echo base config record checker ;;
 	publisher) echo base config record spool publisher ;;
 	supervisor) echo base config record checker publisher main supervisor ;;
-	ctl) echo base record publisher ctl ;;
+	ctl) echo base config record publisher ctl ;;
 	main) echo base config spool checker publisher supervisor main ;;
 	esac
 }
@@ -149,7 +149,7 @@ short_enough() {
 
 scripts() {
 	shellcheck autogen.sh tests/*.sh tests/bench/*.sh .ci/run &&
-	    shellcheck -s sh etc/webmond.init.in etc/webmond.reload &&
+	    shellcheck -s sh etc/webmond.init.in &&
 	    shellcheck -s bash etc/webmond.bash-completion.in etc/webmondctl.bash-completion
 }
 

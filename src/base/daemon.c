@@ -32,7 +32,6 @@ static int starter_fd = -1;
 static int pidfile_fd = -1;
 static char *pidfile_path;
 static char *notify_socket;
-static char *runtime_directory;
 static long long watchdog_us;
 
 void
@@ -55,8 +54,6 @@ daemon_sanitize(void)
 
 	if ((s = getenv("NOTIFY_SOCKET")) != NULL)
 		notify_socket = xstrdup(s);
-	if ((s = getenv("RUNTIME_DIRECTORY")) != NULL && s[0] == '/')
-		runtime_directory = xasprintf("%.*s", (int)strcspn(s, ":"), s);
 	if ((s = getenv("WATCHDOG_USEC")) != NULL)
 		watchdog_us = strtoll(s, NULL, 10);
 	log_detect_journal();
@@ -136,9 +133,6 @@ daemon_detach(bool keep_stderr)
 		close(error[0]);
 		close(error[1]);
 	}
-	/* a service that systemd manages does not go to the background */
-	free(runtime_directory);
-	runtime_directory = NULL;
 	/* a second fork: never a session leader, so never a controlling terminal */
 	child = fork();
 	if (child < 0)
@@ -263,54 +257,12 @@ pidfile_check(const char *path, char *reason, size_t size)
 void
 pidfile_remove(void)
 {
-	outcome_forget();
 	if (pidfile_path == NULL)
 		return;
 	unlink(pidfile_path);
 	close(pidfile_fd);
 	free(pidfile_path);
 	pidfile_path = NULL;
-}
-
-/* To be freed; NULL: there is no place for it. */
-static char *
-outcome_path(void)
-{
-	if (runtime_directory != NULL)
-		return xasprintf("%s/webmond.reload", runtime_directory);
-	return pidfile_path != NULL ? xasprintf("%s.reload", pidfile_path) : NULL;
-}
-
-void
-outcome_forget(void)
-{
-	char *path = outcome_path();
-
-	if (path != NULL)
-		unlink(path);
-	free(path);
-}
-
-void
-outcome_leave(const char *text)
-{
-	char *path = outcome_path(), *hidden;
-	int fd;
-
-	if (path == NULL)
-		return;
-	/* written completely before it gets its name, and never through somebody else's link */
-	hidden = xasprintf("%s.new", path);
-	unlink(hidden);
-	fd = open(hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0 || fchmod(fd, 0644) < 0 || dprintf(fd, "%s", text) < 0 ||
-	    (link(hidden, path) < 0 && errno != EEXIST))
-		log_warning("cannot write \"%s\": %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	unlink(hidden);
-	free(hidden);
-	free(path);
 }
 
 void

@@ -14,6 +14,14 @@ enum verify_code {
 	VERIFY_QUESTION = 2,
 };
 
+int command_status(int argc, char **argv);
+int command_sites(int argc, char **argv);
+int command_site(int argc, char **argv);
+int command_watch(int argc, char **argv);
+int command_reload(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_spool(int argc, char **argv);
+int command_metrics(int argc, char **argv);
 int command_verify(int argc, char **argv);
 
 #endif

@@ -18,6 +18,15 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *arguments, *purpose;
 } commands[] = {
+	{ "status", command_status, "", "how the daemon is" },
+	{ "sites", command_sites, "[PATTERN]", "the sites: --down those that are not up, --slow" },
+	{ "site", command_site, "NAME", "all about a site, with its last results" },
+	{ "watch", command_watch, "", "status and what is not up, once a second" },
+	{ "spool", command_spool, "[list|show|drop]", "what waits for Kafka, and dead letters" },
+	{ "reload", command_reload, "", "read the configuration anew, and wait for the outcome" },
+	{ "check", command_check, "[SITE]",
+	    "for Nagios and others: OK, WARNING, CRITICAL, UNKNOWN" },
+	{ "metrics", command_metrics, "", "for Prometheus" },
 	{ "verify", command_verify, "-F FILE -t TOPIC",
 	    "read a topic, and say whether anything is missing" },
 };
@@ -25,13 +34,13 @@ static const struct {
 static void
 print_help(void)
 {
-	printf("Usage: webmondctl COMMAND [OPTION…]\n"
+	printf("Usage: webmondctl [-s SOCKET | -c CONFIG] COMMAND [OPTION…]\n"
 	       "       webmondctl -h | -V\n"
 	       "\n"
 	       "Commands; each has its own --help:\n");
 	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
-		printf("  %s %-20s  %s\n", commands[i].name, commands[i].arguments,
-		    commands[i].purpose);
+		printf("  %s %-*s  %s\n", commands[i].name, 26 - (int)strlen(commands[i].name),
+		    commands[i].arguments, commands[i].purpose);
 	printf("\nSee webmondctl(8).\n");
 }
 
@@ -43,6 +52,28 @@ finish(int code)
 		return code;
 	perror("webmondctl: standard output");
 	return EXIT_OS;
+}
+
+/* Options may stand before the command: they are moved behind its name. Returns it, or "". */
+static const char *
+find_command(int argc, char **argv)
+{
+	int i = 1;
+	char *name;
+
+	while (i < argc && argv[i][0] == '-') {
+		bool value = strcmp(argv[i], "-s") == 0 || strcmp(argv[i], "--socket") == 0 ||
+			     strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0;
+
+		if (strcmp(argv[i], "-c") == 0)
+			argv[i] = (char *)"--config"; /* `check` has another -c */
+		i += 1 + value;
+	}
+	if (i >= argc)
+		return "";
+	name = argv[i];
+	memmove(argv + 2, argv + 1, (size_t)(i - 1) * sizeof(*argv));
+	return argv[1] = name;
 }
 
 int
@@ -58,6 +89,7 @@ main(int argc, char **argv)
 		printf("webmondctl " VERSION "\n");
 		return EXIT_FINE;
 	}
+	name = find_command(argc, argv);
 	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
 		if (strcmp(name, commands[i].name) == 0)
 			return finish(commands[i].run(argc - 1, argv + 1));

@@ -41,17 +41,12 @@ complain(struct supervisor *s, const char *format, ...)
 	free(said);
 }
 
-/* The reload is over: leave one line, and all complaints after it. */
+/* The reload is over: whoever asked for it gets all complaints. */
 static void
-tell_outcome(struct supervisor *s, const char *outcome, bool accepted)
+tell_outcome(struct supervisor *s, bool accepted)
 {
-	char *complaints = s->reload.complaints != NULL ? s->reload.complaints : xstrdup("");
-	char *text = xasprintf("%s\n%s", outcome, complaints);
-
-	outcome_leave(text);
-	free(text);
 	free(s->reload.verdict);
-	s->reload.verdict = complaints;
+	s->reload.verdict = s->reload.complaints != NULL ? s->reload.complaints : xstrdup("");
 	s->reload.complaints = NULL;
 	s->reload.accepted = accepted;
 	s->reload.ended = s->reload.begun;
@@ -64,7 +59,7 @@ refuse(struct supervisor *s)
 
 	config_share_close(&s->reload.share);
 	log_error("%s", outcome);
-	tell_outcome(s, outcome, false);
+	tell_outcome(s, false);
 	systemd_notify("READY=1\nSTATUS=%s", outcome);
 }
 
@@ -117,7 +112,6 @@ begin_reload(struct supervisor *s, int64_t now)
 		return;
 	s->reload.requested = false;
 	s->reload.begun++;
-	outcome_forget(); /* before the file is read: a request from now on is another one */
 	systemd_notify("RELOADING=1\nSTATUS=reloading");
 	pid = validate_start_file(s->config, &s->reload.share, &what, &fd);
 	if (pid < 0) {
@@ -146,7 +140,7 @@ take_over(struct supervisor *s, struct config *config, int64_t now)
 	s->start->open_log(config);
 	if (s->start->output == PUBLISH_TO_KAFKA)
 		replace_publisher(s);
-	tell_outcome(s, outcome, true);
+	tell_outcome(s, true);
 	systemd_notify("READY=1");
 	status_changed(s);
 }

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 
-from harness import needs, procs, records, require
+from harness import daemon, needs, procs, records, require
 from harness.sites import site
 
 
@@ -301,14 +301,13 @@ def test_what_needs_a_restart_is_refused(t):
     topic.check(at_least=20, every_slot=True)
 
 
-def exec_reload(d, runtime):
+def exec_reload(d):
     """Run the unit's ExecReload= as systemd would; returns the finished process."""
     with open(os.path.join(records.ROOT, "etc", "webmond.service.in"), encoding="utf-8") as f:
         command = re.findall("^ExecReload=(.*)$", f.read(), re.M)
     require(len(command) == 1, f"{command}")
-    for name, value in (("@libexecdir@/webmond/reload",
-                         os.path.join(records.ROOT, "etc", "webmond.reload")),
-                        ("$MAINPID", str(d.pid)), ("%t", runtime)):
+    for name, value in (("@bindir@/webmondctl", daemon.control()),
+                        ("@sysconfdir@/webmond/webmond.conf", d.file)):
         require(name in command[0], f"no {name} in {command}")
         command[0] = command[0].replace(name, value)
     return procs.spawn(command[0].split(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -322,27 +321,22 @@ def outcome_of(process, code):
 
 def test_unit_hears_how_a_reload_went(t):
     """Whoever asks gets the outcome of a reload that read the file after they had asked."""
-    runtime = t.path("run", "webmond")
-    os.makedirs(runtime)
     refused = t.refused()
     sites = [site("one", refused.url(), 60)]
     d = t.daemon(t.settings(sites, "nowhere", f"127.0.0.1:{refused.port}"))
-    d.start(env={"RUNTIME_DIRECTORY": runtime})
-    run = t.path("run")
-    require(outcome_of(exec_reload(d, run), 0).startswith("reloaded: 1 site, 0 added"), "no line")
-    kept = os.path.join(runtime, "webmond.reload")
-    require(os.stat(kept).st_mode & 0o777 == 0o644, "others may not read the outcome")
+    d.start()
+    require(outcome_of(exec_reload(d), 0).startswith("reloaded: 1 site, 0 added"), "no line")
 
     for changed, words in (({"sites": [{**sites[0], "colour": 1}]}, "colour"),
                            ({"sites": [{**sites[0], "url": "ftp://x/"}]}, "must begin with http"),
                            ({"pid_file": t.path("other.pid")}, "pid_file has changed"),
                            ({"kafka": None}, "kafka has changed")):
         d.write_config({**t.settings(sites, "nowhere", f"127.0.0.1:{refused.port}"), **changed})
-        said = outcome_of(exec_reload(d, run), 78)
-        require(said.startswith("reload failed: ") and words in said, f"{words!r} not in {said!r}")
+        said = outcome_of(exec_reload(d), 78)
+        require("reload failed: " in said and words in said, f"{words!r} not in {said!r}")
     d.write_config({**d.settings, "kafka": None, "sites": [{"name": f"no-{n}", "url": "ftp://x/"}
                                                           for n in range(1000)]})
-    said = outcome_of(exec_reload(d, run), 78)
+    said = outcome_of(exec_reload(d), 78)
     require(len(said.splitlines()) == 102 and "more lines like these" in said,
             f"{len(said.splitlines())} lines")
 
@@ -352,21 +346,20 @@ def test_unit_hears_how_a_reload_went(t):
             d.signal(signal.SIGHUP)
         good = n % 3 != 0
         d.write_config(t.settings(sites * good, "nowhere", f"127.0.0.1:{refused.port}"))
-        both = [exec_reload(d, run), exec_reload(d, run)]
+        both = [exec_reload(d), exec_reload(d)]
         for process in both:
             outcome_of(process, 0 if good else 78)
     # a daemon that cannot answer, and ends
     procs.freeze(*d.roles().values())
-    process = exec_reload(d, run)
-    procs.wait_for(lambda: os.path.getsize(kept) == 0, 20, "it does not ask")
+    process = exec_reload(d)
+    procs.wait_for(lambda: "socket:" in str(procs.open_files(process.pid)), 20, "it does not ask")
     d.kill()
-    require("ended before it had reloaded" in outcome_of(process, 1), "it does not say so")
-    require(os.listdir(runtime) == ["webmond.reload"], f"{os.listdir(runtime)}")
-
-    d.start(env={"RUNTIME_DIRECTORY": runtime})
-    outcome_of(exec_reload(d, run), 0)
+    require("stopped in the middle" in outcome_of(process, 69), "it does not say so")
+    require("no webmond answers" in outcome_of(exec_reload(d), 3), "it does not say so")
+    d.start()
+    outcome_of(exec_reload(d), 0)
     d.stop()
-    require(os.listdir(runtime) == [], f"left behind: {os.listdir(runtime)}")
+    require(not os.path.exists(t.path("ctl")), "the socket is left behind")
 
 
 @needs("kafka")

@@ -4,7 +4,6 @@
 # The init script as it is installed: its actions and the exit codes of the LSB.
 
 import os
-import shutil
 
 from harness import Skip, daemon, needs, procs, records, require
 from harness.sites import site
@@ -21,7 +20,7 @@ def installed(t):
     with open(source, encoding="utf-8") as f:
         text = f.read()
     places = {"sbindir": "sbin", "sysconfdir": "etc", "localstatedir": "var",
-              "runstatedir": "run", "datadir": "share", "libexecdir": "libexec"}
+              "runstatedir": "run", "datadir": "share", "bindir": "bin"}
     for name, directory in places.items():
         text = text.replace(f"@{name}@", t.path(directory))
         os.makedirs(t.path(directory), exist_ok=True)
@@ -31,9 +30,7 @@ def installed(t):
     script = t.write("init", text)
     os.chmod(script, 0o755)
     os.symlink(daemon.binary(), t.path("sbin", "webmond"))
-    os.makedirs(t.path("libexec", "webmond"))
-    shutil.copy(os.path.join(records.ROOT, "etc", "webmond.reload"),
-                t.path("libexec", "webmond", "reload"))
+    os.symlink(daemon.control(), t.path("bin", "webmondctl"))
     return script, t.path("etc", "webmond", "webmond.conf")
 
 
@@ -75,7 +72,6 @@ def test_actions(t):
     require(pid_of(settings) == first, "a second start has changed something")
     action("reload", 0)
     action("force-reload", 0)
-    require(outcome(settings).startswith("reloaded: 1 site, 0 added"), outcome(settings))
     require(pid_of(settings) == first and procs.alive(first), "a reload has restarted it")
     with open(config, "a", encoding="ascii") as f:
         f.write("nonsense = 1;\n")
@@ -152,8 +148,3 @@ def test_actions(t):
 def pid_of(settings):
     with open(settings["pid_file"], encoding="ascii") as f:
         return int(f.read())
-
-
-def outcome(settings):
-    with open(settings["pid_file"] + ".reload", encoding="utf-8") as f:
-        return f.read()
