@@ -49,6 +49,12 @@ def read_properties(path):
     return properties
 
 
+def read_record(value):
+    record = json.loads(value)
+    # kafka.format = "json-connect": it lies in an envelope beside its schema
+    return record["payload"] if isinstance(record, dict) and "payload" in record else record
+
+
 class State:
     """Which sites have failed, and the highest seq of each site in each epoch, in a file."""
 
@@ -153,7 +159,7 @@ def consume(consumer, state, options, stopping):
                 print(error.str(), file=sys.stderr)
                 continue
             try:
-                handle(json.loads(message.value()), state, options)
+                handle(read_record(message.value()), state, options)
             except (KeyError, TypeError, ValueError, RecursionError) as e:
                 print(f"partition {message.partition()}, offset {message.offset()}: no record of "
                       f"webmond: {e!r}", file=sys.stderr)

@@ -40,6 +40,12 @@ def read_properties(path):
     return properties
 
 
+def read_record(value):
+    record = json.loads(value)
+    # kafka.format = "json-connect": it lies in an envelope beside its schema
+    return record["payload"] if isinstance(record, dict) and "payload" in record else record
+
+
 class Seen:
     """The highest seq of each site in each epoch, in a file."""
 
@@ -82,7 +88,7 @@ def show(record, as_json):
 
 def handle(message, seen, as_json):
     try:
-        record = json.loads(message.value())
+        record = read_record(message.value())
         if seen.is_new(record):
             show(record, as_json)
     except (KeyError, TypeError, ValueError) as e:

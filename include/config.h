@@ -91,6 +91,11 @@ enum http_version {
 	HTTP_3, /* likewise */
 };
 
+enum kafka_format {
+	KAFKA_FORMAT_JSON,
+	KAFKA_FORMAT_JSON_CONNECT, /* each record with its schema */
+};
+
 enum tls_version {
 	TLS_1_0,
 	TLS_1_1,
@@ -195,6 +200,7 @@ struct config {
 	const char *kafka_properties_file; /* absolute or relative to the cwd at load; NULL: none */
 	const struct config_string *kafka_properties; /* name=value */
 	size_t kafka_property_count;
+	enum kafka_format kafka_format;
 
 	const struct site *sites; /* in the order of the files, but the enabled ones first */
 	size_t site_count;        /* enabled */

@@ -67,4 +67,13 @@ size_t payload_unfinished(unsigned char *out, const struct frame *frame, enum er
  */
 bool payload_outcome(const struct frame *frame, struct wire_outcome *outcome);
 
+/* The schema that payload_envelope() adds has at most so many bytes. */
+#define PAYLOAD_ENVELOPE_MAX 3072
+
+/*
+ * The payload of a RECORD as Kafka Connect's JsonConverter takes it: {"schema":…,"payload":…}. To be
+ * freed; its length is in `size`.
+ */
+char *payload_envelope(const struct frame *frame, size_t *size);
+
 #endif

@@ -20,6 +20,7 @@
 #include "publisher/kafka_internal.h"
 #include "log.h"
 #include "scratch.h"
+#include "payload.h"
 #include "suite.h"
 
 #define TOPIC   "results"
@@ -626,6 +627,43 @@ START_TEST(the_largest_record_passes)
 }
 END_TEST
 
+static void
+look_at_envelope(const rd_kafka_message_t *message)
+{
+	const char *value = message->payload;
+
+	ck_assert_uint_gt(message->len, WIRE_RECORD_JSON_MAX + 1);
+	ck_assert_uint_le(message->len, WIRE_RECORD_JSON_MAX + PAYLOAD_ENVELOPE_MAX);
+	ck_assert_mem_eq(value, "{\"schema\":{", 11);
+	ck_assert_int_eq(value[message->len - 2], 'p');
+	ck_assert_int_eq(value[message->len - 1], '}');
+}
+
+/* The largest one, too, with the least that is taken of both limits. */
+START_TEST(with_json_connect_a_record_has_its_schema)
+{
+	const char *properties[] = { servers(), "message.max.bytes=8704",
+		"queue.buffering.max.kbytes=9", "linger.ms=1", NULL };
+	struct config *config = make_config(NULL, properties);
+	char site[CONFIG_NAME_MAX + 1];
+	void *k;
+
+	config->kafka_format = KAFKA_FORMAT_JSON_CONNECT;
+	k = open_kafka(config);
+	memset(site, 's', sizeof(site) - 1);
+	site[sizeof(site) - 1] = '\0';
+	for (uint64_t i = 0; i < 3; i++) {
+		ck_assert(send_record(k, i, site, WIRE_RECORD_JSON_MAX));
+		await(k, (int)i + 1);
+		ck_assert_int_eq(answers.last[i], ANSWER_DELIVERED);
+	}
+	consume(3, look_at_envelope);
+	ck_assert(send_record(k, 7, "shop", 2 * WIRE_RECORD_JSON_MAX)); /* not taken, and freed */
+	ck_assert_int_eq(answers.last[7], ANSWER_UNFIT);
+	output_kafka.close(k);
+}
+END_TEST
+
 START_TEST(a_fatal_error_ends_the_producer)
 {
 	void *k = open_mock();
@@ -973,6 +1011,7 @@ main(void)
 	tcase_add_test(tcase, what_is_unfit_is_known_by_its_error);
 	tcase_add_test(tcase, what_is_too_large_for_librdkafka_is_unfit_at_once);
 	tcase_add_test(tcase, the_largest_record_passes);
+	tcase_add_test(tcase, with_json_connect_a_record_has_its_schema);
 	tcase_add_test(tcase, a_fatal_error_ends_the_producer);
 	tcase_add_test(tcase, a_user_without_rights_in_the_cluster);
 	tcase_add_test(tcase, a_full_queue_takes_no_more);

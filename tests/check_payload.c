@@ -106,6 +106,38 @@ START_TEST(an_up_record_to_the_letter)
 }
 END_TEST
 
+/* What it says of each type is held against the JSON Schema, and tried with Connect, in 18_connect.py. */
+START_TEST(an_envelope_holds_the_record_as_it_is)
+{
+	static const char *const parts[] = {
+		"{\"schema\":{\"type\":\"struct\",\"name\":\"webmond.check.v1\",\"fields\":["
+		"{\"field\":\"schema_version\",\"type\":\"int64\"},{\"field\":\"id\",\"type\":\"string\"},",
+		"{\"field\":\"agent\",\"type\":\"string\",\"optional\":true}"
+		"]},\"payload\":{\"schema_version\":1,"
+	};
+	struct config config = { .instance = "probe-1" };
+	struct site site = make_site();
+	struct result result;
+	struct frame frame = { .seq = 7 };
+	char *out;
+	size_t size;
+
+	result_init(&result);
+	result_fail(&result, ERROR_DNS, "\"\xc3\xa9\"");
+	frame.payload = write_record(&config, &site, &slot, &result, RESULT_NONE);
+	frame.payload_size = strlen(frame.payload);
+	out = payload_envelope(&frame, &size);
+	ck_assert_uint_gt(size, frame.payload_size + 1);
+	ck_assert_uint_le(size, frame.payload_size + PAYLOAD_ENVELOPE_MAX);
+	ck_assert_mem_eq(out + size - 1 - frame.payload_size, frame.payload, frame.payload_size);
+	ck_assert_int_eq(out[size - 1], '}');
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++)
+		ck_assert_msg(
+		    memmem(out, size, parts[i], strlen(parts[i])) != NULL, "%s", parts[i]);
+	free(out);
+}
+END_TEST
+
 START_TEST(a_slot_that_never_ran)
 {
 	struct config config = { .instance = "probe-1" };
@@ -375,6 +407,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, an_up_record_to_the_letter);
+	tcase_add_test(tcase, an_envelope_holds_the_record_as_it_is);
 	tcase_add_test(tcase, a_slot_that_never_ran);
 	tcase_add_test(tcase, the_worst_record_fits_into_a_frame);
 	tcase_add_test(tcase, long_texts_are_cut_at_a_character);

@@ -73,6 +73,7 @@ static const char *const http_words[] = { "any", "1.0", "1.1", "2", "3", NULL };
 static const char *const tls_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const destination_words[] = { "stderr", "syslog", NULL };
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
+static const char *const format_words[] = { "json", "json-connect", NULL };
 static const char *const sync_words[] = { "normal", "full", NULL };
 
 const struct key config_site_keys[] = {
@@ -169,6 +170,7 @@ static const struct key kafka_keys[] = {
 	    .required = true },
 	{ "properties_file", KEY_PATH, CONFIG(kafka_properties_file), .min = 1 },
 	{ "properties", KEY_STRINGS, .store = store_properties },
+	{ "format", KEY_WORD, CONFIG(kafka_format), .words = format_words },
 	{ 0 },
 };
 

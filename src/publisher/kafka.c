@@ -14,6 +14,7 @@
 
 #include "kafka_internal.h"
 #include "log.h"
+#include "payload.h"
 #include "trouble.h"
 
 struct kafka {
@@ -24,6 +25,7 @@ struct kafka {
 	int event_fd;
 	bool fatal;
 	bool delivering;
+	bool wraps; /* kafka.format: each record is sent with its schema */
 };
 
 /* Causes of an outage that are logged, each once; more are not. */
@@ -242,6 +244,7 @@ kafka_open(
 		return NULL;
 	}
 	k->handler = *handler;
+	k->wraps = config->kafka_format == KAFKA_FORMAT_JSON_CONNECT;
 	k->topic_name = xstrdup(config->kafka_topic);
 	rd_kafka_conf_set_opaque(conf, k);
 	rd_kafka_conf_set_error_cb(conf, on_error);
@@ -291,12 +294,14 @@ kafka_send(void *handle, uint64_t row, const struct frame *frame)
 	struct kafka *k = handle;
 	rd_kafka_headers_t *headers = make_headers(frame);
 	int64_t now = util_utc_us();
+	size_t size = frame->payload_size;
+	char *value = k->wraps ? payload_envelope(frame, &size) : (char *)frame->payload;
 	rd_kafka_vu_t arguments[] = {
 		{ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = k->topic },
-		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS,
+		    .u.i = k->wraps ? RD_KAFKA_MSG_F_FREE : RD_KAFKA_MSG_F_COPY },
 		{ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)frame->site, frame->site_size } },
-		{ .vtype = RD_KAFKA_VTYPE_VALUE,
-		    .u.mem = { (void *)frame->payload, frame->payload_size } },
+		{ .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { value, size } },
 		/* a clock that was ahead must not have Kafka refuse records until that time
 		 * comes */
 		{ .vtype = RD_KAFKA_VTYPE_TIMESTAMP,
@@ -311,7 +316,9 @@ kafka_send(void *handle, uint64_t row, const struct frame *frame)
 		return true;
 	code = rd_kafka_error_code(error);
 	rd_kafka_error_destroy(error);
-	rd_kafka_headers_destroy(headers); /* ours again */
+	rd_kafka_headers_destroy(headers); /* ours again, and so is the value */
+	if (k->wraps)
+		free(value);
 	if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
 		return false;
 	k->fatal |= code == RD_KAFKA_RESP_ERR__FATAL;

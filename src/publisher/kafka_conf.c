@@ -11,6 +11,7 @@
 
 #include "kafka_internal.h"
 #include "log.h"
+#include "payload.h"
 #include "properties.h"
 #include "property_file.h"
 
@@ -18,7 +19,27 @@ struct building {
 	rd_kafka_conf_t *conf;
 	struct mistakes *mistakes;
 	bool scram;
+	bool wraps; /* kafka.format: records are larger */
 };
+
+/* What the largest record needs with its schema; properties_refused.c has it without. */
+static void
+check_room(struct building *b, struct origin at, const char *name, const char *value)
+{
+	const long least = PROPERTIES_RECORD_MAX + PAYLOAD_ENVELOPE_MAX;
+
+	if (strcmp(name, "message.max.bytes") == 0 && strtol(value, NULL, 0) < least)
+		mistakes_add(b->mistakes, at,
+		    "%s: with kafka.format = \"json-connect\" a record has up to %ld bytes; set at "
+		    "least that",
+		    name, least);
+	if (strcmp(name, "queue.buffering.max.kbytes") == 0 &&
+	    strtol(value, NULL, 0) < (least + 1023) / 1024)
+		mistakes_add(b->mistakes, at,
+		    "%s: with kafka.format = \"json-connect\" a record has up to %ld bytes; set at "
+		    "least %ld",
+		    name, least, (least + 1023) / 1024);
+}
 
 static void
 set_property(void *arg, struct origin at, const char *name, const char *value)
@@ -29,6 +50,8 @@ set_property(void *arg, struct origin at, const char *name, const char *value)
 	if (rd_kafka_conf_set(b->conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
 		mistakes_add(b->mistakes, at, "%s: %.*s", name, (int)strcspn(why, "\n"),
 		    property_is_secret(name) ? "librdkafka does not take the value" : why);
+	else if (b->wraps)
+		check_room(b, at, name, value);
 	if (strncmp(name, "sasl.mechanism", 14) == 0)
 		b->scram = strncmp(value, "SCRAM", 5) == 0;
 }
@@ -57,7 +80,9 @@ kafka_conf_new(const struct config *config, struct mistakes *mistakes)
 		{ "ssl.endpoint.identification.algorithm", "https" },
 		{ "log.queue", "true" },
 	};
-	struct building b = { .conf = rd_kafka_conf_new(), .mistakes = mistakes };
+	struct building b = { .conf = rd_kafka_conf_new(),
+		.mistakes = mistakes,
+		.wraps = config->kafka_format == KAFKA_FORMAT_JSON_CONNECT };
 	size_t before = mistakes->count;
 	char *client_id = xasprintf("webmond/%s", config->instance), why[256];
 

@@ -12,6 +12,12 @@
 #include "config.h"
 
 /*
+ * What librdkafka counts for a record: the frame holds payload, key and instance; headers
+ * (make_headers() in kafka.c) and the overhead of Kafka's format take less than the rest.
+ */
+#define PROPERTIES_RECORD_MAX 5632
+
+/*
  * Give each property to `set`, first those of the file, then those that win; names of files are
  * made relative to the directory of the file that names them. What is refused goes to `mistakes`
  * instead.

@@ -18,11 +18,7 @@
 
 #include "wire.h"
 
-/*
- * What librdkafka counts for a record: the frame holds payload, key and instance; headers
- * (make_headers() in kafka.c) and the overhead of Kafka's format take less than the rest.
- */
-#define RECORD_MAX    5632
+#define RECORD_MAX    PROPERTIES_RECORD_MAX
 #define RECORD_MAX_KB 6
 
 _Static_assert(RECORD_MAX == WIRE_RECORD_MAX + 512, "a record is a frame and its envelope");

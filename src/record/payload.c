@@ -11,73 +11,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fields.h"
 #include "writer.h"
 
-#define NUMBER_MAX 24 /* 20 digits, a sign and a point */
-#define TIME_MAX   (UTIL_RFC3339_SIZE - 1)
-#define WRITER     "webmond/" VERSION
-#define AGENT_MAX  32
+#define WRITER "webmond/" VERSION
 
-/*
- * All fields of the record behind its id, in their order: name here, key, and the most bytes that
- * the value takes, encoded and without quotes. Longer texts are cut.
- */
-#define IDENTITY_FIELDS(F)                                                                         \
-	F(EPOCH, "epoch", WIRE_EPOCH_SIZE)                                                         \
-	F(SEQ, "seq", NUMBER_MAX)                                                                  \
-	F(SITE, "site", CONFIG_NAME_MAX)                                                           \
-	F(URL, "url", CONFIG_URL_MAX)                                                              \
-	F(METHOD, "method", 16)                                                                    \
-	F(INSTANCE, "instance", CONFIG_NAME_MAX)                                                   \
-	F(LOCATION, "location", CONFIG_NAME_MAX)                                                   \
-	F(LABELS, "labels", CONFIG_LABELS_MAX)                                                     \
-	F(INTERVAL, "interval_s", NUMBER_MAX)                                                      \
-	F(SCHEDULED, "scheduled_at", TIME_MAX)
-
-#define OUTCOME_FIELDS(F)                                                                          \
-	F(STARTED, "started_at", TIME_MAX)                                                         \
-	F(LATENESS, "lateness_ms", NUMBER_MAX)                                                     \
-	F(STATUS, "status", 16)                                                                    \
-	F(ERROR, "error_type", 32)                                                                 \
-	F(MESSAGE, "error_message", RESULT_MESSAGE_MAX)                                            \
-	F(HTTP_STATUS, "http_status_code", NUMBER_MAX)                                             \
-	F(HTTP_VERSION, "http_version", 8)                                                         \
-	F(RESPONSE_TIME, "response_time_ms", NUMBER_MAX)                                           \
-	F(ELAPSED, "elapsed_ms", NUMBER_MAX)                                                       \
-	F(DNS, "dns_ms", NUMBER_MAX)                                                               \
-	F(CONNECT, "connect_ms", NUMBER_MAX)                                                       \
-	F(TLS, "tls_ms", NUMBER_MAX)                                                               \
-	F(WAIT, "wait_ms", NUMBER_MAX)                                                             \
-	F(RECEIVE, "receive_ms", NUMBER_MAX)                                                       \
-	F(REDIRECT, "redirect_ms", NUMBER_MAX)                                                     \
-	F(REDIRECTS, "redirects", NUMBER_MAX)                                                      \
-	F(FINAL_URL, "final_url", RESULT_FINAL_URL_MAX)                                            \
-	F(REMOTE_IP, "remote_ip", RESULT_IP_MAX)                                                   \
-	F(BODY_BYTES, "body_bytes", NUMBER_MAX)                                                    \
-	F(BODY_TRUNCATED, "body_truncated", 5)                                                     \
-	F(BODY_MATCHED, "body_regex_matched", 5)                                                   \
-	F(FAILED_REGEX, "failed_regex", RESULT_REGEX_MAX)                                          \
-	F(TLS_VERSION, "tls_version", 16)                                                          \
-	F(CERT_EXPIRES, "cert_expires_at", TIME_MAX)                                               \
-	F(DROPPED_THROUGH, "dropped_through", NUMBER_MAX)                                          \
-	F(STREAK, "streak", NUMBER_MAX)                                                            \
-	F(STATUS_SINCE, "status_since", TIME_MAX)                                                  \
-	F(ATTEMPTS, "attempts", NUMBER_MAX)                                                        \
-	F(FIRST_ERROR, "first_error_type", 32)                                                     \
-	F(REUSED, "connection_reused", 5)                                                          \
-	F(CERT_ISSUER, "cert_issuer", RESULT_ISSUER_MAX)                                           \
-	F(CERT_SHA256, "cert_sha256", RESULT_SHA256_MAX)                                           \
-	F(CHAIN_EXPIRES, "chain_expires_at", TIME_MAX)                                             \
-	F(BODY_SAMPLE, "body_sample", RESULT_SAMPLE_MAX)                                           \
-	F(AGENT, "agent", AGENT_MAX)
-
-#define NAME_OF(name, key, max) FIELD_##name,
+#define NAME_OF(name, key, max, type, null) FIELD_##name,
 enum field {
 	IDENTITY_FIELDS(NAME_OF) OUTCOME_FIELDS(NAME_OF) FIELD_COUNT
 };
 
-#define PREFIX(key)            ",\"" key "\":"
-#define ROW_OF(name, key, max) { PREFIX(key), max },
+#define PREFIX(key)                        ",\"" key "\":"
+#define ROW_OF(name, key, max, type, null) { PREFIX(key), max },
 static const struct {
 	const char *prefix;
 	size_t max;
@@ -86,7 +31,7 @@ static const struct {
 #define ID_PREFIX "{\"schema_version\":1,\"id\":\""
 
 /* Their sizes are those of the largest identity and of what follows it; never made. */
-#define MEMBER_OF(name, key, max) char name[sizeof(PREFIX(key) "\"\"") - 1 + (max)];
+#define MEMBER_OF(name, key, max, type, null) char name[sizeof(PREFIX(key) "\"\"") - 1 + (max)];
 struct largest_identity {
 	char id[sizeof(ID_PREFIX "-\"") - 1 + WIRE_EPOCH_SIZE + NUMBER_MAX];
 	IDENTITY_FIELDS(MEMBER_OF)

@@ -31,6 +31,7 @@ TIME_OF_DAY_MS = 10.0
 CAPS = {"site": 64, "url": 1024, "instance": 64, "location": 64, "labels": 256,
         "error_message": 384, "failed_regex": 128, "final_url": 512}
 RECORD_MAX = 4096
+ENVELOPE_MAX = 3072  # what kafka.format = "json-connect" adds
 # what a healthy site's checks come to on a machine that is too busy for them
 BUSY = {"timeout", "missed_overload", "missed_overrun"}
 
@@ -54,6 +55,9 @@ class Record:
         self.key = envelope["key"]
         self.payload = envelope["payload"]
         self.data = schema.parse(self.payload)
+        self.connect = None  # the schema of Connect, if it has one
+        if set(self.data) == {"schema", "payload"}:
+            self.connect, self.data = self.data["schema"], self.data["payload"]
 
     def __getattr__(self, name):
         try:
@@ -67,8 +71,9 @@ class Record:
 
     @property
     def content(self):
-        """What a repeat must share to the byte."""
-        return self.key, self.payload, self.timestamp, tuple(self.headers)
+        """What a repeat must share to the byte; a reload may add the envelope, or leave it out."""
+        text = self.payload.split('},"payload":', 1)[1][:-1] if self.connect else self.payload
+        return self.key, text, self.timestamp, tuple(self.headers)
 
     def __repr__(self):
         d = self.data
@@ -231,10 +236,28 @@ def wrong_with(data):
     return wrong
 
 
+def connect_fields():
+    """What kafka.format = "json-connect" says of each field."""
+    def field(name, types, optional):
+        word = {"integer": "int64", "number": "double"}.get(types[0], types[0])
+        return {"field": name, "type": word} | ({"optional": True} if optional else {})
+
+    # not in version 1.0.0
+    late = {"streak", "status_since", "agent"}
+    for name, about in SCHEMA["properties"].items():
+        types = about.get("type", "integer")
+        types = [types] if isinstance(types, str) else types
+        yield field(name, types, "null" in types or name in late)
+
+
 def _payloads(records):
+    fields = list(connect_fields())
     for r in records:
         yield from (f"{r}: {w}" for w in wrong_with(r.data))
-        if len(r.payload.encode()) > RECORD_MAX:
+        if r.connect not in (None, {"type": "struct", "name": "webmond.check.v1",
+                                    "fields": fields}):
+            yield f"{r}: this is not its schema: {r.connect}"
+        if len(r.payload.encode()) > RECORD_MAX + (ENVELOPE_MAX if r.connect else 0):
             yield f"{r}: {len(r.payload.encode())} bytes"
 
 

@@ -159,6 +159,25 @@ def test_reader_of_the_consumer_leaves(t):
     require(stand.asked()[-1] == ["close"], "it did not close")
 
 
+def wrapped(entry):
+    """As it is with kafka.format = "json-connect"."""
+    return {"value": f'{{"schema":{{"type":"struct","fields":[]}},"payload":{entry["value"]}}}'}
+
+
+def test_records_with_a_schema_are_read(t):
+    stand = Stand(t)
+    stand.say(record(0, "a"), wrapped(record(1, "a")), wrapped(record(0, "a")),
+              {"value": '{"schema":{},"payload":null}'}, {"value": '{"schema":{},"payload":[]}'})
+    lines, err = stand.run(1)
+    require(lines == ["T0 a up ", "T1 a up "], lines)
+    require(err.count("no record of webmond") == 2, err)
+    alert = Stand(t, program=ALERT)
+    alert.say(*map(wrapped, outage(0, "a", "udddu")))
+    os.remove(t.path("offset"))
+    lines, err = alert.run(2)
+    require([line.split()[:3] for line in lines] == [["T3", "a", "down"], ["T4", "a", "up"]], lines)
+
+
 def outage(first, name, statuses, **others):
     """Records of a site with these statuses, "u", "d" or "?", and their streaks."""
     found, streak = [], 0
