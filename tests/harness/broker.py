@@ -26,26 +26,22 @@ READY_S = 180  # several Java machines may start at the same time
 SASL_USER = "webmond"
 SASL_PASSWORD = "test-only-9d2f"
 
+# the last one: else its log goes nowhere
+_ARTIFACTS = ("org.apache.kafka:kafka_2.13:{0}", "org.apache.kafka:kafka-tools:{0}",
+              "org.slf4j:slf4j-simple:1.7.36")
+
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
-  <groupId>webmond</groupId><artifactId>test-broker</artifactId><version>1</version>
+  <groupId>webmond</groupId><artifactId>tests</artifactId><version>1</version>
   <packaging>pom</packaging>
   <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
-      <version>{version}</version>
-    </dependency>
-    <dependency>
-      <groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId>
-      <version>{version}</version>
-    </dependency>
-    <dependency><!-- else its log goes nowhere -->
-      <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId>
-      <version>1.7.36</version>
-    </dependency>
+{0}
   </dependencies>
 </project>
 """
+_DEPENDENCY = """    <dependency>
+      <groupId>{0}</groupId><artifactId>{1}</artifactId><version>{2}</version>
+    </dependency>"""
 
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
@@ -87,41 +83,46 @@ org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{p
 """
 
 
-def cache_directory(version):
+def cache_directory(name):
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(os.environ.get("KAFKA_JARS") or os.path.join(base, "webmond-tests"),
-                        f"kafka-{version}")
+    return os.path.join(os.environ.get("KAFKA_JARS") or os.path.join(base, "webmond-tests"), name)
 
 
 def fetch(version=VERSION):
     """The directory with Kafka's jars, filled by Maven when it is not there yet."""
-    jars = cache_directory(version)
-    pattern = os.path.join(jars, "kafka_2.13-*.jar")
+    return fetch_jars(f"kafka-{version}", [a.format(version) for a in _ARTIFACTS])
+
+
+def fetch_jars(name, artifacts):
+    """The directory with these artifacts of Maven, "group:name:version", and what they need."""
+    jars = cache_directory(name)
+    pattern = os.path.join(jars, "*.jar")
     for tool in ["java"] if glob.glob(pattern) else ["java", "mvn"]:
         if shutil.which(tool) is None:
-            raise Skip(f"real Kafka needs {tool} (Debian: default-jre-headless, maven)")
+            raise Skip(f"{name} needs {tool} (Debian: default-jre-headless, maven)")
     if glob.glob(pattern):
         return jars
     os.makedirs(os.path.dirname(jars), exist_ok=True)
     with open(jars + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another worker wants it, too
         if not glob.glob(pattern):
-            _get(version, jars)
+            _get(artifacts, jars)
     return jars
 
 
-def _get(version, jars):
+def _get(artifacts, jars):
     with tempfile.TemporaryDirectory(dir=os.path.dirname(jars)) as work:
         with open(os.path.join(work, "pom.xml"), "w", encoding="utf-8") as f:
-            f.write(_POM.format(version=version))
+            f.write(_POM.format("\n".join(_DEPENDENCY.format(*a.split(":")) for a in artifacts)))
         try:
             done = procs.run(
                 ["mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime",
                  f"-DoutputDirectory={work}/jars"], FETCH_S, cwd=work)
         except Failure as e:
-            raise Skip(f"cannot fetch Kafka: {e}") from None
+            raise Skip(f"cannot fetch {artifacts[0]}: {e}") from None
         if done.returncode != 0:
-            raise Skip("cannot fetch Kafka: " + (done.stdout.strip() or "mvn failed").split("\n")[0])
+            raise Skip(f"cannot fetch {artifacts[0]}: " +
+                       (done.stdout.strip() or "mvn failed").split("\n")[0])
         shutil.rmtree(jars, ignore_errors=True)
         os.rename(os.path.join(work, "jars"), jars)
 
