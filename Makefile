@@ -298,6 +298,7 @@ INSTALLED = \
 	0644:$(srcdir)/etc/check-result.v1.schema.json:$(datadir)/webmond/check-result.v1.schema.json \
 	0755:$(srcdir)/etc/webmond-consumer.py:$(datadir)/webmond/webmond-consumer.py \
 	0755:$(srcdir)/etc/webmond-alert.py:$(datadir)/webmond/webmond-alert.py \
+	0755:$(srcdir)/etc/webmond-import.py:$(datadir)/webmond/webmond-import.py \
 	0755:$(B)/etc/webmond.init:$(sysconfdir)/init.d/webmond \
 	$(if $(systemdsystemunitdir),\
 	0644:$(B)/etc/webmond.service:$(systemdsystemunitdir)/webmond.service) \
@@ -328,7 +329,8 @@ install: all
 	done
 	$(Q)test -e "$(DESTDIR)$(confdir)/webmond.conf" || \
 		install -m 0640 $(B)/etc/webmond.conf "$(DESTDIR)$(confdir)/webmond.conf"
-	$(Q)install -d "$(DESTDIR)$(confdir)/sites.d" "$(DESTDIR)$(runstatedir)"
+	$(Q)install -d "$(DESTDIR)$(confdir)/sites.d" \
+		$(foreach d,$(filter-out /run,$(runstatedir)),"$(DESTDIR)$d")
 	$(Q)test -d "$(DESTDIR)$(spooldir)" || install -d -m 0700 \
 		$$(test -z '$(DESTDIR)' && test "$$(id -u)" = 0 && id webmond >/dev/null 2>&1 && \
 		echo -o webmond -g webmond) "$(DESTDIR)$(spooldir)"
@@ -393,6 +395,26 @@ dist: $(srcdir)/configure
 
 distcheck: dist
 	@MAKE='$(MAKE)' $(srcdir)/tests/distcheck.sh $(NAME) $(abspath $(B))/distcheck
+
+# GOAL make deb             Debian's package in build/deb, seen by lintian; DEB_BUILD_OPTIONS=nocheck
+.PHONY: deb
+
+# The release with etc/debian/ as debian/. The changelog has the version and its date from here. All of
+# build-essential (-I, -d) is not needed: it has a compiler for C++.
+DEB = $(B)/deb
+deb: dist
+	@rm -rf $(DEB) && mkdir -p $(DEB) && tar -xzf $(NAME).tar.gz -C $(DEB)
+	@cp -R $(srcdir)/etc/debian $(DEB)/$(NAME)/debian
+	@cd $(DEB)/$(NAME)/debian && sed 's/@VERSION@/$(VERSION)/; s/@DATE@/$(shell LC_ALL=C \
+		date -u -R -d $(RELEASE_DATE))/' changelog.in >changelog && rm changelog.in
+	@cd $(DEB)/$(NAME) && dpkg-checkbuilddeps -I
+	@cd $(DEB)/$(NAME) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u MAKEOVERRIDES \
+		DEB_BUILD_OPTIONS="parallel=$$(nproc) $(DEB_BUILD_OPTIONS)" \
+		dpkg-buildpackage -d --build=binary --no-sign >../log 2>&1 || { cat ../log; false; }
+	@if command -v lintian >/dev/null; then \
+		lintian --allow-root --fail-on error,warning $(DEB)/*.changes; \
+	else echo 'lintian is not there; the package was not looked at'; fi
+	@ls $(DEB)/*.deb
 
 # --- cleaning ------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@
 #
 # mmdebstrap makes a chroot with next to nothing in it, from the mirror that apt has here. `make
 # demo` and `make check` get what they need and run there, on a copy of what git knows; of the
-# scenarios the main path, with the real Kafka that is in the cache here. Whatever is mounted, is
+# scenarios the main path, with the real Kafka that is in the cache here, and the life of the package. Whatever is mounted, is
 # where nobody else sees it, and so is gone with the last process, however that ends.
 #
 # Needs root, apt-get, and a git clone. What cannot be done is skipped, and says why; with
@@ -19,7 +19,7 @@ cd "$(dirname "$0")/.." || exit
 
 release=${1:-trixie}
 jars=${KAFKA_JARS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/webmond-tests}
-main_path='10_main.test_(forty_sites|mtls_with|newest)'
+scenarios='10_main.test_(forty_sites|mtls_with|newest)|97_package'
 
 give_up() {
 	if [ -n "${REQUIRE_DEBIAN-}" ]; then
@@ -44,7 +44,7 @@ make_root() {
 	apt-config dump Acquire | grep -iE '::(http|https|check-)' >"$work/apt.conf"
 	# shellcheck disable=SC2046 # one or none
 	mmdebstrap --variant=minbase --aptopt="$work/apt.conf" \
-	    --include="ca-certificates,make$([ ! -d "$jars" ] || echo ,default-jre-headless)" \
+	    --include="ca-certificates,debhelper,make$([ ! -d "$jars" ] || echo ,default-jre-headless)" \
 	    "$release" "$root" $(mirror) >"$work/log" 2>&1 || return
 	mkdir -p "$root/webmond" "$root/root/.cache/webmond-tests" &&
 	    cp /etc/resolv.conf "$root/etc/" &&
@@ -61,6 +61,7 @@ there() {
 		[ ! -d "$jars" ] || mount --bind "$jars" "$root/root/.cache/webmond-tests" || exit
 		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		    MAKEFLAGS="-j$(nproc)" REQUIRE_KAFKA="${REQUIRE_KAFKA-}" DEMO_SECONDS="${DEMO_SECONDS-10}" \
+		    ${PACKAGE:+PACKAGE="$PACKAGE"} \
 		    sh -c "cd /webmond && exec \"\$@\"" sh "$@"
 	' sh "$root" "$jars" "$@" </dev/null
 }
@@ -88,5 +89,11 @@ there make demo || {
 	echo "FAIL make demo on Debian $release"
 	status=1
 }
-there make check SCENARIOS="tests/run ${RETRY:+--retry} -k $main_path" || status=1
+there make deb DEB_BUILD_OPTIONS=nocheck DEB_BUILD_PROFILES=nocheck || {
+	echo "FAIL make deb on Debian $release"
+	status=1
+}
+package=$(cd "$root/webmond" && echo "$PWD"/build/deb/webmond_*.deb)
+export PACKAGE="${package#"$root"}"
+there make check SCENARIOS="tests/run ${RETRY:+--retry} -k $scenarios" || status=1
 exit "$status"

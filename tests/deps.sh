@@ -41,6 +41,8 @@ table() {
 		bench must command:java                 default-jre-headless java-latest-openjdk-headless
 		bench must command:mvn                  maven                maven
 		root  must command:mmdebstrap           mmdebstrap           mmdebstrap
+		deb   must command:dh                   debhelper            debhelper
+		deb   must command:lintian              lintian              lintian
 		lint  must command:gcc                  gcc                  gcc
 		lint  must command:clang                clang                clang
 		lint  must command:clang-format         clang-format         clang-tools-extra
@@ -58,7 +60,7 @@ bench) groups='build test bench' ;;
 check-debian) groups='root' ;;
 check-fuzz) groups='build fuzz' ;;
 lint) groups='build test check lint' ;;
-all) groups='build test check fuzz kafka bench root lint' ;;
+all) groups='build test check fuzz kafka bench root deb lint' ;;
 *)
 	echo 'usage: tests/deps.sh all | check | check-debian | check-fuzz | demo | bench | lint' >&2
 	exit 64

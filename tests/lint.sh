@@ -149,7 +149,7 @@ short_enough() {
 
 scripts() {
 	shellcheck autogen.sh tests/*.sh tests/bench/*.sh .ci/run &&
-	    shellcheck -s sh etc/webmond.init.in &&
+	    shellcheck -s sh etc/webmond.init.in etc/debian/webmond.p* &&
 	    shellcheck -s bash etc/webmond.bash-completion.in etc/webmondctl.bash-completion
 }
 
@@ -181,7 +181,8 @@ licence() {
 	# shellcheck disable=SC2046 # names without blanks
 	without=$(grep -L 'SPDX-License-Identifier: Apache-2.0' Makefile configure.ac autogen.sh .ci/run \
 	    $(find src include tests etc -type f ! -name '*.json' ! -name '*.md' ! -name '*.svg' ! -name '*.pyc' ! -path '*/corpus/*' ! -path 'tests/configs/*' \
-		! -name config.mk.in ! -name webmond.conf.in))
+		! -name config.mk.in ! -name webmond.conf.in \
+		! -path 'etc/debian/copyright' ! -path 'etc/debian/changelog.in' ! -path 'etc/debian/source/*'))
 	[ -z "$without" ] || {
 		echo "no licence in:" "$without"
 		return 1
