@@ -12,8 +12,8 @@ MAKEFLAGS += --no-print-directory
 # Sources lie beside this file; out of the source tree a Makefile of one line includes it.
 srcdir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
-.PHONY: all help deps format clean distclean bench check check-debian check-faults check-fuzz demo \
-	lint FORCE
+.PHONY: all help deps format clean distclean bench check check-debian check-faults check-fuzz \
+	check-recipes demo lint FORCE
 all:
 
 help:
@@ -25,10 +25,11 @@ help:
 # GOAL make check           build and run every test; SANITIZE=address,undefined with sanitizers
 # GOAL make check-faults    break everything that can be broken; FAULTS=quick: 10 minutes
 # GOAL make check-fuzz      hostile bytes for every parser, FUZZ_SECONDS=30 for each
+# GOAL make check-recipes   run the recipes in etc/recipes: PostgreSQL, ClickHouse, kcat, Python
 # GOAL make bench           measure, side by side with others; BENCH=quick: 3 minutes; PEERS=1
 # GOAL make lint            every linter, every warning
-# These six need no preparation: they first get what is missing, and configure.
-bench check check-faults check-fuzz demo lint:
+# These seven need no preparation: they first get what is missing, and configure.
+bench check check-faults check-fuzz check-recipes demo lint:
 	@$(srcdir)/tests/deps.sh $(@:check-faults=check)
 	@test -f $(srcdir)/configure || $(srcdir)/autogen.sh
 	@test -f config.mk || $(srcdir)/configure
@@ -49,8 +50,8 @@ format:
 
 # --- configuration -------------------------------------------------------------------------------
 
-WITHOUT_CONFIG = bench check check-debian check-faults check-fuzz clean demo deps distclean format \
-	help lint
+WITHOUT_CONFIG = bench check check-debian check-faults check-fuzz check-recipes clean demo deps \
+	distclean format help lint
 
 ifneq ($(filter-out $(WITHOUT_CONFIG),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(wildcard config.mk),)
@@ -133,8 +134,9 @@ EDITED = $(patsubst $(srcdir)/%.in,$(B)/%,$(filter-out %/config.mk.in,\
 
 # Documents that are installed beside no sources: links to each other stay, pictures and other links
 # into the sources go, and paths are those of this build.
-DOCUMENTS = $(addprefix $(B)/doc/,README.md aiven.md migrate.md)
-RELINK = -e 's|\]\((etc/\|\.\./)(README\|aiven\|migrate)\.md|](:\2.md|g' \
+RECIPES = $(patsubst $(srcdir)/etc/%,%,$(wildcard $(srcdir)/etc/recipes/*.md))
+DOCUMENTS = $(addprefix $(B)/doc/,README.md aiven.md migrate.md $(RECIPES))
+RELINK = -e 's|\]\((etc/\|\.\./)(README\|aiven\|migrate\|recipes/[a-z]*)\.md|](:\2.md|g' \
 	-e 's/!\[[^]]*\]\([^):]*\)//g; s/\[([^]]*)\]\([^):\#][^):]*\)/\1/g; s/\]\(:/](/g' \
 	-e 's|/usr/local/etc|$(sysconfdir)|g; s|/usr/local/var/run|$(runstatedir)|g' \
 	-e 's|/usr/local/var|$(localstatedir)|g; s|/usr/local/share|$(datadir)|g' \
@@ -158,8 +160,8 @@ $(B)/%: $(srcdir)/%.in $(srcdir)/Makefile config.mk
 
 # GOAL make check-unit      one half of make check
 # GOAL make check-scenarios the other half
-.PHONY: run-check run-check-faults run-check-fuzz run-fuzz check-unit check-scenarios run-demo \
-	run-bench run-lint
+.PHONY: run-check run-check-faults run-check-fuzz run-check-recipes run-fuzz check-unit \
+	check-scenarios run-demo run-bench run-lint
 
 # A unit test is tests/check_MODULE.c with everything but main(); other C files there are programs
 # that scenarios use, such as the test broker.
@@ -211,6 +213,9 @@ check-scenarios: $(WEBMOND) $(WEBMONDCTL) $(HELPERS)
 
 run-check-faults: $(WEBMOND) $(WEBMONDCTL) $(HELPERS)
 	@$(RUN_TESTS) '' '$(SCENARIOS) --faults $(if $(filter quick,$(FAULTS)),--quick)'
+
+run-check-recipes: $(WEBMOND) $(HELPERS)
+	@$(RUN_TESTS) '' '$(SCENARIOS) --recipes'
 
 # A fuzz target is tests/fuzz/TARGET.c, its seeds are in tests/fuzz/corpus/TARGET. What a run finds
 # stays beside the program: good inputs in TARGET.corpus, bad ones in TARGET-crash-…. FUZZ_RUNS
@@ -306,17 +311,16 @@ INSTALLED = \
 	0644:$(srcdir)/etc/webmond.sysusers:$(prefix)/lib/sysusers.d/webmond.conf \
 	0644:$(B)/etc/webmond.bash-completion:$(datadir)/bash-completion/completions/webmond \
 	0644:$(srcdir)/etc/webmondctl.bash-completion:$(datadir)/bash-completion/completions/webmondctl \
-	$(foreach f,$(DOCUMENTS),0644:$f:$(docdir)/$(notdir $f)) \
+	$(foreach f,$(DOCUMENTS),0644:$f:$(f:$(B)/doc/%=$(docdir)/%)) \
 	$(foreach f,NEWS LICENSE,0644:$(srcdir)/$f:$(docdir)/$f) \
 	0644:$(B)/etc/webmond.conf:$(docdir)/webmond.conf.sample
 
 # Directories for `rmdir` from the last to the first: ours, and those below the prefix that may have
 # been made for us; what is not empty stays.
 DIRECTORIES = $(confdir) $(confdir)/sites.d $(datadir)/webmond $(docdir) \
-	$(spooldir) $(filter $(prefix)/%,$(sysconfdir)/init.d $(localstatedir) \
-	$(localstatedir)/lib $(runstatedir) $(runstatedir)/webmond \
-	$(patsubst %/system,%,$(systemdsystemunitdir)) $(systemdsystemunitdir) \
-	$(prefix)/lib/tmpfiles.d $(prefix)/lib/sysusers.d $(mandir)/man5 \
+	$(docdir)/recipes $(spooldir) $(filter $(prefix)/%,$(libexecdir) $(sysconfdir)/init.d $(localstatedir) \
+	$(localstatedir)/lib $(runstatedir) $(patsubst %/system,%,$(systemdsystemunitdir)) \
+	$(systemdsystemunitdir) $(prefix)/lib/tmpfiles.d $(prefix)/lib/sysusers.d $(mandir)/man5 \
 	$(mandir)/man7 $(mandir)/man8 $(datadir)/bash-completion $(datadir)/bash-completion/completions)
 
 # The configuration may get secrets in headers, and only root has to read it. The spool belongs to

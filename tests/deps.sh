@@ -4,7 +4,7 @@
 #
 # Get what a goal of the Makefile needs and this machine does not have:
 #
-#   tests/deps.sh all | check | check-debian | check-fuzz | demo | bench | lint
+#   tests/deps.sh all | check | check-debian | check-fuzz | check-recipes | demo | bench | lint
 #
 # Says nothing if nothing is missing. Else names the packages and installs them on Debian and
 # Ubuntu when it is root, or asks sudo at a terminal. If it cannot, it prints the command; it fails
@@ -34,6 +34,8 @@ table() {
 		check may  command:btrfs                btrfs-progs          btrfs-progs
 		kafka may  command:java                 default-jre-headless java-latest-openjdk-headless
 		kafka may  command:mvn                  maven                maven
+		recipes may  command:jq                 jq                   jq
+		recipes may  command:psql               postgresql           postgresql-server
 		fuzz  must command:clang                clang                clang
 		fuzz  must libfuzzer                    libclang-rt-dev      compiler-rt
 		bench must command:kcat                 kcat                 kcat
@@ -59,10 +61,11 @@ check) groups='build test check' ;;
 bench) groups='build test bench' ;;
 check-debian) groups='root' ;;
 check-fuzz) groups='build fuzz' ;;
+check-recipes) groups='build test check kafka recipes' ;;
 lint) groups='build test check lint' ;;
 all) groups='build test check fuzz kafka bench root deb lint' ;;
 *)
-	echo 'usage: tests/deps.sh all | check | check-debian | check-fuzz | demo | bench | lint' >&2
+	echo 'usage: tests/deps.sh all | check | check-debian | check-fuzz | check-recipes | demo | bench | lint' >&2
 	exit 64
 	;;
 esac

@@ -7,7 +7,7 @@
 import os
 
 from harness import broker, needs, records, require
-from harness.connect import Connect
+from harness.connect import Connect, worker
 from harness.sites import site
 
 STRUCT = {"int64": str, "double": lambda v: str(float(v)), "string": str,
@@ -61,9 +61,12 @@ def test_connect_reads_each_record(t):
     topic.check()
     expected = sorted(as_struct(r.data) for r in topic.records())
     out = t.path("out")
-    connect = Connect(t.path("connect"), t.kafka().address(), plugins, [
-        "name=file", "connector.class=org.apache.kafka.connect.file.FileStreamSinkConnector",
-        "tasks.max=1", f"topics={topic.name}", f"file={out}"])
+    connect = Connect(t.path("connect"), worker(t.kafka().address(), plugins), f"""name=file
+connector.class=org.apache.kafka.connect.file.FileStreamSinkConnector
+tasks.max=1
+topics={topic.name}
+file={out}
+""")
 
     def written():
         if not os.path.exists(out):
