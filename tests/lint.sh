@@ -153,6 +153,12 @@ scripts() {
 	    shellcheck -s bash etc/webmond.bash-completion.in etc/webmondctl.bash-completion
 }
 
+# How much of this machine the service could reach, from 0 to 10; what stays is explained in the unit.
+confined() {
+	command -v systemd-analyze >/dev/null || return 0
+	systemd-analyze security --offline=true --threshold=19 "${builddir:?}/etc/webmond.service"
+}
+
 # A scenario waits for an event, or says why time has to pass: harness/procs.py, let_pass().
 no_sleep() { ! grep -n '^[[:space:]]*time\.sleep' tests/scenarios/*.py tests/faults/*.py; }
 
@@ -206,6 +212,7 @@ check 'each library is known to its room' libraries
 check 'no circle between files' no_circles
 check 'files and functions are short' short_enough
 check 'shellcheck' scripts
+check 'the service is confined' confined
 check 'python 3.9' python
 check 'no test sleeps and hopes' no_sleep
 check 'JSON schema is JSON' schema
