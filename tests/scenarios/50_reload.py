@@ -304,7 +304,7 @@ def test_what_needs_a_restart_is_refused(t):
 def exec_reload(d):
     """Run the unit's ExecReload= as systemd would; returns the finished process."""
     with open(os.path.join(records.ROOT, "etc", "webmond.service.in"), encoding="utf-8") as f:
-        command = re.findall("^ExecReload=(.*)$", f.read(), re.M)
+        command = re.findall("^ExecReload=!?(.*)$", f.read(), re.M)
     require(len(command) == 1, f"{command}")
     for name, value in (("@bindir@/webmondctl", daemon.control()),
                         ("@sysconfdir@/webmond/webmond.conf", d.file)):
