@@ -318,9 +318,10 @@ INSTALLED = \
 # Directories for `rmdir` from the last to the first: ours, and those below the prefix that may have
 # been made for us; what is not empty stays.
 DIRECTORIES = $(confdir) $(confdir)/sites.d $(datadir)/webmond $(docdir) \
-	$(docdir)/recipes $(spooldir) $(filter $(prefix)/%,$(libexecdir) $(sysconfdir)/init.d $(localstatedir) \
-	$(localstatedir)/lib $(runstatedir) $(patsubst %/system,%,$(systemdsystemunitdir)) \
-	$(systemdsystemunitdir) $(prefix)/lib/tmpfiles.d $(prefix)/lib/sysusers.d $(mandir)/man5 \
+	$(docdir)/recipes $(spooldir) $(filter $(prefix)/%,$(sysconfdir)/init.d $(localstatedir) \
+	$(localstatedir)/lib $(runstatedir) $(runstatedir)/webmond \
+	$(patsubst %/system,%,$(systemdsystemunitdir)) $(systemdsystemunitdir) \
+	$(prefix)/lib/tmpfiles.d $(prefix)/lib/sysusers.d $(mandir)/man5 \
 	$(mandir)/man7 $(mandir)/man8 $(datadir)/bash-completion $(datadir)/bash-completion/completions)
 
 # The configuration may get secrets in headers, and only root has to read it. The spool belongs to
