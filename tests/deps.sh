@@ -32,6 +32,7 @@ table() {
 		check may  command:nginx                nginx-light          nginx-core
 		check may  command:strace               strace               strace
 		check may  command:btrfs                btrfs-progs          btrfs-progs
+		page  may  command:chromium             chromium             chromium
 		kafka may  command:java                 default-jre-headless java-latest-openjdk-headless
 		kafka may  command:mvn                  maven                maven
 		recipes may  command:jq                 jq                   jq
@@ -63,7 +64,7 @@ check-debian) groups='root' ;;
 check-fuzz) groups='build fuzz' ;;
 check-recipes) groups='build test check kafka recipes' ;;
 lint) groups='build test check lint' ;;
-all) groups='build test check fuzz kafka bench root deb lint' ;;
+all) groups='build test check page fuzz kafka bench root deb lint' ;;
 *)
 	echo 'usage: tests/deps.sh all | check | check-debian | check-fuzz | check-recipes | demo | bench | lint' >&2
 	exit 64
@@ -121,6 +122,8 @@ install() {
 	# shellcheck disable=SC2086 # a list
 	{
 		$sudo apt-get update -qq # other sources than ours may be broken
+		# on Ubuntu chromium is none of its packages
+		apt-cache show chromium >/dev/null 2>&1 || debian=$(echo "$debian" | sed 's/ chromium//')
 		$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
 		    --no-install-recommends $debian
 	} >"$log" 2>&1 || cat "$log" >&2

@@ -22,6 +22,7 @@ int command_reload(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_spool(int argc, char **argv);
 int command_metrics(int argc, char **argv);
+int command_page(int argc, char **argv);
 int command_verify(int argc, char **argv);
 
 #endif

@@ -59,6 +59,19 @@ read_limit(const char *text, double *limit)
 	return false;
 }
 
+static bool
+read_every(const char *text, unsigned *seconds)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	*seconds = (unsigned)n;
+	if (end != text && *end == '\0' && n >= 1 && n <= 86400)
+		return true;
+	fprintf(stderr, "webmondctl: --every %s: write whole seconds, from 1 to 86400\n", text);
+	return false;
+}
+
 /* Those that are no options. */
 static int
 read_argument(struct options *o, int argc, char **argv, const struct usage *usage)
@@ -80,26 +93,32 @@ read_argument(struct options *o, int argc, char **argv, const struct usage *usag
 	return -1;
 }
 
+enum {
+	OPTION_JSON = 256,
+	OPTION_DOWN,
+	OPTION_SLOW,
+	OPTION_EVERY,
+	OPTION_GROUP,
+	OPTION_CONFIG,
+};
+
+static const struct option long_options[] = {
+	{ "socket", required_argument, NULL, 's' },
+	{ "config", required_argument, NULL, OPTION_CONFIG },
+	{ "json", no_argument, NULL, OPTION_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ "warning", required_argument, NULL, 'w' },
+	{ "critical", required_argument, NULL, 'c' },
+	{ "down", no_argument, NULL, OPTION_DOWN },
+	{ "slow", no_argument, NULL, OPTION_SLOW },
+	{ "every", required_argument, NULL, OPTION_EVERY },
+	{ "group", required_argument, NULL, OPTION_GROUP },
+	{ NULL, 0, NULL, 0 },
+};
+
 int
 options_read(struct options *o, int argc, char **argv, const struct usage *usage)
 {
-	enum {
-		OPTION_JSON = 256,
-		OPTION_DOWN,
-		OPTION_SLOW,
-		OPTION_CONFIG,
-	};
-	static const struct option long_options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "config", required_argument, NULL, OPTION_CONFIG },
-		{ "json", no_argument, NULL, OPTION_JSON },
-		{ "help", no_argument, NULL, 'h' },
-		{ "warning", required_argument, NULL, 'w' },
-		{ "critical", required_argument, NULL, 'c' },
-		{ "down", no_argument, NULL, OPTION_DOWN },
-		{ "slow", no_argument, NULL, OPTION_SLOW },
-		{ NULL, 0, NULL, 0 },
-	};
 	const char *config = NULL;
 	bool good = true;
 	int c;
@@ -122,6 +141,10 @@ options_read(struct options *o, int argc, char **argv, const struct usage *usage
 			o->down = true;
 		} else if (c == OPTION_SLOW && usage->filters) {
 			o->slow = true;
+		} else if (c == OPTION_EVERY && usage->pages) {
+			good &= read_every(optarg, &o->every_s);
+		} else if (c == OPTION_GROUP && usage->pages) {
+			o->group = optarg;
 		} else if ((c == 'w' || c == 'c') && usage->limits) {
 			good &= read_limit(optarg, c == 'w' ? &o->warning : &o->critical);
 		} else {

@@ -14,6 +14,7 @@ struct usage {
 	const char *arguments; /* behind "webmondctl " */
 	const char *purpose;   /* lines for its --help */
 	bool filters;          /* --down and --slow */
+	bool pages;            /* --every and --group */
 	bool limits;           /* -w and -c; then the configuration is --config only */
 	enum {
 		ARGUMENT_NONE,
@@ -27,6 +28,8 @@ struct options {
 	const char *socket;
 	bool json, down, slow;
 	double warning, critical; /* NAN: not given */
+	unsigned every_s;         /* 0: not given */
+	const char *group;        /* NULL: not given */
 	const char *argument;     /* NULL: none */
 	const char *second;       /* likewise */
 };

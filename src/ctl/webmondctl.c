@@ -27,6 +27,7 @@ static const struct {
 	{ "check", command_check, "[SITE]",
 	    "for Nagios and others: OK, WARNING, CRITICAL, UNKNOWN" },
 	{ "metrics", command_metrics, "", "for Prometheus" },
+	{ "page", command_page, "[FILE --every SECONDS]", "a status page: one file of HTML" },
 	{ "verify", command_verify, "-F FILE -t TOPIC",
 	    "read a topic, and say whether anything is missing" },
 };

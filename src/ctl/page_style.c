@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright 2026 The webmond authors */
+
+/*
+ * The style sheet of the page, and its hash, which a scenario compares: its message has the new one.
+ * Contrast is 4.5 at least for texts, 3 for bars and curves (WCAG 2.2 AA).
+ */
+#include "page.h"
+
+const char page_style_hash[] = "/Ut8zpagApbUx6gLXjZinipi1hYZ5P+ozEEDQzut1Uc=";
+
+const char page_style[] =
+    "\n"
+    ":root{color-scheme:light dark;--paper:#f6f6f4;--card:#fff;--ink:#1b1e23;--soft:#59606c;"
+    "--line:#e2e3df;--u:#1d8249;--d:#bf261c;--q:#835c00;--n:#59606c;--on:#fff;--alarm:#fdeceb}\n"
+    "@media(prefers-color-scheme:dark){:root{--paper:#131518;--card:#1b1e22;--ink:#e9eaec;"
+    "--soft:#a5acb7;--line:#2d3138;--u:#45bd78;--d:#ff8074;--q:#e2b13c;--n:#a5acb7;--on:#131518;"
+    "--alarm:#3a1c1b}}\n"
+    "*{box-sizing:border-box}\n"
+    "body{margin:0 auto;max-width:72rem;padding:2.5rem 1.5rem 4rem;background:var(--paper);"
+    "color:var(--ink);font:16px/1.5 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\","
+    "sans-serif;font-variant-numeric:tabular-nums}\n"
+    "h1{margin:0;font-size:2rem;line-height:1.2;letter-spacing:-.02em}\n"
+    "h2{margin:2.5rem 0 .75rem;font-size:1.125rem;overflow-wrap:anywhere}\n"
+    "p{margin:.5rem 0}\n"
+    "header p,.legend,small,h2 small{color:var(--soft);font-weight:400}\n"
+    "small,.legend,.why,dd .why{font-size:.8125rem}\n"
+    "a{color:inherit;text-underline-offset:.2em;text-decoration-color:var(--soft)}\n"
+    "a:focus-visible{outline:2px solid;outline-offset:2px}\n"
+    "header .alarm{margin:1rem 0;padding:.75rem 1rem;border-left:4px solid var(--d);"
+    "background:var(--alarm);color:var(--ink);overflow-wrap:anywhere}\n"
+    /* how many */
+    ".counts{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.25rem 0 0;padding:0;list-style:none}\n"
+    ".counts li{flex:1 1 8rem;padding:.75rem 1rem;border-radius:.5rem;background:var(--card);"
+    "border:1px solid var(--line);font-size:.875rem;font-weight:600}\n"
+    ".counts b{display:block;font-size:1.75rem;line-height:1.2;color:var(--ink)}\n"
+    ".u{color:var(--u)}.d{color:var(--d)}.q{color:var(--q)}.n{color:var(--n)}\n"
+    ".counts .none{color:var(--soft);font-weight:400}\n"
+    ".counts .none b{color:var(--soft);font-weight:400}\n"
+    /* what is not up */
+    ".not-up{margin:0;padding:0;list-style:none;border:1px solid var(--line);"
+    "border-radius:.5rem;background:var(--card)}\n"
+    ".not-up li{padding:.625rem 1rem;color:var(--soft);font-size:.875rem;overflow-wrap:anywhere}\n"
+    ".not-up li+li{border-top:1px solid var(--line)}\n"
+    ".not-up a{margin-right:.5rem;color:var(--ink);font-size:1rem;font-weight:600}\n"
+    ".s{display:inline-block;margin-right:.375rem;font-size:.875rem;font-weight:600;"
+    "white-space:nowrap}\n"
+    ".s.d{padding:0 .5rem;border-radius:.25rem;background:var(--d);color:var(--on)}\n"
+    ".s.q{padding:0 .5rem;border-radius:.25rem;box-shadow:inset 0 0 0 1px}\n"
+    ".why{display:block;margin-top:.125rem;color:var(--ink);overflow-wrap:anywhere}\n"
+    /* tables */
+    "table{width:100%;table-layout:fixed;border-collapse:separate;border-spacing:0;"
+    "border:1px solid var(--line);border-radius:.5rem;background:var(--card)}\n"
+    "th,td{padding:.75rem 1rem;border-top:1px solid var(--line);text-align:left;"
+    "vertical-align:top;font-weight:400;overflow-wrap:anywhere}\n"
+    "thead th{border:0;padding:.5rem 1rem;color:var(--soft);font-size:.8125rem}\n"
+    "thead th:nth-child(1){width:24%}thead th:nth-child(3){width:14.5rem}\n"
+    "thead th:nth-child(4){width:17rem}\n"
+    "tbody th b{display:block;font-weight:600}\n"
+    "tbody th{color:var(--soft);font-size:.8125rem}tbody th b{color:var(--ink);font-size:1rem}\n"
+    "tbody th a{text-decoration:none}tbody th a:hover{text-decoration:underline}\n"
+    "tr.d,tr.q,tr.n,tr.u{color:var(--ink)}tr:target{outline:2px solid var(--soft);outline-offset:-2px}\n"
+    /* bars: low is up, high is down, hollow is unknown */
+    ".r{position:relative;display:flex;gap:3px;align-items:flex-end;justify-content:flex-end;"
+    "width:197px;height:22px;margin:0;padding:0;list-style:none;font-size:0}\n"
+    ".r li,.legend i{width:7px;height:10px;border-radius:1px;background:var(--u);"
+    "border:1px solid var(--u);forced-color-adjust:none}\n"
+    ".r .d,.legend .d{height:22px;background:var(--d);border-color:var(--d)}\n"
+    ".r .q,.legend .q{height:22px;background:none;border-color:var(--q)}\n"
+    ".r li:hover{outline:2px solid var(--ink);outline-offset:1px}\n"
+    ".r li:hover::after{content:attr(aria-label);position:absolute;bottom:calc(100% + 6px);left:0;"
+    "z-index:1;padding:.25rem .5rem;border-radius:.25rem;background:var(--ink);"
+    "color:var(--paper);font-size:.8125rem;white-space:nowrap}\n"
+    ".legend{margin-top:2rem}\n"
+    ".legend i{display:inline-block;margin:0 .125rem 0 .5rem}.legend .d,.legend .q{height:1rem;"
+    "vertical-align:-2px}\n"
+    ".t{white-space:nowrap}.t b{display:block;font-weight:600;line-height:1.3}\n"
+    ".t span{display:inline-block;vertical-align:top;margin-left:.75rem;line-height:1.2}\n"
+    ".c{width:114px;height:24px;border-bottom:1px solid var(--line)}\n"
+    ".c path{fill:none;stroke:var(--soft);stroke-width:1.5;stroke-linejoin:round}\n"
+    ".c circle{fill:var(--ink)}\n"
+    /* the daemon */
+    "dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:1px;margin:0;"
+    "border:1px solid var(--line);border-radius:.5rem;background:var(--card);overflow:hidden}\n"
+    "dl div{padding:.75rem 1rem}dt{color:var(--soft);font-size:.8125rem}\n"
+    "dd{margin:0;font-size:.9375rem;overflow-wrap:anywhere}\n"
+    ".wrong{background:var(--alarm);grid-column:1/-1}.wrong dt{color:var(--d);font-weight:600}\n"
+    /* a phone: each row becomes a card */
+    "@media(max-width:56rem){body{padding:1.5rem 1rem 3rem}h1{font-size:1.625rem}\n"
+    ".counts{gap:.5rem}.counts li{flex-basis:40%;padding:.5rem .75rem}\n"
+    ".counts b{font-size:1.375rem}dl{grid-template-columns:1fr}\n"
+    "thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}\n"
+    "tbody tr{display:block;padding:.75rem 1rem}tbody tr+tr{border-top:1px solid var(--line)}\n"
+    "tbody th,tbody td{display:block;padding:0 0 .375rem;border:0}\n"
+    "tbody td:empty{display:none}}\n"
+    "@media print{body{background:none;font-size:12px}tr{break-inside:avoid}}\n";
