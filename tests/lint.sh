@@ -186,7 +186,7 @@ schema() { python3 -c 'import json, sys; json.load(sys.stdin)' <etc/check-result
 licence() {
 	# shellcheck disable=SC2046 # names without blanks
 	without=$(grep -L 'SPDX-License-Identifier: Apache-2.0' Makefile configure.ac autogen.sh .ci/run \
-	    $(find src include tests etc -type f ! -name '*.json' ! -name '*.md' ! -name '*.svg' ! -name '*.pyc' ! -path '*/corpus/*' ! -path 'tests/configs/*' \
+	    $(find src include tests etc -type f ! -name '*.json' ! -name '*.md' ! -name '*.svg' ! -name '*.png' ! -name '*.pyc' ! -path '*/corpus/*' ! -path 'tests/configs/*' \
 		! -name config.mk.in ! -name webmond.conf.in \
 		! -path 'etc/debian/copyright' ! -path 'etc/debian/changelog.in' ! -path 'etc/debian/source/*'))
 	[ -z "$without" ] || {
