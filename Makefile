@@ -421,6 +421,13 @@ deb: dist
 	else echo 'lintian is not there; the package was not looked at'; fi
 	@ls $(DEB)/*.deb
 
+# GOAL make release         what is published: tarball, package, checksums, signatures; RELEASE=check
+.PHONY: release
+
+release: $(srcdir)/configure
+	@MAKE='$(MAKE)' $(if $(RELEASE),RELEASE='$(RELEASE)') \
+		$(srcdir)/tests/release.sh $(NAME) $(VERSION) $(RELEASE_DATE)
+
 # --- cleaning ------------------------------------------------------------------------------------
 
 # GOAL make clean           remove what make has written
@@ -429,6 +436,7 @@ clean:
 	rm -rf build webmond webmondctl
 
 distclean: clean
+	rm -rf webmond-[0-9]*[0-9]
 	rm -f config.mk config.log config.status $(if $(filter-out .,$(srcdir)),Makefile) \
 		webmond-*.tar.gz
 	rm -rf autom4te.cache
