@@ -12,7 +12,7 @@
 
 #include "ctl/ranges.h"
 #include "ctl/scan.h"
-#include "ctl/scan_object.h"
+#include "scan_object.h"
 #include "ctl/spread.h"
 #include "json.h"
 #include "payload.h"

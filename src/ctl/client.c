@@ -72,7 +72,7 @@ read_line(struct connection *c, struct line *line)
 			line->text = begin;
 			line->size = (size_t)(end - begin);
 			c->used += line->size + 1;
-			return line->size < CLIENT_LINE_MAX;
+			return line->size < ANSWER_LINE_MAX;
 		}
 		memmove(c->buffer, begin, c->size - c->used);
 		c->size -= c->used;
@@ -149,7 +149,7 @@ struct visitor {
 void
 print_line(const struct line *line)
 {
-	char text[2 * CLIENT_LINE_MAX];
+	char text[2 * ANSWER_LINE_MAX];
 
 	util_clean_text(text, sizeof(text), line->text, line->size);
 	puts(text);
@@ -178,4 +178,20 @@ client_ask(const struct options *o, const char *request,
 	if (code != EXIT_FINE)
 		fprintf(stderr, "webmondctl: %s\n", error);
 	return code;
+}
+
+const char *
+describe_span(double seconds, char out[DURATION_SIZE])
+{
+	long long s = seconds > 0 ? (long long)seconds : 0;
+
+	if (s < 120)
+		snprintf(out, DURATION_SIZE, "%lld s", s);
+	else if (s < 7200)
+		snprintf(out, DURATION_SIZE, "%lld min %lld s", s / 60, s % 60);
+	else if (s < 2 * 86400)
+		snprintf(out, DURATION_SIZE, "%lld h %lld min", s / 3600, s / 60 % 60);
+	else
+		snprintf(out, DURATION_SIZE, "%lld d %lld h", s / 86400, s / 3600 % 24);
+	return out;
 }

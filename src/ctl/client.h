@@ -2,8 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Asking a running daemon over its control socket, see src/supervisor/control.h; and the lines of its
- * answer, which are flat JSON objects.
+ * Asking a running daemon over its control socket, see src/supervisor/control.h.
  */
 #ifndef WEBMOND_CLIENT_H
 #define WEBMOND_CLIENT_H
@@ -13,20 +12,12 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "line.h"
 #include "options.h"
 
 /* Exit codes of these commands beside those of exit.h. */
 enum client_code {
 	CLIENT_NOT_RUNNING = 3, /* as the LSB has it */
-};
-
-/* No line of an answer is longer, nor is a text in it. */
-#define CLIENT_LINE_MAX 8192
-
-struct line {
-	const char *text;
-	size_t size;
-	time_t now; /* of the daemon, when its answer began */
 };
 
 /*
@@ -43,23 +34,6 @@ int client_try(const struct options *o, const char *request,
 
 /* As it is: valid JSON, in which no control character can stand for itself, made clean all the same. */
 void print_line(const struct line *line);
-
-/* Whether it is a line of this type. */
-bool line_is(const struct line *line, const char *type);
-
-/* The text of a member as clean text, "" if it is null or missing; returns `out`. */
-const char *line_text(const struct line *line, const char *name, char *out, size_t size);
-
-/* NAN: it is null, missing, or no number. */
-double line_number(const struct line *line, const char *name);
-
-/* 0 for those. */
-uint64_t line_count(const struct line *line, const char *name);
-
-bool line_true(const struct line *line, const char *name);
-
-/* 0: there is none. */
-time_t line_time(const struct line *line, const char *name);
 
 /* "5 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"; returns `out`. */
 #define DURATION_SIZE 32

@@ -142,7 +142,8 @@ def test_metrics(t):
             require(found and found.group(1) == name, f"{line} below {name}")
             families[name].append((found.group(2), float(found.group(4))))
     require(dict(families["probe_success"]) == {'{site="good"}': 1, '{site="gone"}': 0}, text)
-    require(dict(families["probe_http_status_code"]) == {'{site="good"}': 200}, text)
+    require(dict(families["probe_http_status_code"]) == {'{site="good"}': 200, '{site="gone"}': 0},
+            text)
     require(families["webmond_kafka_delivering"] == [(None, 0)], text)
     require(families["webmond_spool_records"][0][1] > 0, text)
     if shutil.which("promtool"):

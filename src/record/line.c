@@ -5,12 +5,13 @@
  * The members of a line of an answer. What comes from the daemon may have come from a web site: it is
  * made clean before a terminal gets it.
  */
+#include "line.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
 #include "scan_object.h"
 #include "util.h"
 
@@ -53,7 +54,7 @@ const char *
 line_text(const struct line *line, const char *name, char *out, size_t size)
 {
 	struct member m = find(line, name);
-	char text[CLIENT_LINE_MAX];
+	char text[ANSWER_LINE_MAX];
 	size_t n = 0;
 
 	out[0] = '\0';
@@ -119,20 +120,4 @@ line_time(const struct line *line, const char *name)
 
 	line_text(line, name, text, sizeof(text));
 	return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) != NULL ? timegm(&tm) : 0;
-}
-
-const char *
-describe_span(double seconds, char out[DURATION_SIZE])
-{
-	long long s = seconds > 0 ? (long long)seconds : 0;
-
-	if (s < 120)
-		snprintf(out, DURATION_SIZE, "%lld s", s);
-	else if (s < 7200)
-		snprintf(out, DURATION_SIZE, "%lld min %lld s", s / 60, s % 60);
-	else if (s < 2 * 86400)
-		snprintf(out, DURATION_SIZE, "%lld h %lld min", s / 3600, s / 60 % 60);
-	else
-		snprintf(out, DURATION_SIZE, "%lld d %lld h", s / 86400, s / 3600 % 24);
-	return out;
 }
