@@ -186,6 +186,7 @@ struct config {
 	int workers_max; /* … 4,096 */
 
 	const char *control_socket; /* NULL: none */
+	const char *metrics_file;   /* NULL: none */
 
 	const char *spool_dir;
 	int64_t spool_max_bytes;

@@ -19,6 +19,7 @@ struct preflight {
 	bool kafka;       /* somewhere to publish to, and a spool */
 	bool pid_file;    /* to write it */
 	bool descriptors; /* two for each checker */
+	bool metrics;     /* to write metrics_file, if there is to be one */
 };
 
 /*

@@ -334,6 +334,7 @@ main(int argc, char **argv)
 	start.output = choose_output(config);
 	start.once = options.once;
 	start.only = argv + optind;
+	what.needed.metrics = !options.once;
 	what.needed.kafka = start.output == PUBLISH_TO_KAFKA;
 	what.needed.pid_file = daemonise ||
 			       (config_gives(&config->at, "pid_file") && !options.once);

@@ -13,6 +13,7 @@
 #include "daemon.h"
 #include "proc.h"
 #include "spool.h"
+#include "whole_file.h"
 
 /* Both ends of the channel to each checker, so that the supervisor can take unread jobs back. */
 #define DESCRIPTORS_PER_CHECKER 2
@@ -63,16 +64,42 @@ preflight_as_starter(
 	return code;
 }
 
+/* Without the group kafka there is no spool either, and without its user nobody to own it. */
+static int
+look_at_spool(const struct config *config, struct mistakes *mistakes)
+{
+	char reason[768];
+
+	if (!config->has_kafka || spool_check_place(config->spool_dir, reason, sizeof(reason)) == 0)
+		return EXIT_FINE;
+	mistakes_add(mistakes, config_origin(&config->at, "spool.dir"), "spool.dir: %s", reason);
+	return EXIT_CANNOT_CREATE;
+}
+
+static int
+look_at_metrics_file(const struct config *config, struct mistakes *mistakes)
+{
+	char reason[768];
+
+	if (config->metrics_file == NULL ||
+	    whole_file_check(config->metrics_file, reason, sizeof(reason)) == 0)
+		return EXIT_FINE;
+	mistakes_add(
+	    mistakes, config_origin(&config->at, "metrics_file"), "metrics_file: %s", reason);
+	return EXIT_CANNOT_CREATE;
+}
+
 int
 preflight_as_user(
     const struct config *config, const struct preflight *needed, struct mistakes *mistakes)
 {
-	char reason[768];
+	int code = EXIT_FINE;
 
-	/* without the group there is no spool either, and without its user nobody to own it */
-	if (!config->parsed || !needed->kafka || !config->has_kafka ||
-	    spool_check_place(config->spool_dir, reason, sizeof(reason)) == 0)
+	if (!config->parsed)
 		return EXIT_FINE;
-	mistakes_add(mistakes, config_origin(&config->at, "spool.dir"), "spool.dir: %s", reason);
-	return EXIT_CANNOT_CREATE;
+	if (needed->kafka)
+		code = look_at_spool(config, mistakes);
+	if (needed->metrics && look_at_metrics_file(config, mistakes) != EXIT_FINE)
+		code = EXIT_CANNOT_CREATE;
+	return code;
 }

@@ -20,6 +20,17 @@ wrong_topic(const char *value)
 	return NULL;
 }
 
+static const char *
+wrong_metrics_file(const char *value)
+{
+	const char *slash = strrchr(value, '/'), *name = slash != NULL ? slash + 1 : value;
+	size_t size = strlen(name);
+
+	if (size <= 5 || strcmp(name + size - 5, ".prom") != 0 || name[0] == '.')
+		return "must be a file NAME.prom: node_exporter reads no others";
+	return NULL;
+}
+
 static void
 store_properties(struct reader *r, const struct string_list *strings)
 {
@@ -194,6 +205,7 @@ const struct key config_main_keys[] = {
 	{ "spool", KEY_GROUP, .keys = spool_keys },
 	{ "kafka", KEY_GROUP, .keys = kafka_keys },
 	{ "control", KEY_GROUP, .keys = control_keys },
+	{ "metrics_file", KEY_PATH, CONFIG(metrics_file), .min = 1, .wrong = wrong_metrics_file },
 	{ 0 },
 };
 
