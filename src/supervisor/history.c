@@ -77,41 +77,65 @@ recent_lateness_ms(const struct recent *recent, double share)
 
 /* --- of a site --------------------------------------------------------------------------- */
 
-/* How many there is memory for at a time. */
-#define BLOCK 256
+/* How many there is memory for at first; each block has room for twice as many as the one before. */
+#define BLOCK_FIRST 256
+#define BLOCKS_MAX  32
 
 union place {
 	struct history history;
-	union place *next; /* of those that are free */
+	union place *next; /* of those that are free again */
 };
 
 static union place *places;
+static struct block {
+	union place *place;
+	size_t count, used; /* pages are there from their first use on */
+} blocks[BLOCKS_MAX];
+static size_t block_count;
 
 static void
-add_places(void)
+share_block(const struct block *block, bool share)
 {
-	const size_t size = BLOCK * sizeof(union place);
-	union place *block = mmap(
-	    NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	madvise(
+	    block->place, block->count * sizeof(union place), share ? MADV_DOFORK : MADV_DONTFORK);
+}
 
-	if (block == MAP_FAILED)
+void
+history_share(bool share)
+{
+	for (size_t i = 0; i < block_count; i++)
+		share_block(&blocks[i], share);
+}
+
+static struct block *
+add_block(void)
+{
+	struct block *block = &blocks[block_count];
+
+	if (block_count == BLOCKS_MAX)
 		fatal(EXIT_OS, "out of memory");
-	madvise(block, size, MADV_DONTFORK);
-	for (size_t i = BLOCK; i > 0; i--) {
-		block[i - 1].next = places;
-		places = &block[i - 1];
-	}
+	block->count = (size_t)BLOCK_FIRST << block_count++;
+	block->place = mmap(NULL, block->count * sizeof(union place), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (block->place == MAP_FAILED)
+		fatal(EXIT_OS, "out of memory");
+	share_block(block, false);
+	return block;
 }
 
 struct history *
 history_new(void)
 {
-	union place *place;
+	struct block *last = block_count > 0 ? &blocks[block_count - 1] : NULL;
+	union place *place = places;
 
-	if (places == NULL)
-		add_places();
-	place = places;
-	places = place->next;
+	if (place != NULL) {
+		places = place->next;
+	} else {
+		if (last == NULL || last->used == last->count)
+			last = add_block();
+		place = &last->place[last->used++];
+	}
 	place->history = (struct history){ .chain_expires_us = RESULT_NONE };
 	return &place->history;
 }

@@ -66,6 +66,9 @@ double recent_lateness_ms(const struct recent *recent, double share);
  */
 struct history *history_new(void);
 
+/* Whether children get this memory from now on; one that lives for seconds may. */
+void history_share(bool share);
+
 /* NULL is ignored. */
 void history_free(struct history *history);
 

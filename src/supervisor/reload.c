@@ -101,7 +101,7 @@ begin_reload(struct supervisor *s, int64_t now)
 	/* what else a start needs is held already */
 	const struct validation what = { .checker = &s->start->checker_user,
 		.publisher = &s->start->publisher_user,
-		.needed = { .descriptors = true } };
+		.needed = { .descriptors = true, .metrics = true } };
 	struct child *c = &s->reload.child;
 	int fd;
 	pid_t pid;

@@ -18,6 +18,7 @@
  *   once.c             the table of --once
  *   status.c           the status, for systemd and for USR1
  *   sites.c            all sites: which there are, at a start and after a reload; steps of the clock
+ *   metrics_file.c     the process that writes metrics_file
  *   history.c      what came of the last checks, for whoever asks
  *   site_state.c       one site: its next slot, its state, and what is logged about it
  *   child.c, pool.c, schedule.c   tables of processes, workers and slots
@@ -188,6 +189,15 @@ struct supervisor {
 
 	struct control control; /* control.c */
 
+	/* metrics_file.c */
+	struct {
+		struct child child;
+		const struct config *config; /* by which it was written last */
+		char *path;                  /* where it may be; NULL: nowhere */
+		int64_t next_us;
+		bool failing; /* the last time it could not be written */
+	} metrics;
+
 	/* status.c */
 	int64_t next_status_us; /* for systemd; 0: at once */
 
@@ -232,6 +242,17 @@ void status_changed(struct supervisor *s);
 
 /* The same line in the log, and the sites that are not up, with since when and why. */
 void log_status(struct supervisor *s, int64_t now);
+
+/* --- metrics_file.c ---------------------------------------------------------------------- */
+
+/* Write the file, when it is due. Returns when to look again. */
+int64_t metrics_file_serve(struct supervisor *s, int64_t now);
+
+void metrics_file_died(struct supervisor *s, struct child *c, int status, int64_t now);
+bool metrics_file_is_overdue(struct supervisor *s, struct child *c, int64_t now);
+
+/* At a stop: who writes it is ended, then it is removed. */
+void stop_metrics_file(struct supervisor *s, int64_t now);
 
 /* --- once.c ------------------------------------------------------------------------------ */
 

@@ -57,6 +57,7 @@ static const struct {
 } roles[] = {
 	[CHILD_PUBLISHER] = { publisher_died, publisher_is_overdue },
 	[CHILD_VALIDATION] = { validation_died, validation_is_overdue },
+	[CHILD_METRICS] = { metrics_file_died, metrics_file_is_overdue },
 	[CHILD_CHECKER] = { checker_died, checker_is_overdue },
 };
 
@@ -105,6 +106,7 @@ begin_stop(struct supervisor *s, int64_t now)
 	s->stage = STAGE_STOPPING;
 	s->stop.since_us = now;
 	stop_validation(s, now);
+	stop_metrics_file(s, now);
 }
 
 /* The checkers leave. Returns how many are still there. */
@@ -257,6 +259,7 @@ run(struct supervisor *s, const sigset_t *open_mask)
 			wake = now;
 		tell_status(s, now);
 		wake = earliest(wake, control_serve(s, now));
+		wake = earliest(wake, metrics_file_serve(s, now));
 		wake = earliest(wake, s->children.next_kill_us);
 		if (s->stage <= STAGE_RUNNING)
 			wake = earliest(wake, s->checkers.next_maintenance_us);
@@ -334,6 +337,7 @@ supervisor_main(const struct supervisor_start *start)
 		fatal(EXIT_OS, "cannot create a pipe: %s", strerror(errno));
 	children_add(&s.children, &s.publisher.child, CHILD_PUBLISHER);
 	children_add(&s.children, &s.reload.child, CHILD_VALIDATION);
+	children_add(&s.children, &s.metrics.child, CHILD_METRICS);
 	resize_pool(&s, start->config->workers_min, start->config->workers_max);
 	epoch_begin(&s);
 	control_open(&s);
