@@ -301,6 +301,7 @@ INSTALLED = \
 	0644:$(B)/src/webmond-records.7:$(mandir)/man7/webmond-records.7 \
 	0644:$(B)/etc/webmond.conf:$(confdir)/webmond.conf.sample \
 	0644:$(srcdir)/etc/check-result.v1.schema.json:$(datadir)/webmond/check-result.v1.schema.json \
+	0644:$(srcdir)/etc/prometheus-rules.yml:$(datadir)/webmond/prometheus-rules.yml \
 	0755:$(srcdir)/etc/webmond-consumer.py:$(datadir)/webmond/webmond-consumer.py \
 	0755:$(srcdir)/etc/webmond-alert.py:$(datadir)/webmond/webmond-alert.py \
 	0755:$(srcdir)/etc/webmond-import.py:$(datadir)/webmond/webmond-import.py \

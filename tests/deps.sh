@@ -33,6 +33,8 @@ table() {
 		check may  command:strace               strace               strace
 		check may  command:btrfs                btrfs-progs          btrfs-progs
 		page  may  command:chromium             chromium             chromium
+		check may  command:promtool         prometheus           golang-github-prometheus
+		check may  node_exporter            prometheus-node-exporter golang-github-prometheus-node-exporter
 		kafka may  command:java                 default-jre-headless java-latest-openjdk-headless
 		kafka may  command:mvn                  maven                maven
 		recipes may  command:jq                 jq                   jq
@@ -79,6 +81,7 @@ here() {
 	header:*) printf '#include <%s>\n' "${1#*:}" | cc -E - >/dev/null 2>&1 ;;
 	library:*) pkg-config --exists "$(echo "${1#*:}" | sed "s/>=/ >= /")" 2>/dev/null ;;
 	configure) [ -e "$(dirname "$0")/../configure" ] || command -v autoreconf >/dev/null ;;
+	node_exporter) { command -v prometheus-node-exporter || command -v node_exporter; } >/dev/null ;;
 	libfuzzer)
 		echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
 		    clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null
@@ -107,13 +110,19 @@ look() {
 	END
 }
 
-# nginx is wanted as a program of tests, not as a server of this machine.
-stop_nginx() {
-	if [ -d /run/systemd/system ]; then
-		$sudo systemctl disable --now nginx
-	else
-		$sudo service nginx stop && $sudo update-rc.d nginx disable
-	fi >/dev/null 2>&1
+# They are wanted as programs of tests, not as servers of this machine.
+stop_servers() {
+	for server in nginx prometheus prometheus-node-exporter; do
+		case " $debian " in
+		*" $server "* | *" $server-light "*) ;;
+		*) continue ;;
+		esac
+		if [ -d /run/systemd/system ]; then
+			$sudo systemctl disable --now $server
+		else
+			$sudo service $server stop && $sudo update-rc.d $server disable
+		fi
+	done >/dev/null 2>&1
 }
 
 install() {
@@ -128,7 +137,7 @@ install() {
 		    --no-install-recommends $debian
 	} >"$log" 2>&1 || cat "$log" >&2
 	rm -f "$log"
-	case " $debian " in *" nginx-light "*) stop_nginx ;; esac
+	stop_servers
 	look
 }
 
