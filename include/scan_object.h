@@ -38,4 +38,11 @@ struct member_name {
 bool scan_object(struct member *members, const struct member_name *names, size_t count,
     const char *text, size_t size);
 
+/*
+ * Take the payload out of {"schema":{…},"payload":…}, as Kafka Connect's JsonConverter has records:
+ * `text` and `size` become those of the payload, which is not read. Returns false, and changes
+ * nothing, if it is not like that.
+ */
+bool scan_payload(const char **text, size_t *size);
+
 #endif

@@ -132,6 +132,32 @@ give_late_repeats(void)
 	ck_assert(judge_needs_again(judge));
 }
 
+/* A record as kafka.format = "json-connect" has it. */
+static void
+give_enveloped(const struct planted *p)
+{
+	char *record = write_record(p);
+	char *value = xasprintf("{\"schema\":{\"fields\":[{}]},\"payload\":%s}", record);
+
+	give_bytes(0, "a", value, strlen(value), judge_take);
+	free(value);
+	free(record);
+}
+
+START_TEST(contents_are_compared_without_the_envelope)
+{
+	struct planted p = { .seq = 0 };
+
+	GIVE(0, .seq = 0);
+	give_enveloped(&p);
+	require_only(FOUND_COUNT, 0);
+	ck_assert_uint_eq(only_epoch()->repeats, 1);
+	p.more = ",\"x\":1";
+	give_enveloped(&p);
+	require_only(FOUND_CONTENTS, 1);
+}
+END_TEST
+
 START_TEST(late_repeats_are_compared_in_a_second_reading)
 {
 	struct planted first = { .seq = 7, .site = "b", .slot_ms = START_A + 2300 };
@@ -706,6 +732,7 @@ main(void)
 	tcase_add_test(tcase, what_dropped_records_do_not_name_is_a_hole);
 	tcase_add_test(tcase, repeats_with_the_same_bytes_are_right);
 	tcase_add_test(tcase, one_id_with_two_contents_is_found_once);
+	tcase_add_test(tcase, contents_are_compared_without_the_envelope);
 	tcase_add_test(tcase, late_repeats_are_compared_in_a_second_reading);
 	tcase_add_test(tcase, a_first_copy_that_has_gone_is_a_question);
 	tcase_add_test(tcase, records_of_a_site_out_of_order_are_found);

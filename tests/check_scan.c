@@ -70,6 +70,21 @@ START_TEST(a_record_is_read)
 }
 END_TEST
 
+/* Connect's schema around a record changes nothing of what is read. */
+static void
+require_same_in_envelope(const struct frame *frame)
+{
+	struct scanned s;
+	const char *why;
+	size_t size;
+	char *enveloped = payload_envelope(frame, &size);
+
+	ck_assert_int_eq(scan_record(&s, enveloped, size, &why), SCAN_RECORD);
+	ck_assert_uint_eq(s.payload.size, frame->payload_size);
+	ck_assert_mem_eq(s.payload.at, frame->payload, s.payload.size);
+	free(enveloped);
+}
+
 START_TEST(what_webmond_writes_is_read)
 {
 	static const char *const none[] = { NULL };
@@ -104,6 +119,47 @@ START_TEST(what_webmond_writes_is_read)
 		ck_assert_int_eq(s.lateness_us, 1234);
 		ck_assert_int_eq(s.streak, 3);
 		ck_assert_int_eq(s.status_since_ms, 1795918157000);
+		ck_assert_mem_eq(s.payload.at, frame.payload, s.payload.size);
+		require_same_in_envelope(&frame);
+	}
+}
+END_TEST
+
+/* What stands around a record may be another schema, but not just anything. */
+START_TEST(only_an_envelope_of_connect_is_taken_off)
+{
+#define RECORD                                                                                     \
+	RECORD_OF("1", ID, E, "7", "\"a\"", "\"p\"", "1", SLOT, "0", "\"up\"", "null", "null", "")
+	static const struct {
+		enum scan_kind kind;
+		const char *text;
+	} cases[] = {
+		{ SCAN_RECORD, "{\"schema\":{},\"payload\":" RECORD "}" },
+		{ SCAN_RECORD,
+		    " { \"schema\" : {\"a\":[{\"}],\\\"\":[]}]} , \"payload\" : " RECORD " }\n" },
+		{ SCAN_NOT_JSON, "{\"schema\":{},\"payload\":" RECORD },
+		{ SCAN_NOT_JSON, "{\"schema\":{},\"payload\":" RECORD ",\"x\":1}" },
+		{ SCAN_NOT_JSON, "{\"schema\":{},\"payload\":" RECORD "}}" },
+		{ SCAN_NOT_JSON, "{\"schema\":{},\"payload\":null}" },
+		{ SCAN_NOT_JSON, "{\"schema\":{},\"payload\":}" },
+		{ SCAN_NOT_JSON, "{\"schema\":{},\"payload\":" },
+		{ SCAN_NOT_JSON, "{\"schema\":{,\"payload\":" RECORD "}" },
+		{ SCAN_NOT_JSON, "{\"schema\":{\"a\":\"" },
+		{ SCAN_NOT_JSON, "{\"schema\":{" },
+		{ SCAN_NOT_JSON, "{\"schema\":[],\"payload\":" RECORD "}" },
+		{ SCAN_NOT_JSON, "{\"other\":{},\"payload\":" RECORD "}" },
+		{ SCAN_NOT_JSON,
+		    "{\"schema\":{},\"payload\":{\"schema\":{},\"payload\":" RECORD "}}" },
+		{ SCAN_FOREIGN, "{\"schema\":null,\"payload\":1}" },
+		{ SCAN_FOREIGN, "{\"schema\":{},\"payload\":{}}" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct scanned s;
+		const char *why;
+
+		ck_assert_msg(scan(cases[i].text, &s, &why) == cases[i].kind, "%s: %s",
+		    cases[i].text, why != NULL ? why : "no reason");
 	}
 }
 END_TEST
@@ -426,6 +482,7 @@ main(void)
 
 	tcase_add_test(tcase, a_record_is_read);
 	tcase_add_test(tcase, what_webmond_writes_is_read);
+	tcase_add_test(tcase, only_an_envelope_of_connect_is_taken_off);
 	tcase_add_test(tcase, what_webmond_does_not_write_is_named);
 	tcase_add_test(tcase, each_field_must_be_there);
 	tcase_add_test(tcase, words_and_fields_of_later_versions_are_taken);

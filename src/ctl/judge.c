@@ -124,7 +124,7 @@ judge_take(struct judge *j, const struct message *m)
 	}
 	e = j->epochs[epoch];
 	check_key(j, e, &s, m);
-	hash = judge_hash(j, m);
+	hash = judge_hash(j, &s);
 	if (ranges_has(&e->seen, s.seq)) {
 		e->repeats++;
 		judge_compare(j, epoch, &s, m, hash);

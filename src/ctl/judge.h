@@ -245,7 +245,7 @@ void judge_take_jumps(struct judge *j, struct judge_epoch *e);
 void judge_new_content(struct judge *j, uint32_t epoch, const struct scanned *s, uint64_t hash);
 void judge_compare(struct judge *j, uint32_t epoch, const struct scanned *s,
     const struct message *m, uint64_t hash);
-uint64_t judge_hash(const struct judge *j, const struct message *m);
+uint64_t judge_hash(const struct judge *j, const struct scanned *s);
 
 /* judge_sites.c: whether a site has records in an epoch; and the first copy of a record, held against the one before it of its site. */
 bool judge_has_site(const struct judge *j, uint32_t epoch, const struct scanned *s);

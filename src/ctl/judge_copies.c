@@ -23,9 +23,9 @@ struct copy_query {
 };
 
 uint64_t
-judge_hash(const struct judge *j, const struct message *m)
+judge_hash(const struct judge *j, const struct scanned *s)
 {
-	return util_mac(j->key, m->value, m->value_size);
+	return util_mac(j->key, s->payload.at, s->payload.size);
 }
 
 static struct judge_recent *
@@ -141,7 +141,7 @@ judge_take_again(struct judge *j, const struct message *m)
 	    (copy = find_copy(j, epoch, s.seq)) == NULL)
 		return;
 	copy->seen++;
-	if (copy->hash != judge_hash(j, m))
+	if (copy->hash != judge_hash(j, &s))
 		note_difference(j, copy, &s, m);
 }
 

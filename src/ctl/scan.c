@@ -294,7 +294,11 @@ scan_record(struct scanned *out, const char *value, size_t size, const char **wh
 	*why = NULL;
 	if (value == NULL)
 		return SCAN_TOMBSTONE;
-	if (size > SCAN_MAX || !scan_object(members, names, NAME_COUNT, value, size))
+	if (size > SCAN_MAX)
+		return SCAN_NOT_JSON;
+	scan_payload(&value, &size);
+	out->payload = (struct scan_text){ value, size };
+	if (!scan_object(members, names, NAME_COUNT, value, size))
 		return SCAN_NOT_JSON;
 	if (version->type == MEMBER_NUMBER && (version->size != 1 || version->at[0] != '1'))
 		return SCAN_OTHER_VERSION;

@@ -46,6 +46,7 @@ struct scan_text {
 };
 
 struct scanned {
+	struct scan_text payload; /* the record without what Kafka Connect may have around it */
 	char epoch[WIRE_EPOCH_SIZE];
 	int64_t epoch_ms; /* when it began */
 	uint64_t seq;
@@ -62,7 +63,8 @@ struct scanned {
 };
 
 /*
- * Read `value`, NULL or `size` bytes. When it is no record `*why` says so in a few words, such as
+ * Read `value`, NULL or `size` bytes: a record, or one with the schema that Kafka Connect wants, see
+ * kafka.format. When it is no record `*why` says so in a few words, such as
  * "seq is missing or out of range".
  */
 enum scan_kind scan_record(struct scanned *out, const char *value, size_t size, const char **why);

@@ -171,6 +171,51 @@ find_name(const struct member_name *names, size_t count, size_t next, const stru
 	return count;
 }
 
+/* Past one object with all that is inside it, of which only strings and brackets are looked at. */
+static bool
+skip_object(struct cursor *c)
+{
+	struct member ignored;
+	size_t depth = 0;
+
+	skip_blanks(c);
+	if (!is_next(c, "{"))
+		return false;
+	do {
+		if (is_next(c, "{["))
+			depth++;
+		else if (is_next(c, "}]"))
+			depth--;
+		if (*c->at++ == '"' && !take_string(c, &ignored))
+			return false;
+	} while (depth > 0 && c->at < c->end);
+	return depth == 0;
+}
+
+static bool
+take_key(struct cursor *c, const char *wanted)
+{
+	return take(c, '"') && take_word(c, wanted) && take(c, '"') && take(c, ':');
+}
+
+bool
+scan_payload(const char **text, size_t *size)
+{
+	struct cursor c = { *text, *text + *size };
+
+	if (!take(&c, '{') || !take_key(&c, "schema") || !skip_object(&c) || !take(&c, ',') ||
+	    !take_key(&c, "payload"))
+		return false;
+	skip_blanks(&c);
+	while (c.end > c.at && strchr(" \t\r\n", c.end[-1]) != NULL && c.end[-1] != '\0')
+		c.end--;
+	if (c.end == c.at || c.end[-1] != '}')
+		return false;
+	*text = c.at;
+	*size = (size_t)(c.end - 1 - c.at);
+	return true;
+}
+
 bool
 scan_object(struct member *members, const struct member_name *names, size_t count, const char *text,
     size_t size)

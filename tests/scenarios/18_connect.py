@@ -2,11 +2,11 @@
 # Copyright 2026 The webmond authors
 #
 # kafka.format = "json-connect": what Kafka Connect's own JsonConverter makes of it, and that the
-# judge (records.py) and the examples of consumers read it.
+# judges (records.py and webmondctl verify) and the examples of consumers read it.
 
 import os
 
-from harness import broker, needs, records, require
+from harness import broker, needs, records, require, verify
 from harness.connect import Connect, worker
 from harness.sites import site
 
@@ -44,7 +44,7 @@ def test_format_changes_by_a_reload(t):
             bool(r.connect) == (word == "json-connect") for r in sorted(
                 found, key=lambda r: r.seq)[seen + 8:]), 30, f"no {word} arrives")
     d.stop()
-    summary = topic.check(at_least=24)
+    summary = verify.beside(topic, at_least=24)
     require(any(r.connect for r in topic.records()), "json-connect has no schema")
     require(set(summary.words) >= {"up", "connect", "http_status", "regex_mismatch"}, summary)
 
