@@ -28,7 +28,8 @@ add(struct metrics *m, const char *line)
 	size_t size = strlen(line);
 	char *copy = malloc(size);
 
-	memcpy(copy, line, size);
+	for (size_t i = 0; i < size; i++)
+		copy[i] = line[i];
 	metrics_add(m, &(struct line){ copy, size, NOW });
 	free(copy);
 }

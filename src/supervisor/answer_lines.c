@@ -190,6 +190,7 @@ answer_site(const struct site_state *state, struct writer *w)
 	const struct history *h = state->history;
 	const bool streak = state->known && h != NULL && h->streak > 0 &&
 			    h->status == state->status;
+	const int64_t chain_expires_us = h != NULL ? h->chain_expires_us : WRITER_NONE;
 	char url[CONFIG_URL_MAX + 1] = "";
 
 	memcpy(url, site->url, (size_t)site_shown_url(state));
@@ -206,7 +207,7 @@ answer_site(const struct site_state *state, struct writer *w)
 	write_bool(w, ",\"running\":", state->running);
 	write_bool(w, ",\"slow\":", state->slow);
 	write_bool(w, ",\"quarantined\":", quarantine_active(&state->quarantine, util_mono_us()));
-	write_time(w, ",\"chain_expires_at\":", h != NULL ? h->chain_expires_us : WRITER_NONE);
+	write_time(w, ",\"chain_expires_at\":", chain_expires_us);
 	write_text(w, ",\"url\":", url, CONFIG_URL_MAX);
 	write_text(w, ",\"labels\":", site->labels, CONFIG_LABELS_MAX);
 	reply_end(w);
