@@ -405,8 +405,8 @@ distcheck: dist
 # GOAL make deb             Debian's package in build/deb, seen by lintian; DEB_BUILD_OPTIONS=nocheck
 .PHONY: deb
 
-# The release with etc/debian/ as debian/. The changelog has the version and its date from here. All of
-# build-essential (-I, -d) is not needed: it has a compiler for C++.
+# The release with etc/debian/ as debian/. The changelog has the version and its date from here. -I
+# and -d: not all of build-essential is needed, which has a compiler for C++.
 DEB = $(B)/deb
 deb: dist
 	@rm -rf $(DEB) && mkdir -p $(DEB) && tar -xzf $(NAME).tar.gz -C $(DEB)

@@ -8,8 +8,9 @@
 #
 # mmdebstrap makes a chroot with next to nothing in it, from the mirror that apt has here. `make
 # demo` and `make check` get what they need and run there, on a copy of what git knows; of the
-# scenarios the main path, with the real Kafka that is in the cache here, and the life of the package. Whatever is mounted, is
-# where nobody else sees it, and so is gone with the last process, however that ends.
+# scenarios the main path, with the real Kafka that is in the cache here, and the life of the
+# package. Whatever is mounted, is where nobody else sees it, and so is gone with the last process,
+# however that ends.
 #
 # Needs root, apt-get, and a git clone. What cannot be done is skipped, and says why; with
 # REQUIRE_DEBIAN=1 it is a failure. The last line is "N passed, N failed, N skipped".

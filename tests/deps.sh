@@ -33,8 +33,8 @@ table() {
 		check may  command:strace               strace               strace
 		check may  command:btrfs                btrfs-progs          btrfs-progs
 		page  may  command:chromium             chromium             chromium
-		check may  command:promtool         prometheus           golang-github-prometheus
-		check may  node_exporter            prometheus-node-exporter golang-github-prometheus-node-exporter
+		check may  command:promtool             prometheus           golang-github-prometheus
+		check may  node_exporter prometheus-node-exporter golang-github-prometheus-node-exporter
 		kafka may  command:java                 default-jre-headless java-latest-openjdk-headless
 		kafka may  command:mvn                  maven                maven
 		recipes may  command:jq                 jq                   jq
