@@ -95,6 +95,8 @@ def test_life(t):
     # what waits when it is upgraded is sent by the new version; the open slot has a record, too
     cluster.command("down")
     slow.wait_asked()
+    settings["sites"] = sites[:10]  # no slot is open for long when the topic is read
+    t.daemon(settings, CONFIG)
     first = pid()
     command(*APT, "install", newer(t, package, 2))
     second = pid()
