@@ -22,7 +22,7 @@ struct whole_file {
 	FILE *out;
 };
 
-/* Begin, with mode 0644. Returns 0, or -1 with errno. */
+/* Begin, with mode 0644 less the umask. Returns 0, or -1 with errno. */
 int whole_file_open(struct whole_file *f, const char *path);
 
 /* It takes the place of the old one, if all of it could be written. Returns 0, or -1 with errno. */

@@ -54,7 +54,7 @@ whole_file_open(struct whole_file *f, const char *path)
 		return -1;
 	unlinkat(f->directory, f->temporary, 0); /* of one that was killed */
 	fd = openat(f->directory, f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd >= 0 && fchmod(fd, 0644) == 0 && (f->out = fdopen(fd, "w")) != NULL)
+	if (fd >= 0 && (f->out = fdopen(fd, "w")) != NULL)
 		return 0;
 	if (fd >= 0)
 		close(fd);

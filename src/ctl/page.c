@@ -9,9 +9,7 @@
 #include "page.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +17,7 @@
 #include "commands.h"
 #include "exit.h"
 #include "util.h"
+#include "whole_file.h"
 
 /* A reload in the middle of an answer makes it useless; one soon after another is rare. */
 #define TRIES 3
@@ -48,13 +47,6 @@ ask(const struct options *o, struct page_answer *answer, char *error, size_t siz
 
 /* --- the file ---------------------------------------------------------------------------- */
 
-static int
-fail(const char *file)
-{
-	fprintf(stderr, "webmondctl: \"%s\": %s\n", file, strerror(errno));
-	return EXIT_OS;
-}
-
 /* What is not a file, such as a device, must not be replaced by one. */
 static bool
 may_be_replaced(const char *file)
@@ -67,45 +59,25 @@ may_be_replaced(const char *file)
 	return false;
 }
 
-static int
-write_new(const struct page *page, const char *new)
-{
-	FILE *out;
-	int fd;
-
-	unlink(new); /* of one that was killed */
-	fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	out = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (out == NULL)
-		return fail(new);
-	page_write(out, page);
-	if (fflush(out) != 0 || ferror(out)) {
-		int code = fail(new);
-
-		fclose(out);
-		return code;
-	}
-	return fclose(out) == 0 ? EXIT_FINE : fail(new);
-}
-
 /* It is the old one or the new one at each moment. A signal waits until it is. */
 static int
 write_file(const struct page *page, const char *file)
 {
-	char *new = xasprintf("%s.new", file);
+	struct whole_file f;
 	sigset_t all, before;
 	int code;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	code = write_new(page, new);
-	if (code == EXIT_FINE && rename(new, file) != 0)
-		code = fail(file);
-	if (code != EXIT_FINE)
-		unlink(new);
+	code = whole_file_open(&f, file);
+	if (code == 0) {
+		page_write(f.out, page);
+		code = whole_file_close(&f);
+	}
+	if (code < 0)
+		fprintf(stderr, "webmondctl: \"%s\": %s\n", file, strerror(errno));
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	free(new);
-	return code;
+	return code == 0 ? EXIT_FINE : EXIT_OS;
 }
 
 /* --- again and again --------------------------------------------------------------------- */

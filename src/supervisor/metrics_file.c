@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +89,7 @@ in_child(const struct supervisor *s, const char *old, const char *path)
 		return EXIT_PERMISSION;
 	}
 	(void)!nice(NICE);
+	umask(022); /* node_exporter is somebody else */
 	if (old != NULL)
 		whole_file_remove(old);
 	if (path == NULL)
