@@ -124,13 +124,13 @@ show_status_briefly(const struct line *line)
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
 	line_text(line, "kafka", kafka, sizeof(kafka));
 	printf(
-	    "%s %llu up, %llu down, %llu unknown, %llu not known yet; %llu records waiting%s%s\n",
+	    "%s %llu up, %llu down, %llu unknown, %llu not known yet; %llu record%s waiting%s%s\n",
 	    when, (unsigned long long)line_count(line, "up"),
 	    (unsigned long long)line_count(line, "down"),
 	    (unsigned long long)line_count(line, "unknown"),
 	    (unsigned long long)line_count(line, "not_known"),
-	    (unsigned long long)line_count(line, "spool_records"), kafka[0] != '\0' ? "; " : "",
-	    kafka);
+	    (unsigned long long)line_count(line, "spool_records"),
+	    util_plural(line_count(line, "spool_records")), kafka[0] != '\0' ? "; " : "", kafka);
 }
 
 bool

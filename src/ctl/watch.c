@@ -5,8 +5,8 @@
  * watch: the status and the sites that are not up, again and again. Ends with a signal, or when nobody
  * reads it any more.
  */
+#include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -39,14 +39,32 @@ take_line(void *arg, const struct line *line)
 		show_status(line);
 	} else if (line_is(line, "status")) {
 		show_status_briefly(line);
-	} else if (line_is(line, "site") && screen->terminal) {
-		if (screen->sites++ == 0) {
+	} else if (line_is(line, "site")) {
+		if (screen->sites++ == 0 && screen->terminal) {
 			putchar('\n');
 			show_sites_head();
 		}
-		if (screen->sites + ROWS_OF_STATUS < screen->rows)
+		if (!screen->terminal || screen->sites + ROWS_OF_STATUS < screen->rows)
 			show_site(line);
 	}
+}
+
+/* The terminal must not go on cutting lines. */
+static void
+leave_terminal(int number)
+{
+	(void)!write(STDOUT_FILENO, WRAP, sizeof(WRAP) - 1);
+	raise(number); /* its action is the default one again */
+}
+
+static void
+catch_signals(void)
+{
+	const struct sigaction action = { .sa_handler = leave_terminal,
+		.sa_flags = (int)SA_RESETHAND };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 }
 
 static unsigned
@@ -62,7 +80,7 @@ command_watch(int argc, char **argv)
 {
 	static const struct usage usage = { .arguments = "watch [--json]",
 		.purpose =
-		    "Show the status and the sites that are not up, once a second; a line each if "
+		    "Show the status and the sites that are not up, once a second; one below the other if "
 		    "the output\nis no terminal. Ends with Ctrl-C, or with the daemon.\n" };
 	struct options o;
 	struct screen screen = { .options = &o, .terminal = isatty(STDOUT_FILENO) };
@@ -70,17 +88,19 @@ command_watch(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (screen.terminal)
+		catch_signals();
 	for (;;) {
 		screen.rows = count_rows();
 		screen.sites = 0;
 		code = client_ask(&o, "status", take_line, &screen);
-		if (code == EXIT_FINE && screen.terminal)
+		if (code == EXIT_FINE)
 			code = client_ask(&o, "sites down", take_line, &screen);
-		if (screen.sites + ROWS_OF_STATUS > screen.rows)
+		if (screen.terminal && screen.sites + ROWS_OF_STATUS >= screen.rows)
 			printf("and more: webmondctl sites --down\n");
 		if (screen.terminal)
 			printf(WRAP);
-		if (code == EXIT_UNAVAILABLE) /* perhaps the next time */
+		if (code == EXIT_UNAVAILABLE || code == CLIENT_AGAIN) /* perhaps the next time */
 			code = EXIT_FINE;
 		if (code != EXIT_FINE || fflush(stdout) != 0)
 			return code;
