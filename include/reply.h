@@ -61,9 +61,9 @@ reply_has_room(const struct writer *w)
 	return w->end - w->at >= REPLY_LINE_MAX;
 }
 
-/* The first line, and the last one; error "": the answer is whole. */
+/* The first line, and the last one; error "": the answer is whole, `again`: later it may be. */
 void reply_first(struct writer *w, const struct config *config);
-void reply_last(struct writer *w, const char *error);
+void reply_last(struct writer *w, const char *error, bool again);
 
 /* Any other line, around its members. */
 void reply_begin(struct writer *w, const char *type);

@@ -143,7 +143,7 @@ START_TEST(what_waits_is_counted_by_site_and_age)
 	ck_assert(says("{\"type\":\"waiting\",\"site\":\"s0\",\"records\":400,"));
 	ck_assert(says("\"minute\":400,\"hour\":0,\"day\":0,\"older\":0}"));
 	ck_assert(says("\"minute\":0,\"hour\":0,\"day\":400,\"older\":0}"));
-	ck_assert(says("{\"type\":\"end\",\"ok\":true,\"error\":null}"));
+	ck_assert(says("{\"type\":\"end\",\"ok\":true,\"error\":null,\"again\":false}"));
 	end();
 }
 END_TEST

@@ -351,7 +351,7 @@ START_TEST(a_reload_tells_its_verdict)
 	serve(now);
 	s.stage = STAGE_STOPPING;
 	a = finish(fd);
-	ck_assert(has(&a, "webmond is stopping"));
+	ck_assert(has(&a, "\"error\":\"webmond is stopping\",\"again\":true}"));
 	end();
 }
 END_TEST
@@ -430,6 +430,55 @@ START_TEST(half_a_request_is_dropped_after_a_while)
 }
 END_TEST
 
+START_TEST(those_who_say_nothing_make_room_soon)
+{
+	int silent[CONTROL_CLIENTS];
+	struct answer a;
+
+	begin_control(SITE("a"));
+	for (size_t i = 0; i < ARRAY_LENGTH(silent); i++)
+		silent[i] = connect_client();
+	ck_assert_int_eq(serve(now), now + US_PER_S / 2);
+	ck_assert_int_eq(s.control.count, CONTROL_CLIENTS);
+	now += US_PER_S / 2;
+	serve(now);
+	ck_assert_int_eq(s.control.count, CONTROL_CLIENTS / 2);
+	a = finish(ask("status\n"));
+	ck_assert(has(&a, "\"ok\":true"));
+	for (size_t i = 0; i < ARRAY_LENGTH(silent); i++)
+		close(silent[i]);
+	serve(now);
+	ck_assert_int_eq(s.control.count, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_new_publisher_has_time_to_connect)
+{
+	struct message_report *report = &s.publisher.report;
+	struct answer a;
+
+	begin_control(SITE("a"));
+	s.publisher.child.pid = 1;
+	s.publisher.delivering_us = now;
+	*report = (struct message_report){ .ready = true };
+	a = finish(ask("status\n"));
+	ck_assert(has(&a, "\"kafka\":\"nothing yet\""));
+	report->queued = 3;
+	a = finish(ask("status\n"));
+	ck_assert(has(&a, "\"kafka\":\"connecting\""));
+	report->trouble_us = CLOCK_START;
+	a = finish(ask("status\n"));
+	ck_assert(has(&a, "\"kafka\":\"not delivering\""));
+	report->trouble_us = 0;
+	now += 10 * US_PER_S;
+	a = finish(ask("status\n"));
+	ck_assert(has(&a, "\"kafka\":\"not delivering\""));
+	s.publisher.child.pid = 0;
+	end();
+}
+END_TEST
+
 START_TEST(a_client_that_does_not_read_holds_nobody_up)
 {
 	struct answer a;
@@ -498,7 +547,7 @@ START_TEST(a_reload_ends_a_list)
 	s.sites.count = 1;
 	s.sites.adopted.times++;
 	a = finish(fd);
-	ck_assert(has(&a, "ask again"));
+	ck_assert(has(&a, "ask again\",\"again\":true}"));
 	ck_assert_uint_lt(a.sites, 10000);
 	end();
 }
@@ -619,7 +668,9 @@ main(void)
 	tcase_add_test(tc, those_who_wait_for_a_reload_leave_room_for_others);
 	tcase_add_test(tc, what_is_no_request_is_told_so);
 	tcase_add_test(tc, half_a_request_is_dropped_after_a_while);
+	tcase_add_test(tc, those_who_say_nothing_make_room_soon);
 	tcase_add_test(tc, a_client_that_does_not_read_holds_nobody_up);
+	tcase_add_test(tc, a_new_publisher_has_time_to_connect);
 	tcase_add_test(tc, a_slow_reader_gets_all_of_it_unless_it_takes_too_long);
 	tcase_add_test(tc, a_reload_ends_a_list);
 	tcase_add_test(tc, a_hundred_clients_have_their_turn);

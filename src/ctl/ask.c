@@ -269,5 +269,5 @@ command_reload(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	code = client_ask(&o, "reload", take_verdict, &view);
-	return code == EXIT_NOT_UP && view.refused ? EXIT_CONFIG : code;
+	return code != EXIT_FINE && view.refused ? EXIT_CONFIG : code;
 }

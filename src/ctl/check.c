@@ -25,6 +25,9 @@ enum state {
 
 #define TEXT_SIZE 1200
 
+/* Those who run plugins wait for 10 s, and then say nothing of why. */
+#define PATIENCE_S 8
+
 struct check {
 	const struct options *options;
 	enum state state;
@@ -199,6 +202,13 @@ print_json(const char *word, const struct check *c)
 	fwrite(text, 1, (size_t)(w.at - text), stdout);
 }
 
+/* It does not run, or hangs. */
+static bool
+is_away(int code)
+{
+	return code == CLIENT_NOT_RUNNING || code == EXIT_UNAVAILABLE;
+}
+
 int
 command_check(int argc, char **argv)
 {
@@ -218,14 +228,13 @@ command_check(int argc, char **argv)
 
 	if (code >= 0)
 		return code == EXIT_FINE ? EXIT_FINE : (int)STATE_UNKNOWN;
+	o.patience_s = PATIENCE_S;
 	request = xasprintf(o.argument != NULL ? "site %s" : "status", o.argument);
 	code = client_try(
 	    &o, request, o.argument != NULL ? take_site : take_status, &c, error, sizeof(error));
 	free(request);
 	if (code != EXIT_FINE || !c.known)
-		say(&c,
-		    code == CLIENT_NOT_RUNNING && o.argument == NULL ? STATE_CRITICAL
-								     : STATE_UNKNOWN,
+		say(&c, is_away(code) && o.argument == NULL ? STATE_CRITICAL : STATE_UNKNOWN,
 		    code != EXIT_FINE ? error : "webmond does not say");
 	if (o.json)
 		print_json(words[c.state], &c);

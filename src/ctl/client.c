@@ -31,10 +31,10 @@ struct connection {
 };
 
 static int
-open_connection(const char *path, char *error, size_t size)
+open_connection(const char *path, int patience_ms, char *error, size_t size)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
+	const struct timeval patience = { .tv_sec = patience_ms / 1000 };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), why;
 
 	if (fd < 0 || strlen(path) >= sizeof(address.sun_path)) {
@@ -86,14 +86,14 @@ read_line(struct connection *c, struct line *line)
 	}
 }
 
-/* Whether it is whole; if not, `error` says why. */
-static bool
-is_good_end(const struct line *line, char *error, size_t size)
+/* The exit code; if the answer is not whole, `error` says why. */
+static int
+read_end(const struct line *line, char *error, size_t size)
 {
 	if (line_true(line, "ok"))
-		return true;
+		return EXIT_FINE;
 	line_text(line, "error", error, size);
-	return false;
+	return line_true(line, "again") ? CLIENT_AGAIN : EXIT_NOT_UP;
 }
 
 static int
@@ -105,13 +105,13 @@ read_answer(struct connection *c, void (*visit)(void *arg, const struct line *li
 	while (read_line(c, &line)) {
 		if (line_is(&line, "webmond") && line_count(&line, "protocol") != 1) {
 			snprintf(error, size, "that webmond is of another version");
-			return EXIT_NOT_UP;
+			return EXIT_UNAVAILABLE;
 		}
 		if (line_is(&line, "webmond"))
 			line.now = line_time(&line, "now");
 		visit(arg, &line);
 		if (line_is(&line, "end"))
-			return is_good_end(&line, error, size) ? EXIT_FINE : EXIT_NOT_UP;
+			return read_end(&line, error, size);
 	}
 	snprintf(error, size, "webmond did not answer, or stopped in the middle of its answer");
 	return EXIT_UNAVAILABLE;
@@ -122,12 +122,15 @@ client_try(const struct options *o, const char *request,
     void (*visit)(void *arg, const struct line *line), void *arg, char *error, size_t size)
 {
 	const bool may_last = strcmp(request, "reload") == 0 || strncmp(request, "spool", 5) == 0;
-	struct connection c = { .patience_ms = may_last ? PATIENCE_LONG_MS : PATIENCE_MS };
+	const int patience_ms = o->patience_s > 0 ? 1000 * o->patience_s : PATIENCE_MS;
+	struct connection c = { .patience_ms = may_last ? PATIENCE_LONG_MS : patience_ms };
 	struct iovec parts[] = { { (void *)request, strlen(request) }, { (void *)"\n", 1 } };
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 	int code;
 
-	c.fd = open_connection(o->socket, error, size);
+	c.fd = open_connection(o->socket, patience_ms, error, size);
+	if (c.fd < 0 && errno == EAGAIN)
+		return EXIT_UNAVAILABLE; /* it runs */
 	if (c.fd < 0)
 		return errno == EACCES || errno == EPERM ? EXIT_PERMISSION : CLIENT_NOT_RUNNING;
 	if (sendmsg(c.fd, &message, MSG_NOSIGNAL) < 0) {

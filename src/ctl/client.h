@@ -18,12 +18,13 @@
 /* Exit codes of these commands beside those of exit.h. */
 enum client_code {
 	CLIENT_NOT_RUNNING = 3, /* as the LSB has it */
+	CLIENT_AGAIN = 75,      /* as sysexits.h has it: there is no answer now */
 };
 
 /*
  * Send a request, and give `visit` each line but the last; with --json they are printed, too. Returns
  * 0; or an exit code after printing what is wrong: EXIT_NOT_UP, if the daemon says no;
- * CLIENT_NOT_RUNNING; EXIT_PERMISSION; EXIT_UNAVAILABLE, if its answer is not whole.
+ * CLIENT_AGAIN, if later it may say yes; CLIENT_NOT_RUNNING; EXIT_PERMISSION; EXIT_UNAVAILABLE, if its answer is not whole.
  */
 int client_ask(const struct options *o, const char *request,
     void (*visit)(void *arg, const struct line *line), void *arg);

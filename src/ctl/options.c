@@ -24,7 +24,10 @@ socket_of(const char *file)
 	static struct config *config; /* it lives as long as we */
 
 	config = config_load(file);
-	if (access(file, R_OK) < 0)
+	if (access(file, R_OK) == 0 && config->mistakes.count > 0)
+		fprintf(stderr, "webmondctl: \"%s\" has mistakes; \"%s\" is tried\n", file,
+		    config->control_socket != NULL ? config->control_socket : "");
+	else if (access(file, R_OK) < 0)
 		fprintf(stderr, "webmondctl: \"%s\": %s; %s is tried\n", file, strerror(errno),
 		    config->control_socket);
 	if (config->control_socket == NULL)

@@ -29,6 +29,7 @@ struct options {
 	bool json, down, slow;
 	double warning, critical; /* NAN: not given */
 	unsigned every_s;         /* 0: not given */
+	int patience_s;           /* for an answer; 0: that of client.c */
 	const char *group;        /* NULL: not given */
 	const char *argument;     /* NULL: none */
 	const char *second;       /* likewise */

@@ -27,9 +27,9 @@ static int
 ask(const struct options *o, struct page_answer *answer, char *error, size_t size)
 {
 	struct page_answer new;
-	int code = EXIT_NOT_UP;
+	int code = CLIENT_AGAIN;
 
-	for (int i = 0; i < TRIES && code == EXIT_NOT_UP; i++) {
+	for (int i = 0; i < TRIES && code == CLIENT_AGAIN; i++) {
 		new = (struct page_answer){ .key = o->group };
 		code = client_try(o, "status", page_take, &new, error, size);
 		if (code == EXIT_FINE)

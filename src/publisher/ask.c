@@ -38,6 +38,7 @@ struct ask {
 	bool more_rows;
 	struct writer *w; /* while rows are visited */
 	char error[128];
+	bool again; /* later there may be no error */
 };
 
 /* --- questions --------------------------------------------------------------------------- */
@@ -81,7 +82,8 @@ parse(struct ask *a, const char *line, size_t size)
 static void
 fail(struct ask *a, enum spool_status status)
 {
-	if (status != SPOOL_OK)
+	a->again = status != SPOOL_OK;
+	if (a->again)
 		snprintf(a->error, sizeof(a->error),
 		    "the spool cannot be read or written now; the log says why");
 }
@@ -239,7 +241,7 @@ write_more(void *arg, struct writer *w, int64_t now)
 	a->over = true;
 	if (!reply_has_room(w))
 		return true;
-	reply_last(w, a->error);
+	reply_last(w, a->error, a->again);
 	return false;
 }
 

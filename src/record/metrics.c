@@ -418,7 +418,7 @@ print_daemon(const struct line *status, FILE *f)
 		return;
 	print_head(f, "webmond_kafka_delivering", "gauge", "Whether Kafka takes records.");
 	print_sample(f, "webmond_kafka_delivering", "",
-	    strcmp(kafka, "delivering") == 0 || strcmp(kafka, "nothing yet") == 0);
+	    strcmp(kafka, "not delivering") != 0 && strcmp(kafka, "starting") != 0);
 }
 
 void

@@ -93,10 +93,11 @@ reply_first(struct writer *w, const struct config *config)
 }
 
 void
-reply_last(struct writer *w, const char *error)
+reply_last(struct writer *w, const char *error, bool again)
 {
 	reply_begin(w, "end");
 	write_literal(w, error[0] == '\0' ? ",\"ok\":true" : ",\"ok\":false");
 	write_text(w, ",\"error\":", error, 512);
+	write_literal(w, again ? ",\"again\":true" : ",\"again\":false");
 	reply_end(w);
 }

@@ -184,6 +184,7 @@ more(const struct supervisor *s, struct question *q, struct writer *w, int64_t n
 	if (q->adopted != s->sites.adopted.times && (q->verb == ASK_SITES || q->verb == ASK_SITE)) {
 		snprintf(q->error, sizeof(q->error),
 		    "the configuration was loaded anew meanwhile; ask again");
+		q->again = true;
 		return false;
 	}
 	switch (q->verb) {
@@ -230,6 +231,6 @@ answer_more(const struct supervisor *s, struct question *q, struct writer *w, in
 	q->over = true;
 	if (!reply_has_room(w))
 		return true;
-	reply_last(w, q->error);
+	reply_last(w, q->error, q->again);
 	return false;
 }

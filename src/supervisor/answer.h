@@ -29,6 +29,7 @@ struct question {
 	bool down, slow, all;               /* which sites; what of them */
 	char argument[CONFIG_NAME_MAX + 1]; /* a name or a pattern; "": none */
 	char error[128];                    /* of the question; "": none */
+	bool again;                         /* later there may be none */
 
 	/* where the answer is */
 	bool begun, over;  /* `over`: but for the last line */

@@ -54,17 +54,27 @@ name_of_stage(enum stage stage)
 	return "stopping";
 }
 
+/* Then it is a trouble, though none was told. */
+#define CONNECTING_US (10 * US_PER_S)
+
 static const char *
-name_of_kafka(const struct supervisor_status *status)
+name_of_kafka(const struct supervisor *s, const struct supervisor_status *status, int64_t now)
 {
+	const struct message_report *report = &status->report;
+
 	if (status->output != PUBLISH_TO_KAFKA)
 		return NULL;
 	if (!status->publisher_up)
 		return "starting";
-	if (status->report.delivering)
+	if (report->delivering)
 		return "delivering";
-	return status->report.queued == 0 && status->report.delivered == 0 ? "nothing yet"
-									   : "not delivering";
+	if (report->delivered == 0 && report->queued == 0)
+		return "nothing yet";
+	/* a new publisher, of a start or a reload, has had no time for either */
+	if (report->delivered == 0 && report->trouble_us == 0 &&
+	    now - s->publisher.delivering_us < CONNECTING_US)
+		return "connecting";
+	return "not delivering";
 }
 
 /* Records a second that were delivered, and by how many those that wait become fewer. */
@@ -101,7 +111,7 @@ write_records(const struct supervisor *s, const struct supervisor_status *status
 	find_rates(s, &delivered, &shrinking, now);
 	write_text(w, ",\"output\":", outputs[status->output], 16);
 	write_text(w, ",\"topic\":", kafka ? s->config->kafka_topic : NULL, 256);
-	write_text(w, ",\"kafka\":", name_of_kafka(status), 16);
+	write_text(w, ",\"kafka\":", name_of_kafka(s, status, now), 16);
 	write_time(w, ",\"kafka_since\":",
 	    kafka && s->publisher.delivering_us > 0 ? utc_of(s, s->publisher.delivering_us)
 						    : WRITER_NONE);

@@ -19,10 +19,13 @@
 #include "state.h"
 
 #define REQUEST_US (5 * US_PER_S)   /* for the whole request */
+#define HURRY_US   (US_PER_S / 2)   /* likewise, while most places are taken */
 #define RELOAD_US  (300 * US_PER_S) /* for one that runs, and the one after it */
 
 /* So many may wait for a reload: others want an answer meanwhile. */
 #define WAITING_MAX (CONTROL_CLIENTS / 2)
+
+#define SPOOL_REQUEST_MAX 64
 
 #define BACKLOG   128
 #define TURN_US   (5 * US_PER_MS) /* for all clients, in one turn of the loop */
@@ -211,7 +214,11 @@ accept_clients(struct control *c, int64_t now)
 		}
 		client = c->client[c->count++] = xcalloc(1, sizeof(*client));
 		client->reply.fd = fd;
-		client->reply.idle_until_us = client->reply.until_us = now + REQUEST_US;
+		client->reply.idle_until_us = client->reply.until_us = now +
+								       (c->count > CONTROL_CLIENTS /
+										       2
+									       ? HURRY_US
+									       : REQUEST_US);
 		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &size);
 	}
 }
@@ -234,6 +241,7 @@ ask_for_reload(struct supervisor *s, struct client *client, int64_t now)
 	if (count_waiting(&s->control) >= WAITING_MAX) {
 		snprintf(
 		    q->error, sizeof(q->error), "%d others wait for a reload already", WAITING_MAX);
+		q->again = true;
 		return;
 	}
 	log_notice("control: user ID %d (PID %d) asks for a reload", (int)client->peer.uid,
@@ -255,9 +263,15 @@ pass_on(struct supervisor *s, struct client *client, size_t size)
 	if (strstr(line, "drop") != NULL)
 		log_notice("control: user ID %d (PID %d) asks for: %s", (int)client->peer.uid,
 		    (int)client->peer.pid, line);
-	if (size <= 64 && ask_publisher(s, client->in, size, client->reply.fd))
+	if (size > SPOOL_REQUEST_MAX) {
+		snprintf(q->error, sizeof(q->error),
+		    "a request about the spool has at most %d bytes", SPOOL_REQUEST_MAX);
+		return false;
+	}
+	if (ask_publisher(s, client->in, size, client->reply.fd))
 		return true;
 	snprintf(q->error, sizeof(q->error), "the publisher takes no questions now; ask again");
+	q->again = true;
 	return false;
 }
 
@@ -311,6 +325,7 @@ has_verdict(const struct supervisor *s, struct client *client, int64_t now)
 		q->removed = s->sites.adopted.removed;
 	} else if (s->stage > STAGE_RUNNING) {
 		snprintf(q->error, sizeof(q->error), "webmond is stopping");
+		q->again = true;
 	} else {
 		return false;
 	}

@@ -18,7 +18,8 @@
  *   spool …                         is answered by the publisher, see src/publisher/ask.h
  *
  *   {"type":"webmond","protocol":1,…}         begins
- *   {"type":"end","ok":true,"error":null}     ends; with false the error says why there is no more
+ *   {"type":"end","ok":true,"error":null,"again":false}    ends; with `ok` false the error says why
+ *                                   there is no more, and `again` that later there may be
  *
  * Members are added, never renamed. A pattern is for whole names, with * and ?.
  *

@@ -69,6 +69,7 @@ bool
 ask_publisher(struct supervisor *s, const char *request, size_t size, int client_fd)
 {
 	return s->publisher.child.fd >= 0 && s->publisher.report.ready &&
+	       !s->publisher.handing_over &&
 	       message_send(s->publisher.child.fd, MESSAGE_ASK, request, size, client_fd) == 0;
 }
 
