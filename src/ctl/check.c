@@ -59,7 +59,7 @@ append(struct check *c, const char *format, ...)
 	va_end(ap);
 }
 
-/* "name=value;warning;critical;0", with what is known. */
+/* " name=value;warning;critical", with what is known. A plugin's numbers have no exponent. */
 static void
 append_measure(struct check *c, const char *name, double value, const char *unit, bool limits)
 {
@@ -67,15 +67,15 @@ append_measure(struct check *c, const char *name, double value, const char *unit
 
 	if (isnan(value))
 		return;
-	append(c, " %s=%.6g%s", name, value, unit);
+	append(c, " %s=%.*f%s", name, unit[0] == 's' ? 6 : 0, value, unit);
 	if (!limits || (isnan(o->warning) && isnan(o->critical)))
 		return;
 	append(c, ";");
 	if (!isnan(o->warning))
-		append(c, "%g", o->warning);
+		append(c, "%.15g", o->warning);
 	append(c, ";");
 	if (!isnan(o->critical))
-		append(c, "%g", o->critical);
+		append(c, "%.15g", o->critical);
 }
 
 /* The state of a value that is to stay within the limits. */
