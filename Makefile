@@ -35,7 +35,7 @@ bench check check-faults check-fuzz check-recipes demo lint:
 	@test -f config.mk || $(srcdir)/configure
 	@$(MAKE) run-$@
 
-# GOAL make check-debian    as root: the demo, unit tests and main path in a fresh Debian 13
+# GOAL make check-debian    as root: demo, unit tests, main path, package in a fresh Debian 13
 check-debian:
 	@$(srcdir)/tests/debian.sh
 
