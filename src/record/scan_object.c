@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Flat JSON objects. Called by scan.c; nothing is fatal.
+ * Flat JSON objects. Called by readers of records and of answers; nothing is fatal.
  */
 #include "scan_object.h"
 
