@@ -24,12 +24,13 @@ socket_of(const char *file)
 	static struct config *config; /* it lives as long as we */
 
 	config = config_load(file);
-	if (access(file, R_OK) == 0 && config->mistakes.count > 0)
-		fprintf(stderr, "webmondctl: \"%s\" has mistakes; \"%s\" is tried\n", file,
-		    config->control_socket != NULL ? config->control_socket : "");
-	else if (access(file, R_OK) < 0)
+	if (access(file, R_OK) < 0)
 		fprintf(stderr, "webmondctl: \"%s\": %s; %s is tried\n", file, strerror(errno),
-		    config->control_socket);
+		    CONFIG_CONTROL_SOCKET);
+	else if (config->mistakes.count > 0 && config->control_socket != NULL &&
+		 strcmp(config->control_socket, CONFIG_CONTROL_SOCKET) == 0)
+		fprintf(stderr, "webmondctl: \"%s\" has mistakes; %s is tried\n", file,
+		    CONFIG_CONTROL_SOCKET); /* another one may stand behind them */
 	if (config->control_socket == NULL)
 		fprintf(stderr,
 		    "webmondctl: \"%s\" has no control socket: control = { socket = \"\"; }\n",

@@ -5,6 +5,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 
@@ -310,7 +311,8 @@ def exec_reload(d):
                         ("@sysconfdir@/webmond/webmond.conf", d.file)):
         require(name in command[0], f"no {name} in {command}")
         command[0] = command[0].replace(name, value)
-    return procs.spawn(command[0].split(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = shlex.split(command[0].replace("$$", "$").replace("$MAINPID", str(d.pid)))
+    return procs.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def outcome_of(process, code):
@@ -352,14 +354,21 @@ def test_unit_hears_how_a_reload_went(t):
     # a daemon that cannot answer, and ends
     procs.freeze(*d.roles().values())
     process = exec_reload(d)
-    procs.wait_for(lambda: "socket:" in str(procs.open_files(process.pid)), 20, "it does not ask")
+    procs.wait_for(lambda: any("socket:" in str(procs.open_files(pid))
+                               for pid in procs.descendants(process.pid)), 20, "it does not ask")
     d.kill()
     require("stopped in the middle" in outcome_of(process, 69), "it does not say so")
     require("no webmond answers" in outcome_of(exec_reload(d), 3), "it does not say so")
     d.start()
     outcome_of(exec_reload(d), 0)
-    d.stop()
+    # nobody listens yet where the file says, so only the signal gets there
+    d.write_config({**d.settings, "control": {"socket": t.path("moved")}})
+    require("no webmond answers" in outcome_of(exec_reload(d), 3), "it does not say so")
+    procs.wait_for(lambda: os.path.exists(t.path("moved")), 20, "it was not sent a signal")
     require(not os.path.exists(t.path("ctl")), "the socket is left behind")
+    outcome_of(exec_reload(d), 0)
+    d.stop()
+    require(not os.path.exists(t.path("moved")), "the socket is left behind")
 
 
 @needs("kafka")
