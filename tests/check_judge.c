@@ -249,6 +249,34 @@ START_TEST(partitions_lose_records_at_different_times)
 }
 END_TEST
 
+/* One of two instances was cut off from Kafka for an hour. */
+START_TEST(what_one_instance_sent_late_accuses_no_other)
+{
+	judge_begins_late(judge, 0, SCAN_NONE);
+	GIVE(0, .epoch = EPOCH_B, .seq = 0, .site = "late", .instance = "probe-2",
+	    .slot_ms = START_A - 3600000);
+	for (uint64_t seq = 0; seq < 300; seq++)
+		if (seq % 3 != 0 || seq > 60)
+			GIVE((int)(seq % 3), .seq = seq, .site = sites[seq % 3],
+			    .slot_ms = START_A + (int64_t)(seq / 3) * 1000);
+	require_only(FOUND_COUNT, 0);
+	ck_assert_uint_eq(judge->epochs[1]->excused[EXCUSE_REMOVED], 21);
+}
+END_TEST
+
+START_TEST(the_clock_was_set_back_in_what_was_removed)
+{
+	judge_begins_late(judge, 0, SCAN_NONE);
+	for (uint64_t seq = 0; seq < 300; seq++)
+		if (seq % 3 != 0 || seq > 60)
+			GIVE((int)(seq % 3), .seq = seq, .site = sites[seq % 3],
+			    .slot_ms = START_A + (int64_t)(seq / 3) * 1000 -
+				       (seq > 50 ? 60000 : 0));
+	require_only(FOUND_COUNT, 0);
+	ck_assert_uint_eq(only_epoch()->excused[EXCUSE_REMOVED], 21);
+}
+END_TEST
+
 START_TEST(a_hole_after_what_was_removed_is_found)
 {
 	judge_begins_late(judge, 1, SCAN_NONE);
@@ -510,6 +538,19 @@ START_TEST(slots_that_others_have_are_a_question)
 }
 END_TEST
 
+START_TEST(a_slot_that_one_site_has_twice_is_a_question)
+{
+	give_rounds(0, 10, 1, 0);
+	GIVE(1, .seq = 30, .site = "b", .slot_ms = START_A + 9300);
+	for (uint64_t seq = 31; seq < 61; seq++)
+		GIVE((int)((seq - 1) % 3), .seq = seq, .site = sites[(seq - 1) % 3],
+		    .slot_ms = START_A + (int64_t)((seq - 1) / 3) * 1000 +
+			       (int64_t)((seq - 1) % 3) * 300);
+	require_only(FOUND_AGAIN, 1);
+	ck_assert_str_eq(only_epoch()->examples[FOUND_AGAIN][0], "seq 30 of b");
+}
+END_TEST
+
 START_TEST(a_clock_that_is_set_back_is_named)
 {
 	give_rounds(0, 10, 1, 0);
@@ -740,6 +781,8 @@ main(void)
 	tcase_add_test(tcase, a_site_that_goes_to_another_partition_has_no_order);
 	tcase_add_test(tcase, what_was_removed_is_not_accused);
 	tcase_add_test(tcase, partitions_lose_records_at_different_times);
+	tcase_add_test(tcase, what_one_instance_sent_late_accuses_no_other);
+	tcase_add_test(tcase, the_clock_was_set_back_in_what_was_removed);
 	tcase_add_test(tcase, a_hole_after_what_was_removed_is_found);
 	tcase_add_test(tcase, repeats_of_what_was_removed_are_in_order);
 	tcase_add_test(
@@ -763,6 +806,7 @@ main(void)
 	tcase_add_test(tcase, a_dropped_record_explains_missing_slots);
 	tcase_add_test(tcase, a_clock_that_is_set_forward_is_no_question);
 	tcase_add_test(tcase, slots_that_others_have_are_a_question);
+	tcase_add_test(tcase, a_slot_that_one_site_has_twice_is_a_question);
 	tcase_add_test(tcase, a_clock_that_is_set_back_is_named);
 	tcase_add_test(tcase, a_silent_site_is_a_question);
 	tcase_add_test(tcase, a_site_that_is_checked_seldom_is_not_silent);

@@ -12,13 +12,26 @@
 #include <stdio.h>
 #include <string.h>
 
+/*
+ * Records that were removed were stored before the first that is left of their instance: within two
+ * of its intervals. Others may have been cut off from Kafka and have sent theirs later.
+ */
+static int64_t
+cut_of(const struct scanned *s)
+{
+	return s->slot_ms + 2 * s->interval_ms;
+}
+
 /* The records of a site come epoch after epoch. */
 static void
 follow_epochs(struct judge *j, uint32_t epoch, const struct scanned *s, const struct message *m)
 {
 	struct judge_epoch *e = j->epochs[epoch];
-	uint32_t *newest = &j->instances[e->instance].newest[m->partition];
+	struct judge_instance *instance = &j->instances[e->instance];
+	uint32_t *newest = &instance->newest[m->partition];
 
+	if (*newest == INDEX_NONE && instance->cut_ms < cut_of(s))
+		instance->cut_ms = cut_of(s);
 	if (*newest == INDEX_NONE || judge_is_later(j, epoch, *newest))
 		*newest = epoch;
 	else if (*newest != epoch && !j->partitions[m->partition].cut &&
@@ -77,14 +90,13 @@ count_record(struct judge_epoch *e, const struct scanned *s)
 		spread_add(&e->lateness, s->lateness_us);
 }
 
-/* Records that were removed were stored before the first that is left: within its two intervals. */
 static void
 learn_cut(struct judge_partition *p, const struct scanned *s)
 {
 	if (!p->cut || p->cut_learnt)
 		return;
 	p->cut_learnt = true;
-	p->cut_ms = s->slot_ms + 2 * s->interval_ms;
+	p->cut_ms = cut_of(s);
 }
 
 /* A topic that was copied may have lost its keys, but none is that of another site. */

@@ -60,13 +60,14 @@ enum finding {
 	FOUND_STREAK,   /* streak or status_since does not continue the record before */
 	FOUND_KEY,      /* records with another key than their site */
 	/* questions */
+	FOUND_AGAIN,   /* slots that are not later than the one before, of one site alone */
 	FOUND_MISSING, /* slots of the grid without a record, while `seq` has no hole */
 	FOUND_SILENT,  /* sites without records while others go on */
 	FOUND_OVERLAP, /* records of a site behind those of a later epoch of the same instance */
 	FOUND_COUNT
 };
 
-#define FOUND_FIRST_QUESTION FOUND_MISSING
+#define FOUND_FIRST_QUESTION FOUND_AGAIN
 
 enum verdict {
 	VERDICT_HOLDS,
@@ -97,14 +98,14 @@ struct judge_site {
 	bool disorder; /* records came behind later ones: it is not known what they were between */
 };
 
-/* Between two records of a site slots are missing, or the streak does not go on. */
+/* Between two records of a site slots are missing or come again, or the streak does not go on. */
 struct judge_jump {
 	uint32_t site;
 	uint64_t before_seq; /* UINT64_MAX: it is the first of the site */
 	uint64_t after_seq;
 	int64_t before_ms, after_ms; /* the slots of these two */
 	uint64_t slots;
-	enum finding finding; /* FOUND_MISSING, or FOUND_STREAK, of which there is one */
+	enum finding finding; /* FOUND_MISSING; FOUND_AGAIN or FOUND_STREAK, without slots */
 	bool alone;           /* a streak of 1 */
 };
 
@@ -125,6 +126,7 @@ struct judge_epoch {
 	bool overfull;     /* a limit has left records out: holes cannot be known */
 	uint64_t moved;    /* records of a site in another partition than the last one */
 	uint64_t set_back; /* slots not later than the one before: the clock was set back */
+	int64_t back_ms;   /* by how much they were at most */
 	struct judge_jump *jumps;
 	size_t jump_count, jump_room;
 	uint64_t jumps_left_out;
@@ -140,6 +142,7 @@ struct judge_epoch {
 struct judge_instance {
 	char name[SCAN_NAME_MAX + 1]; /* as JSON has it */
 	uint32_t *newest;             /* epoch in each partition, or INDEX_NONE */
+	int64_t cut_ms;               /* as that of a partition, of all that have records of it */
 };
 
 /* An id of which a copy came after JUDGE_RECENT others, or that has two contents. */

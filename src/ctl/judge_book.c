@@ -128,6 +128,7 @@ find_instance(struct judge *j, const struct scan_text *name)
 	new = &j->instances[j->instance_count];
 	snprintf(new->name, sizeof(new->name), "%.*s", (int)name->size, name->at);
 	new->newest = xcalloc(j->partition_count, sizeof(*new->newest));
+	new->cut_ms = INT64_MIN;
 	memset(new->newest, 0xff, j->partition_count * sizeof(*new->newest));
 	return (uint32_t)j->instance_count++;
 }

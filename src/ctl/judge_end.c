@@ -105,13 +105,19 @@ find_owing(const struct judge *j, const struct judge_epoch *e, struct excuses *x
 static void
 find_excuses(const struct judge *j, const struct judge_epoch *e, struct excuses *x)
 {
+	const struct judge_instance *instance = &j->instances[e->instance];
+
 	*x = (struct excuses){ .cut_ms = INT64_MIN };
 	for (size_t i = 0; i < j->partition_count; i++) {
 		const struct judge_partition *p = &j->partitions[i];
+		int64_t cut_ms = instance->newest[i] != INDEX_NONE ? instance->cut_ms : p->cut_ms;
 
-		if (p->cut && p->cut_ms > x->cut_ms)
-			x->cut_ms = p->cut_ms;
+		if (p->cut && cut_ms > x->cut_ms)
+			x->cut_ms = cut_ms;
 	}
+	/* what was removed may have times of the clock before it was set back */
+	if (x->cut_ms != INT64_MIN && x->cut_ms < INT64_MAX - e->back_ms)
+		x->cut_ms += e->back_ms;
 	if (!e->ended)
 		find_owing(j, e, x);
 }
@@ -202,8 +208,8 @@ take_silent(struct judge *j, struct judge_epoch *e)
 static void
 forget(struct judge_epoch *e)
 {
-	static const enum finding at_end[] = { FOUND_HOLES, FOUND_STREAK, FOUND_MISSING,
-		FOUND_SILENT };
+	static const enum finding at_end[] = { FOUND_HOLES, FOUND_STREAK, FOUND_AGAIN,
+		FOUND_MISSING, FOUND_SILENT };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(at_end); i++) {
 		e->found[at_end[i]] = 0;

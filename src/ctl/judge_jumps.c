@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Slots that are missing between two records of a site, and streaks that do not go on: what explains
- * them. Called by judge_end.c; nothing is fatal.
+ * Slots that are missing between two records of a site or come again, and streaks that do not go on:
+ * what explains them. Called by judge_end.c; nothing is fatal.
  */
 #include <stdlib.h>
 
@@ -82,6 +82,20 @@ is_step(const struct judge *j, const struct judge_epoch *e, size_t jumps, const 
 	return jumps > 1 && jumps >= sites;
 }
 
+/* Whether the clock was set back: then another site has slots again, too, if there is one. */
+static bool
+was_set_back(const struct judge_epoch *e, const struct judge_jump *jump)
+{
+	for (size_t i = 0; i < e->jump_count; i++) {
+		const struct judge_jump *other = &e->jumps[i];
+
+		if (other->finding == FOUND_AGAIN && other->site != jump->site &&
+		    other->before_seq < jump->after_seq && jump->before_seq < other->after_seq)
+			return true;
+	}
+	return e->site_count == 1 || e->jump_count == JUDGE_JUMPS_MAX;
+}
+
 static void
 take_missing(
     struct judge *j, struct judge_epoch *e, const struct judge_jump *const *jumps, size_t count)
@@ -109,8 +123,8 @@ judge_take_jumps(struct judge *j, struct judge_epoch *e)
 			continue;
 		if (jump->finding == FOUND_MISSING)
 			missing[count++] = jump;
-		else
-			judge_note(j, e, FOUND_STREAK, 1, "seq %llu of %s",
+		else if (jump->finding == FOUND_STREAK || !was_set_back(e, jump))
+			judge_note(j, e, jump->finding, 1, "seq %llu of %s",
 			    (unsigned long long)jump->after_seq, j->sites[jump->site].name);
 	}
 	for (size_t i = 0; i < count; i += n) {

@@ -90,8 +90,8 @@ judge_has_site(const struct judge *j, uint32_t epoch, const struct scanned *s)
 }
 
 /*
- * Slots are missing, or a streak does not go on: a hole in `seq` may turn out to be why. A site that
- * was not there yet has UINT64_MAX as its last number.
+ * Slots are missing or come again, or a streak does not go on: a hole in `seq` or the clock may turn
+ * out to be why. A site that was not there yet has UINT64_MAX as its last number.
  */
 static void
 note_jump(
@@ -129,9 +129,12 @@ check_slot(struct judge *j, uint32_t site, const struct scanned *s)
 	struct judge_epoch *e = j->epochs[last->epoch];
 	int64_t step = s->slot_ms - last->last_slot_ms;
 
-	if (step <= 0)
+	if (step <= 0) {
 		e->set_back++; /* slots of the new clock */
-	else if (last->interval_ms != s->interval_ms)
+		if (e->back_ms < s->interval_ms - step)
+			e->back_ms = s->interval_ms - step;
+		note_jump(j, site, FOUND_AGAIN, s, 0);
+	} else if (last->interval_ms != s->interval_ms)
 		return;
 	else if (step % s->interval_ms != 0)
 		judge_note(j, e, FOUND_GRID, 1,
@@ -159,7 +162,7 @@ check_streak(struct judge *j, uint32_t site, const struct scanned *s)
 	if (!first && s->error != ERROR_DROPPED && s->status == last->status)
 		good = s->streak == last->streak + 1 && s->status_since_ms == last->since_ms;
 	if (!good)
-		note_jump(j, site, FOUND_STREAK, s, 1);
+		note_jump(j, site, FOUND_STREAK, s, 0);
 }
 
 static void

@@ -23,6 +23,7 @@ static const struct {
 	    "slots off their grids" },
 	{ "streak", "each goes on or begins", "wrong streak", "wrong streaks" },
 	{ "keys", "each is the site", "record with another key", "records with other keys" },
+	{ "again", "no slot", "slot that came twice", "slots that came twice" },
 	{ "missing", "no slot", "missing slot", "missing slots" },
 	{ "silent", "no site", "silent site", "silent sites" },
 	{ "overlap", "no record behind a later epoch", "record behind a later epoch",
@@ -169,9 +170,9 @@ print_epoch(const struct judge *j, const struct judge_epoch *e)
 	row("repeats", "%s", number(a, e->repeats));
 	print_findings(e);
 	print_excuses(e);
-	if (e->set_back > 0)
+	if (e->set_back > e->found[FOUND_AGAIN])
 		row("clock", "was set back: %s slots are not later than the one before",
-		    number(a, e->set_back));
+		    number(a, e->set_back - e->found[FOUND_AGAIN]));
 	if (e->skipped > 0)
 		row("clock", "was set forward, or the host slept: all sites at once miss slots, %s",
 		    number(a, e->skipped));
@@ -265,8 +266,8 @@ report_text(const struct judge *j, const char *topic)
 		if (text[0] != '\0')
 			printf(
 			    "nothing is wrong, but the topic alone cannot answer: %s: were sites "
-			    "taken out or put in by a reload, or have two daemons one instance "
-			    "name?\n",
+			    "taken out or put in by a reload, was the clock set back, or have "
+			    "two daemons one instance name?\n",
 			    text);
 		else if (j->kinds[SCAN_RECORD] == 0)
 			puts("there is no record of webmond");
