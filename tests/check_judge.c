@@ -526,6 +526,22 @@ START_TEST(a_clock_that_is_set_forward_is_no_question)
 }
 END_TEST
 
+START_TEST(a_host_with_many_sites_may_sleep)
+{
+	const uint64_t many = 20000;
+
+	for (uint64_t seq = 0; seq < 2 * many; seq++) {
+		char *site = xasprintf("s%" PRIu64, seq % many);
+
+		GIVE(0, .seq = seq, .site = site, .interval_ms = 60000,
+		    .slot_ms = START_A + (int64_t)(seq % many) + (seq < many ? 0 : 3600000));
+		free(site);
+	}
+	require_only(FOUND_COUNT, 0);
+	ck_assert_uint_eq(only_epoch()->skipped, 59 * many);
+}
+END_TEST
+
 START_TEST(slots_that_others_have_are_a_question)
 {
 	give_rounds(0, 10, 1, 0);
@@ -805,6 +821,7 @@ main(void)
 	tcase_add_test(tcase, a_hole_explains_missing_slots);
 	tcase_add_test(tcase, a_dropped_record_explains_missing_slots);
 	tcase_add_test(tcase, a_clock_that_is_set_forward_is_no_question);
+	tcase_add_test(tcase, a_host_with_many_sites_may_sleep);
 	tcase_add_test(tcase, slots_that_others_have_are_a_question);
 	tcase_add_test(tcase, a_slot_that_one_site_has_twice_is_a_question);
 	tcase_add_test(tcase, a_clock_that_is_set_back_is_named);

@@ -110,6 +110,20 @@ check_key(struct judge *j, struct judge_epoch *e, const struct scanned *s, const
 		    (long long)m->offset);
 }
 
+/* Returns false if there are too many ranges. */
+static bool
+add_numbers(struct judge *j, struct judge_epoch *e, const struct scanned *s)
+{
+	size_t before = e->seen.count + e->named.count;
+	bool added = j->range_count < JUDGE_RANGES_MAX &&
+		     ranges_add(&e->seen, s->seq, s->seq, s->slot_ms) &&
+		     (s->error != ERROR_DROPPED ||
+			 ranges_add(&e->named, s->seq, s->dropped_through, s->slot_ms));
+
+	j->range_count += e->seen.count + e->named.count - before;
+	return added;
+}
+
 void
 judge_take(struct judge *j, const struct message *m)
 {
@@ -142,9 +156,7 @@ judge_take(struct judge *j, const struct message *m)
 		judge_compare(j, epoch, &s, m, hash);
 		return;
 	}
-	if (!ranges_add(&e->seen, s.seq, s.seq, s.slot_ms) ||
-	    (s.error == ERROR_DROPPED &&
-		!ranges_add(&e->named, s.seq, s.dropped_through, s.slot_ms))) {
+	if (!add_numbers(j, e, &s)) {
 		j->left_out++;
 		e->overfull = true;
 		return;

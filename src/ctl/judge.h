@@ -37,7 +37,8 @@
 #define JUDGE_INSTANCES_MAX 1024
 #define JUDGE_SITES_MAX     4000000 /* of all epochs together */
 #define JUDGE_COPIES_MAX    1000000 /* ids that are repeated late, or have two contents */
-#define JUDGE_JUMPS_MAX     10000   /* of an epoch */
+#define JUDGE_RANGES_MAX    4000000 /* between holes, of all epochs together */
+#define JUDGE_JUMPS_MAX     500000  /* likewise: a host that slept makes one for each site */
 
 #define JUDGE_EXAMPLES     3
 #define JUDGE_SAID_MAX     100 /* of a kind in an epoch, as they are found */
@@ -186,6 +187,7 @@ struct judge {
 	size_t name_count, name_room;
 	struct judge_site *sites;
 	size_t site_count, site_room;
+	size_t range_count, jump_count; /* of all epochs */
 	struct judge_copy *copies;
 	size_t copy_count, copy_room;
 	struct judge_recent *recent;

@@ -82,18 +82,26 @@ is_step(const struct judge *j, const struct judge_epoch *e, size_t jumps, const 
 	return jumps > 1 && jumps >= sites;
 }
 
-/* Whether the clock was set back: then another site has slots again, too, if there is one. */
+/* What was noted so much earlier or later is of another time. */
+#define NEAR 1000
+
+/*
+ * Whether the clock was set back: then another site has slots again, too, if there is one. `at` is the
+ * index of the jump.
+ */
 static bool
-was_set_back(const struct judge_epoch *e, const struct judge_jump *jump)
+was_set_back(const struct judge *j, const struct judge_epoch *e, size_t at)
 {
-	for (size_t i = 0; i < e->jump_count; i++) {
+	const struct judge_jump *jump = &e->jumps[at];
+
+	for (size_t i = at > NEAR ? at - NEAR : 0; i < e->jump_count && i < at + NEAR; i++) {
 		const struct judge_jump *other = &e->jumps[i];
 
 		if (other->finding == FOUND_AGAIN && other->site != jump->site &&
 		    other->before_seq < jump->after_seq && jump->before_seq < other->after_seq)
 			return true;
 	}
-	return e->site_count == 1 || e->jump_count == JUDGE_JUMPS_MAX;
+	return e->site_count == 1 || j->jump_count == JUDGE_JUMPS_MAX;
 }
 
 static void
@@ -123,7 +131,7 @@ judge_take_jumps(struct judge *j, struct judge_epoch *e)
 			continue;
 		if (jump->finding == FOUND_MISSING)
 			missing[count++] = jump;
-		else if (jump->finding == FOUND_STREAK || !was_set_back(e, jump))
+		else if (jump->finding == FOUND_STREAK || !was_set_back(j, e, i))
 			judge_note(j, e, jump->finding, 1, "seq %llu of %s",
 			    (unsigned long long)jump->after_seq, j->sites[jump->site].name);
 	}

@@ -103,10 +103,11 @@ note_jump(
 	/* what was dropped is known to have been there */
 	if (s->seq - last->last_seq > 1 && ranges_meet(&e->named, last->last_seq + 1, s->seq - 1))
 		return;
-	if (e->jump_count == JUDGE_JUMPS_MAX) {
+	if (j->jump_count == JUDGE_JUMPS_MAX) {
 		e->jumps_left_out += slots;
 		return;
 	}
+	j->jump_count++;
 	e->jumps = judge_grow(e->jumps, e->jump_count, &e->jump_room, sizeof(*e->jumps));
 	e->jumps[e->jump_count++] = (struct judge_jump){ .site = site,
 		.before_seq = last->last_seq,
