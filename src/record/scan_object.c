@@ -181,15 +181,22 @@ skip_object(struct cursor *c)
 	skip_blanks(c);
 	if (!is_next(c, "{"))
 		return false;
-	do {
-		if (is_next(c, "{["))
+	while (c->at < c->end)
+		switch (*c->at++) {
+		case '"':
+			if (!take_string(c, &ignored))
+				return false;
+			break;
+		case '{':
+		case '[':
 			depth++;
-		else if (is_next(c, "}]"))
-			depth--;
-		if (*c->at++ == '"' && !take_string(c, &ignored))
-			return false;
-	} while (depth > 0 && c->at < c->end);
-	return depth == 0;
+			break;
+		case '}':
+		case ']':
+			if (--depth == 0)
+				return true;
+		}
+	return false;
 }
 
 static bool
