@@ -71,10 +71,20 @@ struct control {
 	int count;
 };
 
-/* Listen where the configuration says, or warn. Later by control_serve(), after a reload. */
+/* --- the socket: control_socket.c -------------------------------------------------------- */
+
+/* Listen where the configuration says, or warn. */
 void control_open(struct supervisor *s);
 
-/* Drop all clients, and remove the socket if it is still ours. */
+/* A reload may name another path; and it makes the socket anew if somebody has removed it. */
+void control_follow_config(struct supervisor *s);
+
+/* Remove it if it is still ours. */
+void control_close_socket(struct control *c);
+
+/* --- its clients: control.c -------------------------------------------------------------- */
+
+/* Drop all of them, and close the socket. */
 void control_close(struct supervisor *s);
 
 /* What it waits for; at most CONTROL_CLIENTS + 1. Returns how many. */

@@ -8,7 +8,8 @@
  *
  *   supervisor.c       the loop: signals, clock, messages; start and stop
  *   wait.c             what it waits for
- *   control.c          the control socket, and its clients
+ *   control_socket.c   the control socket
+ *   control.c          its clients
  *   answer.c           what they are answered
  *   reload.c           from HUP to the new configuration
  *   dispatch.c         what is due: OPEN and a checker, or the record of a slot that never runs
