@@ -131,8 +131,7 @@ def test_validation_that_stands_still_holds_nobody_up(t):
     d.write_config(t.settings([*nginx.many(20), *many], topic))
     mark = d.log_size()
     d.signal(signal.SIGHUP)
-    procs.wait_for(testers, 60, "nobody tests the sites", 0.005)
-    tester, validator = testers()[0]
+    tester, validator = procs.wait_for(testers, 60, "nobody tests the sites", 0.005)[0]
     procs.freeze(tester)
     procs.kill(validator)
     d.wait_log("reload failed", 20, mark)
