@@ -70,8 +70,9 @@ read_duration(const char *text)
 static int64_t
 read_time(const char *text)
 {
-	char whole[64];
+	char whole[64], again[UTIL_RFC3339_SIZE];
 	size_t n = strlen(text);
+	int64_t ms;
 
 	if (n == strlen("2026-11-29"))
 		snprintf(whole, sizeof(whole), "%sT00:00:00.000Z", text);
@@ -79,7 +80,11 @@ read_time(const char *text)
 		snprintf(whole, sizeof(whole), "%.*s.000Z", (int)n - 1, text);
 	else
 		snprintf(whole, sizeof(whole), "%s", text);
-	return scan_time(whole, strlen(whole));
+	ms = scan_time(whole, strlen(whole));
+	if (ms == SCAN_NONE)
+		return ms;
+	util_rfc3339(again, ms * US_PER_MS);
+	return strcmp(again, whole) == 0 ? ms : SCAN_NONE; /* there is no 31st of November */
 }
 
 static int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -156,6 +156,7 @@ def test_exit_codes_say_what_is_wrong(t):
                 f"{topic}: not {code} {words}: {found}")
     for arguments in ([], ["verify"], ["verify", "-F", "x"], ["verify", "-t", "x"], ["nonsense"],
                       ["verify", "-F", "x", "-t", "x", "--since", "yesterday"],
+                      ["verify", "-F", "x", "-t", "x", "--since", "2026-11-31"],
                       ["verify", "-F", "x", "-t", "x", "more"], ["verify", "--nonsense"]):
         done = procs.run([verify.binary(), *arguments])
         require(done.returncode == 64 and done.stderr and not done.stdout, f"{arguments}: {done}")
