@@ -8,9 +8,9 @@
  *
  *   supervisor.c       the loop: signals, clock, messages; start and stop
  *   wait.c             what it waits for
- *   control_socket.c   the control socket
- *   control.c          its clients
- *   answer.c           what they are answered
+ *   control.c          the clients of the control socket
+ *   control_socket.c   the socket itself
+ *   answer.c           what clients are answered, with answer_lines.c
  *   reload.c           from HUP to the new configuration
  *   dispatch.c         what is due: OPEN and a checker, or the record of a slot that never runs
  *   checkers.c         checkers: start, messages, death
@@ -20,7 +20,7 @@
  *   status.c           the status, for systemd and for USR1
  *   sites.c            all sites: which there are, at a start and after a reload; steps of the clock
  *   metrics_file.c     the process that writes metrics_file
- *   history.c      what came of the last checks, for whoever asks
+ *   history.c          what came of the last checks, for whoever asks
  *   site_state.c       one site: its next slot, its state, and what is logged about it
  *   child.c, pool.c, schedule.c   tables of processes, workers and slots
  *
