@@ -296,11 +296,11 @@ START_TEST(repeats_of_what_was_removed_are_in_order)
 }
 END_TEST
 
-START_TEST(a_partition_with_nothing_left_excuses_all_but_not_what_is_newer_than_since)
+START_TEST(a_partition_with_nothing_left_makes_holes_a_question_up_to_since)
 {
 	judge_begins_late(judge, 5, SCAN_NONE);
 	give_rounds(0, 100, 100, 101);
-	require_only(FOUND_COUNT, 0);
+	require_only(FOUND_EMPTIED, 2);
 	judge_begins_late(judge, 5, START_A);
 	require_only(FOUND_HOLES, 2);
 }
@@ -801,8 +801,7 @@ main(void)
 	tcase_add_test(tcase, the_clock_was_set_back_in_what_was_removed);
 	tcase_add_test(tcase, a_hole_after_what_was_removed_is_found);
 	tcase_add_test(tcase, repeats_of_what_was_removed_are_in_order);
-	tcase_add_test(
-	    tcase, a_partition_with_nothing_left_excuses_all_but_not_what_is_newer_than_since);
+	tcase_add_test(tcase, a_partition_with_nothing_left_makes_holes_a_question_up_to_since);
 	tcase_add_test(tcase, empty_offsets_excuse_as_many_holes);
 	tcase_add_test(tcase, a_compacted_topic_has_no_holes);
 	tcase_add_test(tcase, checks_that_may_still_run_are_no_holes);

@@ -61,6 +61,7 @@ enum finding {
 	FOUND_STREAK,   /* streak or status_since does not continue the record before */
 	FOUND_KEY,      /* records with another key than their site */
 	/* questions */
+	FOUND_EMPTIED, /* holes that a partition with nothing left may explain */
 	FOUND_AGAIN,   /* slots that are not later than the one before, of one site alone */
 	FOUND_MISSING, /* slots of the grid without a record, while `seq` has no hole */
 	FOUND_SILENT,  /* sites without records while others go on */
@@ -68,7 +69,7 @@ enum finding {
 	FOUND_COUNT
 };
 
-#define FOUND_FIRST_QUESTION FOUND_AGAIN
+#define FOUND_FIRST_QUESTION FOUND_EMPTIED
 
 enum verdict {
 	VERDICT_HOLDS,

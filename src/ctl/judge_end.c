@@ -29,6 +29,7 @@ struct owing {
 /* What excuses holes of an epoch. */
 struct excuses {
 	int64_t cut_ms; /* records of slots up to here may have been removed; INT64_MIN: none */
+	bool emptied;   /* of a partition nothing is left: it is not known up to when */
 	struct owing *owing; /* sorted */
 	size_t owing_count;
 	size_t passed; /* of those, by holes up to now */
@@ -112,11 +113,13 @@ find_excuses(const struct judge *j, const struct judge_epoch *e, struct excuses 
 		const struct judge_partition *p = &j->partitions[i];
 		int64_t cut_ms = instance->newest[i] != INDEX_NONE ? instance->cut_ms : p->cut_ms;
 
-		if (p->cut && cut_ms > x->cut_ms)
+		if (p->cut && cut_ms == INT64_MAX)
+			x->emptied = true;
+		else if (p->cut && cut_ms > x->cut_ms)
 			x->cut_ms = cut_ms;
 	}
 	/* what was removed may have times of the clock before it was set back */
-	if (x->cut_ms != INT64_MIN && x->cut_ms < INT64_MAX - e->back_ms)
+	if (x->cut_ms != INT64_MIN)
 		x->cut_ms += e->back_ms;
 	if (!e->ended)
 		find_owing(j, e, x);
@@ -148,6 +151,7 @@ take_hole(struct judge *j, struct judge_epoch *e, struct excuses *x, const struc
 {
 	int64_t since_ms = hole->time_ms == INT64_MIN ? e->start_ms : hole->time_ms;
 	uint64_t count = hole->last - hole->first + 1, excused;
+	enum finding finding = x->emptied ? FOUND_EMPTIED : FOUND_HOLES;
 
 	if (since_ms <= x->cut_ms) {
 		e->excused[EXCUSE_REMOVED] += count;
@@ -161,9 +165,9 @@ take_hole(struct judge *j, struct judge_epoch *e, struct excuses *x, const struc
 	e->excused[EXCUSE_COMPACTED] += excused;
 	count -= excused;
 	if (count == 1 && hole->first == hole->last)
-		judge_note(j, e, FOUND_HOLES, 1, "%llu", (unsigned long long)hole->first);
+		judge_note(j, e, finding, 1, "%llu", (unsigned long long)hole->first);
 	else if (count > 0)
-		judge_note(j, e, FOUND_HOLES, count, "%s%llu to %llu",
+		judge_note(j, e, finding, count, "%s%llu to %llu",
 		    count <= hole->last - hole->first ? "some of " : "",
 		    (unsigned long long)hole->first, (unsigned long long)hole->last);
 }
@@ -208,8 +212,8 @@ take_silent(struct judge *j, struct judge_epoch *e)
 static void
 forget(struct judge_epoch *e)
 {
-	static const enum finding at_end[] = { FOUND_HOLES, FOUND_STREAK, FOUND_AGAIN,
-		FOUND_MISSING, FOUND_SILENT };
+	static const enum finding at_end[] = { FOUND_HOLES, FOUND_EMPTIED, FOUND_STREAK,
+		FOUND_AGAIN, FOUND_MISSING, FOUND_SILENT };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(at_end); i++) {
 		e->found[at_end[i]] = 0;

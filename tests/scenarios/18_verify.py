@@ -256,6 +256,7 @@ def test_with_a_real_broker(t):
     require(found.epochs[0]["excused"]["removed"] > 0, found)
     delete_before(t.kafka(), topic.name, {1: ends[1]})
     found = verify.topic(topic)
-    require(found.code == verify.HOLDS and found.report["not_known"]["partitions_begin_late"] == 2,
-            found)
+    # a question, unless what the first partition lost is nearly as new
+    require(found.code != verify.BROKEN and set(found.found()) <= {"emptied"}, found)
+    require(found.report["not_known"]["partitions_begin_late"] == 2, found)
     t.note(json.dumps(found.report))
