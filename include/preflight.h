@@ -32,7 +32,4 @@ int preflight_as_starter(
 int preflight_as_user(
     const struct config *config, const struct preflight *needed, struct mistakes *mistakes);
 
-/* Whether the limit of descriptors allows workers.max checkers; if not, `reason` says so. */
-bool preflight_descriptors(const struct config *config, char *reason, size_t size);
-
 #endif

@@ -21,8 +21,9 @@
 /* What the supervisor holds beside its checkers, and what a child needs: libraries open files. */
 #define DESCRIPTORS_BESIDES 32
 
-bool
-preflight_descriptors(const struct config *config, char *reason, size_t size)
+/* Whether the limit of descriptors allows workers.max checkers; if not, `reason` says so. */
+static bool
+allows_descriptors(const struct config *config, char *reason, size_t size)
 {
 	rlim_t needed = (rlim_t)config->workers_max * DESCRIPTORS_PER_CHECKER + DESCRIPTORS_BESIDES;
 	struct rlimit limit;
@@ -45,7 +46,7 @@ preflight_as_starter(
 
 	if (!config->parsed)
 		return EXIT_FINE; /* nobody knows what it would have said */
-	if (needed->descriptors && !preflight_descriptors(config, reason, sizeof(reason))) {
+	if (needed->descriptors && !allows_descriptors(config, reason, sizeof(reason))) {
 		mistakes_add(mistakes, config_origin(&config->at, "workers"), "%s", reason);
 		code = EXIT_OS;
 	}

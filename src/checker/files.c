@@ -120,8 +120,9 @@ static const struct row {
 	    16 * KIB, .take = take_line, .secret = true },
 };
 
-const char *
-files_path(const struct site *site, enum file_key key)
+/* The path of `key`; NULL: `site` has none, or does not use it. */
+static const char *
+path_of(const struct site *site, enum file_key key)
 {
 	const struct row *row = &rows[key];
 
@@ -182,7 +183,7 @@ files_read(struct file files[FILE_COUNT], const struct site *site, struct file_f
 	mode_t mode;
 
 	for (int key = 0; key < FILE_COUNT; key++) {
-		const char *path = files_path(site, key);
+		const char *path = path_of(site, key);
 
 		if (path == NULL || rows[key].by_libcurl ||
 		    read_file(&rows[key], path, &files[key], &mode, fault))
@@ -251,8 +252,8 @@ files_find_fault(const struct site *site, struct file_fault *fault)
 		struct file file = { 0 };
 		mode_t mode;
 
-		if (files_path(site, key) != NULL)
-			good = check_file(&rows[key], files_path(site, key), &file, &mode, fault);
+		if (path_of(site, key) != NULL)
+			good = check_file(&rows[key], path_of(site, key), &file, &mode, fault);
 		forget(&file);
 	}
 	return !good || (site->client_cert != NULL && !check_pair(site, fault));
@@ -289,9 +290,9 @@ has_authorization(const struct file *file)
 static bool
 is_own(const struct site *site, const struct site *defaults, enum file_key key)
 {
-	const char *path = files_path(site, key);
+	const char *path = path_of(site, key);
 
-	return path != NULL && (site == defaults || path != files_path(defaults, key));
+	return path != NULL && (site == defaults || path != path_of(defaults, key));
 }
 
 /* Returns whether the file of `key` is good. */
@@ -299,7 +300,7 @@ static bool
 validate_file(const struct site *site, enum file_key key, struct mistakes *mistakes)
 {
 	const struct row *row = &rows[key];
-	const char *path = files_path(site, key);
+	const char *path = path_of(site, key);
 	struct origin at = config_origin(&site->at, row->key);
 	struct file_fault fault = { 0 };
 	struct file file = { 0 };
@@ -341,7 +342,7 @@ static void
 validate_ca_file(const struct site *site, struct mistakes *mistakes)
 {
 	static char *good[256];
-	const char *path = files_path(site, FILE_CA);
+	const char *path = path_of(site, FILE_CA);
 	char **known = &good[util_hash(path) % ARRAY_LENGTH(good)];
 
 	if ((*known != NULL && strcmp(*known, path) == 0) ||

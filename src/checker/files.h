@@ -40,9 +40,6 @@ struct file_fault {
 	bool walled; /* only our confinement is in the way: a new process could read it */
 };
 
-/* The path of `key`; NULL: `site` has none, or does not use it. */
-const char *files_path(const struct site *site, enum file_key key);
-
 /*
  * Read the files of `site`. Returns 0, or -1 with the fault. In either case they are to be
  * forgotten with files_forget(). At most 1 MiB each.

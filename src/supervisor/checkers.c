@@ -27,6 +27,34 @@
 /* Checkers started in one turn of the loop, half a millisecond each. */
 #define START_AT_ONCE 8
 
+/* --- leaving ----------------------------------------------------------------------------- */
+
+/* An idle checker finds the end of its socket; a busy one when it has become idle. */
+static void
+dismiss(struct supervisor *s, struct worker *worker, int64_t now)
+{
+	child_close(&worker->checker->child);
+	children_set_kill(&s->children, &worker->checker->child, now + LEAVE_US);
+}
+
+/* Tell it to leave, which it does when it next reads its socket. */
+static void
+retire_checker(struct supervisor *s, struct worker *worker, int64_t now)
+{
+	if (worker->state == WORKER_NONE || worker->retiring)
+		return;
+	worker->retiring = true;
+	if (worker->state != WORKER_BUSY)
+		dismiss(s, worker, now);
+}
+
+void
+retire_all_checkers(struct supervisor *s, int64_t now)
+{
+	for (int i = 0; i < s->pool.count; i++)
+		retire_checker(s, &s->pool.worker[i], now);
+}
+
 /* --- start ------------------------------------------------------------------------------- */
 
 /* In the new process. */
@@ -113,32 +141,7 @@ maintain_pool(struct supervisor *s, int64_t now)
 	s->checkers.next_maintenance_us = again;
 }
 
-/* --- leaving ----------------------------------------------------------------------------- */
-
-/* An idle checker finds the end of its socket; a busy one when it has become idle. */
-static void
-dismiss(struct supervisor *s, struct worker *worker, int64_t now)
-{
-	child_close(&worker->checker->child);
-	children_set_kill(&s->children, &worker->checker->child, now + LEAVE_US);
-}
-
-void
-retire_checker(struct supervisor *s, struct worker *worker, int64_t now)
-{
-	if (worker->state == WORKER_NONE || worker->retiring)
-		return;
-	worker->retiring = true;
-	if (worker->state != WORKER_BUSY)
-		dismiss(s, worker, now);
-}
-
-void
-retire_all_checkers(struct supervisor *s, int64_t now)
-{
-	for (int i = 0; i < s->pool.count; i++)
-		retire_checker(s, &s->pool.worker[i], now);
-}
+/* --- checks ------------------------------------------------------------------------------ */
 
 /* It has become ready, or has no check left. */
 static void
@@ -149,8 +152,6 @@ become_idle(struct supervisor *s, struct worker *worker, int64_t now)
 	if (worker->retiring)
 		dismiss(s, worker, now);
 }
-
-/* --- checks ------------------------------------------------------------------------------ */
 
 static bool
 send_job(const struct checker *c, const struct check *check)

@@ -123,8 +123,12 @@ add_block(void)
 	return block;
 }
 
-struct history *
-history_new(void)
+/*
+ * Without results. It lies in memory that children do not get: in that of every checker old copies
+ * would be kept.
+ */
+static struct history *
+new_history(void)
 {
 	struct block *last = block_count > 0 ? &blocks[block_count - 1] : NULL;
 	union place *place = places;
@@ -179,7 +183,7 @@ site_remember(struct supervisor *s, struct site_state *state, int64_t slot_us, i
 	if (s->start->once)
 		return; /* nobody can ask */
 	if (h == NULL)
-		h = state->history = history_new();
+		h = state->history = new_history();
 	past = &h->past[h->count++ % HISTORY_RESULTS];
 	*past = (struct past_result){ .slot_us = slot_us,
 		.lateness_ms = ms_of(lateness_us),

@@ -60,13 +60,7 @@ double recent_rate(const struct recent *recent, int64_t now_us);
 /* Which lateness this share of the checks (0.5, 0.99) did not exceed, in ms; NAN: there are none. */
 double recent_lateness_ms(const struct recent *recent, double share);
 
-/*
- * A new one, without results. It lies in memory that children do not get: in that of every checker
- * old copies would be kept.
- */
-struct history *history_new(void);
-
-/* Whether children get this memory from now on; one that lives for seconds may. */
+/* Whether children get the memory of histories from now on; one that lives for seconds may. */
 void history_share(bool share);
 
 /* NULL is ignored. */

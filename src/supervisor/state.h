@@ -231,10 +231,6 @@ struct supervisor_status {
 
 struct supervisor_status status_now(const struct supervisor *s);
 
-/* In one line: "3 sites: 3 up, …". Returns `buffer`, of STATUS_LINE_SIZE bytes. */
-#define STATUS_LINE_SIZE 384
-const char *status_line(const struct supervisor_status *status, char *buffer, size_t size);
-
 /* The line of systemd, when it is due, and the watchdog's sign of life. */
 void tell_status(struct supervisor *s, int64_t now);
 
@@ -367,8 +363,7 @@ void resize_pool(struct supervisor *s, int min, int max);
 void maintain_pool(struct supervisor *s, int64_t now);
 bool start_checker(struct supervisor *s, struct worker *worker, int64_t now);
 
-/* Tell a checker to leave, which it does when it next reads its socket. */
-void retire_checker(struct supervisor *s, struct worker *worker, int64_t now);
+/* Tell all checkers to leave, which each does when it next reads its socket. */
 void retire_all_checkers(struct supervisor *s, int64_t now);
 
 /*

@@ -20,6 +20,8 @@
 /* How many sites that are not up are named in the log. */
 #define NAMES_MAX 100
 
+#define STATUS_LINE_SIZE 384
+
 struct supervisor_status
 status_now(const struct supervisor *s)
 {
@@ -86,7 +88,8 @@ describe_output(const struct supervisor_status *status, char *buffer, size_t siz
 		    (unsigned long long)report->dead, util_plural(report->dead));
 }
 
-const char *
+/* In one line: "3 sites: 3 up, …". Returns `buffer`, of STATUS_LINE_SIZE bytes. */
+static const char *
 status_line(const struct supervisor_status *status, char *buffer, size_t size)
 {
 	char output[128];
