@@ -254,6 +254,30 @@ START_TEST(each_question_has_its_answer)
 }
 END_TEST
 
+START_TEST(a_site_may_be_called_like_a_filter)
+{
+	struct answer a;
+
+	begin_control(SITE("a") "," SITE("down") "," SITE("slow") "," SITE("all") "," SITE("--"));
+	a = finish(ask("sites -- down\n"));
+	ck_assert_uint_eq(a.sites, 1);
+	ck_assert(has(&a, "\"site\":\"down\"") && has(&a, "\"ok\":true"));
+	a = finish(ask("sites -- slow\n"));
+	ck_assert(a.sites == 1 && has(&a, "\"site\":\"slow\""));
+	a = finish(ask("sites all -- all\n"));
+	ck_assert(a.sites == 1 && has(&a, "\"site\":\"all\""));
+	a = finish(ask("sites -- --\n"));
+	ck_assert(a.sites == 1 && has(&a, "\"site\":\"--\""));
+	a = finish(ask("sites down -- down\n"));
+	ck_assert(a.sites == 0 && has(&a, "\"ok\":true"));
+	a = finish(ask("sites --\n"));
+	ck_assert_uint_eq(a.sites, 5);
+	a = finish(ask("site down\n"));
+	ck_assert(a.sites == 1 && has(&a, "\"site\":\"down\""));
+	end();
+}
+END_TEST
+
 START_TEST(the_last_results_are_kept)
 {
 	const struct history *h;
@@ -669,6 +693,7 @@ main(void)
 	umask(027); /* as daemon_sanitize() sets it */
 	tcase_set_timeout(tc, 600);
 	tcase_add_test(tc, each_question_has_its_answer);
+	tcase_add_test(tc, a_site_may_be_called_like_a_filter);
 	tcase_add_test(tc, the_last_results_are_kept);
 	tcase_add_test(tc, rates_and_lateness_are_those_of_the_last_minutes);
 	tcase_add_test(tc, patterns_are_for_whole_names);

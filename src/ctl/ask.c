@@ -103,8 +103,9 @@ command_sites(int argc, char **argv)
 		return code;
 	if (!is_one_word(o.argument))
 		return EXIT_USAGE;
-	request = xasprintf("sites%s%s %s", o.down ? " down" : "", o.slow ? " slow" : "",
-	    o.argument != NULL ? o.argument : "");
+	/* a site may be called "down" */
+	request = xasprintf("sites%s%s%s%s", o.down ? " down" : "", o.slow ? " slow" : "",
+	    o.argument != NULL ? " -- " : "", o.argument != NULL ? o.argument : "");
 	code = client_ask(&o, request, take_site, &list);
 	free(request);
 	if (code != EXIT_FINE || list.shown > 0)

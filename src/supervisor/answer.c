@@ -66,16 +66,19 @@ static void
 parse_arguments(struct question *q, const char *line, const char *end)
 {
 	const bool list = q->verb == ASK_SITES;
+	bool filters = list; /* may come */
 	const char *word;
 	size_t size;
 
 	while ((size = next_word(&line, end, &word)) > 0) {
-		if (list && is_word(word, size, "down"))
+		if (filters && is_word(word, size, "down"))
 			q->down = true;
-		else if (list && is_word(word, size, "slow"))
+		else if (filters && is_word(word, size, "slow"))
 			q->slow = true;
-		else if (list && is_word(word, size, "all"))
+		else if (filters && is_word(word, size, "all"))
 			q->all = true;
+		else if (filters && is_word(word, size, "--"))
+			filters = false;
 		else if ((list || q->verb == ASK_SITE) && q->argument[0] == '\0' &&
 			 size < sizeof(q->argument))
 			memcpy(q->argument, word, size);

@@ -9,7 +9,8 @@
  * version of this protocol, the last whether the answer is whole; then the connection is closed.
  *
  *   status                          how the daemon is: {"type":"status",…}
- *   sites [down] [slow] [all] [PATTERN]     {"type":"site",…} for each; `all`: with its results
+ *   sites [down] [slow] [all] [-- PATTERN]  {"type":"site",…} for each; `all`: with its results; the
+ *                                   pattern needs no -- if it is none of these words
  *   site NAME                       {"type":"site",…}, {"type":"setting",…} for each key, and
  *                                   {"type":"result",…} for each of the last results, latest first
  *   reload                          waits for a reload that begins now: {"type":"mistake",…} for each,
