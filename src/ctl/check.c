@@ -140,16 +140,17 @@ static const char *
 what_is_wrong(const struct line *line, enum state *state)
 {
 	char stage[16], kafka[32];
+	bool starting;
 
 	line_text(line, "stage", stage, sizeof(stage));
-	line_text(line, "kafka", kafka, sizeof(kafka));
+	starting = strcmp(line_text(line, "kafka", kafka, sizeof(kafka)), "starting") == 0;
 	*state = STATE_CRITICAL;
-	if (strcmp(kafka, "not delivering") == 0)
+	if (!line_kafka_is_well(line) && !starting)
 		return "Kafka takes no records";
 	*state = STATE_WARNING;
 	if (strcmp(stage, "running") != 0)
 		return "it is starting or stopping";
-	if (strcmp(kafka, "starting") == 0)
+	if (starting)
 		return "the publisher is starting";
 	if (line_count(line, "dropped") > 0)
 		return "records were dropped for want of room";

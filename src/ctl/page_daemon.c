@@ -7,7 +7,6 @@
  */
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
 
 #include "page.h"
 #include "util.h"
@@ -73,7 +72,7 @@ write_kafka(FILE *out, const struct line *line)
 	line_text(line, "kafka", state, sizeof(state));
 	if (state[0] == '\0')
 		return;
-	begin(out, "Kafka", strcmp(state, "not delivering") == 0);
+	begin(out, "Kafka", !line_kafka_is_well(line));
 	page_text(out, state);
 	if (since != 0) {
 		fputs(" since ", out);

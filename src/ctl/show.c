@@ -136,11 +136,8 @@ show_status_briefly(const struct line *line)
 bool
 status_is_good(const struct line *line)
 {
-	char text[64];
-
-	line_text(line, "kafka", text, sizeof(text));
-	return strcmp(text, "not delivering") != 0 && strcmp(text, "starting") != 0 &&
-	       line_count(line, "dropped") == 0 && line_count(line, "dead_letters") == 0;
+	return line_kafka_is_well(line) && line_count(line, "dropped") == 0 &&
+	       line_count(line, "dead_letters") == 0;
 }
 
 /* --- sites ------------------------------------------------------------------------------- */

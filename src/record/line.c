@@ -121,3 +121,12 @@ line_time(const struct line *line, const char *name)
 	line_text(line, name, text, sizeof(text));
 	return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) != NULL ? timegm(&tm) : 0;
 }
+
+bool
+line_kafka_is_well(const struct line *line)
+{
+	char word[32];
+
+	line_text(line, "kafka", word, sizeof(word));
+	return strcmp(word, "not delivering") != 0 && strcmp(word, "starting") != 0;
+}

@@ -417,8 +417,7 @@ print_daemon(const struct line *status, FILE *f)
 	if (line_text(status, "kafka", kafka, sizeof(kafka))[0] == '\0')
 		return;
 	print_head(f, "webmond_kafka_delivering", "gauge", "Whether Kafka takes records.");
-	print_sample(f, "webmond_kafka_delivering", "",
-	    strcmp(kafka, "not delivering") != 0 && strcmp(kafka, "starting") != 0);
+	print_sample(f, "webmond_kafka_delivering", "", line_kafka_is_well(status));
 }
 
 void
