@@ -95,6 +95,26 @@ worse(enum state a, enum state b)
 
 /* --- a site ------------------------------------------------------------------------------ */
 
+/*
+ * Each slot of a site has its result within two intervals: if there is none for longer, the last one
+ * tells nothing about now. Returns whether that is so.
+ */
+static bool
+say_silence(struct check *c, const struct line *line, const char *name, const char *status)
+{
+	time_t last = line_time(line, "scheduled_at");
+	double age = difftime(line->now, last);
+	char span[DURATION_SIZE], *text;
+
+	if (last == 0 || !(age > 3 * line_number(line, "interval_s") + 2))
+		return false;
+	text = xasprintf("%s has had no result for %s; the last one was: %s", name,
+	    describe_span(age, span), status);
+	say(c, STATE_UNKNOWN, text);
+	free(text);
+	return true;
+}
+
 static void
 take_site(void *arg, const struct line *line)
 {
@@ -110,6 +130,8 @@ take_site(void *arg, const struct line *line)
 		return;
 	line_text(line, "site", name, sizeof(name));
 	line_text(line, "status", status, sizeof(status));
+	if (say_silence(c, line, name, status))
+		return;
 	line_text(line, "error_type", word, sizeof(word));
 	line_text(line, "error_message", why, sizeof(why));
 	describe_span(since != 0 ? difftime(line->now, since) : 0, span);

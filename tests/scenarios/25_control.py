@@ -12,7 +12,7 @@ import socket
 import stat
 import subprocess
 
-from harness import daemon, needs, procs, require
+from harness import daemon, needs, page, procs, require
 from harness.context import ROOT, USER
 from harness.sites import site
 
@@ -80,6 +80,7 @@ def test_twelve_questions(t):
     require(re.search(r"\nbad +down +\d+ s +\d+ +500 ", down) and "http_status: got 500" in down and
             re.search(r"\ngone +down ", down) and "good" not in down, down)
     require(ctl(t, "sites", "g*").count("\n") == 3, "there are not two of them")
+    ctl(t, "sites", "down", code=1)  # none has this name
     ctl(t, "sites", "--slow", code=1)
     bad = ctl(t, "site", "bad")
     require(re.search(r"\nwhy: http_status: got 500", bad) and
@@ -133,6 +134,25 @@ def test_monitoring_plugin(t):
     d.stop()
     ctl(t, "check", code=CRITICAL)
     ctl(t, "check", "good", code=UNKNOWN)
+
+
+def test_plugin_of_a_site_without_news(t):
+    """A result of long ago says nothing about now."""
+    def told(seconds_ago, error=None):
+        answer = page.site("shop", "", [page.result("shop", seconds_ago, 84, error=error)])
+        answer[0].update(scheduled_at=page.moment(seconds_ago), interval_s=10, elapsed_ms=84)
+        return answer
+
+    socket_told = page.Told(t.path("ctl"), told(31))
+    require("WEBMOND OK - shop is up" in ctl(t, "check", "shop"), "it is no news")
+    for error, status in ((None, "up"), ("timeout", "down")):
+        socket_told.answer = told(33, error)
+        said = ctl(t, "check", "shop", code=UNKNOWN)
+        require(said == f"WEBMOND UNKNOWN - shop has had no result for 33 s; the last one was: "
+                f"{status}\n", said)
+    socket_told.answer = page.site("shop", "", [])
+    require("shop: not known yet" in ctl(t, "check", "shop", code=UNKNOWN), "it is known")
+    socket_told.close()
 
 
 def test_metrics(t):
