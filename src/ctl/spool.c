@@ -70,6 +70,23 @@ take_line(void *arg, const struct line *line)
 		print_line(line); /* a record */
 }
 
+/* Whether the words behind `spool` are a request. */
+static bool
+is_request(const struct options *o)
+{
+	const char *number = o->second != NULL ? o->second : "";
+	const bool drop = o->argument != NULL && strcmp(o->argument, "drop") == 0;
+
+	if (o->argument == NULL)
+		return true;
+	if (strcmp(o->argument, "list") == 0)
+		return o->second == NULL;
+	if (!drop && strcmp(o->argument, "show") != 0)
+		return false;
+	return (drop && strcmp(number, "all") == 0) ||
+	       (number[0] >= '1' && number[strspn(number, "0123456789")] == '\0');
+}
+
 int
 command_spool(int argc, char **argv)
 {
@@ -94,6 +111,12 @@ command_spool(int argc, char **argv)
 		fprintf(stderr,
 		    "webmondctl: a dead letter cannot be sent again: a dropped record has its id and "
 		    "its place in the topic, and one id has one content; `spool show N` prints it\n");
+		return EXIT_USAGE;
+	}
+	if (!is_request(&o)) {
+		fprintf(stderr,
+		    "webmondctl: ask for: spool, spool list, spool show N, spool drop N or spool drop "
+		    "all\n");
 		return EXIT_USAGE;
 	}
 	request = xasprintf(
