@@ -85,6 +85,25 @@ START_TEST(what_dropped_records_name_is_no_hole)
 }
 END_TEST
 
+START_TEST(what_a_dropped_record_stands_for_has_no_record)
+{
+	GIVE(0, .seq = 0, .site = "a", .status = "unknown", .error = "dropped",
+	    .dropped_through = 29);
+	give_rounds(0, 100, 0, 28); /* 29 is there */
+	require_only(FOUND_CONTENTS, 1);
+	GIVE(0, .seq = 300, .site = "a", .slot_ms = START_A + 100000, .status = "unknown",
+	    .error = "dropped", .dropped_through = 302);
+	GIVE(0, .seq = 302, .site = "a", .slot_ms = START_A + 101000, .status = "unknown",
+	    .error = "dropped", .dropped_through = 302);
+	require_found(FOUND_CONTENTS, 2);
+	GIVE(0, .seq = 304, .site = "a", .slot_ms = START_A + 102000);
+	GIVE(3, .seq = 303, .site = "d", .slot_ms = START_A + 101000, .status = "unknown",
+	    .error = "dropped",
+	    .dropped_through = 305); /* it comes later, from another partition */
+	require_found(FOUND_CONTENTS, 3);
+}
+END_TEST
+
 START_TEST(what_dropped_records_do_not_name_is_a_hole)
 {
 	GIVE(0, .seq = 0, .site = "a", .status = "unknown", .error = "dropped",
@@ -786,6 +805,7 @@ main(void)
 	tcase_add_test(tcase, holes_are_found);
 	tcase_add_test(tcase, first_numbers_are_missing);
 	tcase_add_test(tcase, what_dropped_records_name_is_no_hole);
+	tcase_add_test(tcase, what_a_dropped_record_stands_for_has_no_record);
 	tcase_add_test(tcase, what_dropped_records_do_not_name_is_a_hole);
 	tcase_add_test(tcase, repeats_with_the_same_bytes_are_right);
 	tcase_add_test(tcase, one_id_with_two_contents_is_found_once);

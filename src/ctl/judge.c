@@ -124,6 +124,21 @@ add_numbers(struct judge *j, struct judge_epoch *e, const struct scanned *s)
 	return added;
 }
 
+/* A number has a record, or a `dropped` record stands for it: not both. Before it is added. */
+static void
+check_dropped(
+    struct judge *j, struct judge_epoch *e, const struct scanned *s, const struct message *m)
+{
+	if (ranges_has(&e->named, s->seq) ||
+	    (s->error == ERROR_DROPPED && s->dropped_through > s->seq &&
+		ranges_meet(&e->seen, s->seq + 1, s->dropped_through)))
+		judge_note(j, e, FOUND_CONTENTS, 1,
+		    "seq %llu of %.*s (partition %d, offset %lld): a dropped record stands for what "
+		    "has a record",
+		    (unsigned long long)s->seq, (int)s->site.size, s->site.at, m->partition,
+		    (long long)m->offset);
+}
+
 void
 judge_take(struct judge *j, const struct message *m)
 {
@@ -156,6 +171,7 @@ judge_take(struct judge *j, const struct message *m)
 		judge_compare(j, epoch, &s, m, hash);
 		return;
 	}
+	check_dropped(j, e, &s, m);
 	if (!add_numbers(j, e, &s)) {
 		j->left_out++;
 		e->overfull = true;

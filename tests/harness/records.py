@@ -295,6 +295,10 @@ def _holes(firsts, kept):
                 yield f"{r}: dropped_through is {r.dropped_through}"
             given_up[r.epoch].update(range(r.seq, r.dropped_through + 1))
     for epoch, seqs in epochs.items():
+        both = [r for r in firsts if r.epoch == epoch and r.error_type == "dropped" and
+                any(seq in seqs for seq in range(r.seq + 1, r.dropped_through + 1))]
+        if both:
+            yield f"epoch {epoch}: {both[0]} stands for numbers that have records, too"
         holes = [seq for seq in sorted(set(range(max(seqs) + 1)) - seqs - given_up[epoch])
                  if f"{epoch}-{seq}" not in kept]
         if holes:
