@@ -59,9 +59,12 @@ may_be_replaced(const char *file)
 	return false;
 }
 
-/* It is the old one or the new one at each moment. A signal waits until it is. */
+/*
+ * It is the old one or the new one at each moment. A signal waits until it is. `failing`: the last
+ * time it could not be written, which is said once.
+ */
 static int
-write_file(const struct page *page, const char *file)
+write_file(const struct page *page, const char *file, bool failing)
 {
 	struct whole_file f;
 	sigset_t all, before;
@@ -74,8 +77,10 @@ write_file(const struct page *page, const char *file)
 		page_write(f.out, page);
 		code = whole_file_close(&f);
 	}
-	if (code < 0)
+	if (code < 0 && !failing)
 		fprintf(stderr, "webmondctl: \"%s\": %s\n", file, strerror(errno));
+	else if (code == 0 && failing)
+		fprintf(stderr, "webmondctl: \"%s\" is written again\n", file);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return code == 0 ? EXIT_FINE : EXIT_OS;
 }
@@ -107,11 +112,12 @@ write_forever(const struct options *o)
 	struct page_answer answer = { .key = o->group };
 	char error[512], said[512] = "";
 	int64_t next = util_mono_us();
+	int written = EXIT_FINE;
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	for (bool first = true;; first = false) {
-		int asked = ask(o, &answer, error, sizeof(error)), written;
+		int asked = ask(o, &answer, error, sizeof(error));
 		const struct page page = { .answer = &answer,
 			.error = asked != EXIT_FINE ? error : NULL,
 			.now = time(NULL),
@@ -125,7 +131,7 @@ write_forever(const struct options *o)
 		memcpy(said, error, sizeof(said));
 		if (first && asked == EXIT_PERMISSION)
 			return asked;
-		written = write_file(&page, o->argument);
+		written = write_file(&page, o->argument, written != EXIT_FINE);
 		if (first && written != EXIT_FINE)
 			return written;
 		next += every_us;
@@ -146,7 +152,7 @@ write_once(const struct options *o)
 	if (code != EXIT_FINE)
 		fprintf(stderr, "webmondctl: %s\n", error);
 	else if (o->argument != NULL)
-		code = write_file(&page, o->argument);
+		code = write_file(&page, o->argument, false);
 	else
 		page_write(stdout, &page);
 	page_release(&answer);

@@ -80,6 +80,7 @@ class Told:
         self.answer = answer
         self.path = path
         self.now = moment(0)
+        self.asked = 0
         self.socket = None
         self.listen()
 
@@ -97,6 +98,7 @@ class Told:
                 return
             with client, client.makefile("rb") as request:
                 wanted = request.readline().split()
+                self.asked += 1
                 lines = [x for x in self.answer if (x["type"] == "status") == (wanted == [b"status"])]
                 lines = [{"type": "webmond", "protocol": 1, "now": self.now}, *lines,
                          {"type": "end", "ok": True, "error": None}]

@@ -135,6 +135,27 @@ def test_page_again_and_again(t):
     told.close()
 
 
+def test_page_that_cannot_be_written(t):
+    """It is tried again and again, and said once."""
+    os.mkdir(t.path("web"))
+    file = t.path("web", "page.html")
+    told = page.Told(t.path("ctl"), [page.status(), *page.site("old", "", [])])
+    process = procs.spawn([daemon.control(), "-s", t.path("ctl"), "page", file, "--every", "1"],
+                          stderr=subprocess.PIPE, text=True)
+    procs.wait_for(lambda: os.path.exists(file), procs.PATIENCE_S, "no page")
+    os.rename(t.path("web"), t.path("away"))
+    before = told.asked
+    procs.wait_for(lambda: told.asked > before + 6, procs.PATIENCE_S, "it has given up")
+    os.rename(t.path("away"), t.path("web"))
+    os.unlink(file)
+    procs.wait_for(lambda: os.path.exists(file), procs.PATIENCE_S, "it has given up")
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=30)[1]
+    require(process.returncode == 0 and said.count("No such file or directory\n") == 1 and
+            said.endswith('page.html" is written again\n') and said.count("\n") == 2, said)
+    told.close()
+
+
 HOSTILE = "\"'><script>document.title='x'</script><img src=x onerror=alert(1)>&lt;"
 
 
