@@ -215,7 +215,7 @@ follow(struct topic *topic, struct judge *j, char *why)
 	sigaction(SIGTERM, &action, NULL);
 	if (!options.json)
 		j->say = say;
-	while (code == EXIT_FINE && !stopping) {
+	while (code == EXIT_FINE && !stopping && !ferror(stdout)) {
 		code = topic_follow(topic, judge_take, j, 500, why);
 		if (code == EXIT_FINE && why[0] != '\0') {
 			fprintf(stderr, "webmondctl verify: %s\n", why);

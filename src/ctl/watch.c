@@ -102,7 +102,7 @@ command_watch(int argc, char **argv)
 			printf(WRAP);
 		if (code == EXIT_UNAVAILABLE || code == CLIENT_AGAIN) /* perhaps the next time */
 			code = EXIT_FINE;
-		if (code != EXIT_FINE || fflush(stdout) != 0)
+		if (code != EXIT_FINE || fflush(stdout) != 0 || ferror(stdout))
 			return code;
 		sleep(1);
 	}

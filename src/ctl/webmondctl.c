@@ -55,7 +55,16 @@ finish(int code)
 	return EXIT_OS;
 }
 
-/* Options may stand before the command: they are moved behind its name. Returns it, or "". */
+static bool
+is_either(const char *word, const char *one, const char *other)
+{
+	return strcmp(word, one) == 0 || strcmp(word, other) == 0;
+}
+
+/*
+ * Options may stand before the command: they are moved behind its name. Returns it, or one of the
+ * options that need no command, or "".
+ */
 static const char *
 find_command(int argc, char **argv)
 {
@@ -63,9 +72,11 @@ find_command(int argc, char **argv)
 	char *name;
 
 	while (i < argc && argv[i][0] == '-') {
-		bool value = strcmp(argv[i], "-s") == 0 || strcmp(argv[i], "--socket") == 0 ||
-			     strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0;
+		bool value = is_either(argv[i], "-s", "--socket") ||
+			     is_either(argv[i], "-c", "--config");
 
+		if (is_either(argv[i], "-h", "--help") || is_either(argv[i], "-V", "--version"))
+			return argv[i];
 		if (strcmp(argv[i], "-c") == 0)
 			argv[i] = (char *)"--config"; /* `check` has another -c */
 		i += 1 + value;
@@ -80,17 +91,16 @@ find_command(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : "";
+	const char *name = find_command(argc, argv);
 
-	if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) {
+	if (is_either(name, "-h", "--help")) {
 		print_help();
 		return finish(EXIT_FINE);
 	}
-	if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0) {
+	if (is_either(name, "-V", "--version")) {
 		printf("webmondctl " VERSION "\n");
-		return EXIT_FINE;
+		return finish(EXIT_FINE);
 	}
-	name = find_command(argc, argv);
 	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
 		if (strcmp(name, commands[i].name) == 0)
 			return finish(commands[i].run(argc - 1, argv + 1));

@@ -281,6 +281,11 @@ def test_watch_without_terminal(t):
     watch = procs.spawn([daemon.control(), "-s", t.path("ctl"), "watch"], stdout=subprocess.PIPE,
                         stderr=subprocess.STDOUT)
     seen = [procs.read_line(watch.stdout, 30, "a line of the status") for _ in range(3)]
+    for words in (["watch"], ["-s", "x", "--help"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([daemon.control(), "-s", t.path("ctl"), *words], stdout=full,
+                                  stderr=subprocess.PIPE, timeout=60, check=False)
+        require(done.returncode == 71 and b"No space left" in done.stderr, f"{done}")
     require(all(" waiting; " in str(line) or " connect: " in str(line) for line in seen) and
             "\\x1b" not in repr(seen), f"{seen}")
     procs.wait_for(lambda: str(procs.read_line(watch.stdout, 30, "a line")).startswith("one "), 30,
