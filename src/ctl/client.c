@@ -53,7 +53,10 @@ open_connection(const char *path, int patience_ms, char *error, size_t size)
 		    "\"%s\": %s; be root or a member of the group of webmond's user", path,
 		    strerror(why));
 	else
-		snprintf(error, size, "no webmond answers at \"%s\": %s", path, strerror(why));
+		snprintf(error, size,
+		    "no webmond answers at \"%s\": %s; is it running, and is that its socket "
+		    "(-s, -c)?",
+		    path, strerror(why));
 	errno = why;
 	return -1;
 }
