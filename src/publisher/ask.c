@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -247,6 +248,19 @@ write_more(void *arg, struct writer *w, int64_t now)
 
 /* --- clients ----------------------------------------------------------------------------- */
 
+/* One too many gets no answer, but is told so: nothing else is in its way. */
+static void
+refuse(const struct config *config, int fd)
+{
+	char out[REPLY_LINE_MAX];
+	struct writer w = { out, out + sizeof(out) };
+
+	reply_first(&w, config);
+	reply_last(&w, "too many others ask about the spool; ask again", true);
+	send(fd, out, (size_t)(w.at - out), MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
 void
 asks_add(struct asks *asks, const struct config *config, const char *line, size_t size, int fd)
 {
@@ -255,7 +269,7 @@ asks_add(struct asks *asks, const struct config *config, const char *line, size_
 	if (fd < 0)
 		return;
 	if (asks->count == ASKS_MAX) {
-		close(fd); /* it finds no end of its answer */
+		refuse(config, fd);
 		return;
 	}
 	a = asks->ask[asks->count++] = xcalloc(1, sizeof(*a));

@@ -26,7 +26,7 @@ struct asks {
 	int count;
 };
 
-/* A request of `size` bytes, without a line break, and its client: closed at once if there are too many. */
+/* A request of `size` bytes, without a line break, and its client: sent away if there are too many. */
 void
 asks_add(struct asks *asks, const struct config *config, const char *line, size_t size, int fd);
 
