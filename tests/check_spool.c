@@ -35,7 +35,7 @@
 #define EPOCH_B "20260102T000000Z-0000000000000002"
 #define MIB     (INT64_C(1) << 20)
 
-static bool disk_is_broken, room_is_hidden;
+static bool disk_is_broken, room_is_hidden, quota_is_used_up;
 
 /* SQLite's: the C library's one is not called. */
 int
@@ -44,6 +44,16 @@ fdatasync(int fd)
 	if (!disk_is_broken)
 		return (int)syscall(SYS_fdatasync, fd);
 	errno = EIO;
+	return -1;
+}
+
+/* SQLite writes with this. */
+ssize_t
+pwrite64(int fd, const void *data, size_t size, off64_t offset)
+{
+	if (!quota_is_used_up)
+		return syscall(SYS_pwrite64, fd, data, size, offset);
+	errno = EDQUOT;
 	return -1;
 }
 
@@ -66,7 +76,7 @@ statvfs(const char *restrict path, struct statvfs *restrict fs)
 static void
 teardown(void)
 {
-	disk_is_broken = room_is_hidden = false;
+	disk_is_broken = room_is_hidden = quota_is_used_up = false;
 	umount(dir); /* if a test left it */
 	remove_dir();
 }
@@ -1574,6 +1584,24 @@ START_TEST(test_quota)
 }
 END_TEST
 
+/* What is full is named, whatever has failed before. */
+START_TEST(test_what_is_full)
+{
+	struct spool *s = open_spool(EPOCH_A);
+
+	capture_start();
+	put(s, WIRE_SINGLE, EPOCH_A, 0);
+	quota_is_used_up = true;
+	errno = 0;
+	ck_assert_int_eq(spool_begin(s), SPOOL_OK);
+	ck_assert_int_eq(apply(s, WIRE_SINGLE, EPOCH_A, 1, 300), SPOOL_OK);
+	ck_assert_int_eq(spool_commit(s), SPOOL_RETRY);
+	ck_assert_int_eq(count_of(captured(), "Disk quota exceeded; raise the quota"), 1);
+	quota_is_used_up = false;
+	spool_close(s);
+}
+END_TEST
+
 /* The same without rights: no file may grow further. SQLite is stopped before the kernel does it. */
 START_TEST(test_file_size_limit)
 {
@@ -1722,6 +1750,7 @@ main(void)
 	tcase_add_test(tcase, test_disk_full);
 	tcase_add_test(tcase, test_read_only);
 	tcase_add_test(tcase, test_quota);
+	tcase_add_test(tcase, test_what_is_full);
 	tcase_add_test(tcase, test_file_size_limit);
 	tcase_add_test(tcase, test_file_size_limit_is_raised);
 	tcase_add_test(tcase, test_cap_below_the_window);

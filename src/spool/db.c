@@ -161,11 +161,13 @@ is_damage(int code)
 enum spool_status
 spool_failed(struct spool *s, const char *action)
 {
+	int error = errno; /* not sqlite3_system_errno(): a COMMIT that fails does not set that */
 	int code = sqlite3_extended_errcode(s->db);
-	int error = (code & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(s->db) : 0;
 	const char *text = sqlite3_errmsg(s->db);
 	bool at_page_limit = false;
 
+	if ((code & 0xff) != SQLITE_IOERR)
+		error = 0;
 	if ((code & 0xff) == SQLITE_FULL) {
 		text = sqlite3_errstr(code); /* asking for the pages overwrites the message */
 		at_page_limit = spool_is_at_page_limit(s, code);
