@@ -1501,26 +1501,6 @@ delete_all(struct spool *s, uint64_t stored)
 	ck_assert_uint_eq(spool_count(s), 0);
 }
 
-/* Until new records are stored again, by itself. */
-static void
-wait_for_room(struct spool *s, uint64_t seq)
-{
-	enum spool_status status = SPOOL_RETRY;
-
-	while (status == SPOOL_RETRY) {
-		while (spool_shrink(s))
-			;
-		usleep(100000);
-		status = spool_begin(s);
-		if (status == SPOOL_OK)
-			status = apply(s, WIRE_SINGLE, EPOCH_A, seq, 1000);
-		if (status == SPOOL_OK)
-			status = spool_commit(s);
-	}
-	ck_assert_int_eq(status, SPOOL_OK);
-	ck_assert_uint_eq(spool_count(s), 1);
-}
-
 /* In a process that is killed then; returns how many. */
 static uint64_t
 store_until_full_and_die(int64_t file_size)
@@ -1578,7 +1558,30 @@ START_TEST(test_quota)
 	s = open_spool(EPOCH_A);
 	ck_assert_uint_eq(spool_count(s), stored);
 	delete_all(s, stored);
-	wait_for_room(s, stored);
+	put(s, WIRE_SINGLE, EPOCH_A, stored);
+	ck_assert_uint_eq(spool_count(s), 1);
+	spool_close(s);
+	ck_assert_int_eq(umount(dir), 0);
+}
+END_TEST
+
+/* Once all is delivered new records need not wait, and there is room for many of them. */
+START_TEST(test_quota_heals_at_once)
+{
+	struct spool *s;
+	uint64_t stored;
+
+	if (!mount_disk("size=8m"))
+		return;
+	capture_start();
+	room_is_hidden = true;
+	s = open_spool(EPOCH_A);
+	stored = store_until_full(s, 0);
+	ck_assert_int_eq(count_files("reserve"), 0);
+	delete_all(s, stored);
+	put_many(s, EPOCH_A, stored, stored + 300, 1000);
+	ck_assert_uint_eq(spool_count(s), 300);
+	ck_assert_int_eq(count_files("reserve"), 1);
 	spool_close(s);
 	ck_assert_int_eq(umount(dir), 0);
 }
@@ -1617,7 +1620,8 @@ START_TEST(test_file_size_limit)
 	s = open_spool(EPOCH_A);
 	ck_assert_uint_eq(spool_count(s), stored);
 	delete_all(s, stored);
-	wait_for_room(s, stored);
+	put(s, WIRE_SINGLE, EPOCH_A, stored);
+	ck_assert_uint_eq(spool_count(s), 1);
 	spool_close(s);
 }
 END_TEST
@@ -1750,6 +1754,7 @@ main(void)
 	tcase_add_test(tcase, test_disk_full);
 	tcase_add_test(tcase, test_read_only);
 	tcase_add_test(tcase, test_quota);
+	tcase_add_test(tcase, test_quota_heals_at_once);
 	tcase_add_test(tcase, test_what_is_full);
 	tcase_add_test(tcase, test_file_size_limit);
 	tcase_add_test(tcase, test_file_size_limit_is_raised);

@@ -32,6 +32,9 @@
 #define LOG_PAGES_MIN    16
 #define STATEMENT_PAGES  16 /* more than one of our statements ever takes */
 
+#define SHRINK_BELOW 1000 /* with more rows, free pages will be needed again */
+#define SHRINK_STEPS 8    /* of 500 pages, for the reserve: more than it and the log need */
+
 bool
 spool_is_full(int code)
 {
@@ -183,13 +186,38 @@ disk_is_full(struct spool *s)
 	       spool_number(s->statement[FREE_PAGES]) < SPOOL_PAGES_KEPT;
 }
 
-/* Whether the reserve is there, or can be allocated now. */
+bool
+spool_shrink(struct spool *s)
+{
+	/* where there is no room for the reserve, each page counts */
+	int64_t kept = s->reserve_held || s->reserve_bytes == 0 ? SPOOL_PAGES_KEPT : 1;
+
+	if (s->path == NULL || s->now.ready > SHRINK_BELOW ||
+	    spool_number(s->statement[FREE_PAGES]) < kept)
+		return false;
+	/* the next transaction meets whatever goes wrong here as well */
+	while (sqlite3_step(s->statement[SHRINK]) == SQLITE_ROW)
+		;
+	return sqlite3_reset(s->statement[SHRINK]) == SQLITE_OK;
+}
+
+/* Allocate the reserve again, with what can be given back for it. */
+static bool
+regain_reserve(struct spool *s)
+{
+	for (int i = 0; i < SHRINK_STEPS && spool_shrink(s); i++)
+		;
+	spool_checkpoint(s);
+	return allocate_reserve(s);
+}
+
+/* Whether the reserve is there, or can be had again. */
 static bool
 has_reserve(struct spool *s)
 {
 	if (s->reserve_held || s->reserve_bytes == 0)
 		return true;
-	if (util_mono_us() >= s->next_reserve_us && allocate_reserve(s))
+	if (util_mono_us() >= s->next_reserve_us && regain_reserve(s))
 		return true;
 	if (s->failing == 0)
 		log_error("spool: no room for a reserve of %lld KiB: %s%s; nothing is lost, trying "

@@ -14,9 +14,8 @@
 #include "log.h"
 #include "util.h"
 
-#define ADOPT_BATCH  256             /* open slots that one transaction finishes */
-#define DROP_LOG_US  (60 * US_PER_S) /* how often dropped records are logged */
-#define SHRINK_BELOW 1000            /* with more rows, free pages will be needed again */
+#define ADOPT_BATCH 256             /* open slots that one transaction finishes */
+#define DROP_LOG_US (60 * US_PER_S) /* how often dropped records are logged */
 
 uint64_t
 spool_count(const struct spool *s)
@@ -239,6 +238,10 @@ spool_commit(struct spool *s)
 		return status;
 	/* deleting does not count: that works while the disk is full */
 	stored = s->now.next_seq != s->committed.next_seq || s->now.ready > s->committed.ready;
+	if (s->now.ready == 0 && s->committed.ready > 0)
+		/* all is delivered: the longer new records wait now, the more come together, and
+		 * fill all again */
+		s->next_reserve_us = 0;
 	s->committed = s->now;
 	s->undo_count = 0;
 	s->never_used &= !stored;
@@ -298,19 +301,4 @@ spool_read(struct spool *s, uint64_t after, int max,
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		return spool_failed(s, "read records");
 	return damaged != 0 ? set_damaged_row_aside(s, damaged) : SPOOL_OK;
-}
-
-bool
-spool_shrink(struct spool *s)
-{
-	/* where there is no room for the reserve, each page counts */
-	int64_t kept = s->reserve_held || s->reserve_bytes == 0 ? SPOOL_PAGES_KEPT : 1;
-
-	if (s->path == NULL || s->now.ready > SHRINK_BELOW ||
-	    spool_number(s->statement[FREE_PAGES]) < kept)
-		return false;
-	/* the next transaction meets whatever goes wrong here as well */
-	while (sqlite3_step(s->statement[SHRINK]) == SQLITE_ROW)
-		;
-	return sqlite3_reset(s->statement[SHRINK]) == SQLITE_OK;
 }

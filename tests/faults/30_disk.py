@@ -272,11 +272,11 @@ def limited(number, what, limit, prefix, said, killed):
 
 
 def quota(t):
-    t.quota("spool", 16)
+    t.quota("spool", 8)
 
 
 FSIZE = ("prlimit", "--fsize=2097152:")
-test_quota = limited("30c", "quota of 16 MiB reached while Kafka is away", quota, (),
+test_quota = limited("30c", "quota of 8 MiB reached while Kafka is away", quota, (),
                      "Disk quota exceeded; raise the quota", False)
 test_quota_killed = limited("30d", "… and the publisher killed", quota, (),
                             "Disk quota exceeded; raise the quota", True)
