@@ -1587,6 +1587,34 @@ START_TEST(test_quota_heals_at_once)
 }
 END_TEST
 
+static int64_t
+reserve_size(void)
+{
+	struct stat st;
+
+	return stat(path_in_dir("spool.reserve"), &st) == 0 ? st.st_size : -1;
+}
+
+/* The reserve leaves room for records, and a successor in a full spool takes the same. */
+START_TEST(test_reserve_leaves_room)
+{
+	struct spool *s;
+
+	if (!mount_disk("size=9m"))
+		return;
+	capture_start();
+	room_is_hidden = true;
+	for (int i = 0; i < 2; i++) {
+		s = open_spool(EPOCH_A);
+		ck_assert_int_eq(reserve_size(), 4 * MIB);
+		if (i == 0)
+			ck_assert_uint_gt(store_until_full(s, 0), 500);
+		spool_close(s);
+	}
+	ck_assert_int_eq(umount(dir), 0);
+}
+END_TEST
+
 /* What is full is named, whatever has failed before. */
 START_TEST(test_what_is_full)
 {
@@ -1755,6 +1783,7 @@ main(void)
 	tcase_add_test(tcase, test_read_only);
 	tcase_add_test(tcase, test_quota);
 	tcase_add_test(tcase, test_quota_heals_at_once);
+	tcase_add_test(tcase, test_reserve_leaves_room);
 	tcase_add_test(tcase, test_what_is_full);
 	tcase_add_test(tcase, test_file_size_limit);
 	tcase_add_test(tcase, test_file_size_limit_is_raised);

@@ -108,11 +108,11 @@ release_reserve(struct spool *s)
 
 /* Returns false when there is no room for it. After any other failure none is wanted any more. */
 static bool
-allocate_reserve(struct spool *s)
+allocate_reserve(struct spool *s, int64_t bytes)
 {
 	int fd = open(s->reserve_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 
-	s->reserve_error = fd < 0 ? errno : posix_fallocate(fd, 0, s->reserve_bytes);
+	s->reserve_error = fd < 0 ? errno : posix_fallocate(fd, 0, bytes);
 	if (fd >= 0)
 		close(fd);
 	s->reserve_held = s->reserve_error == 0;
@@ -152,6 +152,25 @@ set_page_limit(struct spool *s)
 	spool_run(s, "PRAGMA max_page_count=%lld", (long long)s->page_limit);
 }
 
+/* Allocate it as large as leaves room for the log, which gets half of it; the smallest anyhow. */
+static void
+plan_reserve(struct spool *s)
+{
+	/* what the database has is room that it will have again */
+	int64_t has = spool_number(s->statement[ALL_PAGES]) * s->page_size;
+
+	for (int i = 1; i < RESERVE_TRIES; i++) {
+		int64_t beside = max(s->reserve_bytes / 2 - has, 0);
+
+		if (allocate_reserve(s, s->reserve_bytes + beside))
+			break;
+		s->reserve_bytes /= 2;
+	}
+	/* not truncated to its size: on btrfs that gives nothing back */
+	release_reserve(s);
+	allocate_reserve(s, s->reserve_bytes);
+}
+
 void
 spool_plan_room(struct spool *s)
 {
@@ -163,8 +182,7 @@ spool_plan_room(struct spool *s)
 		return;
 	s->reserve_bytes = min(
 	    min((int64_t)(fs.f_blocks * fs.f_frsize / 8), RESERVE_BYTES), file_size_limit() / 2);
-	for (int i = 1; !allocate_reserve(s) && i < RESERVE_TRIES; i++)
-		s->reserve_bytes /= 2;
+	plan_reserve(s);
 	log_pages = max(min(s->reserve_bytes / 2 / s->page_size, LOG_PAGES_MAX), LOG_PAGES_MIN);
 	spool_run(s, "PRAGMA wal_autocheckpoint=%lld", (long long)log_pages);
 }
@@ -208,7 +226,7 @@ regain_reserve(struct spool *s)
 	for (int i = 0; i < SHRINK_STEPS && spool_shrink(s); i++)
 		;
 	spool_checkpoint(s);
-	return allocate_reserve(s);
+	return allocate_reserve(s, s->reserve_bytes);
 }
 
 /* Whether the reserve is there, or can be had again. */
