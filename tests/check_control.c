@@ -493,6 +493,7 @@ START_TEST(a_new_publisher_has_time_to_connect)
 	begin_control(SITE("a"));
 	s.publisher.child.pid = 1;
 	s.publisher.delivering_us = now;
+	s.publisher.last_report_us = now + 10 * US_PER_S;
 	*report = (struct message_report){ .ready = true };
 	a = finish(ask("status\n"));
 	ck_assert(has(&a, "\"kafka\":\"nothing yet\""));
@@ -506,6 +507,28 @@ START_TEST(a_new_publisher_has_time_to_connect)
 	now += 10 * US_PER_S;
 	a = finish(ask("status\n"));
 	ck_assert(has(&a, "\"kafka\":\"not delivering\""));
+	s.publisher.child.pid = 0;
+	end();
+}
+END_TEST
+
+START_TEST(a_publisher_that_hangs_delivers_nothing)
+{
+	struct answer a;
+
+	begin_control(SITE("a"));
+	s.publisher.child.pid = 4711;
+	s.publisher.delivering_us = s.publisher.last_report_us = now;
+	s.publisher.report = (struct message_report){ .ready = true, .delivering = true };
+	now += 19 * US_PER_S;
+	a = finish(ask("status\n"));
+	ck_assert(has(&a, "\"kafka\":\"delivering\"") && has(&a, "\"kafka_error\":null"));
+	now += US_PER_S;
+	a = finish(ask("status\n"));
+	ck_assert(has(&a, "\"kafka\":\"not delivering\""));
+	ck_assert(
+	    has(&a, "\"kafka_error\":\"the publisher, PID 4711, has said nothing since then"));
+	expect_error("spool\n", "the publisher takes no questions now; ask again");
 	s.publisher.child.pid = 0;
 	end();
 }
@@ -704,6 +727,7 @@ main(void)
 	tcase_add_test(tc, those_who_say_nothing_make_room_soon);
 	tcase_add_test(tc, a_client_that_does_not_read_holds_nobody_up);
 	tcase_add_test(tc, a_new_publisher_has_time_to_connect);
+	tcase_add_test(tc, a_publisher_that_hangs_delivers_nothing);
 	tcase_add_test(tc, a_slow_reader_gets_all_of_it_unless_it_takes_too_long);
 	tcase_add_test(tc, a_reload_ends_a_list);
 	tcase_add_test(tc, a_hundred_clients_have_their_turn);

@@ -7,6 +7,7 @@
 #include "answer_lines.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "answer.h"
@@ -66,6 +67,8 @@ name_of_kafka(const struct supervisor *s, const struct supervisor_status *status
 		return NULL;
 	if (!status->publisher_up)
 		return "starting";
+	if (publisher_hangs(s, now))
+		return "not delivering";
 	if (report->delivering)
 		return "delivering";
 	if (report->delivered == 0 && report->queued == 0)
@@ -93,6 +96,35 @@ find_rates(const struct supervisor *s, double *delivered, double *shrinking, int
 	*shrinking = ((double)since->queued - (double)report->queued) / seconds;
 }
 
+/* The last trouble, and since when Kafka is as it is. */
+static void
+write_trouble(const struct supervisor *s, const struct message_report *report, bool kafka,
+    struct writer *w, int64_t now)
+{
+	const bool hangs = kafka && publisher_hangs(s, now);
+	const int64_t silent_since_us = utc_of(s, s->publisher.last_report_us);
+	int64_t since_us = WRITER_NONE, at_us = WRITER_NONE;
+	char trouble[TROUBLE_SIZE];
+
+	/* the publisher has less rights than we: it may send anything */
+	util_clean_text(trouble, sizeof(trouble), report->trouble,
+	    strnlen(report->trouble, sizeof(report->trouble)));
+	if (kafka && s->publisher.delivering_us > 0)
+		since_us = hangs ? silent_since_us : utc_of(s, s->publisher.delivering_us);
+	if (report->trouble_us > 0)
+		at_us = report->trouble_us;
+	if (hangs) {
+		snprintf(trouble, sizeof(trouble),
+		    "the publisher, PID %d, has said nothing since then: was it stopped, or does the "
+		    "disk of the spool hang?",
+		    (int)s->publisher.child.pid);
+		at_us = silent_since_us;
+	}
+	write_time(w, ",\"kafka_since\":", since_us);
+	write_text(w, ",\"kafka_error\":", trouble, VALUE_MAX / 2);
+	write_time(w, ",\"kafka_error_at\":", at_us);
+}
+
 static void
 write_records(const struct supervisor *s, const struct supervisor_status *status, struct writer *w,
     int64_t now)
@@ -103,21 +135,12 @@ write_records(const struct supervisor *s, const struct supervisor_status *status
 	const struct message_report *report = &status->report;
 	const bool kafka = status->output == PUBLISH_TO_KAFKA;
 	double delivered, shrinking;
-	char trouble[TROUBLE_SIZE];
 
-	/* the publisher has less rights than we: it may send anything */
-	util_clean_text(trouble, sizeof(trouble), report->trouble,
-	    strnlen(report->trouble, sizeof(report->trouble)));
 	find_rates(s, &delivered, &shrinking, now);
 	write_text(w, ",\"output\":", outputs[status->output], 16);
 	write_text(w, ",\"topic\":", kafka ? s->config->kafka_topic : NULL, 256);
 	write_text(w, ",\"kafka\":", name_of_kafka(s, status, now), 16);
-	write_time(w, ",\"kafka_since\":",
-	    kafka && s->publisher.delivering_us > 0 ? utc_of(s, s->publisher.delivering_us)
-						    : WRITER_NONE);
-	write_text(w, ",\"kafka_error\":", trouble, VALUE_MAX / 2);
-	write_time(
-	    w, ",\"kafka_error_at\":", report->trouble_us > 0 ? report->trouble_us : WRITER_NONE);
+	write_trouble(s, report, kafka, w, now);
 	write_integer(w, ",\"spool_records\":", (int64_t)report->queued);
 	write_time(w, ",\"spool_oldest_at\":",
 	    report->spool.oldest_us > 0 ? report->spool.oldest_us : WRITER_NONE);

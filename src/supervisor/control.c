@@ -101,7 +101,7 @@ ask_for_reload(struct supervisor *s, struct client *client, int64_t now)
 
 /* A request that the publisher answers. Returns whether it has the client now. */
 static bool
-pass_on(struct supervisor *s, struct client *client, size_t size)
+pass_on(struct supervisor *s, struct client *client, size_t size, int64_t now)
 {
 	struct question *q = &client->question;
 	char line[128];
@@ -115,7 +115,7 @@ pass_on(struct supervisor *s, struct client *client, size_t size)
 		    "a request about the spool has at most %d bytes", SPOOL_REQUEST_MAX);
 		return false;
 	}
-	if (ask_publisher(s, client->in, size, client->reply.fd))
+	if (ask_publisher(s, client->in, size, client->reply.fd, now))
 		return true;
 	snprintf(q->error, sizeof(q->error), "the publisher takes no questions now; ask again");
 	q->again = true;
@@ -147,7 +147,7 @@ read_request(struct supervisor *s, struct client *client, bool *gone, int64_t no
 	client->state = CLIENT_IS_ANSWERED;
 	reply_start(&client->reply, now);
 	if (q->error[0] == '\0' && q->verb == ASK_SPOOL)
-		*gone = pass_on(s, client, size);
+		*gone = pass_on(s, client, size, now);
 	else if (q->error[0] == '\0' && q->verb == ASK_RELOAD)
 		ask_for_reload(s, client, now);
 	else

@@ -66,10 +66,17 @@ order_publisher(struct supervisor *s, enum message_type order)
 }
 
 bool
-ask_publisher(struct supervisor *s, const char *request, size_t size, int client_fd)
+publisher_hangs(const struct supervisor *s, int64_t now)
+{
+	return s->publisher.child.pid > 0 && s->publisher.report.ready &&
+	       now - s->publisher.last_report_us >= PUBLISHER_SILENT_US;
+}
+
+bool
+ask_publisher(struct supervisor *s, const char *request, size_t size, int client_fd, int64_t now)
 {
 	return s->publisher.child.fd >= 0 && s->publisher.report.ready &&
-	       !s->publisher.handing_over &&
+	       !s->publisher.handing_over && !publisher_hangs(s, now) &&
 	       message_send(s->publisher.child.fd, MESSAGE_ASK, request, size, client_fd) == 0;
 }
 

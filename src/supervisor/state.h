@@ -336,7 +336,14 @@ void order_publisher(struct supervisor *s, enum message_type order);
  * Pass on a request about the spool, and a copy of the descriptor of its client, who gets the answer.
  * False: it takes none now.
  */
-bool ask_publisher(struct supervisor *s, const char *request, size_t size, int client_fd);
+bool
+ask_publisher(struct supervisor *s, const char *request, size_t size, int client_fd, int64_t now);
+
+/* It reports every second; a commit on a slow disk may take a while. */
+#define PUBLISHER_SILENT_US (20 * US_PER_S)
+
+/* Whether the one that is up has reported nothing for so long that it, or its disk, must hang. */
+bool publisher_hangs(const struct supervisor *s, int64_t now);
 
 /* After a reload: it commits and leaves, and its successor starts. */
 void replace_publisher(struct supervisor *s);

@@ -12,9 +12,6 @@
 #include "log.h"
 #include "state.h"
 
-/* The publisher reports every second; a commit on a slow disk may take a while. */
-#define PUBLISHER_SILENT_US (20 * US_PER_S)
-
 #define STATUS_EVERY_US (5 * US_PER_S)
 
 /* How many sites that are not up are named in the log. */
@@ -63,7 +60,8 @@ describe_stage(enum stage stage)
 
 /* What happens to the records. */
 static void
-describe_output(const struct supervisor_status *status, char *buffer, size_t size)
+describe_output(
+    const struct supervisor_status *status, bool publisher_hangs, char *buffer, size_t size)
 {
 	const struct message_report *report = &status->report;
 	const char *word = "Kafka does not take records";
@@ -77,6 +75,8 @@ describe_output(const struct supervisor_status *status, char *buffer, size_t siz
 	}
 	if (!status->publisher_up)
 		word = "the publisher is starting";
+	else if (publisher_hangs)
+		word = "the publisher hangs";
 	else if (report->delivering)
 		word = "delivering";
 	else if (report->queued == 0 && report->delivered == 0)
@@ -90,11 +90,12 @@ describe_output(const struct supervisor_status *status, char *buffer, size_t siz
 
 /* In one line: "3 sites: 3 up, …". Returns `buffer`, of STATUS_LINE_SIZE bytes. */
 static const char *
-status_line(const struct supervisor_status *status, char *buffer, size_t size)
+status_line(const struct supervisor *s, const struct supervisor_status *status, int64_t now,
+    char *buffer, size_t size)
 {
 	char output[128];
 
-	describe_output(status, output, sizeof(output));
+	describe_output(status, publisher_hangs(s, now), output, sizeof(output));
 	snprintf(buffer, size,
 	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet; "
 	    "%d of %d checkers busy; %s",
@@ -119,7 +120,7 @@ tell_status(struct supervisor *s, int64_t now)
 		systemd_notify("WATCHDOG=1");
 	s->next_status_us = now + (every > 0 && every < STATUS_EVERY_US ? every : STATUS_EVERY_US);
 	status = status_now(s);
-	systemd_notify("STATUS=%s", status_line(&status, text, sizeof(text)));
+	systemd_notify("STATUS=%s", status_line(s, &status, now, text, sizeof(text)));
 }
 
 void
@@ -135,7 +136,7 @@ log_status(struct supervisor *s, int64_t now)
 	char text[STATUS_LINE_SIZE], since[UTIL_RFC3339_SIZE];
 	size_t not_up = 0;
 
-	log_asked("status: %s", status_line(&status, text, sizeof(text)));
+	log_asked("status: %s", status_line(s, &status, now, text, sizeof(text)));
 	for (size_t i = 0; i < s->sites.count; i++) {
 		const struct site_state *state = s->sites.all[i];
 

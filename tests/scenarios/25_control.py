@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -406,6 +407,33 @@ def test_publisher_dies_amid_questions(t):
                                      60).returncode == 0, 60, "it is not answered")
     require(lines(t, "status", code=None)[0]["stage"] == "running", "it does not run")
     d.stop()
+
+
+def test_publisher_that_hangs(t):
+    """It is told by all who are asked, and by nobody as delivering; it goes on where it was."""
+    cluster = t.mock()
+    topic = cluster.topic("results", 3)
+    d = t.daemon(t.settings(t.nginx().many(3), topic, cluster.bootstrap)).start()
+
+    def becomes(word):
+        procs.wait_for(lambda: lines(t, "status", code=None)[0]["kafka"] == word, procs.PATIENCE_S,
+                       f"it is not {word}")
+
+    becomes("delivering")
+    publisher = d.publisher()
+    procs.kill(publisher, signal.SIGSTOP)
+    becomes("not delivering")
+    require(f"the publisher, PID {publisher}, has said nothing" in ctl(t, "status", code=1), "not why")
+    require("Kafka takes no records" in ctl(t, "check", code=CRITICAL), "not by the plugin")
+    require("\nwebmond_kafka_delivering 0\n" in ctl(t, "metrics"), "not by the metrics")
+    require("ask again" in ctl(t, "spool", code=75), "it is asked")
+    mark = d.log_size()
+    d.signal(signal.SIGUSR1)
+    d.wait_log(r"status: 3 sites: .*; the publisher hangs, \d+ records? waiting", 20, mark)
+    procs.kill(publisher, signal.SIGCONT)
+    becomes("delivering")
+    d.stop()
+    topic.check(at_least=9)
 
 
 def test_unprivileged(t):
