@@ -157,7 +157,7 @@ take_site(void *arg, const struct line *line)
 
 /* --- the daemon -------------------------------------------------------------------------- */
 
-/* What is wrong with it, but for its sites, or NULL. */
+/* What is wrong with it, but for sites that are down, or NULL. */
 static const char *
 what_is_wrong(const struct line *line, enum state *state)
 {
@@ -178,6 +178,8 @@ what_is_wrong(const struct line *line, enum state *state)
 		return "records were dropped for want of room";
 	if (line_count(line, "dead_letters") > 0)
 		return "Kafka has refused records for good";
+	if (2 * line_count(line, "unknown") > line_count(line, "sites"))
+		return "most sites cannot be checked";
 	*state = STATE_OK;
 	return NULL;
 }

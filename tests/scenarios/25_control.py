@@ -137,8 +137,8 @@ def test_monitoring_plugin(t):
     ctl(t, "check", "good", code=UNKNOWN)
 
 
-def test_plugin_of_a_site_without_news(t):
-    """A result of long ago says nothing about now."""
+def test_plugin_without_news(t):
+    """A result of long ago says nothing about now; and of many sites nothing is known."""
     def told(seconds_ago, error=None):
         answer = page.site("shop", "", [page.result("shop", seconds_ago, 84, error=error)])
         answer[0].update(scheduled_at=page.moment(seconds_ago), interval_s=10, elapsed_ms=84)
@@ -151,6 +151,9 @@ def test_plugin_of_a_site_without_news(t):
         said = ctl(t, "check", "shop", code=UNKNOWN)
         require(said == f"WEBMOND UNKNOWN - shop has had no result for 33 s; the last one was: "
                 f"{status}\n", said)
+    for unknown, code, words in ((2, 0, "OK - 4 sites"), (3, 1, "WARNING - most sites cannot be")):
+        socket_told.answer = [page.status(sites=4, up=4 - unknown, down=0, unknown=unknown)]
+        require(f"WEBMOND {words}" in ctl(t, "check", code=code), f"{unknown} are not {words}")
     socket_told.answer = page.site("shop", "", [])
     require("shop: not known yet" in ctl(t, "check", "shop", code=UNKNOWN), "it is known")
     socket_told.close()
