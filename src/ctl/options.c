@@ -85,8 +85,7 @@ read_argument(struct options *o, int argc, char **argv, const struct usage *usag
 	if (usage->second && optind < argc)
 		o->second = argv[optind++];
 	if (optind < argc) {
-		fprintf(stderr,
-		    "webmondctl: unexpected argument \"%s\"; try 'webmondctl %s --help'\n",
+		fprintf(stderr, "webmondctl: unexpected argument \"%s\"; try '%s --help'\n",
 		    argv[optind], argv[0]);
 		return EXIT_USAGE;
 	}
@@ -156,7 +155,7 @@ options_read(struct options *o, int argc, char **argv, const struct usage *usage
 		}
 	}
 	if (!good) {
-		fprintf(stderr, "Try 'webmondctl %s --help'.\n", argv[0]);
+		fprintf(stderr, "Try '%s --help'.\n", argv[0]);
 		return EXIT_USAGE;
 	}
 	if (o->socket == NULL && config != NULL && (o->socket = socket_of(config)) == NULL)

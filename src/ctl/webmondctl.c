@@ -102,8 +102,10 @@ main(int argc, char **argv)
 		return finish(EXIT_FINE);
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
-		if (strcmp(name, commands[i].name) == 0)
+		if (strcmp(name, commands[i].name) == 0) {
+			argv[1] = xasprintf("webmondctl %s", name); /* messages begin with it */
 			return finish(commands[i].run(argc - 1, argv + 1));
+		}
 	if (name[0] == '\0')
 		fprintf(stderr, "webmondctl: which command? Try 'webmondctl --help'.\n");
 	else
