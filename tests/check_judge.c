@@ -397,6 +397,22 @@ START_TEST(a_site_may_have_no_record_yet)
 }
 END_TEST
 
+START_TEST(a_site_that_is_checked_daily_hides_no_holes)
+{
+	const int64_t hour = 3600;
+
+	GIVE(1, .seq = 0, .site = "daily", .interval_ms = 86400000);
+	for (int64_t seq = 1; seq < hour; seq++)
+		if (seq < 10 || seq > 12)
+			GIVE(0, .seq = (uint64_t)seq, .site = "a", .slot_ms = START_A + seq * 1000);
+	require_only(FOUND_COUNT, 0);
+	ck_assert_uint_eq(only_epoch()->excused[EXCUSE_UNDERWAY], 3);
+	for (int64_t seq = hour; seq < hour + 20; seq++)
+		GIVE(0, .seq = (uint64_t)seq, .site = "a", .slot_ms = START_A + seq * 1000);
+	require_only(FOUND_HOLES, 3);
+}
+END_TEST
+
 START_TEST(a_partition_may_be_far_behind)
 {
 	/* it was written to no more at seq 30, as when the broker that leads it is away */
@@ -827,6 +843,7 @@ main(void)
 	tcase_add_test(tcase, checks_that_may_still_run_are_no_holes);
 	tcase_add_test(tcase, a_site_owes_one_record_at_most);
 	tcase_add_test(tcase, a_site_may_have_no_record_yet);
+	tcase_add_test(tcase, a_site_that_is_checked_daily_hides_no_holes);
 	tcase_add_test(tcase, a_partition_may_be_far_behind);
 	tcase_add_test(tcase, nothing_is_on_its_way_in_an_epoch_that_has_ended);
 	tcase_add_test(tcase, an_epoch_ends_in_each_partition_by_itself);

@@ -20,6 +20,9 @@
 #define SILENT_MS        2000
 #define OWING_MS         10000
 
+/* No first check of a site takes longer than that, if its interval is that long. */
+#define FIRST_MS 3600000
+
 /* Records that a site owes; their numbers are above that of its last one. */
 struct owing {
 	uint64_t last_seq;
@@ -133,9 +136,11 @@ static uint64_t
 count_underway(const struct judge_epoch *e, struct excuses *x, uint64_t first, uint64_t count,
     int64_t since_ms)
 {
+	const int64_t first_ms = 2 * x->longest_ms < FIRST_MS ? 2 * x->longest_ms : FIRST_MS;
+
 	if (x->longest_ms == 0)
 		return 0;
-	if (since_ms - e->start_ms <= x->longest_ms && e->top_ms - since_ms <= 2 * x->longest_ms)
+	if (since_ms - e->start_ms <= x->longest_ms && e->top_ms - since_ms <= first_ms)
 		return count;
 	while (x->passed < x->owing_count && x->owing[x->passed].last_seq < first)
 		x->owed += x->owing[x->passed++].count;
