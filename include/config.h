@@ -96,6 +96,12 @@ enum kafka_format {
 	KAFKA_FORMAT_JSON_CONNECT, /* each record with its schema */
 };
 
+/* What a member of a group does with its shards while the group cannot be reached. */
+enum kafka_alone {
+	KAFKA_ALONE_CHECK,
+	KAFKA_ALONE_REST,
+};
+
 enum tls_version {
 	TLS_1_0,
 	TLS_1_1,
@@ -202,6 +208,8 @@ struct config {
 	const struct config_string *kafka_properties; /* name=value */
 	size_t kafka_property_count;
 	enum kafka_format kafka_format;
+	const char *kafka_group; /* NULL: none, this daemon checks all sites */
+	enum kafka_alone kafka_alone;
 
 	const struct site *sites; /* in the order of the files, but the enabled ones first */
 	size_t site_count;        /* enabled */

@@ -24,13 +24,21 @@ struct spool_facts {
 #define TROUBLE_SIZE 512
 
 enum message_type {
-	/* of the supervisor; but for the last they have no body */
+	/* of the supervisor; the first two have no body */
 	MESSAGE_HAND_OVER = 1, /* reload: commit, wait briefly for answers, leave */
 	MESSAGE_NO_FLUSH,      /* second TERM: commit, but do not wait for Kafka */
 	MESSAGE_ASK, /* a request about the spool, and beside it the client that gets the answer */
 
 	/* of the publisher */
 	MESSAGE_REPORT, /* struct message_report, each second; losing one loses nothing */
+
+	/* in a group, see below: the first two of the supervisor, the others of the publisher */
+	MESSAGE_ALIVE, /* each second, without a body: after 10 s of silence it leaves the group */
+	MESSAGE_GIVEN, /* struct message_shard: no check of a shard that was to be given runs */
+	MESSAGE_LEASE,
+	MESSAGE_SHARDS,
+	MESSAGE_TAKE,
+	MESSAGE_GIVE, /* struct message_shard */
 };
 
 struct message_report {
@@ -43,6 +51,51 @@ struct message_report {
 	struct spool_facts spool;
 	int64_t trouble_us;         /* UTC, of the last trouble with Kafka; 0: none, likewise */
 	char trouble[TROUBLE_SIZE]; /* what it was, and what to do: one line of clean text */
+};
+
+/*
+ * A group: daemons with the same kafka.group share the sites. A shard is a partition of the topic:
+ * the member that Kafka assigns the partition checks the sites whose key falls into it.
+ *
+ *   LEASE   until when slots may begin. It is renewed each second, and never for a shard that
+ *           Kafka may have assigned to another member.
+ *   TAKE    these sites are ours: continue each at its first slot later than `after_us`, or than
+ *           the last one that this member has begun, whichever is later. Several for a shard with
+ *           many sites.
+ *   GIVE    begin no slot of this shard any more, and say GIVEN when none of its checks runs.
+ *   SHARDS  all shards that are ours and taken. The sites of any other are not ours any more, with
+ *           no answer: Kafka has withdrawn them, or a predecessor of this publisher had them.
+ */
+
+/* More partitions are not supported. */
+#define SHARDS_MAX 16384
+
+struct message_lease {
+	int64_t until_us;     /* util_boot_us(): it runs on while the host is suspended */
+	bool alone;           /* without the word of the group, which cannot be reached */
+	uint32_t mine, total; /* shards */
+};
+
+struct message_shards {
+	uint32_t total;
+	unsigned char taken[SHARDS_MAX / 8]; /* a bit each, the lowest first */
+};
+
+#define TAKE_SITES_MAX 200
+
+struct message_take {
+	uint32_t shard;
+	uint32_t count;
+	bool last; /* the shard is whole */
+	struct taken_site {
+		uint32_t site;    /* index into the configuration of the publisher */
+		int32_t status;   /* enum status of its last record; -1: not known */
+		int64_t after_us; /* UTC: a slot */
+	} site[TAKE_SITES_MAX];
+};
+
+struct message_shard {
+	uint32_t shard;
 };
 
 #define MESSAGE_BODY_MAX 4096

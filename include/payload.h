@@ -29,6 +29,7 @@ struct slot {
 	int64_t slot_us;     /* UTC: scheduled_at */
 	int64_t interval_us; /* of the grid of this slot: a reload may have changed the site */
 	int64_t lateness_us; /* monotonic; RESULT_NONE: never started */
+	enum tristate alone; /* begun without the word of the group; null without a group */
 	struct wire_ordinal ordinal;
 	uint64_t token; /* see wire_token() */
 };

@@ -27,6 +27,9 @@ int64_t util_mono_us(void);
 /* CLOCK_REALTIME, for slots and for what a record says; never subtract two of them. */
 int64_t util_utc_us(void);
 
+/* CLOCK_BOOTTIME, for leases: it runs on while the host is suspended. */
+int64_t util_boot_us(void);
+
 /* CPU time of this process, all threads together. Costs a system call. */
 int64_t util_cpu_us(void);
 

@@ -41,6 +41,12 @@ util_utc_us(void)
 	return clock_us(CLOCK_REALTIME);
 }
 
+int64_t
+util_boot_us(void)
+{
+	return clock_us(CLOCK_BOOTTIME);
+}
+
 const char *
 util_plural(unsigned long long n)
 {

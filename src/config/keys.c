@@ -85,6 +85,7 @@ static const char *const tls_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const destination_words[] = { "stderr", "syslog", NULL };
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const char *const format_words[] = { "json", "json-connect", NULL };
+static const char *const alone_words[] = { "check", "rest", NULL };
 static const char *const sync_words[] = { "normal", "full", NULL };
 
 const struct key config_site_keys[] = {
@@ -182,6 +183,8 @@ static const struct key kafka_keys[] = {
 	{ "properties_file", KEY_PATH, CONFIG(kafka_properties_file), .min = 1 },
 	{ "properties", KEY_STRINGS, .store = store_properties },
 	{ "format", KEY_WORD, CONFIG(kafka_format), .words = format_words },
+	{ "group", KEY_STRING, CONFIG(kafka_group), .min = 1, .max = 64 },
+	{ "alone", KEY_WORD, CONFIG(kafka_alone), .words = alone_words },
 	{ 0 },
 };
 

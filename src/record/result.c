@@ -39,6 +39,7 @@ static const struct {
 	[ERROR_QUARANTINED] = { "quarantined", STATUS_UNKNOWN },
 	[ERROR_LOCAL] = { "local", STATUS_UNKNOWN },
 	[ERROR_VANTAGE] = { "vantage", STATUS_UNKNOWN },
+	[ERROR_MISSED_TAKEOVER] = { "missed_takeover", STATUS_UNKNOWN },
 	[ERROR_DROPPED] = { "dropped", STATUS_UNKNOWN },
 };
 
