@@ -189,6 +189,22 @@ finish_control(struct reader *r)
 }
 
 static void
+finish_group(struct reader *r)
+{
+	struct config *c = r->config;
+	const char *wrong = config_wrong_name(c->instance);
+
+	if (c->kafka_group == NULL && config_gives(&c->at, "kafka.alone") &&
+	    !config_gives(&c->at, "kafka.group"))
+		config_mistake(r, config_origin(&c->at, "kafka.alone").line,
+		    "alone: is for members of a group; set group, or leave it out");
+	if (c->kafka_group != NULL && wrong != NULL)
+		config_mistake(r, config_origin(&c->at, "instance").line,
+		    "instance: in a group (kafka.group) it names the member to Kafka, and %s",
+		    wrong);
+}
+
+static void
 load(struct config *c, const char *path)
 {
 	static const char *const no_headers[] = { NULL };
@@ -233,6 +249,7 @@ load(struct config *c, const char *path)
 	c->has_kafka = config_gives(&c->at, "kafka");
 	finish_workers(&r);
 	finish_control(&r);
+	finish_group(&r);
 	read_sites_dir(&r);
 	arrange_sites(&r);
 	free(r.sites);

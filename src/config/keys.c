@@ -183,7 +183,7 @@ static const struct key kafka_keys[] = {
 	{ "properties_file", KEY_PATH, CONFIG(kafka_properties_file), .min = 1 },
 	{ "properties", KEY_STRINGS, .store = store_properties },
 	{ "format", KEY_WORD, CONFIG(kafka_format), .words = format_words },
-	{ "group", KEY_STRING, CONFIG(kafka_group), .min = 1, .max = 64 },
+	{ "group", KEY_STRING, CONFIG(kafka_group), .min = 1, .wrong = config_wrong_name },
 	{ "alone", KEY_WORD, CONFIG(kafka_alone), .words = alone_words },
 	{ 0 },
 };

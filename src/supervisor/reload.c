@@ -63,10 +63,14 @@ refuse(struct supervisor *s)
 	systemd_notify("READY=1\nSTATUS=%s", outcome);
 }
 
-/* What a reload cannot change: paths that are held open, users, whether there is a spool. */
+/*
+ * What a reload cannot change: paths that are held open, users, whether there is a spool, and what
+ * the other members of a group know this one by.
+ */
 static bool
 needs_restart(struct supervisor *s, const struct config *old, const struct config *new)
 {
+	const bool grouped = old->kafka_group != NULL && new->kafka_group != NULL;
 	const struct {
 		const char *name, *old, *new;
 	} fixed[] = {
@@ -75,6 +79,10 @@ needs_restart(struct supervisor *s, const struct config *old, const struct confi
 		{ "user", old->user, new->user },
 		{ "checker_user", old->checker_user, new->checker_user },
 		{ "kafka", old->has_kafka ? "" : NULL, new->has_kafka ? "" : NULL },
+		{ "kafka.group", old->kafka_group, new->kafka_group },
+		{ "kafka.topic", grouped ? old->kafka_topic : NULL,
+		    grouped ? new->kafka_topic : NULL },
+		{ "instance", grouped ? old->instance : NULL, grouped ? new->instance : NULL },
 	};
 	bool changed = false;
 

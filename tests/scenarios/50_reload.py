@@ -290,7 +290,8 @@ def test_what_needs_a_restart_is_refused(t):
     d = t.daemon(t.settings(nginx.many(20), topic)).start()
     good = d.settings
     for changed in ({"spool": {"dir": t.own_directory("other")}},
-                    {"pid_file": t.path("other.pid")}, {"kafka": None}):
+                    {"pid_file": t.path("other.pid")}, {"kafka": None},
+                    {"kafka": {**good["kafka"], "group": "webmond-eu"}}):
         mark = d.log_size()
         d.write_config({**good, **changed})
         d.reload(good=False)
