@@ -87,7 +87,7 @@ START_TEST(an_up_record_to_the_letter)
 	    "{\"schema_version\":1,\"id\":\"20261123T101502Z-9f3c52d07a61be48-7\","
 	    "\"epoch\":\"20261123T101502Z-9f3c52d07a61be48\",\"seq\":7,\"site\":\"shop\","
 	    "\"url\":\"https://shop.example/\",\"method\":\"GET\",\"instance\":\"probe-1\","
-	    "\"location\":\"eu-north\",\"labels\":null,\"interval_s\":1.500,"
+	    "\"location\":\"eu-north\",\"group\":null,\"alone\":null,\"labels\":null,\"interval_s\":1.500,"
 	    "\"scheduled_at\":\"2026-11-23T10:15:02.123Z\","
 	    "\"started_at\":\"2026-11-23T10:15:02.124Z\",\"lateness_ms\":1.234,\"status\":\"up\","
 	    "\"error_type\":null,\"error_message\":null,\"http_status_code\":200,"
@@ -168,12 +168,13 @@ END_TEST
 START_TEST(the_worst_record_fits_into_a_frame)
 {
 	char name[CONFIG_NAME_MAX + 1], url[CONFIG_URL_MAX + 1], labels[CONFIG_LABELS_MAX + 1];
-	struct config config = { .instance = name, .location = name };
+	struct config config = { .instance = name, .location = name, .kafka_group = name };
 	struct site site = make_site();
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct slot any = slot;
 	struct result result;
 
+	any.alone = TRISTATE_FALSE;
 	memset(name, 'n', sizeof(name) - 1);
 	memset(url, 'u', sizeof(url) - 1);
 	memset(labels, 'l', sizeof(labels) - 1);
@@ -208,8 +209,37 @@ START_TEST(the_worst_record_fits_into_a_frame)
 	snprintf(result.http_version, sizeof(result.http_version), "1.1");
 	result.http_status = 999;
 	ck_assert_uint_gt(payload_frame(frame, WIRE_CLOSE, &config, &site, &any, &result, NULL), 0);
-	ck_assert_ptr_nonnull(strstr(write_record(&config, &site, &slot, &result, RESULT_NONE),
+	ck_assert_ptr_nonnull(strstr(write_record(&config, &site, &any, &result, RESULT_NONE),
 	    "\",\"agent\":\"webmond/" VERSION "\"}"));
+}
+END_TEST
+
+/* Whoever begins the slot decides whether the daemon is a member: with --once it is not. */
+START_TEST(a_group_is_named_by_its_members)
+{
+	static const struct {
+		const char *group;
+		enum tristate alone;
+		const char *part;
+	} cases[] = {
+		{ "eu", TRISTATE_FALSE, ",\"group\":\"eu\",\"alone\":false," },
+		{ "eu", TRISTATE_TRUE, ",\"group\":\"eu\",\"alone\":true," },
+		{ "eu", TRISTATE_NULL, ",\"group\":null,\"alone\":null," },
+		{ NULL, TRISTATE_NULL, ",\"group\":null,\"alone\":null," },
+	};
+	struct site site = make_site();
+	struct result result;
+
+	result_init(&result);
+	result_fail(&result, ERROR_DNS, "x");
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct config config = { .instance = "i", .kafka_group = cases[i].group };
+		struct slot begun = slot;
+
+		begun.alone = cases[i].alone;
+		ck_assert_ptr_nonnull(strstr(
+		    write_record(&config, &site, &begun, &result, RESULT_NONE), cases[i].part));
+	}
 }
 END_TEST
 
@@ -274,15 +304,16 @@ START_TEST(any_result_is_a_valid_record)
 		const char *key;
 		size_t cap; /* encoded bytes */
 	} texts[] = { { "site", 64 }, { "url", 1024 }, { "instance", 64 }, { "location", 64 },
-		{ "labels", 256 }, { "error_message", 384 }, { "failed_regex", 128 },
-		{ "final_url", 512 }, { "remote_ip", 45 }, { "cert_issuer", 128 },
-		{ "body_sample", 256 } };
-	char name[65], url[1025], instance[65], location[65], labels[257], message[1000];
+		{ "group", 64 }, { "labels", 256 }, { "error_message", 384 },
+		{ "failed_regex", 128 }, { "final_url", 512 }, { "remote_ip", 45 },
+		{ "cert_issuer", 128 }, { "body_sample", 256 } };
+	char name[65], url[1025], instance[65], location[65], group[65], labels[257], message[1000];
 
 	srand(5);
 	for (int round = 0; round < 3000; round++) {
 		struct config config = { .instance = random_text(instance, sizeof(instance)),
-			.location = rand() % 2 ? random_text(location, sizeof(location)) : NULL };
+			.location = rand() % 2 ? random_text(location, sizeof(location)) : NULL,
+			.kafka_group = random_text(group, sizeof(group)) };
 		struct site site = { .name = random_text(name, sizeof(name)),
 			.url = random_text(url, sizeof(url)),
 			.record_query = true,
@@ -292,7 +323,8 @@ START_TEST(any_result_is_a_valid_record)
 			.seq = (uint64_t)random_number(INT64_MAX - 1) + 1,
 			.slot_us = random_number(INT64_C(253402300799) * US_PER_S) + 1,
 			.interval_us = random_number(INT64_C(86400) * US_PER_S),
-			.lateness_us = random_number(INT64_C(86400) * US_PER_S) };
+			.lateness_us = random_number(INT64_C(86400) * US_PER_S),
+			.alone = rand() % 3 };
 		unsigned char raw[WIRE_FRAME_MAX];
 		struct wire_outcome outcome;
 		const char *record;
@@ -326,7 +358,7 @@ START_TEST(any_result_is_a_valid_record)
 		size = strlen(record);
 		ck_assert_msg(
 		    json_get(record, size, NULL, &members) == record, "%.*s", (int)size, record);
-		ck_assert_uint_eq(members, 47);
+		ck_assert_uint_eq(members, 49);
 		for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 			size_t length;
 			const char *value = json_get(record, size, texts[i].key, &length);
@@ -341,7 +373,7 @@ START_TEST(any_result_is_a_valid_record)
 			continue;
 		r.redirects = 1;
 		if (r.error == ERROR_MISSED_OVERLOAD || r.error == ERROR_MISSED_OVERRUN ||
-		    r.error == ERROR_QUARANTINED)
+		    r.error == ERROR_MISSED_TAKEOVER || r.error == ERROR_QUARANTINED)
 			any.lateness_us = r.elapsed_us = RESULT_NONE;
 		else if (any.lateness_us == RESULT_NONE)
 			any.lateness_us = 0;
@@ -373,6 +405,8 @@ START_TEST(an_outcome_fits_its_beginning)
 		{ RESULT_NONE, 5, ERROR_NONE, false },
 		{ RESULT_NONE, RESULT_NONE, ERROR_MISSED_OVERRUN, true },
 		{ 0, RESULT_NONE, ERROR_MISSED_OVERRUN, false },
+		{ RESULT_NONE, RESULT_NONE, ERROR_MISSED_TAKEOVER, true },
+		{ 0, 5, ERROR_MISSED_TAKEOVER, false },
 		{ RESULT_NONE, 5, ERROR_QUARANTINED, false },
 		{ INT64_MAX, 5, ERROR_TLS, false },
 	};
@@ -410,6 +444,7 @@ main(void)
 	tcase_add_test(tcase, an_envelope_holds_the_record_as_it_is);
 	tcase_add_test(tcase, a_slot_that_never_ran);
 	tcase_add_test(tcase, the_worst_record_fits_into_a_frame);
+	tcase_add_test(tcase, a_group_is_named_by_its_members);
 	tcase_add_test(tcase, long_texts_are_cut_at_a_character);
 	tcase_add_test(tcase, control_characters_are_escaped);
 	tcase_add_test(tcase, any_result_is_a_valid_record);

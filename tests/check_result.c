@@ -36,6 +36,7 @@ static const struct {
 	{ ERROR_REGEX_LIMIT, "regex_limit", "unknown" },
 	{ ERROR_MISSED_OVERLOAD, "missed_overload", "unknown" },
 	{ ERROR_MISSED_OVERRUN, "missed_overrun", "unknown" },
+	{ ERROR_MISSED_TAKEOVER, "missed_takeover", "unknown" },
 	{ ERROR_ABORTED, "aborted", "unknown" },
 	{ ERROR_QUARANTINED, "quarantined", "unknown" },
 	{ ERROR_LOCAL, "local", "unknown" },

@@ -128,7 +128,7 @@ def self_test(schema):
                    {"started_at": None}, {"error_message": "x"}, {"schema_version": 2}, {"attempts": 0},
                    {"streak": 0}, {"streak": None}, {"status_since": None},
                    {"first_error_type": "local"}, {"cert_sha256": "5F"}, {"agent": None},
-                   {"body_sample": "x"}):
+                   {"body_sample": "x"}, {"alone": True}, {"group": "eu"}, {"group": "e u", "alone": False}):
         if not validate(schema, {**schema["examples"][0], **broken}):
             wrong.append(f"{broken} should not be valid")
     for name in schema["required"]:

@@ -27,6 +27,8 @@
 	F(METHOD, "method", 16, TEXT, NEVER)                                                       \
 	F(INSTANCE, "instance", CONFIG_NAME_MAX, TEXT, NEVER)                                      \
 	F(LOCATION, "location", CONFIG_NAME_MAX, TEXT, MAYBE)                                      \
+	F(GROUP, "group", CONFIG_NAME_MAX, TEXT, MAYBE)                                            \
+	F(ALONE, "alone", 5, TRUTH, MAYBE)                                                         \
 	F(LABELS, "labels", CONFIG_LABELS_MAX, TEXT, MAYBE)                                        \
 	F(INTERVAL, "interval_s", NUMBER_MAX, DECIMAL, NEVER)                                      \
 	F(SCHEDULED, "scheduled_at", TIME_MAX, TEXT, NEVER)

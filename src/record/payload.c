@@ -111,6 +111,8 @@ payload_identity(
 	put_text(&t, FIELD_METHOD, site->method);
 	put_text(&t, FIELD_INSTANCE, config->instance);
 	put_text(&t, FIELD_LOCATION, config->location);
+	put_text(&t, FIELD_GROUP, slot->alone != TRISTATE_NULL ? config->kafka_group : NULL);
+	put_tristate(&t, FIELD_ALONE, slot->alone);
 	put_text(&t, FIELD_LABELS, site->labels);
 	put_thousandths(&t, FIELD_INTERVAL, slot->interval_us / US_PER_MS);
 	put_time(&t, FIELD_SCHEDULED, slot->slot_us);
@@ -129,6 +131,7 @@ is_coherent(const struct wire_outcome *outcome)
 	switch (outcome->result.error) {
 	case ERROR_MISSED_OVERLOAD:
 	case ERROR_MISSED_OVERRUN:
+	case ERROR_MISSED_TAKEOVER:
 	case ERROR_QUARANTINED:
 		return !began && outcome->result.elapsed_us == RESULT_NONE;
 	default:

@@ -57,7 +57,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char name[CONFIG_NAME_MAX + 1], url[CONFIG_URL_MAX + 1], labels[CONFIG_LABELS_MAX + 1];
 	char instance[CONFIG_NAME_MAX + 1], location[CONFIG_NAME_MAX + 1], message[1000];
 	struct config config = { .instance = text(&in, instance, sizeof(instance)),
-		.location = text(&in, location, sizeof(location)) };
+		.location = text(&in, location, sizeof(location)),
+		.kafka_group = location };
 	struct site site = { .name = text(&in, name, sizeof(name)),
 		.url = text(&in, url, sizeof(url)),
 		.record_query = true,
@@ -67,7 +68,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.seq = (uint64_t)number(&in, INT64_MAX - 2) + 1,
 		.slot_us = number(&in, 253402300799000000) + 1,
 		.interval_us = number(&in, 86400000000),
-		.lateness_us = number(&in, 86400000000) };
+		.lateness_us = number(&in, 86400000000),
+		.alone = (enum tristate)(size % 3) };
 	unsigned char raw[WIRE_FRAME_MAX], record[WIRE_RECORD_MAX];
 	struct wire_outcome outcome;
 	struct result result;
@@ -95,7 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	result.attempts = 2 + (int)number(&in, 4);
 	result.first_error = result.attempts > 1 ? ERROR_TLS : ERROR_NONE;
 	if (result.error == ERROR_MISSED_OVERLOAD || result.error == ERROR_MISSED_OVERRUN ||
-	    result.error == ERROR_QUARANTINED)
+	    result.error == ERROR_MISSED_TAKEOVER || result.error == ERROR_QUARANTINED)
 		slot.lateness_us = result.elapsed_us = RESULT_NONE;
 	else if (slot.lateness_us == RESULT_NONE)
 		slot.lateness_us = 0;
@@ -106,6 +108,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	frame_size = payload_record(record, &frame, &outcome, RESULT_NONE, NULL);
 	assert(wire_decode(record, frame_size, &frame) == (ssize_t)frame_size);
 	assert(json_get(frame.payload, frame.payload_size, NULL, &members) != NULL);
-	assert(members == 47);
+	assert(members == 49);
 	return 0;
 }

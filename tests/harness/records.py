@@ -28,7 +28,7 @@ PHASES = ("dns_ms", "connect_ms", "tls_ms", "wait_ms", "receive_ms")
 ROUNDING_MS = 0.001
 TIME_OF_DAY_MS = 10.0
 # in bytes; the schema can only count characters
-CAPS = {"site": 64, "url": 1024, "instance": 64, "location": 64, "labels": 256,
+CAPS = {"site": 64, "url": 1024, "instance": 64, "location": 64, "group": 64, "labels": 256,
         "error_message": 384, "failed_regex": 128, "final_url": 512}
 RECORD_MAX = 4096
 ENVELOPE_MAX = 3072  # what kafka.format = "json-connect" adds
