@@ -330,9 +330,9 @@ class Context:
         settings["sites"] = site_list
         return settings
 
-    def daemon(self, settings, file=None):
-        """A daemon that is not started yet."""
-        d = daemon.Daemon(self.directory, settings, file)
+    def daemon(self, settings, file=None, directory=None):
+        """A daemon that is not started yet; `directory`: for its configuration and log."""
+        d = daemon.Daemon(directory or self.directory, settings, file)
         self.daemons.append(d)
         return d
 

@@ -309,12 +309,12 @@ def _holes(firsts, kept):
 def _order(firsts, steps):
     last = {}
     for r in firsts:
-        before = last.get(r.site)
+        before = last.get((r.instance, r.site))
         if before is not None and r.slot <= before.slot and not steps:
             yield f"{r} stands behind {before}"
         if before is not None and before.epoch == r.epoch and r.seq <= before.seq:
             yield f"{r} stands behind {before}"
-        last[r.site] = r
+        last[r.instance, r.site] = r
 
 
 def _streaks(firsts, lost):
@@ -339,6 +339,11 @@ def _streaks(firsts, lost):
             expected = alone
             if before is not None and before.status == r.status:
                 expected = before.streak + 1, before.status_since
+            # another member had the site meanwhile: a takeover begins it anew
+            elsewhere = before is not None and r.data.get("group") is not None and (
+                r.slot - before.slot > round(r.interval_s * 1000))
+            if elsewhere and counted == alone:
+                continue
             gap = (bisect.bisect(not_seen, since) < bisect.bisect_left(not_seen, r.seq))
             if counted != expected and not (gap and (r.streak > 1 or counted == alone)) and not (
                     lost and counted == alone):

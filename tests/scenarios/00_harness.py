@@ -9,7 +9,7 @@ import subprocess
 import sys
 import os
 
-from harness import Failure, needs, procs, records, require
+from harness import Broken, Failure, group, needs, procs, records, require
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCHEMA_FILE = os.path.join(records.ROOT, "etc", "check-result.v1.schema.json")
@@ -21,15 +21,14 @@ def test_schema(t):
     require(done.returncode == 0, done.stdout)
 
 
-def _record(seq, site="shop", **fields):
+def _record(seq, site="shop", /, **fields):
     """A good record, as kcat would show it; `fields` replace what stands in its payload."""
     data = copy.deepcopy(records.SCHEMA["examples"][0])
     minute, second = divmod(20 + seq, 60)
     at = f"2026-11-23T10:{minute:02d}:{second:02d}.350Z"
-    data.update(seq=seq, id=f"{data['epoch']}-{seq}", site=site, interval_s=1, scheduled_at=at,
-                started_at=at, lateness_ms=0.2, streak=seq + 1,
-                status_since="2026-11-23T10:00:20.350Z")
-    data.update(fields)
+    data.update(id=f"{data['epoch']}-{seq}", interval_s=1, scheduled_at=at, started_at=at,
+                lateness_ms=0.2, streak=seq + 1, status_since="2026-11-23T10:00:20.350Z")
+    data.update(fields, seq=seq, site=site)
     return {"partition": 0, "offset": seq, "ts": records.milliseconds(data["scheduled_at"]),
             "tstype": "create", "key": site, "data": data,
             "headers": ["content-type", "application/json", "ce_specversion", "1.0", "ce_id",
@@ -117,6 +116,104 @@ def test_checker_knows_dropped(t):
         except Failure:
             continue
         raise Failure(f"{what} is not seen")
+
+
+# what a record of a slot that nobody ran does not know
+_NOT_RUN = dict.fromkeys((
+    *records.PHASES, "elapsed_ms", "response_time_ms", "http_status_code", "http_version",
+    "tls_version", "remote_ip", "body_bytes", "redirect_ms", "redirects", "started_at",
+    "lateness_ms", "body_truncated", "body_regex_matched", "connection_reused", "cert_issuer",
+    "cert_sha256", "chain_expires_at", "cert_expires_at"))
+
+
+def _shared(silent=False):
+    """
+    Fourteen seconds of three members with a site each, a topic that is right: "a" is killed when
+    eight are over, and three seconds later "b" has its site and tells of the slots between; not if
+    it is `silent`.
+    """
+    found, seqs, last = [], {}, {}
+    for second in range(14):
+        for n, site in enumerate(("pear", "plum", "quince")):
+            owner = "abc"[n] if n or second < 8 else "b"
+            nobody = n == 0 and 8 <= second < 11
+            if nobody and silent:
+                continue
+            seq = seqs[owner] = seqs.get(owner, -1) + 1
+            epoch = f"20261123T100000Z-000000000000000{owner}"
+            at = f"2026-11-23T10:00:{20 + second}.350Z"
+            status, streak, since = last.get((owner, site), ("", 0, at))
+            new = "unknown" if nobody else "up"
+            last[owner, site] = (new, *((streak + 1, since) if status == new else (1, at)))
+            fields = {"started_at": at} | ({} if not nobody else _NOT_RUN | {
+                "error_type": "missed_takeover", "error_message": "no member had the shard"})
+            found.append(_record(seq, site, **{
+                "epoch": epoch, "id": f"{epoch}-{seq}", "instance": owner, "group": "eu",
+                "alone": False, "status": new, "scheduled_at": at,
+                "streak": last[owner, site][1], "status_since": last[owner, site][2], **fields}))
+    return found
+
+
+def _judged(envelopes, excuses=(), **options):
+    """The verdict, or what is broken."""
+    numbered = [{**e, "offset": n} for n, e in enumerate(envelopes)]
+    try:
+        return group.judge(_parse(numbered), None, excuses, **options)
+    except Broken as e:
+        return e
+
+
+def test_judge_of_groups(t):
+    """What the judge over several members has to see, and what it must let pass."""
+    good = _shared()
+    killed = records.milliseconds("2026-11-23T10:00:28.000Z")
+    verdict = _judged(good)
+    require(isinstance(verdict, group.Verdict), verdict)
+    require((verdict.slots, verdict.missed, verdict.twice, verdict.takeovers) == (42, 3, 0, 1),
+            verdict)
+    pears = _parse([e for e in good if e["key"] == "pear"])
+    require(group.owners(pears) == {0: "b"}, group.owners(pears))
+    require(group.takeover_s(pears, "a", killed) == 3.35, group.takeover_s(pears, "a", killed))
+
+    def again(second, **fields):
+        """The pear of this second once more, by "c" in another life, behind all else."""
+        (data,) = [e["data"] for e in good if e["key"] == "pear" and
+                   e["data"]["scheduled_at"].endswith(f":{20 + second}.350Z")]
+        at, epoch = data["scheduled_at"], "20261123T100000Z-00000000000000cc"
+        return good + [_record(0, "pear", **{
+            **data, "epoch": epoch, "id": f"{epoch}-0", "instance": "c", "streak": 1, "seq": 0,
+            "status_since": at, **fields})]
+
+    started = {name: good[0]["data"][name] for name in _NOT_RUN} | {
+        "started_at": "2026-11-23T10:00:29.350Z", "status": "up", "error_type": None,
+        "error_message": None}
+    elsewhere = {"scheduled_at": "2026-11-23T10:00:24.351Z",
+                 "status_since": "2026-11-23T10:00:24.351Z"}
+    bad = {
+        "a slot that nobody has": _shared(silent=True),
+        "a hole in a member's numbers": good[:4] + good[5:],
+        "two verdicts": again(4),
+        "… of another member than the one that was killed": again(12),
+        "a verdict beside a record that nobody ran it": again(9, **started),
+        "another grid": again(4, **elsewhere),
+    }
+    for what, envelopes in bad.items():
+        seen = _judged(envelopes, [group.Excuse("a", killed)])
+        require(isinstance(seen, Broken), f"the judge does not see: {what}: {seen}")
+    fine = {
+        "what a killed member had on its way": (again(7), [group.Excuse("a", killed)], ()),
+        "… if the other one was killed": (again(7), [group.Excuse("c", killed)], ()),
+        "what began while a line was frozen":
+            (again(4), [group.Excuse("a", killed - 5000, killed)], ()),
+        "alone": (again(4, alone=True), [], ()),
+        "nobody could read the topic":
+            (_shared(silent=True), [], [(killed, killed + 2000)]),
+    }
+    for what, (envelopes, excuses, blind) in fine.items():
+        seen = _judged(envelopes, excuses, blind=blind)
+        require(isinstance(seen, group.Verdict), f"the judge does not let pass: {what}: {seen}")
+    two = [r for r in _parse(again(4, alone=True)) if r.slot == pears[4].slot and r.site == "pear"]
+    require(group.choice(two[::-1]).instance == "a", "the group's word counts more")
 
 
 def test_mock_cluster(t):
