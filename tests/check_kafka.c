@@ -787,6 +787,80 @@ START_TEST(secrets_never_get_into_the_log)
 }
 END_TEST
 
+/* --- a member of a group ----------------------------------------------------------------- */
+
+static struct config *
+make_member(const char *const *properties)
+{
+	struct config *config = make_config(NULL, properties);
+
+	config->kafka_group = "eu";
+	return config;
+}
+
+/* The consumer's settings, and how long it lives without heartbeats. */
+START_TEST(a_member_has_its_defaults_and_what_the_user_sets)
+{
+	static const struct {
+		const char *properties[3];
+		int session_ms, heartbeat_ms;
+		const char *strategy;
+	} cases[] = {
+		{ { NOBODY }, 10000, 2000, "cooperative-sticky" },
+		{ { NOBODY, "session.timeout.ms=6000" }, 6000, 2000, "cooperative-sticky" },
+		{ { NOBODY, "heartbeat.interval.ms=500" }, 10000, 500, "cooperative-sticky" },
+		{ { NOBODY, "partition.assignment.strategy=range" }, 10000, 2000, "range" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		char session[16];
+		const char *const wanted[][2] = { { "group.id", "eu" },
+			{ "group.instance.id", "probe-1" }, { "client.id", "webmond/probe-1" },
+			{ "enable.auto.commit", "false" }, { "enable.partition.eof", "true" },
+			{ "session.timeout.ms", session },
+			{ "partition.assignment.strategy", cases[i].strategy } };
+		struct mistakes mistakes = { 0 };
+		struct kafka_times times;
+		rd_kafka_conf_t *conf = kafka_group_conf_new(
+		    make_member(cases[i].properties), &mistakes, &times);
+
+		ck_assert_ptr_nonnull(conf);
+		snprintf(session, sizeof(session), "%d", cases[i].session_ms);
+		for (size_t j = 0; j < ARRAY_LENGTH(wanted); j++) {
+			char value[64] = "";
+			size_t size = sizeof(value);
+
+			rd_kafka_conf_get(conf, wanted[j][0], value, &size);
+			ck_assert_str_eq(value, wanted[j][1]);
+		}
+		ck_assert_int_eq(times.session_us, cases[i].session_ms * US_PER_MS);
+		ck_assert_int_eq(times.heartbeat_us, cases[i].heartbeat_ms * US_PER_MS);
+		rd_kafka_conf_destroy(conf);
+	}
+}
+END_TEST
+
+START_TEST(what_does_not_go_together_in_a_group_is_told_once)
+{
+	static const char *const late[] = { NOBODY, "heartbeat.interval.ms=2001",
+		"session.timeout.ms=6000", NULL };
+	static const char *const newer[] = { NOBODY, "group.protocol=consumer",
+		"session.timeout.ms=10000", "heartbeat.interval.ms=1000", NULL };
+	const char *said = mistakes_in(make_member(late));
+
+	ck_assert_str_eq(said,
+	    "w.conf:11: heartbeat.interval.ms (2001): must be at most a third of "
+	    "session.timeout.ms (6000), so that one heartbeat that is lost is not the end of the "
+	    "member\n");
+	ck_assert_ptr_nonnull(strstr(mistakes_in(make_member(newer)),
+	    rd_kafka_version() < 0x02040000 ? "w.conf:11: group.protocol: No such"
+					    : "w.conf:13: heartbeat.interval.ms: with "
+					      "group.protocol=consumer the broker decides"));
+	/* without a group all of that does nothing */
+	ck_assert_str_eq(mistakes_in(make_config(NULL, late)), "");
+}
+END_TEST
+
 /* --- looking for the topic --------------------------------------------------------------- */
 
 /*
@@ -1018,6 +1092,8 @@ main(void)
 	tcase_add_test(tcase, an_absent_broker_is_said_once);
 	tcase_add_test(tcase, a_broker_that_comes_back_gets_the_rest);
 	tcase_add_test(tcase, secrets_never_get_into_the_log);
+	tcase_add_test(tcase, a_member_has_its_defaults_and_what_the_user_sets);
+	tcase_add_test(tcase, what_does_not_go_together_in_a_group_is_told_once);
 	tcase_add_test(tcase, the_topic_is_found_or_why_not);
 	tcase_add_test(tcase, who_may_write_nowhere_is_told);
 	tcase_add_test(tcase, brokers_that_refuse_are_not_waited_for);

@@ -18,14 +18,20 @@
 
 /* "name=value": why it is refused, or NULL. */
 static const char *
-judge(const char *property)
+judge_by(const char *(*why_refused)(const char *name, const char *value), const char *property)
 {
 	const char *equals = strchr(property, '=');
 	char name[128];
 
 	ck_assert_ptr_nonnull(equals);
 	snprintf(name, sizeof(name), "%.*s", (int)(equals - property), property);
-	return property_why_refused(name, equals + 1);
+	return why_refused(name, equals + 1);
+}
+
+static const char *
+judge(const char *property)
+{
+	return judge_by(property_why_refused, property);
 }
 
 START_TEST(what_breaks_a_promise_is_refused_with_the_reason)
@@ -90,6 +96,55 @@ START_TEST(what_breaks_a_promise_is_refused_with_the_reason)
 		ck_assert_msg(why != NULL, "%s is taken", refused[i][0]);
 		ck_assert_msg(strstr(why, refused[i][1]) != NULL, "%s: %s", refused[i][0], why);
 	}
+}
+END_TEST
+
+/* What only a member of a group does not take. */
+START_TEST(a_member_takes_less)
+{
+	static const char *const refused[][2] = {
+		{ "acks=1", "records are lost" },
+		{ "group.id=x", "set kafka.group" },
+		{ "group.instance.id=x", "set instance" },
+		{ "group.protocol.type=connect", "kafka.group" },
+		{ "group.protocol=streams", "classic" },
+		{ "partition.assignment.strategy=range,roundrobin", "one of" },
+		{ "session.timeout.ms=5999", "6000 to 120000" },
+		{ "session.timeout.ms=120001", "6000 to 120000" },
+		{ "heartbeat.interval.ms=50", "a third" },
+		{ "max.poll.interval.ms=300000", "session.timeout.ms" },
+		{ "statistics.interval.ms=0", "how long" },
+		{ "enable.auto.commit=true", "nothing is committed" },
+		{ "topic.enable.auto.commit=true", "nothing is committed" },
+		{ "auto.commit.enable=true", "nothing is committed" },
+		{ "enable.auto.offset.store=true", "nothing is committed" },
+		{ "offset.store.method=file", "nothing is committed" },
+		{ "topic.offset.store.path=/tmp", "nothing is committed" },
+		{ "auto.offset.reset=earliest", "begins" },
+		{ "topic.auto.offset.reset=latest", "begins" },
+		{ "isolation.level=read_committed", "without transactions" },
+		{ "enable.partition.eof=false", "the end" },
+		{ "queued.max.messages.kbytes=4096", "too slowly" },
+		{ "fetch.wait.max.ms=5000", "too slowly" },
+		{ "fetch.min.bytes=100000", "too slowly" },
+	};
+	static const char *const taken[] = { "session.timeout.ms=6000", "session.timeout.ms=120000",
+		"heartbeat.interval.ms=1000", "partition.assignment.strategy=cooperative-sticky",
+		"partition.assignment.strategy=range", "partition.assignment.strategy=roundrobin",
+		"group.protocol=classic", "group.protocol=consumer", "client.rack=eu-1a",
+		"topic.metadata.refresh.interval.ms=30000", "fetch.wait.max.ms=100",
+		"queued.max.messages.kbytes=65536", "check.crcs=true", "linger.ms=50" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+		const char *why = judge_by(property_why_refused_in_group, refused[i][0]);
+
+		ck_assert_msg(why != NULL, "%s is taken", refused[i][0]);
+		ck_assert_msg(strstr(why, refused[i][1]) != NULL, "%s: %s", refused[i][0], why);
+		ck_assert_msg(i == 0 || judge(refused[i][0]) == NULL, "%s", refused[i][0]);
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(taken); i++)
+		ck_assert_msg(judge_by(property_why_refused_in_group, taken[i]) == NULL, "%s: %s",
+		    taken[i], judge_by(property_why_refused_in_group, taken[i]));
 }
 END_TEST
 
@@ -183,8 +238,8 @@ look_at_alias(const char *name, const char *text)
 	other += strlen("Alias for `");
 	snprintf(original, sizeof(original), "%.*s", (int)strcspn(other, "`"), other);
 	for (size_t i = 0; i < ARRAY_LENGTH(values); i++)
-		ck_assert_msg(property_why_refused(name, values[i]) ==
-				  property_why_refused(original, values[i]),
+		ck_assert_msg(property_why_refused_in_group(name, values[i]) ==
+				  property_why_refused_in_group(original, values[i]),
 		    "%s=%s is judged otherwise than %s", name, values[i], original);
 }
 
@@ -238,6 +293,7 @@ main(void)
 	TCase *tcase = tcase_create("properties");
 
 	tcase_add_test(tcase, what_breaks_a_promise_is_refused_with_the_reason);
+	tcase_add_test(tcase, a_member_takes_less);
 	tcase_add_test(tcase, what_people_set_is_taken);
 	tcase_add_test(tcase, another_name_for_it_gets_the_same_answer);
 	tcase_add_test(tcase, what_only_a_program_can_set_is_not_set);

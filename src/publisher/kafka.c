@@ -250,7 +250,7 @@ kafka_open(
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_log_cb(conf, kafka_on_log);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-	k->rk = kafka_producer_new(conf, config, mistakes);
+	k->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, config, mistakes);
 	if (k->rk == NULL) {
 		kafka_close(k);
 		return NULL;

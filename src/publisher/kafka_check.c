@@ -22,21 +22,35 @@ resolve_nothing(const char *node, const char *service, const struct addrinfo *wa
 	return node != NULL ? EAI_FAIL : 0; /* no node: `*result` is to be freed */
 }
 
-void
-publisher_check_config(const struct config *config, struct mistakes *mistakes)
+/*
+ * Only librdkafka itself can say whether keys, certificates and options go together; it must not
+ * try to connect meanwhile.
+ */
+static bool
+try_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct config *config,
+    struct mistakes *mistakes)
 {
-	rd_kafka_conf_t *conf = kafka_conf_new(config, mistakes);
 	rd_kafka_t *rk;
 
 	if (conf == NULL)
-		return;
-	/* only librdkafka itself can say whether keys, certificates and options go together; it
-	 * must not try to connect meanwhile */
+		return false;
 	rd_kafka_conf_set_resolve_cb(conf, resolve_nothing);
 	rd_kafka_conf_set_log_cb(conf, NULL);
-	rk = kafka_producer_new(conf, config, mistakes);
+	rk = kafka_client_new(type, conf, config, mistakes);
 	if (rk != NULL)
 		rd_kafka_destroy(rk);
+	return rk != NULL;
+}
+
+void
+publisher_check_config(const struct config *config, struct mistakes *mistakes)
+{
+	struct kafka_times times;
+
+	if (try_client(RD_KAFKA_PRODUCER, kafka_conf_new(config, mistakes), config, mistakes) &&
+	    config->kafka_group != NULL)
+		try_client(RD_KAFKA_CONSUMER, kafka_group_conf_new(config, mistakes, &times),
+		    config, mistakes);
 }
 
 /* --- -T ---------------------------------------------------------------------------------- */
@@ -145,7 +159,7 @@ start_search(const struct config *config, struct search *s, char *said, size_t s
 		rd_kafka_conf_set_error_cb(conf, on_search_error);
 		rd_kafka_conf_set_stats_cb(conf, on_search_statistics);
 		rd_kafka_conf_set_log_cb(conf, kafka_on_log);
-		rk = kafka_producer_new(conf, config, &mistakes);
+		rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, config, &mistakes);
 	}
 	if (rk != NULL)
 		rd_kafka_set_log_queue(rk, NULL);

@@ -3,7 +3,7 @@
 
 /*
  * What the files of the producer share, and the only place that includes librdkafka: kafka.c (the
- * producer), kafka_conf.c (from our settings to its), kafka_hints.c (its words, and what they mean
+ * producer), kafka_conf.c (from our settings to its, and to those of a member of a group), kafka_hints.c (its words, and what they mean
  * to an administrator), kafka_tls.c (certificates, as far as that takes OpenSSL), kafka_check.c
  * (for -t and -T).
  */
@@ -24,9 +24,19 @@
 /* Our defaults, then the file, then the section. Returns NULL when there was any mistake. */
 rd_kafka_conf_t *kafka_conf_new(const struct config *config, struct mistakes *mistakes);
 
+/* When Kafka takes a member of a group for dead. */
+struct kafka_times {
+	int64_t session_us; /* without a heartbeat, by the broker's clock */
+	int64_t heartbeat_us;
+};
+
+/* The same for the consumer that is a member of kafka.group, with `times` as they are in force. */
+rd_kafka_conf_t *kafka_group_conf_new(
+    const struct config *config, struct mistakes *mistakes, struct kafka_times *times);
+
 /* Takes `conf`. Returns NULL with the reason in `mistakes`. */
-rd_kafka_t *
-kafka_producer_new(rd_kafka_conf_t *conf, const struct config *config, struct mistakes *mistakes);
+rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf,
+    const struct config *config, struct mistakes *mistakes);
 
 /* A log callback: what librdkafka logs beside its errors goes to our log, for those who debug. */
 void kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);

@@ -14,7 +14,9 @@ void
 properties_read(const struct config *config, struct mistakes *mistakes,
     void (*set)(void *arg, struct origin at, const char *name, const char *value), void *arg)
 {
-	struct property_reader r = { mistakes, property_why_refused, set, arg, false };
+	struct property_reader r = { mistakes,
+		config->kafka_group != NULL ? property_why_refused_in_group : property_why_refused,
+		set, arg, false };
 	const char *file = config->kafka_properties_file;
 	char *dir = util_directory_of(config->file), why[256];
 

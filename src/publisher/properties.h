@@ -31,4 +31,7 @@ void properties_read(const struct config *config, struct mistakes *mistakes,
  */
 const char *property_why_refused(const char *name, const char *value);
 
+/* The same for a member of a group (kafka.group), which is a consumer too. */
+const char *property_why_refused_in_group(const char *name, const char *value);
+
 #endif

@@ -9,6 +9,9 @@
  * belongs to it, in order, from a process that runs nobody else's code, at a broker that is the
  * right one? What only delays records, costs more, or concerns consumers, is left to the user; what
  * only a program can set (callbacks), librdkafka refuses itself.
+ *
+ * A member of a group is a consumer too. The second table has what is refused there besides: what
+ * would let two members check a site, leave one to nobody, or make a takeover slow.
  */
 #include "properties.h"
 
@@ -104,6 +107,46 @@ static const struct rule {
 	{ "internal.termination.signal", ABOVE, .why = "webmond needs its signals for itself" },
 };
 
+#define OUR_MEMBER "webmond sets it: set kafka.group"
+#define SLOW_TAKEOVER                                                                              \
+	"a new owner would read the last records of a partition too slowly; leave it out"
+#define NO_COMMIT "nothing is committed: the records themselves say where a member goes on"
+
+static const struct rule group_rules[] = {
+	/* one member of one group */
+	{ "group.id", ANY, .why = OUR_MEMBER },
+	{ "group.instance.id", ANY, .why = "webmond sets it: set instance" },
+	{ "group.protocol.type", ANY, .why = OUR_MEMBER },
+	{ "group.protocol", UNLESS, .words = { "classic", "consumer" },
+	    .why = "there are \"classic\" and \"consumer\"" },
+	{ "partition.assignment.strategy", UNLESS,
+	    .words = { "cooperative-sticky", "range", "roundrobin" },
+	    .why = "must be one of \"cooperative-sticky\", \"range\" and \"roundrobin\", the same "
+		   "for all members" },
+	/* when a member counts as dead */
+	{ "session.timeout.ms", BELOW, .number = 6000,
+	    .why = "a pause of this host must not look like its end; set 6000 to 120000" },
+	{ "session.timeout.ms", ABOVE, .number = 120000,
+	    .why = "so long nobody would check the sites of a member that has died; set 6000 to "
+		   "120000" },
+	{ "heartbeat.interval.ms", BELOW, .number = 100,
+	    .why = "is too short; set 100 to a third of session.timeout.ms" },
+	{ "max.poll.interval.ms", ANY, .why = "session.timeout.ms says when a member is dead" },
+	{ "statistics.interval.ms", ANY, .why = "webmond learns from them how long it may check" },
+	/* where it goes on */
+	{ "enable.auto.commit", ANY, .why = NO_COMMIT },
+	{ "auto.commit.enable", ANY, .why = NO_COMMIT },
+	{ "enable.auto.offset.store", ANY, .why = NO_COMMIT },
+	{ "offset.store.*", ANY, .why = NO_COMMIT },
+	{ "auto.offset.reset", ANY, .why = "webmond begins where it wants to" },
+	{ "isolation.level", ANY, .why = "webmond reads its own records, without transactions" },
+	{ "enable.partition.eof", ANY, .why = "a member has to see the end of its partitions" },
+	/* soon enough */
+	{ "queued.max.messages.kbytes", BELOW, .number = 65536, .why = SLOW_TAKEOVER },
+	{ "fetch.wait.max.ms", ABOVE, .number = 500, .why = SLOW_TAKEOVER },
+	{ "fetch.min.bytes", ABOVE, .number = 1, .why = SLOW_TAKEOVER },
+};
+
 static bool
 is_named(const struct rule *rule, const char *name)
 {
@@ -152,15 +195,28 @@ is_refused(const struct rule *rule, const char *value)
 	return false;
 }
 
-const char *
-property_why_refused(const char *name, const char *value)
+static const char *
+find_reason(const struct rule *rule, size_t count, const char *name, const char *value)
 {
 	/* librdkafka takes what belongs to a topic with this in front, too */
 	const char *bare = strncmp(name, "topic.", 6) == 0 ? name + 6 : name;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(rules); i++)
-		if ((is_named(&rules[i], name) || is_named(&rules[i], bare)) &&
-		    is_refused(&rules[i], value))
-			return rules[i].why;
+	for (; count > 0; count--, rule++)
+		if ((is_named(rule, name) || is_named(rule, bare)) && is_refused(rule, value))
+			return rule->why;
 	return NULL;
+}
+
+const char *
+property_why_refused(const char *name, const char *value)
+{
+	return find_reason(rules, ARRAY_LENGTH(rules), name, value);
+}
+
+const char *
+property_why_refused_in_group(const char *name, const char *value)
+{
+	const char *why = find_reason(group_rules, ARRAY_LENGTH(group_rules), name, value);
+
+	return why != NULL ? why : property_why_refused(name, value);
 }
