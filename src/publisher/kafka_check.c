@@ -197,7 +197,7 @@ get_producer_id(rd_kafka_t *rk, struct search *s, const char *topic, int64_t dea
 }
 
 static rd_kafka_resp_err_t
-find_topic(rd_kafka_t *rk, const char *name, int timeout_ms)
+find_topic(rd_kafka_t *rk, const char *name, int timeout_ms, int *partitions)
 {
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
 	const struct rd_kafka_metadata *metadata = NULL;
@@ -205,6 +205,8 @@ find_topic(rd_kafka_t *rk, const char *name, int timeout_ms)
 
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1)
 		error = metadata->topics[0].err;
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1)
+		*partitions = metadata->topics[0].partition_cnt;
 	if (metadata != NULL)
 		rd_kafka_metadata_destroy(metadata);
 	rd_kafka_topic_destroy(topic);
@@ -283,9 +285,10 @@ static const char cannot_ask[] = "librdkafka before 2.3 cannot ask";
 
 /* With a connection and a producer id. */
 static int
-look_for_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, char *said, size_t size)
+look_for_topic(
+    rd_kafka_t *rk, const char *topic, int timeout_ms, int *partitions, char *said, size_t size)
 {
-	rd_kafka_resp_err_t error = find_topic(rk, topic, timeout_ms);
+	rd_kafka_resp_err_t error = find_topic(rk, topic, timeout_ms, partitions);
 	enum right right = RIGHT_UNKNOWN;
 
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -313,13 +316,16 @@ publisher_find_topic(const struct config *config, int timeout_ms, char *said, si
 	int64_t deadline_us = util_mono_us() + timeout_ms * US_PER_MS;
 	struct search search = { .fatal = RD_KAFKA_RESP_ERR_NO_ERROR };
 	rd_kafka_t *rk = start_search(config, &search, said, size);
-	int result;
+	int result, partitions = 0;
 
 	if (rk == NULL)
 		return -1;
 	result = get_producer_id(rk, &search, config->kafka_topic, deadline_us, said, size);
 	if (result == 0)
-		result = look_for_topic(rk, config->kafka_topic, timeout_ms, said, size);
+		result = look_for_topic(
+		    rk, config->kafka_topic, timeout_ms, &partitions, said, size);
+	if (result == 0 && config->kafka_group != NULL)
+		result = kafka_check_group(rk, config, partitions, timeout_ms, said, size);
 	rd_kafka_destroy(rk);
 	return result;
 }

@@ -127,3 +127,12 @@ kafka_describe_refusal(rd_kafka_resp_err_t error, const char *topic, char *out, 
 		snprintf(out, size, "%s", text);
 	}
 }
+
+void
+kafka_describe_unreadable(const char *kind, const char *name, char *out, size_t size)
+{
+	snprintf(out, size,
+	    "give this user the right to read the %s \"%s\" (at Aiven: avn service kafka-acl-add "
+	    "SERVICE --principal User:NAME --operation Read --%s %s)",
+	    kind, name, kind, name);
+}

@@ -5,7 +5,7 @@
  * What the files of the producer share, and the only place that includes librdkafka: kafka.c (the
  * producer), kafka_conf.c (from our settings to its, and to those of a member of a group), kafka_hints.c (its words, and what they mean
  * to an administrator), kafka_tls.c (certificates, as far as that takes OpenSSL), kafka_check.c
- * (for -t and -T).
+ * and kafka_group_check.c (for -t and -T).
  */
 #ifndef WEBMOND_KAFKA_INTERNAL_H
 #define WEBMOND_KAFKA_INTERNAL_H
@@ -48,6 +48,19 @@ void kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const c
  * is librdkafka's.
  */
 void kafka_describe_refusal(rd_kafka_resp_err_t error, const char *topic, char *out, size_t size);
+
+/* What to do about the right to read that a member of a group lacks: of a "topic" or a "group". */
+void kafka_describe_unreadable(const char *kind, const char *name, char *out, size_t size);
+
+/* --- kafka_group_check.c ----------------------------------------------------------------- */
+
+/*
+ * Whether this user may be a member of the group, and read the topic, which has so many `shards`.
+ * Returns 0 with what was found behind what stands in `said`, or -1 with what to do about it. Takes
+ * at most twice `timeout_ms`.
+ */
+int kafka_check_group(rd_kafka_t *rk, const struct config *config, int shards, int timeout_ms,
+    char *said, size_t size);
 
 /* --- kafka_tls.c ------------------------------------------------------------------------- */
 

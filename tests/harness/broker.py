@@ -321,6 +321,16 @@ class Broker:
     READ, WRITE, DESCRIBE, IDEMPOTENT_WRITE = 3, 4, 8, 12
     _LITERAL, _DENY, _ALLOW = 3, 2, 3
 
+    def groups(self):
+        """The names of all consumer groups that Kafka knows. ListGroups version 0."""
+        answer = self.call(16, 0, b"")
+        count, at, names = struct.unpack_from(">i", answer, 2)[0], 6, []
+        for _ in range(2 * count):
+            size = struct.unpack_from(">h", answer, at)[0]
+            names.append(answer[at + 2:at + 2 + size].decode())
+            at += 2 + size
+        return names[::2]
+
     def forbid(self, kind, name, operation):
         """SASL's user may no longer do `operation`."""
         self._rule(kind, name, operation, self._DENY)

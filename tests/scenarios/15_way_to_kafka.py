@@ -64,6 +64,38 @@ def test_rights(t):
     asked(t, UNAVAILABLE, '^kafka: create the topic "not.there"', settings)
 
 
+@needs("kafka")
+def test_rights_of_a_member(t):
+    """-T in a group, with the right to write to the topic, to read the group, to read the topic."""
+    kafka, topic, few = t.kafka(), t.topic(12), t.topic(2)
+    settings = settings_for(t, kafka.properties("sasl"), topic.name)
+    settings["kafka"]["group"] = "webmond-eu"
+    settings["instance"] = "probe-1"
+    good, name = "this user may write to it|a producer id was given", re.escape(topic.name)
+    try:
+        kafka.allow(Broker.TOPIC, topic.name, Broker.WRITE)
+        kafka.allow(Broker.GROUP, "other", Broker.READ)
+        kafka.forbid(Broker.GROUP, "webmond-eu", Broker.DESCRIBE)
+        asked(t, UNAVAILABLE, '^kafka: give this user the right to read the group "webmond-eu" '
+              r"\(at Aiven: avn service kafka-acl-add SERVICE --principal User:NAME --operation "
+              r"Read --group webmond-eu\)$", settings)
+        kafka.allow_all()
+        kafka.allow(Broker.TOPIC, topic.name, Broker.WRITE)
+        kafka.allow(Broker.GROUP, "webmond-eu", Broker.READ)
+        asked(t, OK, f"({good}).*; group webmond-eu, 12 shards; warning: when a member takes over, "
+              "slots that nobody ran will be missing without a record: give this user the right to "
+              rf'read the topic "{name}" \(at Aiven: .* --operation Read --topic {name}\)$', settings)
+        kafka.allow(Broker.TOPIC, topic.name, Broker.READ)
+        asked(t, OK, f"({good}).*; group webmond-eu, 12 shards$", settings)
+    finally:
+        kafka.allow_all()
+    settings["kafka"]["topic"] = few.name
+    settings["kafka"]["properties"] = ["partition.assignment.strategy=range"]
+    asked(t, OK, r"; group webmond-eu, 2 shards \(no more than 2 members can check; with 4 for each "
+          "the sites are shared evenly\\); warning: with partition.assignment.strategy=range all members pause", settings)
+    require("webmond-eu" not in kafka.groups(), "-T has joined the group")
+
+
 def tls_server(t, cert, key):
     """Something that speaks TLS at a port of its own; the port."""
     port = procs.free_ports(1)[0]
