@@ -21,7 +21,7 @@ help:
 
 # --- from a fresh clone --------------------------------------------------------------------------
 
-# GOAL make demo            the whole thing on this machine: broker, sites, daemon, records
+# GOAL make demo            the whole thing on this machine: broker, sites, daemon, records; HOSTS=3
 # GOAL make check           build and run every test; SANITIZE=address,undefined with sanitizers
 # GOAL make check-faults    break everything that can be broken; FAULTS=quick: 10 minutes
 # GOAL make check-fuzz      hostile bytes for every parser, FUZZ_SECONDS=30 for each
@@ -30,7 +30,7 @@ help:
 # GOAL make lint            every linter, every warning
 # These seven need no preparation: they first get what is missing, and configure.
 bench check check-faults check-fuzz check-recipes demo lint:
-	@$(srcdir)/tests/deps.sh $(@:check-faults=check)
+	@$(srcdir)/tests/deps.sh $(patsubst demo,demo$(HOSTS:%=-hosts),$(@:check-faults=check))
 	@test -f $(srcdir)/configure || $(srcdir)/autogen.sh
 	@test -f config.mk || $(srcdir)/configure
 	@$(MAKE) run-$@
@@ -242,7 +242,7 @@ $(FUZZERS:=.run): %.run: % FORCE
 		grep '^Done' $<.log || { cat $<.log; false; }
 
 run-demo: $(WEBMOND) $(WEBMONDCTL) $(HELPERS)
-	@$(TEST_ENVIRONMENT) $(srcdir)/tests/demo
+	@$(TEST_ENVIRONMENT) $(if $(HOSTS),HOSTS='$(HOSTS)' $(srcdir)/tests/demo_hosts,$(srcdir)/tests/demo)
 
 # The loops that webmond is compared with; their slots are those of its schedule.
 LOOP = $(B)/tests/bench/loop

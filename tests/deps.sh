@@ -4,7 +4,7 @@
 #
 # Get what a goal of the Makefile needs and this machine does not have:
 #
-#   tests/deps.sh all | check | check-debian | check-fuzz | check-recipes | demo | bench | lint
+#   tests/deps.sh all | check | check-debian | check-fuzz | check-recipes | demo | demo-hosts | bench | lint
 #
 # Says nothing if nothing is missing. Else names the packages and installs them on Debian and
 # Ubuntu when it is root, or asks sudo at a terminal. If it cannot, it prints the command; it fails
@@ -27,6 +27,8 @@ table() {
 		test  must command:openssl              openssl              openssl
 		test  must authorities                  ca-certificates      ca-certificates
 		demo  must command:kcat                 kcat                 kcat
+		hosts must command:java                 default-jre-headless java-latest-openjdk-headless
+		hosts must command:mvn                  maven                maven
 		check must library:check>=0.15          check                check-devel
 		check may  command:kcat                 kcat                 kcat
 		check may  command:nginx                nginx-light          nginx-core
@@ -60,6 +62,7 @@ table() {
 
 case ${1-} in
 demo) groups='build test demo' ;;
+demo-hosts) groups='build test demo hosts' ;;
 check) groups='build test check' ;;
 bench) groups='build test bench' ;;
 check-debian) groups='root' ;;
@@ -68,7 +71,7 @@ check-recipes) groups='build test check kafka recipes' ;;
 lint) groups='build test check lint' ;;
 all) groups='build test check page fuzz kafka bench root deb lint' ;;
 *)
-	echo 'usage: tests/deps.sh all | check | check-debian | check-fuzz | check-recipes | demo | bench | lint' >&2
+	echo 'usage: tests/deps.sh all | check | check-debian | check-fuzz | check-recipes | demo | demo-hosts | bench | lint' >&2
 	exit 64
 	;;
 esac

@@ -302,6 +302,27 @@ class Broker:
                 raise Failure(f"Kafka does not tell the end of {topic}: error {error}")
         return sum(offset for _, _, _, offset in found)
 
+    def groups(self):
+        """ListGroups version 0: the names of all consumer groups."""
+        answer = self.call(16, 0, b"")
+        error, count = struct.unpack_from(">hi", answer)
+        succeeded(error, "list groups")
+        at, names = 6, []
+        for _ in range(count):
+            for kind in ("group", "protocol"):
+                (size,) = struct.unpack_from(">h", answer, at)
+                if kind == "group":
+                    names.append(answer[at + 2:at + 2 + size].decode())
+                at += 2 + size
+        return names
+
+    def add_partitions(self, name, count):
+        """CreatePartitions version 0."""
+        body = struct.pack(">i", 1) + string(name) + struct.pack(">ii", count, -1)
+        answer = self.call(37, 0, body + struct.pack(">i?", 20000, False))
+        succeeded(struct.unpack_from(">h", answer, 4 + 4 + 2 + len(name))[0],
+                  f"have {count} partitions")
+
     def delete_topic(self, name):
         """DeleteTopics version 1."""
         body = struct.pack(">i", 1) + string(name) + struct.pack(">i", 20000)

@@ -191,11 +191,7 @@ class Cluster:
         return longest
 
     def add_partitions(self, topic, count):
-        """CreatePartitions version 0."""
-        body = struct.pack(">i", 1) + broker.string(topic) + struct.pack(">ii", count, -1)
-        answer = _Answer(self.any().call(37, 0, body + struct.pack(">i?", 20000, False)))
-        answer.take("i"), answer.take("i"), answer.string()
-        broker.succeeded(answer.take("h"), f"have {count} partitions")
+        self.any().add_partitions(topic, count)
 
     def elect_preferred(self):
         """ElectLeaders version 0, all partitions."""

@@ -10,7 +10,7 @@ import signal
 import time
 from collections import Counter, defaultdict
 
-from . import Broken, procs, records, require
+from . import Broken, procs, records, require, sites
 
 # what a killed member had on its way: not yet stored or not yet confirmed
 ON_ITS_WAY_MS = 1000
@@ -21,10 +21,12 @@ class Excuse:
     """
     What happened to a member, the only thing that explains two records of a slot: what it began
     from `begin_ms` to `end_ms` may have come to the topic when its successor had already looked.
+    `why`: a word or two, by which such slots are counted.
     """
 
-    def __init__(self, instance, begin_ms, end_ms=None):
+    def __init__(self, instance, begin_ms, end_ms=None, why="killed"):
         self.instance = instance
+        self.why = why
         self.begin_ms = begin_ms - ON_ITS_WAY_MS
         self.end_ms = begin_ms if end_ms is None else end_ms
 
@@ -68,9 +70,9 @@ def _twice(slots, excuses):
     for (group, site), by_slot in slots.items():
         for copies in by_slot.values():
             told = [r for r in copies if not r.alone]
-            odd = [r for r in told if not any(e.explains(r) for e in excuses)]
             # one of them is the right one; each of the others needs an explanation of its own
-            if len(told) > 1 and len(odd) > 1:
+            odd = [r for r in told if not any(e.explains(r) for e in excuses)]
+            if len(odd) > 1:
                 yield f"{group}: {len(told)} records of a slot: " + ", ".join(
                     f"{r.instance} {r!r} started {r.started_at}" for r in told)
 
@@ -78,26 +80,28 @@ def _twice(slots, excuses):
 class Verdict:
     """What the judge found in a topic that is as promised."""
 
-    def __init__(self, summary, slots):
+    def __init__(self, summary, slots, excuses):
         self.summary = summary
         copies = [c for by_slot in slots.values() for c in by_slot.values()]
         self.slots = len(copies)
-        self.twice = sum(len([r for r in c if not r.alone]) > 1 for c in copies)
-        self.verdicts_twice = sum(
-            len([r for r in c if not r.alone and r.status != "unknown"]) > 1 for c in copies)
+        told = [[r for r in c if not r.alone] for c in copies]
+        self.twice = sum(len(c) > 1 for c in told)
+        self.verdicts_twice = sum(sum(r.status != "unknown" for r in c) > 1 for c in told)
+        self.explained = Counter(next((e.why for r in c for e in excuses if e.explains(r)), "?")
+                                 for c in told if len(c) > 1)
         self.alone = sum(any(r.alone for r in c) for c in copies)
         chosen = [choice(c) for c in copies]
         self.missed = sum(r.error_type == "missed_takeover" for r in chosen)
         self.words = Counter(r.error_type or "up" for r in chosen)
         self.late_ms = max((r.lateness_ms or 0 for r in chosen), default=0)
-        self.takeovers = sum(
-            before.instance != after.instance
-            for by_slot in slots.values()
-            for chain in [[choice(c) for c in by_slot.values()]]
-            for before, after in zip(chain, chain[1:]))
+        self.takeovers = 0  # of a site each
+        for by_slot in slots.values():
+            who = [choice(c).instance for c in by_slot.values()]
+            self.takeovers += sum(before != after for before, after in zip(who, who[1:]))
 
     def __str__(self):
-        return (f"{self.summary}; {self.slots} slots, {self.twice} with two records, "
+        why = ", ".join(f"{n} {word}" for word, n in sorted(self.explained.items()))
+        return (f"{self.summary}; {self.slots} slots, {self.twice} with two records ({why}), "
                 f"{self.verdicts_twice} of them verdicts, {self.alone} alone, {self.missed} missed at "
                 f"a takeover, {self.takeovers} times a site changed hands, "
                 f"{self.late_ms / 1000:.1f} s late at most")
@@ -110,7 +114,7 @@ def judge(found, partitions=None, excuses=(), blind=(), at_least=1, **options):
     """
     summary = records.check(found, partitions, at_least, **options)
     slots = slots_of(summary.firsts)
-    verdict = Verdict(summary, slots)
+    verdict = Verdict(summary, slots, excuses)
     wrong = [*_jumps(slots, blind), *_twice(slots, excuses)]
     if wrong:
         more = f"\n  and {len(wrong) - 15} more" if len(wrong) > 15 else ""
@@ -142,6 +146,11 @@ def takeover_s(found, instance, at_ms):
     return max(took, default=None)
 
 
+def group_of(topic):
+    """The name of a group that nobody else has: topics have names of their own."""
+    return topic.name[-64:]
+
+
 class Members:
     """
     Daemons "a", "b" … with the same sites, each with its own directory, and so with its own spool,
@@ -154,7 +163,7 @@ class Members:
         those that do not speak with the broker directly.
         """
         self.t, self.topic = t, topic
-        self.group = others.get("kafka", {}).get("group") or f"{t.name}.{topic.name}"[-64:]
+        self.group = others.get("kafka", {}).get("group") or group_of(topic)
         self._sites = site_list
         self._bootstrap = bootstrap or {}
         self._properties = [f"session.timeout.ms={SESSION_S * 1000}",
@@ -164,6 +173,9 @@ class Members:
         self.daemons = {}
         for name in names:
             self.add(name)
+        # those that have sites
+        self.shards = {records.murmur2_partition(s["name"], topic.partitions)
+                       for s in site_list(names[0])}
 
     def add(self, name, **others):
         """One more, which is not started yet; returns its Daemon."""
@@ -203,23 +215,26 @@ class Members:
 
     # --- what is done to them -----------------------------------------------------------------
 
-    def excuse(self, name, begin=None, end=None):
-        """Times as time.time() gives them; without `begin` it is now."""
+    def excuse(self, name, why, begin=None, seconds=0):
+        """What it begins from `begin` (default: now), as time.time() gives it, for so long."""
         begin = time.time() if begin is None else begin
-        self.excuses.append(Excuse(name, begin * 1000, None if end is None else end * 1000))
+        self.excuses.append(Excuse(name, begin * 1000, (begin + seconds) * 1000, why))
+
+    def cut_off(self, name, why):
+        """From now on it cannot reach Kafka: what it begins until its lease is over comes late."""
+        self.excuse(name, why, seconds=SESSION_S)
 
     def kill(self, name):
         """All of a member with SIGKILL, as when its host dies."""
-        self.excuse(name)
+        begin = time.time()
         self.daemons[name].kill()
-        # between the freeze and the kill nothing began, but the clock went on
-        self.excuse(name)
+        self.excuse(name, "killed", begin, time.time() - begin)
 
     def freeze(self, name):
         """All of a member, as when its host is suspended; thaw() wakes it."""
         begin = time.time()
         pids = self.daemons[name].freeze()
-        self.excuse(name, begin, time.time())
+        self.excuse(name, "stopped", begin, time.time() - begin)
         return pids
 
     @staticmethod
@@ -240,8 +255,7 @@ class Members:
         def there(found):
             mine.clear()
             mine.update(owners(found, now))
-            return len(mine) == self.topic.partitions and (
-                by is None or set(mine.values()) <= set(by))
+            return set(mine) >= self.shards and (by is None or set(mine.values()) <= set(by))
 
         self.topic.wait(there, seconds, lambda: f"shards of {by or 'anybody'}: {mine}")
         return dict(mine)
@@ -252,14 +266,11 @@ class Members:
 
         def there(found):
             mine.clear()
-            mine.update(owners(found, time.time() * 1000 - 1500 * self._interval()))
-            return len(mine) == self.topic.partitions and set(mine.values()) == set(names)
+            mine.update(owners(found))
+            return set(mine) >= self.shards and set(mine.values()) == set(names)
 
         self.topic.wait(there, seconds, lambda: f"shards: {mine}")
-        return dict(mine)
-
-    def _interval(self):
-        return max(s["interval"] for s in next(iter(self.daemons.values())).settings["sites"])
+        return self.wait_owned(names, seconds)
 
     def judge(self, **options):
         """Of the whole topic, when nothing is on its way any more."""
@@ -280,11 +291,25 @@ def said_shards(d, start=0):
     return re.findall(r"group \S+: (shards? .*|no shards?.*)", d.log(start))
 
 
-def sites_on(nginx, count, interval=1, prefix="up", timeout=1):
+def spread(count, partitions, prefix="up"):
+    """So many names of sites, as many in each shard."""
+    names, room = [], dict.fromkeys(range(partitions), -(-count // partitions))
+    number = 0
+    while len(names) < count:
+        number += 1
+        name = f"{prefix}-{number:03d}"
+        shard = records.murmur2_partition(name, partitions)
+        if room[shard] > 0:
+            room[shard] -= 1
+            names.append(name)
+    return names
+
+
+def sites_on(nginx, count, partitions, interval=1, prefix="up", timeout=1):
     """For Members: sites whose path on this Nginx is of the member that asks."""
     def of(name):
-        return [{**s, "url": s["url"].replace("/ok/", f"/ok/{name}/")}
-                for s in nginx.many(count, interval, prefix, timeout)]
+        return [sites.site(site, nginx.url(f"ok/{name}/{site}", n), interval, timeout)
+                for n, site in enumerate(spread(count, partitions, prefix))]
     return of
 
 

@@ -80,16 +80,17 @@ class Record:
         return f"{d['id']} {d['site']} {d['scheduled_at']} {d['status']}/{d['error_type']}"
 
 
-def read_topic(arguments, topic, timeout=60, patience=30):
+def read_topic(arguments, topic, timeout=60, patience=30, begin="beginning"):
     """
-    All records of a topic, by partition and offset; `arguments`: how kcat finds the broker, which
-    gets `patience` seconds to know the topic: it may be new, or the broker may have just come back.
+    All records of a topic from `begin` on, by partition and offset; `arguments`: how kcat finds the
+    broker, which gets `patience` seconds to know the topic: it may be new, or the broker may have
+    just come back.
     """
     if shutil.which("kcat") is None:
         raise Skip("there is no kcat")
     end = time.monotonic() + patience
     while True:
-        done = procs.run(["kcat", "-q", *arguments, "-C", "-t", topic, "-o", "beginning", "-e",
+        done = procs.run(["kcat", "-q", *arguments, "-C", "-t", topic, "-o", str(begin), "-e",
                           "-J", "-X", "fetch.wait.max.ms=20", "-X", "check.crcs=true"],
                          timeout=timeout)
         if done.returncode == 0:
