@@ -118,11 +118,17 @@ struct wire_job {
 	int64_t slot_us; /* UTC */
 	int64_t interval_us;
 	int64_t due_us; /* slot_us on the monotonic clock, which all processes share */
+	int64_t
+	    lease_us; /* util_boot_us() from which on the check must not begin; 0: in no group */
 	/* to be sent back in its CLOSE */
+	enum tristate alone; /* see struct slot */
 	struct wire_ordinal ordinal;
 	uint64_t token;
 	char epoch[WIRE_EPOCH_SIZE];
 };
+
+/* The message of a slot whose OPEN was written and whose check did not begin in time. */
+#define WIRE_LEASE_ENDED "the lease of its shard ended before the check began"
 
 enum wire_done_type {
 	WIRE_READY, /* the checker is initialised and has run no check yet */

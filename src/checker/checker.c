@@ -107,6 +107,29 @@ run_attempts(struct probe *probe, const struct site *site, struct result *result
 	return busy_us;
 }
 
+/*
+ * Run the check of a job, unless its lease is over: this process, or the whole host, was stopped for
+ * so long that another member of the group may have begun the slot. Returns how long it took, in
+ * microseconds; RESULT_NONE: it did not begin.
+ */
+static int64_t
+run_check(const struct checker_start *start, struct probe *probe, const struct wire_job *job,
+    struct result *result)
+{
+	int64_t busy_us;
+
+	if (job->lease_us != 0 && util_boot_us() >= job->lease_us) {
+		result_init(result);
+		result_fail(result, ERROR_ABORTED, WIRE_LEASE_ENDED);
+		return RESULT_NONE;
+	}
+	busy_us = run_attempts(probe, &start->config->sites[job->site], result);
+	if (result_status(result->error) == STATUS_DOWN && confine_is_stale())
+		result_fail(result, ERROR_LOCAL,
+		    "files in /etc by which names are looked up were replaced meanwhile");
+	return busy_us + probe_judge_vantage(probe, start->config, result);
+}
+
 /* Run a job and report the result, first to the publisher. -1: the other end is closed. */
 static int
 run_job(const struct checker_start *start, struct probe *probe, const struct wire_job *job,
@@ -118,17 +141,16 @@ run_job(const struct checker_start *start, struct probe *probe, const struct wir
 		.slot_us = job->slot_us,
 		.interval_us = job->interval_us,
 		.lateness_us = util_mono_us() - job->due_us,
+		.alone = job->alone,
 		.ordinal = job->ordinal,
 		.token = job->token };
 	struct result result;
-	int64_t busy_us = run_attempts(probe, site, &result);
+	int64_t busy_us = run_check(start, probe, job, &result);
 	unsigned char frame[WIRE_FRAME_MAX];
 	size_t size;
 
-	if (result_status(result.error) == STATUS_DOWN && confine_is_stale())
-		result_fail(&result, ERROR_LOCAL,
-		    "files in /etc by which names are looked up were replaced meanwhile");
-	busy_us += probe_judge_vantage(probe, start->config, &result);
+	if (busy_us == RESULT_NONE)
+		slot.lateness_us = RESULT_NONE;
 	size = payload_frame(frame, WIRE_CLOSE, start->config, site, &slot, &result, NULL);
 	if (publish(start->pipe_fd, frame, size) < 0)
 		return -1;
