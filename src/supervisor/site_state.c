@@ -4,7 +4,6 @@
 /*
  * One site in the supervisor: when its next slot comes, how its last one ended. Nothing is fatal.
  */
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,60 +14,6 @@
 /* The most sites that one sites_sweep() frees: others have slots that are due. */
 #define SWEEP_AT_ONCE 1000
 
-/* --- ordinals ---------------------------------------------------------------------------- */
-
-/*
- * The ordinal of a site that was removed: when it comes back, its records are counted on. Kept until
- * the end of the process, since the epoch ends with it: 130 bytes for each name that is used no more.
- */
-struct gone {
-	char name[CONFIG_NAME_MAX + 1]; /* the first member: names are compared with it */
-	struct wire_ordinal ordinal;
-};
-
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static void
-keep_ordinal(struct supervisor *s, const struct site_state *state)
-{
-	struct gone *gone;
-
-	if (state->ordinal.site == 0)
-		return; /* it had no slot */
-	gone = xcalloc(1, sizeof(*gone));
-	snprintf(gone->name, sizeof(gone->name), "%s", state->site->name);
-	gone->ordinal = state->ordinal;
-	if (tsearch(gone, &s->sites.gone, compare_names) == NULL)
-		free(gone);
-}
-
-static struct wire_ordinal
-take_ordinal(struct supervisor *s, const char *name)
-{
-	struct gone **found = tfind(name, &s->sites.gone, compare_names);
-	struct wire_ordinal ordinal = { 0 };
-	struct gone *gone = found != NULL ? *found : NULL;
-
-	if (gone != NULL) {
-		ordinal = gone->ordinal;
-		tdelete(name, &s->sites.gone, compare_names);
-		free(gone);
-	}
-	return ordinal;
-}
-
-struct wire_ordinal
-site_next_ordinal(struct supervisor *s, struct site_state *state)
-{
-	if (state->ordinal.site == 0)
-		state->ordinal.site = ++s->sites.numbered;
-	return (struct wire_ordinal){ state->ordinal.site, state->ordinal.slot + 1 };
-}
-
 /* --- sites ------------------------------------------------------------------------------- */
 
 struct site_state *
@@ -76,7 +21,7 @@ site_new(struct supervisor *s, const struct site *site, uint32_t index)
 {
 	struct site_state *state = xcalloc(1, sizeof(*state));
 
-	state->ordinal = take_ordinal(s, site->name);
+	state->ordinal = ordinal_take(s, site->name);
 	state->site = site;
 	state->index = index;
 	state->timer.due_us = INT64_MAX;
@@ -251,7 +196,7 @@ sites_sweep(struct supervisor *s)
 			continue;
 		site_dequeue(s, state);
 		LIST_REMOVE(state, next_removed);
-		keep_ordinal(s, state);
+		ordinal_keep(s, state);
 		config_release(state->removed);
 		free(state->why);
 		history_free(state->history);

@@ -79,9 +79,6 @@ void site_restart(struct supervisor *s, struct site_state *state, int64_t now);
 /* The only slot is now, for --once. */
 void site_run_now(struct supervisor *s, struct site_state *state, int64_t now);
 
-/* That of its next slot. */
-struct wire_ordinal site_next_ordinal(struct supervisor *s, struct site_state *state);
-
 /* The next slot is on its way to a checker: go on to the one after it. */
 void site_begin(struct supervisor *s, struct site_state *state);
 
@@ -131,6 +128,15 @@ void site_finished(
     struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now);
 void site_survived(struct site_state *state);
 void site_crashed(struct site_state *state, int64_t now);
+
+/* --- ordinals.c -------------------------------------------------------------------------- */
+
+/* That of its next slot. */
+struct wire_ordinal site_next_ordinal(struct supervisor *s, struct site_state *state);
+
+/* Keep the one of a site that is freed, for when its name is back; and take it then, or zeros. */
+void ordinal_keep(struct supervisor *s, const struct site_state *state);
+struct wire_ordinal ordinal_take(struct supervisor *s, const char *name);
 
 /* --- history.c --------------------------------------------------------------------------- */
 

@@ -22,6 +22,7 @@
  *   metrics_file.c     the process that writes metrics_file
  *   history.c          what came of the last checks, for whoever asks
  *   site_state.c       one site: its next slot, its state, and what is logged about it
+ *   ordinals.c         the numbers of sites and of their slots
  *   child.c, pool.c, schedule.c   tables of processes, workers and slots
  *
  * Three words for three things: a checker is a process; a worker is a place for one in the pool,
@@ -109,7 +110,7 @@ struct supervisor {
 	/* child.c; a time in it by the file whose child it is */
 	struct children children;
 
-	/* sites.c; the heaps, removed sites and ordinals by site_state.c */
+	/* sites.c; the heaps and removed sites by site_state.c, ordinals by ordinals.c */
 	struct {
 		struct site_state *
 		    *all;      /* in the order of the configuration, or of the command line */
