@@ -184,6 +184,7 @@ $(UNITS): $(B)/tests/%: $(B)/tests/%.o $(TESTED)
 # The supervisor without forks, and with a clock that a test sets.
 $(B)/tests/check_dispatch: WRAP = -Wl,--wrap=start_checker
 $(B)/tests/check_sites: WRAP = -Wl,--wrap=util_mono_us,--wrap=util_utc_us
+$(B)/tests/check_shards: WRAP = -Wl,--wrap=util_mono_us,--wrap=util_utc_us,--wrap=util_boot_us
 
 $(HELPERS): $(B)/tests/%: $(B)/tests/%.o
 	$(SAY) LINK $@

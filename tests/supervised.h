@@ -50,13 +50,18 @@ add_checker(int i)
 	pool_set_state(&s.pool, &s.pool.worker[i], WORKER_IDLE, CLOCK_START);
 }
 
-/* The supervisor at CLOCK_START with these sites, and `checkers` of at most `max`. */
+/*
+ * The supervisor at CLOCK_START with these sites, and `checkers` of at most `max`; in a group, if it is
+ * not NULL.
+ */
 static inline void
-begin(const char *sites, int checkers, int max)
+begin_in(const char *group, const char *sites, int checkers, int max)
 {
 	make_dir();
 	s = (struct supervisor){ .start = &start, .stage = STAGE_RUNNING, .self = getpid() };
 	s.config = config_hold(make_config(sites));
+	s.config->kafka_group = group;
+	shards_begin(&s);
 	s.publisher.spool_lock_fd = s.reload.share.fd = -1;
 	ck_assert(sites_choose(&s));
 	ck_assert_int_eq(pipes_open(&s), 0);
@@ -67,6 +72,12 @@ begin(const char *sites, int checkers, int max)
 		add_checker(i);
 	epoch_begin(&s);
 	sites_start(&s, CLOCK_START);
+}
+
+static inline void
+begin(const char *sites, int checkers, int max)
+{
+	begin_in(NULL, sites, checkers, max);
 }
 
 static inline void

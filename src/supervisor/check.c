@@ -122,6 +122,7 @@ slot_of(const struct check *check)
 		.slot_us = check->job.slot_us,
 		.interval_us = check->job.interval_us,
 		.lateness_us = begun ? lateness_us : RESULT_NONE,
+		.alone = check->job.alone,
 		.ordinal = check->job.ordinal };
 }
 
@@ -151,12 +152,15 @@ write_missed(struct supervisor *s, struct site_state *state, enum error_type err
 		.slot_us = state->timer.slot_us,
 		.interval_us = state->interval_us,
 		.lateness_us = RESULT_NONE,
+		.alone = shards_alone(s),
 		.ordinal = site_next_ordinal(s, state) };
 	struct wire_done done = done_without_result(error, message, now);
 	unsigned char frame[WIRE_FRAME_MAX];
 	struct result result;
 	size_t size;
 
+	if (!shards_lease_holds(s))
+		return false;
 	result_init(&result);
 	result_fail(&result, error, "%s", message);
 	size = payload_frame(
@@ -164,6 +168,7 @@ write_missed(struct supervisor *s, struct site_state *state, enum error_type err
 	if (!write_frame(s, frame, size, now))
 		return false;
 	s->epoch.next_seq++;
+	s->epoch.missed_takeover += error == ERROR_MISSED_TAKEOVER;
 	site_note(s, state, &done, now);
 	site_remember(s, state, slot.slot_us, RESULT_NONE, &done, now);
 	return true;
@@ -172,11 +177,14 @@ write_missed(struct supervisor *s, struct site_state *state, enum error_type err
 struct check *
 open_check(struct supervisor *s, struct site_state *state, int64_t now)
 {
-	struct check *check = xcalloc(1, sizeof(*check));
 	unsigned char frame[WIRE_FRAME_MAX];
+	struct check *check;
 	struct slot slot;
 	size_t size;
 
+	if (!shards_lease_holds(s))
+		return NULL;
+	check = xcalloc(1, sizeof(*check));
 	*check = (struct check){ .state = state,
 		.site = state->site,
 		.config = config_hold(s->config),
@@ -185,6 +193,8 @@ open_check(struct supervisor *s, struct site_state *state, int64_t now)
 		    .slot_us = state->timer.slot_us,
 		    .interval_us = state->interval_us,
 		    .due_us = state->timer.due_us,
+		    .lease_us = s->shards.lease.until_us,
+		    .alone = shards_alone(s),
 		    .ordinal = site_next_ordinal(s, state) },
 		.expected_us = state->expected_us,
 		.begun_us = RESULT_NONE };

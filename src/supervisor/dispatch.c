@@ -19,6 +19,8 @@ static enum error_type
 why_missed(const struct supervisor *s, const struct site_state *state, int64_t now, char *message,
     size_t size)
 {
+	int64_t gap_us;
+
 	if (state->timer.due_us <= state->busy_until_us) {
 		snprintf(message, size, "the previous check was still running");
 		return ERROR_MISSED_OVERRUN;
@@ -31,6 +33,11 @@ why_missed(const struct supervisor *s, const struct site_state *state, int64_t n
 		return ERROR_QUARANTINED;
 	}
 	if (!s->start->once && state->timer.due_us + state->interval_us <= now) {
+		if (shards_orphaned(s, state, &gap_us)) {
+			snprintf(message, size, "no member had the shard for %.1f s",
+			    (double)gap_us / US_PER_S);
+			return ERROR_MISSED_TAKEOVER;
+		}
 		if (s->pipes.full_us >= state->timer.due_us)
 			snprintf(message, size, "the publisher took no records; the log says why");
 		else
@@ -127,6 +134,10 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 			    check->state->removed != NULL ? "removed" : "changed");
 			continue;
 		}
+		if (!shards_lease_holds(s) || site_is_elsewhere(s, check->state)) {
+			abandon_check(s, take_waiting(s), WIRE_LEASE_ENDED);
+			continue;
+		}
 		worker = choose_checker(s, check->state, INT64_MAX);
 		if (worker == NULL)
 			return grow_pool(s, check->job.due_us, now);
@@ -149,7 +160,7 @@ dispatch(struct supervisor *s, int64_t now)
 		return INT64_MAX;
 	if (now >= s->epoch.next_settle_us)
 		settle(s, now);
-	if (!STAILQ_EMPTY(&s->waiting))
+	if (!STAILQ_EMPTY(&s->waiting) || !shards_lease_holds(s))
 		return wake;
 	while ((first = first_timer(s, without_slow)) != NULL && first->priority_us <= now) {
 		struct site_state *state = site_of(first);
@@ -185,7 +196,7 @@ record_remaining(struct supervisor *s, int64_t now)
 	struct timer *first;
 
 	while ((first = first_timer(s, false)) != NULL) {
-		if (!record_missed(s, site_of(first), now))
+		if (!in_group(s) && !record_missed(s, site_of(first), now))
 			return false;
 		site_dequeue(s, site_of(first));
 	}

@@ -145,6 +145,13 @@ new_history(void)
 }
 
 void
+history_break_streak(struct history *history)
+{
+	if (history != NULL)
+		history->streak = 0;
+}
+
+void
 history_free(struct history *history)
 {
 	union place *place = (union place *)history;

@@ -63,6 +63,9 @@ double recent_lateness_ms(const struct recent *recent, double share);
 /* Whether children get the memory of histories from now on; one that lives for seconds may. */
 void history_share(bool share);
 
+/* The next result begins a streak, whatever it is. NULL is ignored. */
+void history_break_streak(struct history *history);
+
 /* NULL is ignored. */
 void history_free(struct history *history);
 

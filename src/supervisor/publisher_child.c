@@ -50,6 +50,7 @@ start_publisher(struct supervisor *s, int64_t now)
 		return;
 	c->pid = pid;
 	c->fd = fd;
+	shards_new_publisher(s);
 	s->publisher.handing_over = false;
 	s->publisher.report.ready = false;
 	if (s->stop.hurry)
@@ -119,6 +120,29 @@ take_report(struct supervisor *s, const struct message_report *report, int64_t n
 	s->publisher.report = *report;
 }
 
+/* A hung supervisor sends none, and so keeps no shard. */
+#define ALIVE_US US_PER_S
+
+void
+tell_publisher(struct supervisor *s, int64_t now)
+{
+	int64_t given;
+
+	if (!in_group(s) || s->publisher.child.fd < 0)
+		return;
+	while ((given = shards_given(s, now)) >= 0) {
+		const struct message_shard shard = { (uint32_t)given };
+
+		if (message_send(s->publisher.child.fd, MESSAGE_GIVEN, &shard, sizeof(shard), -1) <
+		    0)
+			log_debug("the publisher is not told of a shard: %s", strerror(errno));
+	}
+	if (now < s->publisher.next_alive_us)
+		return;
+	s->publisher.next_alive_us = now + ALIVE_US;
+	order_publisher(s, MESSAGE_ALIVE);
+}
+
 void
 read_publisher(struct supervisor *s, struct child *c, int64_t now)
 {
@@ -131,8 +155,12 @@ read_publisher(struct supervisor *s, struct child *c, int64_t now)
 	while ((n = message_receive(c->fd, &m, &lock_fd)) > 0) {
 		take_lock(s, lock_fd);
 		report = message_body(&m, sizeof(*report));
-		if (m.type != MESSAGE_REPORT || report == NULL)
+		if (m.type != MESSAGE_REPORT || report == NULL) {
+			/* one that hands over has the sites of another configuration */
+			if (!s->publisher.handing_over)
+				shards_message(s, &m, now);
 			continue;
+		}
 		take_report(s, report, now);
 		s->publisher.epoch_stored |= report->ready;
 		s->publisher.last_report_us = now;

@@ -11,6 +11,12 @@
 #include "log.h"
 #include "state.h"
 
+/*
+ * A takeover reads so much of the topic (and takes time): missed slots go back no further. A slot
+ * that is further ahead is of a clock that was wrong.
+ */
+#define CONTINUE_US (330 * US_PER_S)
+
 /* The most sites that one sites_sweep() frees: others have slots that are due. */
 #define SWEEP_AT_ONCE 1000
 
@@ -24,6 +30,7 @@ site_new(struct supervisor *s, const struct site *site, uint32_t index)
 	state->ordinal = ordinal_take(s, site->name);
 	state->site = site;
 	state->index = index;
+	state->shard = -1;
 	state->timer.due_us = INT64_MAX;
 	state->expected_us = INT64_MAX;
 	state->last_worker = -1;
@@ -59,32 +66,115 @@ set_slot(struct site_state *state, int64_t slot_us, int64_t due_us)
 	state->timer.due_us = state->timer.priority_us = due_us;
 }
 
-/* The first slot after grid_ends_us, on the grid of the site's interval and the clock as they are. */
-static void
-next_grid(struct supervisor *s, struct site_state *state)
+/*
+ * In a group: the slot behind which a site goes on, if it is to have none up to `after_us` again. So
+ * no slot has two records, unless a clock was so wrong that checks would pause for long.
+ */
+static int64_t
+behind_last(const struct site_state *state, int64_t after_us)
 {
-	const int64_t offset = s->sites.clock_offset_us;
+	const int64_t now = util_utc_us();
+	const int64_t last = state->last_slot_us > after_us ? state->last_slot_us : after_us;
+
+	if (last > now + CONTINUE_US)
+		return now;
+	return last > now - CONTINUE_US ? last : now - CONTINUE_US;
+}
+
+/*
+ * The first slot later than `after_us` (UTC), on the grid of the site's interval and the clock as
+ * they are.
+ */
+static void
+begin_grid(struct supervisor *s, struct site_state *state, int64_t after_us)
+{
 	int64_t slot;
 
 	state->interval_us = state->site->interval_us;
 	state->phase_us = schedule_phase(state->site->name, state->interval_us);
-	slot = schedule_next_slot(
-	    state->grid_ends_us + offset, state->interval_us, state->phase_us);
-	set_slot(state, slot, slot - offset);
+	slot = schedule_next_slot(after_us, state->interval_us, state->phase_us);
+	set_slot(state, slot, slot - s->sites.clock_offset_us);
 	state->grid_ends_us = INT64_MAX;
 	/* sites of one tick share a checker, where they run back to back on warm caches */
 	state->affinity = (uint32_t)(state->phase_us / SCHEDULE_TICK_US);
 }
 
+/* The same for the end of a grid. */
+static void
+next_grid(struct supervisor *s, struct site_state *state)
+{
+	int64_t after_us = state->grid_ends_us + s->sites.clock_offset_us;
+
+	begin_grid(s, state, in_group(s) ? behind_last(state, after_us) : after_us);
+}
+
 void
 site_restart(struct supervisor *s, struct site_state *state, int64_t now)
 {
+	if (in_group(s) && !site_has_slot(state))
+		return;
 	site_dequeue(s, state);
 	state->grid_ends_us = now;
 	if (state->timer.due_us > now)
 		next_grid(s, state);
 	if (!state->running)
 		site_enqueue(s, state);
+}
+
+/* Another member of the group has gone on with it: what is known here is old. */
+static void
+forget_status(struct site_state *state, int32_t status, int64_t since_us)
+{
+	state->known = false;
+	state->status = STATUS_UP;
+	if (status == STATUS_DOWN || status == STATUS_UNKNOWN)
+		state->status = (enum status)status;
+	state->since_us = since_us;
+	free(state->why);
+	state->why = NULL;
+	/* a streak ends: the slots of a site are counted from 1 again */
+	state->ordinal.slot = 0;
+	history_break_streak(state->history);
+}
+
+static void
+go_on(struct supervisor *s, struct site_state *state)
+{
+	site_dequeue(s, state);
+	begin_grid(s, state, behind_last(state, state->last_slot_us));
+	if (!state->running)
+		site_enqueue(s, state);
+}
+
+void
+site_take(
+    struct supervisor *s, struct site_state *state, int32_t shard, const struct taken_site *taken)
+{
+	const int64_t after_us = behind_last(state, taken->after_us);
+
+	state->shard = shard;
+	if (site_has_slot(state) && after_us < state->timer.slot_us)
+		return;
+	if (after_us > state->last_slot_us)
+		forget_status(state, taken->status, after_us - s->sites.clock_offset_us);
+	state->last_slot_us = after_us;
+	go_on(s, state);
+}
+
+void
+site_continue(struct supervisor *s, struct site_state *state)
+{
+	if (site_has_slot(state))
+		go_on(s, state);
+}
+
+void
+site_give(struct supervisor *s, struct site_state *state)
+{
+	site_dequeue(s, state);
+	set_slot(state, 0, INT64_MAX);
+	if (state->removed == NULL)
+		state->grid_ends_us = INT64_MAX;
 }
 
 void
@@ -102,6 +192,7 @@ advance(struct supervisor *s, struct site_state *state)
 	int64_t slot = schedule_next_slot(
 	    state->timer.slot_us, state->interval_us, state->phase_us);
 
+	state->last_slot_us = state->timer.slot_us;
 	state->ordinal.slot++;
 	if (state->grid_ends_us == INT64_MAX) {
 		/* follows a slow drift of the clocks */
@@ -148,7 +239,7 @@ site_dequeue(struct supervisor *s, struct site_state *state)
 void
 site_enqueue(struct supervisor *s, struct site_state *state)
 {
-	if (site_is_over(state))
+	if (site_is_over(state) || !site_has_slot(state))
 		return;
 	/* its last slots never run: in the slow lane they could wait until the site is back */
 	state->slow &= state->removed == NULL;
@@ -258,10 +349,12 @@ log_change(const struct site_state *state, enum status before, int64_t now)
 void
 site_note(struct supervisor *s, struct site_state *state, const struct wire_done *done, int64_t now)
 {
-	enum status before = state->known ? state->status : STATUS_UP;
+	enum status before = state->status; /* until it is known: what another member has said */
 
-	/* no news of the site: the check that took too long has already said what is wrong */
-	if (done->error == ERROR_MISSED_OVERRUN && before != STATUS_UP)
+	/* no news of the site: the check that took too long has already said what is wrong; and a
+	 * takeover has many such slots, with a check behind them */
+	if ((done->error == ERROR_MISSED_OVERRUN && before != STATUS_UP) ||
+	    done->error == ERROR_MISSED_TAKEOVER)
 		return;
 	state->status = result_status(done->error);
 	state->known = true;

@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "history.h"
+#include "message.h"
 #include "pool.h"
 #include "result.h"
 #include "schedule.h"
@@ -27,6 +28,8 @@ struct site_state {
 	uint32_t affinity; /* of its tick, see pool_choose() */
 	int last_worker;   /* by index; -1: none */
 	int64_t interval_us, phase_us;
+	int64_t last_slot_us;  /* UTC, that was begun or missed, here or as site_take() was told */
+	int32_t shard;         /* in a group; -1: not known */
 	int64_t busy_until_us; /* slots due until then passed while a check ran (monotonic) */
 	int64_t since_us;      /* since when not up (monotonic) */
 	struct quarantine quarantine;
@@ -75,6 +78,27 @@ void site_restore(struct supervisor *s, struct site_state *state);
  * are now. Slots that are due already get their records first.
  */
 void site_restart(struct supervisor *s, struct site_state *state, int64_t now);
+
+/* Whether it has a next slot. In a group, the sites of shards that are not ours have none. */
+static inline bool
+site_has_slot(const struct site_state *state)
+{
+	return state->timer.due_us != INT64_MAX;
+}
+
+/*
+ * In a group: the site is in `shard`, which is ours. Continue at its first slot later than what
+ * `taken` says, or than the last one that it has had here, whichever is later. A site that is ours
+ * already and has gone on that far keeps its slot.
+ */
+void site_take(
+    struct supervisor *s, struct site_state *state, int32_t shard, const struct taken_site *taken);
+
+/* Its shard is not ours any more: it has no slot, also after the check that runs. */
+void site_give(struct supervisor *s, struct site_state *state);
+
+/* The same as site_restart(), in a group after a step of the clock: no slot is left out or had twice. */
+void site_continue(struct supervisor *s, struct site_state *state);
 
 /* The only slot is now, for --once. */
 void site_run_now(struct supervisor *s, struct site_state *state, int64_t now);
@@ -152,7 +176,7 @@ void site_remember(struct supervisor *s, struct site_state *state, int64_t slot_
 /* The sites of a start. False: one of those that are named does not exist, which is logged. */
 bool sites_choose(struct supervisor *s);
 
-/* Give all sites their first slots. */
+/* Give all sites their first slots; in a group they come with their shards. */
 void sites_start(struct supervisor *s, int64_t now);
 
 /*

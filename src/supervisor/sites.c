@@ -63,7 +63,8 @@ void
 sites_start(struct supervisor *s, int64_t now)
 {
 	for (size_t i = 0; i < s->sites.count; i++) {
-		site_restart(s, s->sites.all[i], now);
+		if (!in_group(s))
+			site_restart(s, s->sites.all[i], now);
 		if (s->start->once)
 			site_run_now(s, s->sites.all[i], now);
 	}
@@ -153,6 +154,10 @@ sites_follow_clock(struct supervisor *s)
 		return;
 	log_warning("the clock moved by %.1f s: every site continues at its next slot",
 	    (double)step / US_PER_S);
+	shards_clock_moved(s, step);
 	for (size_t i = 0; i < s->sites.count; i++)
-		site_restart(s, s->sites.all[i], now);
+		if (in_group(s))
+			site_continue(s, s->sites.all[i]);
+		else
+			site_restart(s, s->sites.all[i], now);
 }

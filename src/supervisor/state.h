@@ -20,6 +20,7 @@
  *   status.c           the status, for systemd and for USR1
  *   sites.c            all sites: which there are, at a start and after a reload; steps of the clock
  *   metrics_file.c     the process that writes metrics_file
+ *   shards.c           in a group: which shards are ours, and until when
  *   history.c          what came of the last checks, for whoever asks
  *   site_state.c       one site: its next slot, its state, and what is logged about it
  *   ordinals.c         the numbers of sites and of their slots
@@ -47,6 +48,7 @@
 #include "pipe.h"
 #include "pool.h"
 #include "schedule.h"
+#include "shards.h"
 #include "site_state.h"
 #include "supervisor.h"
 #include "util.h"
@@ -127,6 +129,8 @@ struct supervisor {
 		int64_t clock_offset_us;  /* UTC - monotonic */
 	} sites;
 
+	struct shards shards; /* shards.c */
+
 	struct recent recent; /* history.c */
 
 	/* check.c */
@@ -140,8 +144,9 @@ struct supervisor {
 	struct {
 		char name[WIRE_EPOCH_SIZE];
 		uint64_t next_seq;
-		uint64_t settled_seq;   /* the publisher knows that all below are over */
-		int64_t next_settle_us; /* when to tell it of more */
+		uint64_t settled_seq;     /* the publisher knows that all below are over */
+		int64_t next_settle_us;   /* when to tell it of more */
+		uint64_t missed_takeover; /* slots */
 	} epoch;
 	struct checks waiting;        /* reclaimed from a checker: they need another one */
 	struct checks pending_closes; /* no checker will write their CLOSE */
@@ -165,6 +170,7 @@ struct supervisor {
 		int spool_lock_fd; /* -1: no spool has been opened yet */
 		bool epoch_stored; /* a spool has been opened for the epoch */
 		char lost_epoch[WIRE_EPOCH_SIZE];
+		int64_t next_alive_us; /* in a group */
 		/* of what it reports */
 		int64_t delivering_us; /* since when it is as it is (monotonic); 0: nothing yet */
 		struct publisher_sample {
@@ -210,6 +216,21 @@ struct supervisor {
 		int exit_code; /* standard output cannot be written */
 	} once;
 };
+
+/* --- shards.h ---------------------------------------------------------------------------- */
+
+static inline bool
+in_group(const struct supervisor *s)
+{
+	return s->shards.all != NULL;
+}
+
+/* Whether another member checks the site, or nobody. */
+static inline bool
+site_is_elsewhere(const struct supervisor *s, const struct site_state *state)
+{
+	return in_group(s) && !site_has_slot(state);
+}
 
 /* --- wait.c ------------------------------------------------------------------------------ */
 
@@ -280,6 +301,11 @@ bool checkers_pipe_has_room(struct supervisor *s, int64_t now);
 /* Checks that run now end in the epoch in which they were opened. */
 void epoch_begin(struct supervisor *s);
 
+/*
+ * The next two functions write nothing, as if the pipe were full, when the lease of a group is over:
+ * another member may have the slot.
+ */
+
 /* The next slot of `state` never runs: write OPEN and CLOSE as one frame. */
 bool write_missed(struct supervisor *s, struct site_state *state, enum error_type error,
     const char *message, int64_t now);
@@ -349,6 +375,9 @@ bool publisher_hangs(const struct supervisor *s, int64_t now);
 /* After a reload: it commits and leaves, and its successor starts. */
 void replace_publisher(struct supervisor *s);
 
+/* In a group: a sign of life, and which shards have been given. */
+void tell_publisher(struct supervisor *s, int64_t now);
+
 void read_publisher(struct supervisor *s, struct child *c, int64_t now);
 void publisher_died(struct supervisor *s, struct child *c, int status, int64_t now);
 
@@ -397,7 +426,10 @@ bool checker_is_overdue(struct supervisor *s, struct child *c, int64_t now);
 /* Start what is due. Returns when to look again (monotonic). */
 int64_t dispatch(struct supervisor *s, int64_t now);
 
-/* At a stop: write the records of slots that were due at `now`; then the heaps are empty. */
+/*
+ * At a stop: write the records of slots that were due at `now`; then the heaps are empty. In a group
+ * they are left to the next owner of their shards.
+ */
 bool record_remaining(struct supervisor *s, int64_t now);
 
 /* --- reload.c ---------------------------------------------------------------------------- */

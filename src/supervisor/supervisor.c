@@ -246,6 +246,7 @@ run(struct supervisor *s, const sigset_t *open_mask)
 		now = util_mono_us(); /* a reload takes time */
 		limit_publisher(s, now);
 		start_publisher(s, now);
+		tell_publisher(s, now);
 		maintain_pool(s, now);
 		if (s->stage == STAGE_STARTING && everyone_ready(s))
 			become_ready(s);
@@ -330,6 +331,7 @@ supervisor_main(const struct supervisor_start *start)
 	s.started_us = util_mono_us();
 	s.config = config_hold(start->config);
 	s.publisher.spool_lock_fd = s.reload.share.fd = -1;
+	shards_begin(&s);
 	if (!sites_choose(&s))
 		return EXIT_USAGE;
 	raise_descriptors();
