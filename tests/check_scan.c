@@ -88,7 +88,9 @@ require_same_in_envelope(const struct frame *frame)
 START_TEST(what_webmond_writes_is_read)
 {
 	static const char *const none[] = { NULL };
-	const struct config config = { .instance = "test \"1\"", .location = "l\\b" };
+	const struct config config = {
+		.instance = "test \"1\"", .location = "l\\b", .kafka_group = "webmond-eu"
+	};
 	struct site site = { .name = "a", .url = "https://x/", .method = "GET", .headers = none };
 	struct wire_outcome outcome = { .lateness_us = 1234 };
 	const struct payload_streak streak = { 3, 1795918157000 * US_PER_MS };
@@ -103,7 +105,8 @@ START_TEST(what_webmond_writes_is_read)
 			.seq = 7,
 			.slot_us = 1795918157889 * US_PER_MS,
 			.interval_us = 1500 * US_PER_MS,
-			.lateness_us = 1234 };
+			.lateness_us = 1234,
+			.alone = (enum tristate)(error % 3) };
 		size_t size = payload_frame(raw, WIRE_OPEN, &config, &site, &slot, NULL, NULL);
 
 		ck_assert_int_gt(wire_decode(raw, size, &frame), 0);
@@ -117,6 +120,8 @@ START_TEST(what_webmond_writes_is_read)
 		ck_assert_int_eq(s.status, result_status(error));
 		ck_assert_int_eq(s.slot_ms, 1795918157889);
 		ck_assert_int_eq(s.lateness_us, 1234);
+		ck_assert_uint_eq(s.group.size, slot.alone == TRISTATE_NULL ? 0 : 10);
+		ck_assert(s.alone == (slot.alone == TRISTATE_TRUE));
 		ck_assert_int_eq(s.streak, 3);
 		ck_assert_int_eq(s.status_since_ms, 1795918157000);
 		ck_assert_mem_eq(s.payload.at, frame.payload, s.payload.size);
@@ -198,6 +203,12 @@ START_TEST(what_webmond_does_not_write_is_named)
 		    "null", ""),
 		BAD("instance", "1", ID, E, "7", "\"a\"", "null", "1", SLOT, "1", "\"up\"", "null",
 		    "null", ""),
+		BAD("group", "1", ID, E, "7", "\"a\"", "\"i\"", "1", SLOT, "1", "\"up\"", "null",
+		    "null", ",\"group\":\"eu\""),
+		BAD("group", "1", ID, E, "7", "\"a\"", "\"i\"", "1", SLOT, "1", "\"up\"", "null",
+		    "null", ",\"group\":\"e u\",\"alone\":false"),
+		BAD("group", "1", ID, E, "7", "\"a\"", "\"i\"", "1", SLOT, "1", "\"up\"", "null",
+		    "null", ",\"group\":null,\"alone\":true"),
 		BAD("interval_s", "1", ID, E, "7", "\"a\"", "\"i\"", "0.999", SLOT, "1", "\"up\"",
 		    "null", "null", ""),
 		BAD("interval_s", "1", ID, E, "7", "\"a\"", "\"i\"", "86400.001", SLOT, "1",

@@ -34,6 +34,9 @@ struct planted {
 	int64_t dropped_through;
 	int64_t streak; /* 0: as records before they had streaks */
 	int64_t since_ms;
+	const char *lateness; /* "0.5", "null" with an error */
+	const char *group;    /* NULL: none */
+	bool alone;
 	const char *more; /* members, with a comma before each */
 };
 
@@ -61,7 +64,7 @@ write_record(const struct planted *p)
 	int interval_ms = p->interval_ms != 0 ? p->interval_ms : 1000;
 	char slot[UTIL_RFC3339_SIZE], since[UTIL_RFC3339_SIZE], streak[128] = "",
 								error[64] = "null";
-	char dropped[32] = "null";
+	char dropped[32] = "null", group[128] = "";
 
 	util_rfc3339(slot, slot_ms * US_PER_MS);
 	util_rfc3339(since, p->since_ms * US_PER_MS);
@@ -72,15 +75,22 @@ write_record(const struct planted *p)
 		snprintf(error, sizeof(error), "\"%s\"", p->error);
 	if (p->error != NULL && strcmp(p->error, "dropped") == 0)
 		snprintf(dropped, sizeof(dropped), "%" PRId64, p->dropped_through);
+	if (p->group != NULL)
+		snprintf(group, sizeof(group), ",\"group\":\"%s\",\"alone\":%s", p->group,
+		    p->alone ? "true" : "false");
 	return xasprintf("{\"schema_version\":1,\"id\":\"%s-%" PRIu64
 			 "\",\"epoch\":\"%s\",\"seq\":%" PRIu64 ",\"site\":\"%s\","
-			 "\"url\":\"http://x/\",\"instance\":\"%s\",\"location\":null,"
+			 "\"url\":\"http://x/\",\"instance\":\"%s\",\"location\":null%s,"
 			 "\"interval_s\":%d.%03d,\"scheduled_at\":\"%s\",\"lateness_ms\":%s,"
 			 "\"status\":\"%s\",\"error_type\":%s,\"dropped_through\":%s%s%s}",
 	    epoch, p->seq, epoch, p->seq, p->site != NULL ? p->site : "a",
-	    p->instance != NULL ? p->instance : "probe-1", interval_ms / 1000, interval_ms % 1000,
-	    slot, p->error != NULL ? "null" : "0.5", p->status != NULL ? p->status : "up", error,
-	    dropped, streak, p->more != NULL ? p->more : "");
+	    p->instance != NULL ? p->instance : "probe-1", group, interval_ms / 1000,
+	    interval_ms % 1000, slot,
+	    p->lateness != NULL ? p->lateness
+	    : p->error != NULL  ? "null"
+				: "0.5",
+	    p->status != NULL ? p->status : "up", error, dropped, streak,
+	    p->more != NULL ? p->more : "");
 }
 
 static inline void

@@ -3,8 +3,8 @@
 
 /*
  * The judge: where each message belongs. judge_book.c keeps what was found, judge_copies.c compares
- * contents, judge_sites.c looks at the order of a site, judge_end.c and
- * judge_jumps.c at what can be known only of all
+ * contents, judge_sites.c looks at the order of a site, judge_group.c at what the
+ * members of a group have of it, judge_end.c and judge_jumps.c at what can be known only of all
  * records. Called by `verify`; nothing is fatal.
  */
 #include "judge.h"

@@ -60,6 +60,7 @@ enum finding {
 	FOUND_GRID,     /* slots that are not on the grid of the site */
 	FOUND_STREAK,   /* streak or status_since does not continue the record before */
 	FOUND_KEY,      /* records with another key than their site */
+	FOUND_TWICE,    /* slots of which two members of a group have a verdict at once */
 	/* questions */
 	FOUND_EMPTIED, /* holes that a partition with nothing left may explain */
 	FOUND_AGAIN,   /* slots that are not later than the one before, of one site alone */
@@ -91,10 +92,12 @@ struct judge_site {
 	const char *name;
 	uint64_t first_seq, last_seq;
 	int64_t last_slot_ms, since_ms, streak;
+	int64_t top_slot_ms; /* before the clock was set back it may have had later ones */
 	int32_t interval_ms;
 	int32_t partition;
 	uint32_t epoch;
-	uint32_t next; /* of this epoch; INDEX_NONE: the last */
+	uint32_t next;   /* of this epoch; INDEX_NONE: the last */
+	uint32_t shared; /* INDEX_NONE: it is of no group */
 	uint8_t status;
 	bool dropped;  /* its last record was */
 	bool disorder; /* records came behind later ones: it is not known what they were between */
@@ -115,6 +118,7 @@ struct judge_epoch {
 	char name[WIRE_EPOCH_SIZE];
 	int64_t start_ms;
 	uint32_t instance;
+	uint32_t group; /* + 1; 0: none */
 	uint64_t records, repeats;
 	uint64_t statuses[STATUS_UNKNOWN + 1];
 	uint64_t words[ERROR_COUNT + 1]; /* the last: words that this program does not know */
@@ -145,6 +149,37 @@ struct judge_instance {
 	char name[SCAN_NAME_MAX + 1]; /* as JSON has it */
 	uint32_t *newest;             /* epoch in each partition, or INDEX_NONE */
 	int64_t cut_ms;               /* as that of a partition, of all that have records of it */
+};
+
+/* Daemons that share sites. */
+struct judge_group {
+	char name[SCAN_NAME_MAX + 1]; /* as JSON has it */
+	size_t site_count;
+	uint64_t records;
+	uint64_t alone;        /* of those: written while Kafka could not be reached */
+	uint64_t missed;       /* … and slots that nobody ran (missed_takeover) */
+	uint64_t takeovers;    /* a site went to another member */
+	uint64_t handed_over;  /* slots with two verdicts, one of them late */
+	int64_t top_ms;        /* the latest slot */
+	struct ranges minutes; /* since 1970 that have slots */
+	bool gave_up;          /* `dropped` records stand for others, nobody knows of which sites */
+
+	/* made by judge_conclude(): slots without a record */
+	uint64_t down;      /* no member ran */
+	uint64_t not_known; /* they were given up or removed */
+};
+
+/* A site of a group, over all members. Slots are counted in intervals since 1970. */
+struct judge_shared {
+	const char *name;
+	uint32_t group;
+	uint32_t epoch; /* of the latest slot */
+	int partition;  /* … and its place */
+	int32_t interval_ms;
+	int64_t last_ms;
+	uint64_t base; /* the first slot that was met */
+	struct ranges slots, verdicts /* that are not alone */, late /* of these */;
+	bool overfull; /* a limit has left slots out */
 };
 
 /* An id of which a copy came after JUDGE_RECENT others, or that has two contents. */
@@ -182,7 +217,11 @@ struct judge {
 	void (*say)(const char *text);
 
 	unsigned char key[UTIL_KEY_SIZE];
-	struct index by_epoch, by_name, by_site, by_copy;
+	struct judge_group *groups;
+	size_t group_count;
+	struct judge_shared *shared;
+	size_t shared_count, shared_room;
+	struct index by_epoch, by_name, by_site, by_copy, by_shared;
 	uint32_t last_epoch;
 	char **names;
 	size_t name_count, name_room;
@@ -223,6 +262,9 @@ void judge_conclude(struct judge *j);
 /* How many of a kind were found in all epochs. */
 uint64_t judge_found(const struct judge *j, enum finding finding);
 
+/* How many instances have written records of a group. */
+size_t judge_count_members(const struct judge *j, const struct judge_group *group);
+
 enum verdict judge_verdict(const struct judge *j);
 
 /* --- for the files of the judge ---------------------------------------------------------- */
@@ -246,6 +288,16 @@ bool judge_has_successor(const struct judge *j, uint32_t epoch);
 
 /* judge_jumps.c: what judge_site() has noted of slots and streaks. */
 void judge_take_jumps(struct judge *j, struct judge_epoch *e);
+
+/*
+ * judge_group.c: the record of a site of a group, the first copy, before it is remembered as the last
+ * of `site`; returns its index among the shared sites, or INDEX_NONE. Whether the newest record of a
+ * site is of another epoch. What is missing of all groups.
+ */
+uint32_t judge_share(struct judge *j, const struct judge_site *site, const struct scanned *s,
+    const struct message *m);
+bool judge_has_left(const struct judge *j, const struct judge_site *site);
+void judge_take_groups(struct judge *j);
 
 /* judge_copies.c: a message whose id has been seen before, or that is new. */
 void judge_new_content(struct judge *j, uint32_t epoch, const struct scanned *s, uint64_t hash);

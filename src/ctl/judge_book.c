@@ -49,6 +49,16 @@ judge_free(struct judge *j)
 		free(j->names[i]);
 	for (int i = 0; i < SCAN_KIND_COUNT; i++)
 		free(j->foreign[i]);
+	for (size_t i = 0; i < j->shared_count; i++) {
+		ranges_release(&j->shared[i].slots);
+		ranges_release(&j->shared[i].verdicts);
+		ranges_release(&j->shared[i].late);
+	}
+	for (size_t i = 0; i < j->group_count; i++)
+		ranges_release(&j->groups[i].minutes);
+	free(j->shared);
+	free(j->groups);
+	index_release(&j->by_shared);
 	index_release(&j->by_epoch);
 	index_release(&j->by_name);
 	index_release(&j->by_site);

@@ -97,7 +97,7 @@ find_owing(const struct judge *j, const struct judge_epoch *e, struct excuses *x
 
 		if (site->interval_ms > x->longest_ms)
 			x->longest_ms = site->interval_ms;
-		if (keeps_up[site->partition])
+		if (keeps_up[site->partition] || judge_has_left(j, site))
 			count = count > 0 && !is_behind(e, site, OWING_MS);
 		if (count > 0)
 			x->owing[x->owing_count++] = (struct owing){ site->last_seq, count };
@@ -249,8 +249,10 @@ judge_conclude(struct judge *j)
 			continue;
 		take_holes(j, e, &empty_offsets);
 		judge_take_jumps(j, e);
-		take_silent(j, e);
+		if (e->group == 0)
+			take_silent(j, e);
 	}
+	judge_take_groups(j);
 	j->say = say;
 }
 

@@ -72,6 +72,7 @@ add_site(struct judge *j, const struct site_query *q, uint64_t name_hash)
 		.first_seq = UINT64_MAX,
 		.last_seq = UINT64_MAX,
 		.epoch = q->epoch,
+		.shared = INDEX_NONE,
 		.next = e->first_site };
 	j->site_count++;
 	e->first_site = i;
@@ -142,7 +143,7 @@ check_slot(struct judge *j, uint32_t site, const struct scanned *s)
 		    "seq %llu of %s is %lld ms behind its seq %llu, with an interval of %lld ms",
 		    (unsigned long long)s->seq, last->name, (long long)step,
 		    (unsigned long long)last->last_seq, (long long)s->interval_ms);
-	else if (step > s->interval_ms)
+	else if (step > s->interval_ms && s->group.size == 0) /* else others had it meanwhile */
 		note_jump(j, site, FOUND_MISSING, s, (uint64_t)(step / s->interval_ms) - 1);
 }
 
@@ -173,6 +174,8 @@ remember(struct judge_site *site, const struct scanned *s, const struct message 
 		site->first_seq = s->seq;
 	site->last_seq = s->seq;
 	site->last_slot_ms = s->slot_ms;
+	if (site->top_slot_ms < s->slot_ms)
+		site->top_slot_ms = s->slot_ms;
 	site->interval_ms = (int32_t)s->interval_ms;
 	site->partition = m->partition;
 	site->status = (uint8_t)s->status;
@@ -224,8 +227,12 @@ judge_site(struct judge *j, uint32_t epoch, const struct scanned *s, const struc
 
 	if (i == INDEX_NONE)
 		i = add_site(j, &q, name_hash);
-	if (i == INDEX_NONE)
+	if (i == INDEX_NONE) {
 		j->left_out++;
-	else if (is_next(j, i, s, m))
+		return;
+	}
+	if (s->group.size > 0)
+		j->sites[i].shared = judge_share(j, &j->sites[i], s, m);
+	if (is_next(j, i, s, m))
 		remember(&j->sites[i], s, m);
 }

@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Reports about a topic. Called by `verify`; nothing is fatal.
+ * Reports about a topic, for people. Called by `verify`; nothing is fatal.
  */
 #include "report.h"
 
@@ -23,6 +23,8 @@ static const struct {
 	    "slots off their grids" },
 	{ "streak", "each goes on or begins", "wrong streak", "wrong streaks" },
 	{ "keys", "each is the site", "record with another key", "records with other keys" },
+	{ "twice", "no slot of a group has two verdicts", "slot that two members ran at once",
+	    "slots that two members ran at once" },
 	{ "emptied", "no number",
 	    "number without a record that a partition with nothing left may have had",
 	    "numbers without a record that a partition with nothing left may have had" },
@@ -33,10 +35,11 @@ static const struct {
 	    "records behind a later epoch" },
 };
 
-static const char *const excuses[EXCUSE_COUNT] = { "dropped", "removed", "underway", "compacted" };
-
-static const char *const kinds[SCAN_KIND_COUNT] = { "records", "tombstones", "not_json",
-	"other_version", "foreign" };
+const char *
+report_name(enum finding finding)
+{
+	return findings[finding].name;
+}
 
 /* --- for people -------------------------------------------------------------------------- */
 
@@ -185,6 +188,33 @@ print_epoch(const struct judge *j, const struct judge_epoch *e)
 }
 
 static void
+print_group(const struct judge *j, const struct judge_group *group)
+{
+	char a[NUMBER_SIZE], b[NUMBER_SIZE], c[NUMBER_SIZE];
+	size_t members = judge_count_members(j, group);
+
+	printf("\ngroup %s of %zu member%s\n", group->name, members, util_plural(members));
+	row("records", "%s of %s site%s, %s of them while Kafka could not be reached",
+	    number(a, group->records), number(b, group->site_count), util_plural(group->site_count),
+	    number(c, group->alone));
+	row("takeovers", "%s times a site went to another member; %s slots that nobody ran",
+	    number(a, group->takeovers), number(b, group->missed));
+	if (group->handed_over > 0)
+		row("",
+		    "%s slots have two verdicts, one of them late: at a takeover, from a member "
+		    "that was killed or cut off",
+		    number(a, group->handed_over));
+	if (group->down > 0)
+		row("", "%s slots have no record: no member ran for more than 300 s",
+		    number(a, group->down));
+	if (group->not_known > 0)
+		row("",
+		    "%s slots without a record are not known: given up by webmond, or removed from "
+		    "the topic",
+		    number(a, group->not_known));
+}
+
+static void
 print_rest(const struct judge *j)
 {
 	static const char *const texts[SCAN_KIND_COUNT] = { NULL, "without a value",
@@ -254,6 +284,8 @@ report_text(const struct judge *j, const char *topic)
 	for (size_t i = 0; i < j->epoch_count; i++)
 		if (j->epochs[i]->records > 0)
 			print_epoch(j, j->epochs[i]);
+	for (size_t i = 0; i < j->group_count; i++)
+		print_group(j, &j->groups[i]);
 	putchar('\n');
 	print_rest(j);
 	switch (judge_verdict(j)) {
@@ -269,139 +301,14 @@ report_text(const struct judge *j, const char *topic)
 		if (text[0] != '\0')
 			printf(
 			    "nothing is wrong, but the topic alone cannot answer: %s: were sites "
-			    "taken out or put in by a reload, was the clock set back, or have "
+			    "taken out or put in by a reload, was the clock set back, %sor have "
 			    "two daemons one instance name?\n",
-			    text);
+			    text,
+			    j->group_count > 0 ? "may members of a group not read the topic, "
+					       : "");
 		else if (j->kinds[SCAN_RECORD] == 0)
 			puts("there is no record of webmond");
 		else
 			puts("nothing is wrong in what was looked at");
 	}
-}
-
-/* --- for programs ------------------------------------------------------------------------ */
-
-/* Texts of findings: names are plain, and what is said is ours; quotes are none. */
-static void
-json_text(const char *key, const char *text)
-{
-	printf("\"%s\":\"", key);
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			putchar('\\');
-		putchar(*text);
-	}
-	putchar('"');
-}
-
-static void
-json_number(const char *between, const char *key, uint64_t n)
-{
-	printf("%s\"%s\":%llu", between, key, (unsigned long long)n);
-}
-
-static void
-json_results(const struct judge_epoch *e)
-{
-	const char *between = "";
-
-	printf("\"status\":{");
-	for (enum status status = STATUS_UP; status <= STATUS_UNKNOWN; status++)
-		json_number(status > 0 ? "," : "", status_name(status), e->statuses[status]);
-	printf("},\"error_type\":{");
-	for (int error = ERROR_NONE + 1; error < ERROR_COUNT; error++)
-		if (e->words[error] > 0) {
-			json_number(between, error_type_name(error), e->words[error]);
-			between = ",";
-		}
-	printf("},\"lateness_ms\":");
-	if (e->lateness.count == 0)
-		printf("null");
-	else
-		printf("{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}",
-		    (double)spread_percentile(&e->lateness, 50) / 1000,
-		    (double)spread_percentile(&e->lateness, 99) / 1000,
-		    (double)e->lateness.max / 1000);
-}
-
-static void
-json_findings(const struct judge_epoch *e)
-{
-	const char *between = "";
-
-	printf("\"found\":{");
-	for (enum finding finding = 0; finding < FOUND_COUNT; finding++)
-		json_number(finding > 0 ? "," : "", findings[finding].name, e->found[finding]);
-	printf("},\"examples\":{");
-	for (enum finding finding = 0; finding < FOUND_COUNT; finding++) {
-		if (e->found[finding] == 0)
-			continue;
-		printf("%s\"%s\":[", between, findings[finding].name);
-		for (int i = 0; i < JUDGE_EXAMPLES && e->examples[finding][i] != NULL; i++)
-			printf("%s\"%s\"", i > 0 ? "," : "", e->examples[finding][i]);
-		printf("]");
-		between = ",";
-	}
-	printf("},\"excused\":{");
-	for (enum excuse excuse = 0; excuse < EXCUSE_COUNT; excuse++)
-		json_number(excuse > 0 ? "," : "", excuses[excuse], e->excused[excuse]);
-	printf("}");
-}
-
-static void
-json_epoch(const struct judge *j, const struct judge_epoch *e)
-{
-	char first[UTIL_RFC3339_SIZE], last[UTIL_RFC3339_SIZE];
-
-	util_rfc3339(first, e->first_ms * US_PER_MS);
-	util_rfc3339(last, e->last_ms * US_PER_MS);
-	/* the name of the instance stands in the record as JSON already */
-	printf("{\"epoch\":\"%s\",\"instance\":\"%s\",\"ended\":%s", e->name,
-	    j->instances[e->instance].name, e->ended ? "true" : "false");
-	json_number(",", "records", e->records);
-	json_number(",", "repeats", e->repeats);
-	json_number(",", "sites", e->site_count);
-	json_number(",", "first_seq", e->seen.at[0].first);
-	json_number(",", "last_seq", e->top_seq);
-	printf(",\"first_slot\":\"%s\",\"last_slot\":\"%s\",", first, last);
-	json_results(e);
-	putchar(',');
-	json_findings(e);
-	json_number(",", "set_back", e->set_back);
-	json_number(",", "skipped", e->skipped);
-	json_number(",", "moved", e->moved);
-	putchar('}');
-}
-
-void
-report_json(const struct judge *j, const char *topic)
-{
-	static const char *const verdicts[] = { "holds", "question", "broken" };
-	uint64_t cut = 0, empty = 0;
-	const char *between = "";
-
-	putchar('{');
-	json_text("topic", topic);
-	printf(",\"verdict\":\"%s\"", verdicts[judge_verdict(j)]);
-	json_number(",", "partitions", j->partition_count);
-	printf(",\"messages\":{");
-	for (int kind = 0; kind < SCAN_KIND_COUNT; kind++)
-		json_number(kind > 0 ? "," : "", kinds[kind], j->kinds[kind]);
-	for (size_t i = 0; i < j->partition_count; i++) {
-		cut += j->partitions[i].cut;
-		empty += j->partitions[i].empty_offsets;
-	}
-	json_number("},\"not_known\":{", "partitions_begin_late", cut);
-	json_number(",", "empty_offsets", empty);
-	json_number(",", "uncompared", j->uncompared);
-	json_number(",", "left_out", j->left_out);
-	printf("},\"epochs\":[");
-	for (size_t i = 0; i < j->epoch_count; i++) {
-		if (j->epochs[i]->records == 0)
-			continue;
-		printf("%s", between);
-		json_epoch(j, j->epochs[i]);
-		between = ",";
-	}
-	puts("]}");
 }

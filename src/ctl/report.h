@@ -18,4 +18,7 @@ void report_json(const struct judge *j, const char *topic);
 /* What is wrong, in one line: "3 holes in seq, 1 id with two contents"; "": nothing. */
 void report_wrong(const struct judge *j, char *out, size_t size);
 
+/* The name of a row, in both. */
+const char *report_name(enum finding finding);
+
 #endif

@@ -18,6 +18,8 @@
 	M(SEQ, "seq")                                                                              \
 	M(SITE, "site")                                                                            \
 	M(INSTANCE, "instance")                                                                    \
+	M(GROUP, "group")                                                                          \
+	M(ALONE, "alone")                                                                          \
 	M(INTERVAL, "interval_s")                                                                  \
 	M(SCHEDULED, "scheduled_at")                                                               \
 	M(LATENESS, "lateness_ms")                                                                 \
@@ -170,8 +172,9 @@ read_name(const struct member *m, struct scan_text *out)
 	return m->type == MEMBER_STRING && m->size > 0 && m->size <= SCAN_NAME_MAX;
 }
 
+/* As those of sites and groups are: of plain characters. */
 static bool
-read_site(const struct member *m, struct scan_text *out)
+read_plain(const struct member *m, struct scan_text *out)
 {
 	if (!read_name(m, out))
 		return false;
@@ -183,6 +186,20 @@ read_site(const struct member *m, struct scan_text *out)
 			return false;
 	}
 	return true;
+}
+
+/* Older records have neither. */
+static bool
+read_group(const struct member *group, const struct member *alone, struct scanned *out)
+{
+	out->group = (struct scan_text){ 0 };
+	out->alone = false;
+	if (group->type == MEMBER_ABSENT || group->type == MEMBER_NULL)
+		return alone->type == MEMBER_ABSENT || alone->type == MEMBER_NULL;
+	if (alone->type != MEMBER_BOOLEAN)
+		return false;
+	out->alone = alone->at[0] == 't';
+	return read_plain(group, &out->group);
 }
 
 static bool
@@ -258,10 +275,12 @@ read_members(const struct member *m, struct scanned *out)
 	out->seq = (uint64_t)seq;
 	if (!read_id(&m[NAME_ID], &m[NAME_EPOCH], &m[NAME_SEQ]))
 		return "id";
-	if (!read_site(&m[NAME_SITE], &out->site))
+	if (!read_plain(&m[NAME_SITE], &out->site))
 		return "site";
 	if (!read_name(&m[NAME_INSTANCE], &out->instance))
 		return "instance";
+	if (!read_group(&m[NAME_GROUP], &m[NAME_ALONE], out))
+		return "group";
 	if (!read_thousandths(&m[NAME_INTERVAL], 86400000, &out->interval_ms) ||
 	    out->interval_ms < 1000)
 		return "interval_s";

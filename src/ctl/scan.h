@@ -52,6 +52,8 @@ struct scanned {
 	uint64_t seq;
 	struct scan_text site;
 	struct scan_text instance; /* as JSON has it */
+	struct scan_text group;    /* empty: it is of none */
+	bool alone;
 	int64_t interval_ms;
 	int64_t slot_ms;     /* scheduled_at */
 	int64_t lateness_us; /* SCAN_NONE: it never started */
