@@ -250,7 +250,7 @@ LOOP = $(B)/tests/bench/loop
 LOOP_OBJECTS = $(filter-out %/phases.o,\
 	$(patsubst $(srcdir)/%.c,$(B)/%.o,$(wildcard $(srcdir)/tests/bench/*.c)))
 
-$(LOOP): $(LOOP_OBJECTS) $(addprefix $(B)/src/,base/log.o base/util.o supervisor/schedule.o)
+$(LOOP): $(LOOP_OBJECTS) $(addprefix $(B)/src/,base/clock.o base/log.o base/util.o supervisor/schedule.o)
 	$(SAY) LINK $@
 	$(Q)$(LINK) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
 
