@@ -207,7 +207,70 @@ give_result(size_t i, enum error_type error, const char *message)
 	site_remember(&s, state, now, 2000, &done, now);
 }
 
+/* Of a group: this shard is ours, with its site of this number. */
+static void
+take_shard(uint32_t shard, uint32_t site)
+{
+	const struct message_shards none = { .total = 12 };
+	const struct message_lease lease = {
+		.until_us = util_boot_us() + 3600 * US_PER_S, .mine = 1, .total = 12
+	};
+	const struct message_take take = { .shard = shard,
+		.count = 1,
+		.last = true,
+		.site = { { .site = site, .status = -1, .after_us = util_utc_us() } } };
+	struct message m = { .type = MESSAGE_SHARDS, .length = sizeof(none) };
+
+	memcpy(m.body, &none, sizeof(none));
+	shards_message(&s, &m, now);
+	m = (struct message){ .type = MESSAGE_LEASE, .length = sizeof(lease) };
+	memcpy(m.body, &lease, sizeof(lease));
+	shards_message(&s, &m, now);
+	m = (struct message){ .type = MESSAGE_TAKE, .length = sizeof(take) };
+	memcpy(m.body, &take, sizeof(take));
+	shards_message(&s, &m, now);
+}
+
 /* --- what is answered -------------------------------------------------------------------- */
+
+START_TEST(a_member_of_a_group_knows_only_its_own_sites)
+{
+	char text[STATUS_LINE_SIZE];
+	struct supervisor_status status;
+	struct answer a;
+
+	begin_in("eu", SITE("a") "," SITE("b"), 0, 1);
+	listen_there();
+	status = status_now(&s);
+	ck_assert(strstr(status_line(&status, text, sizeof(text)),
+		      "0 not known yet, 2 elsewhere; 0 of 0 shards, no lease: nothing is checked; "
+		      "0 of 1 checkers busy") != NULL);
+	give_result(0, ERROR_CONNECT, "no way"); /* from before another member took it */
+	take_shard(3, 1);
+	give_result(1, ERROR_CONNECT, "no way");
+	a = finish(ask("status\n"));
+	ck_assert(has(&a, "\"up\":0,\"down\":1,\"unknown\":0,\"not_known\":0"));
+	ck_assert(has(&a, "\"group\":\"eu\",\"shards\":1,\"shards_total\":12,\"lease_s\":35"));
+	ck_assert(
+	    has(&a, "\"alone\":false,\"elsewhere\":1,\"takeovers\":1,\"missed_takeover\":0}"));
+	a = finish(ask("sites down\n"));
+	ck_assert_uint_eq(a.sites, 1);
+	a = finish(ask("site a\n"));
+	ck_assert(has(&a, "\"site\":\"a\",\"status\":null,\"status_since\":null,\"streak\":null,"
+			  "\"error_type\":null,\"error_message\":null,\"scheduled_at\":null"));
+	ck_assert(has(&a, "\"next_at\":null"));
+	ck_assert(has(&a, "\"elsewhere\":true,\"shard\":null"));
+	a = finish(ask("site b\n"));
+	ck_assert(has(&a, "\"elsewhere\":false,\"shard\":3"));
+	ck_assert(has(&a, "\"status\":\"down\""));
+	status = status_now(&s);
+	ck_assert(
+	    strstr(status_line(&status, text, sizeof(text)),
+		"1 down, 0 unknown, 0 not known yet, 1 elsewhere; 1 of 12 shards, lease 35") !=
+	    NULL);
+	end();
+}
+END_TEST
 
 START_TEST(each_question_has_its_answer)
 {
@@ -222,6 +285,9 @@ START_TEST(each_question_has_its_answer)
 	ck_assert(
 	    has(&a, "\"sites\":3,\"up\":1,\"down\":1,\"unknown\":0,\"not_known\":1,\"checks\":3"));
 	ck_assert(has(&a, "\"ok\":true"));
+	ck_assert(has(&a, "\"group\":null,\"shards\":null,\"shards_total\":null,\"lease_s\":null,"
+			  "\"alone\":null,\"elsewhere\":null,\"takeovers\":null,"
+			  "\"missed_takeover\":null}"));
 	a = finish(ask("sites\n"));
 	ck_assert_uint_eq(a.sites, 3);
 	ck_assert(!has(&a, "secret"));
@@ -715,6 +781,7 @@ main(void)
 
 	umask(027); /* as daemon_sanitize() sets it */
 	tcase_set_timeout(tc, 600);
+	tcase_add_test(tc, a_member_of_a_group_knows_only_its_own_sites);
 	tcase_add_test(tc, each_question_has_its_answer);
 	tcase_add_test(tc, a_site_may_be_called_like_a_filter);
 	tcase_add_test(tc, the_last_results_are_kept);

@@ -169,6 +169,28 @@ START_TEST(groups_by_a_key)
 }
 END_TEST
 
+START_TEST(sites_of_other_members_are_left_out)
+{
+	char *page;
+
+	give("{'type':'status','stage':'running','uptime_s':200,'kafka':'delivering','topic':'t',"
+	     "'group':'eu<','shards':1,'shards_total':12,'lease_s':8,'alone':true,'elsewhere':1}");
+	give("{'type':'site','site':'a','status':'up','elsewhere':false,'url':'http://h/'}");
+	give("{'type':'site','site':'b','status':null,'elsewhere':true,'url':'http://h/'}");
+	give(
+	    "{'type':'result','site':'b','status':'down','scheduled_at':'2026-11-28T14:20:00.000Z'}");
+	page = write_page(NULL);
+	expect(page, "All 1 sites up");
+	ck_assert_uint_eq(count(page, "<b>b</b>"), 0);
+	ck_assert_uint_eq(count(page, "14:20:00"), 0);
+	expect(page,
+	    "\xe2\x9a\xa0 Group</dt><dd>eu&lt;: 1 of 12 shards, alone: the group cannot be reached; "
+	    "1 site elsewhere");
+	free(page);
+	release();
+}
+END_TEST
+
 START_TEST(no_sites_is_a_page)
 {
 	char *page;
@@ -277,6 +299,7 @@ main(void)
 	tcase_add_test(tcase, hostile_texts_stay_texts);
 	tcase_add_test(tcase, what_is_not_up_comes_first);
 	tcase_add_test(tcase, groups_by_a_key);
+	tcase_add_test(tcase, sites_of_other_members_are_left_out);
 	tcase_add_test(tcase, no_sites_is_a_page);
 	tcase_add_test(tcase, results_have_times_and_gaps);
 	tcase_add_test(tcase, a_thousand_sites);

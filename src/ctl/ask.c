@@ -127,7 +127,9 @@ show_facts(const struct line *line)
 
 	printf("%s  ", line_text(line, "site", text, sizeof(text)));
 	printf("%s\n", line_text(line, "url", text, sizeof(text)));
-	if (line_text(line, "status", text, sizeof(text))[0] == '\0')
+	if (line_true(line, "elsewhere"))
+		printf("elsewhere: another member of the group checks it\n");
+	else if (line_text(line, "status", text, sizeof(text))[0] == '\0')
 		printf("not known yet\n");
 	else
 		printf("%s for %s, since %s: %llu results in a row\n", text,
@@ -136,6 +138,10 @@ show_facts(const struct line *line)
 		    (unsigned long long)line_count(line, "streak"));
 	if (line_text(line, "error_type", text, sizeof(text))[0] != '\0')
 		printf("why: %s: %s\n", text, line_text(line, "error_message", more, sizeof(more)));
+	if (!isnan(line_number(line, "shard")))
+		printf("shard: %llu\n", (unsigned long long)line_count(line, "shard"));
+	if (line_true(line, "elsewhere"))
+		return;
 	printf("next check: %s%s%s%s\n", line_text(line, "next_at", text, sizeof(text)),
 	    line_true(line, "running") ? "; one is running" : "",
 	    line_true(line, "slow") ? "; it is slow" : "",

@@ -139,7 +139,9 @@ take_site(void *arg, const struct line *line)
 		state = judge(c->options, seconds);
 	else if (strcmp(status, "down") == 0)
 		state = STATE_CRITICAL;
-	text = status[0] == '\0' ? xasprintf("%s: not known yet", name)
+	text = line_true(line, "elsewhere")
+		   ? xasprintf("%s: another member of the group checks it", name)
+	       : status[0] == '\0' ? xasprintf("%s: not known yet", name)
 	       : word[0] != '\0'
 		   ? xasprintf("%s is %s for %s: %s: %s", name, status, span, word, why)
 		   : xasprintf("%s is %s for %s, %.3f s", name, status, span, seconds);
@@ -161,9 +163,10 @@ take_site(void *arg, const struct line *line)
 static const char *
 what_is_wrong(const struct line *line, enum state *state)
 {
-	char stage[16], kafka[32];
+	char stage[16], kafka[32], group[80];
 	bool starting;
 
+	line_text(line, "group", group, sizeof(group));
 	line_text(line, "stage", stage, sizeof(stage));
 	starting = strcmp(line_text(line, "kafka", kafka, sizeof(kafka)), "starting") == 0;
 	*state = STATE_CRITICAL;
@@ -174,6 +177,10 @@ what_is_wrong(const struct line *line, enum state *state)
 		return "it is starting or stopping";
 	if (starting)
 		return "the publisher is starting";
+	if (group[0] != '\0' && !(line_number(line, "lease_s") > 0))
+		return "the group gives no lease, nothing is checked";
+	if (line_true(line, "alone"))
+		return "the group cannot be reached, this member goes on alone";
 	if (line_count(line, "dropped") > 0)
 		return "records were dropped for want of room";
 	if (line_count(line, "dead_letters") > 0)

@@ -53,6 +53,7 @@ struct page_answer {
 	struct line status; /* its text is ours; NULL: none */
 	struct page_site *sites;
 	size_t count, room;
+	bool elsewhere; /* the last site is of another member of the group, and left out */
 };
 
 struct page {

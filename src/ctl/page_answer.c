@@ -105,8 +105,11 @@ page_take(void *answer, const struct line *line)
 		memcpy(text, line->text, line->size);
 		a->status = (struct line){ text, line->size, line->now };
 	} else if (line_is(line, "site")) {
-		add_site(a, line);
-	} else if (line_is(line, "result") && a->count > 0) {
+		/* with its results it is on the page of the member that checks it */
+		a->elsewhere = line_true(line, "elsewhere");
+		if (!a->elsewhere)
+			add_site(a, line);
+	} else if (line_is(line, "result") && a->count > 0 && !a->elsewhere) {
 		add_result(&a->sites[a->count - 1], line);
 	}
 }

@@ -64,6 +64,26 @@ write_checks(FILE *out, const struct line *line)
 }
 
 static void
+write_group(FILE *out, const struct line *line)
+{
+	const bool lease = line_number(line, "lease_s") > 0, alone = line_true(line, "alone");
+	const uint64_t elsewhere = line_count(line, "elsewhere");
+	char group[80];
+
+	if (line_text(line, "group", group, sizeof(group))[0] == '\0')
+		return;
+	begin(out, "Group", !lease || alone);
+	page_text(out, group);
+	fprintf(out, ": %" PRIu64 " of %" PRIu64 " shards%s; %" PRIu64 " site%s elsewhere",
+	    line_count(line, "shards"), line_count(line, "shards_total"),
+	    !lease  ? ", no lease: nothing is checked"
+	    : alone ? ", alone: the group cannot be reached"
+		    : "",
+	    elsewhere, util_plural(elsewhere));
+	end(out);
+}
+
+static void
 write_kafka(FILE *out, const struct line *line)
 {
 	char state[64], trouble[TEXT_SIZE];
@@ -127,6 +147,7 @@ page_daemon(FILE *out, const struct line *line)
 	write_member(out, line, "version");
 	end(out);
 	write_checks(out, line);
+	write_group(out, line);
 	write_kafka(out, line);
 	write_spool(out, line);
 	begin(out, "Epoch", false);

@@ -31,12 +31,15 @@ static void
 take_line(void *arg, const struct line *line)
 {
 	struct screen *screen = arg;
+	char group[80];
 
 	if (screen->options->json)
 		return;
 	if (line_is(line, "status") && screen->terminal) {
 		printf(CLEAR);
 		show_status(line);
+		if (line_text(line, "group", group, sizeof(group))[0] != '\0' && screen->rows > 2)
+			screen->rows -= 2; /* it takes more */
 	} else if (line_is(line, "status")) {
 		show_status_briefly(line);
 	} else if (line_is(line, "site")) {

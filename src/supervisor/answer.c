@@ -115,10 +115,12 @@ answer_parse(struct question *q, const char *line, size_t size)
 /* --- answers ----------------------------------------------------------------------------- */
 
 static bool
-is_asked_for(const struct question *q, const struct site_state *state)
+is_asked_for(const struct supervisor *s, const struct question *q, const struct site_state *state)
 {
-	return (!q->down || (state->known && state->status != STATUS_UP)) &&
-	       (!q->slow || state->slow) &&
+	const bool ours = !site_is_elsewhere(s, state);
+
+	return (!q->down || (ours && state->known && state->status != STATUS_UP)) &&
+	       (!q->slow || (ours && state->slow)) &&
 	       (q->argument[0] == '\0' || answer_matches(q->argument, state->site->name));
 }
 
@@ -132,9 +134,9 @@ next_line_of_site(const struct supervisor *s, struct question *q, struct writer 
 	size_t i = q->part++;
 
 	if (i == 0) {
-		if (q->verb == ASK_SITES && !is_asked_for(q, state))
+		if (q->verb == ASK_SITES && !is_asked_for(s, q, state))
 			return false;
-		answer_site(state, w);
+		answer_site(s, state, w);
 		return true;
 	}
 	i--;

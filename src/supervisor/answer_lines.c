@@ -24,6 +24,13 @@ write_bool(struct writer *w, const char *prefix, bool value)
 	write_literal(w, value ? "true" : "false");
 }
 
+static void
+write_null(struct writer *w, const char *prefix)
+{
+	write_literal(w, prefix);
+	write_literal(w, "null");
+}
+
 /* NAN: not known. */
 static void
 write_decimal(struct writer *w, const char *prefix, double value)
@@ -155,6 +162,26 @@ write_records(const struct supervisor *s, const struct supervisor_status *status
 	write_integer(w, ",\"dropped\":", (int64_t)report->spool.dropped);
 }
 
+/* Without a group all are null. */
+static void
+write_group(const struct supervisor *s, const struct supervisor_status *status, struct writer *w)
+{
+	const bool group = status->in_group;
+
+	write_text(w, ",\"group\":", group ? s->config->kafka_group : NULL, 64);
+	write_integer(w, ",\"shards\":", group ? (int64_t)status->shards : WRITER_NONE);
+	write_integer(w, ",\"shards_total\":", group ? (int64_t)status->shards_total : WRITER_NONE);
+	write_thousandths(w, ",\"lease_s\":", group ? status->lease_us / US_PER_MS : WRITER_NONE);
+	if (group)
+		write_bool(w, ",\"alone\":", status->alone);
+	else
+		write_null(w, ",\"alone\":");
+	write_integer(w, ",\"elsewhere\":", group ? (int64_t)status->elsewhere : WRITER_NONE);
+	write_integer(w, ",\"takeovers\":", group ? (int64_t)s->shards.takeovers : WRITER_NONE);
+	write_integer(
+	    w, ",\"missed_takeover\":", group ? (int64_t)s->epoch.missed_takeover : WRITER_NONE);
+}
+
 void
 answer_status(const struct supervisor *s, struct writer *w, int64_t now)
 {
@@ -182,6 +209,7 @@ answer_status(const struct supervisor *s, struct writer *w, int64_t now)
 	write_integer(w, ",\"checkers_max\":", status.checkers_max);
 	write_integer(w, ",\"checks_queued\":", s->pool.queued);
 	write_records(s, &status, w, now);
+	write_group(s, &status, w);
 	reply_end(w);
 }
 
@@ -217,29 +245,31 @@ write_why(const char *why, struct writer *w)
 }
 
 void
-answer_site(const struct site_state *state, struct writer *w)
+answer_site(const struct supervisor *s, const struct site_state *state, struct writer *w)
 {
+	const bool elsewhere = site_is_elsewhere(s, state), known = state->known && !elsewhere;
 	const struct site *site = state->site;
-	const struct history *h = state->history;
-	const bool streak = state->known && h != NULL && h->streak > 0 &&
-			    h->status == state->status;
+	/* what was known of a site before another member had it is old */
+	const struct history *h = elsewhere ? NULL : state->history;
+	const bool streak = known && h != NULL && h->streak > 0 && h->status == state->status;
 	const int64_t chain_expires_us = h != NULL ? h->chain_expires_us : WRITER_NONE;
 	char url[CONFIG_URL_MAX + 1] = "";
 
 	memcpy(url, site->url, (size_t)site_shown_url(state));
 	reply_begin(w, "site");
 	write_text(w, ",\"site\":", site->name, CONFIG_NAME_MAX);
-	write_text(w, ",\"status\":", state->known ? status_name(state->status) : NULL, 16);
+	write_text(w, ",\"status\":", known ? status_name(state->status) : NULL, 16);
 	write_time(w, ",\"status_since\":", streak ? h->since_us : WRITER_NONE);
 	write_integer(w, ",\"streak\":", streak ? (int64_t)h->streak : WRITER_NONE);
-	write_why(state->why, w);
+	write_why(known ? state->why : NULL, w);
 	write_measured(history_get(h, 0), w);
-	write_time(w,
-	    ",\"next_at\":", state->timer.due_us < INT64_MAX ? state->timer.slot_us : WRITER_NONE);
+	write_time(w, ",\"next_at\":", site_has_slot(state) ? state->timer.slot_us : WRITER_NONE);
 	write_thousandths(w, ",\"interval_s\":", site->interval_us / US_PER_MS);
 	write_bool(w, ",\"running\":", state->running);
 	write_bool(w, ",\"slow\":", state->slow);
 	write_bool(w, ",\"quarantined\":", quarantine_active(&state->quarantine, util_mono_us()));
+	write_bool(w, ",\"elsewhere\":", elsewhere);
+	write_integer(w, ",\"shard\":", state->shard >= 0 ? state->shard : WRITER_NONE);
 	write_time(w, ",\"chain_expires_at\":", chain_expires_us);
 	write_text(w, ",\"url\":", url, CONFIG_URL_MAX);
 	write_text(w, ",\"labels\":", site->labels, CONFIG_LABELS_MAX);

@@ -18,7 +18,7 @@ struct site_state;
 struct supervisor;
 
 void answer_status(const struct supervisor *s, struct writer *w, int64_t now);
-void answer_site(const struct site_state *state, struct writer *w);
+void answer_site(const struct supervisor *s, const struct site_state *state, struct writer *w);
 void answer_setting(const char *key, const char *value, struct writer *w);
 void answer_mistake(const char *text, size_t size, struct writer *w);
 void answer_reload(const struct question *q, struct writer *w);

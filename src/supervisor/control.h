@@ -8,9 +8,11 @@
  * A client sends one line of words, and gets lines of one flat JSON object each. The first tells the
  * version of this protocol, the last whether the answer is whole; then the connection is closed.
  *
- *   status                          how the daemon is: {"type":"status",…}
+ *   status                          how the daemon is: {"type":"status",…}; members from "group" on
+ *                                   are null without a group
  *   sites [down] [slow] [all] [-- PATTERN]  {"type":"site",…} for each; `all`: with its results; the
- *                                   pattern needs no -- if it is none of these words
+ *                                   pattern needs no -- if it is none of these words; of a site
+ *                                   whose "elsewhere" is true nothing is known here
  *   site NAME                       {"type":"site",…}, {"type":"setting",…} for each key, and
  *                                   {"type":"result",…} for each of the last results, latest first
  *   reload                          waits for a reload that begins now: {"type":"mistake",…} for each,

@@ -52,7 +52,7 @@ collect(const struct supervisor *s, struct metrics *m)
 	add_line(m, text, &w, now);
 	for (size_t i = 0; i < s->sites.count; i++) {
 		w.at = text;
-		answer_site(s->sites.all[i], &w);
+		answer_site(s, s->sites.all[i], &w);
 		add_line(m, text, &w, now);
 	}
 }

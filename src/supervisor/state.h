@@ -245,10 +245,14 @@ struct supervisor_status {
 	size_t sites;
 	size_t with[3];   /* of them, by the enum status of their last check */
 	size_t not_known; /* of them: no check has ended yet */
+	size_t elsewhere; /* of them: another member of the group has them, or nobody */
 	int checkers_busy, checkers_max;
 	enum publisher_output output;
 	bool publisher_up;            /* there is one, and its spool is open */
 	struct message_report report; /* its last one */
+	bool in_group, alone;
+	uint32_t shards, shards_total;
+	int64_t lease_us;
 };
 
 struct supervisor_status status_now(const struct supervisor *s);

@@ -17,7 +17,7 @@
 /* How many sites that are not up are named in the log. */
 #define NAMES_MAX 100
 
-#define STATUS_LINE_SIZE 384
+#define STATUS_LINE_SIZE 512
 
 struct supervisor_status
 status_now(const struct supervisor *s)
@@ -28,12 +28,19 @@ status_now(const struct supervisor *s)
 		.checkers_max = s->pool.max,
 		.output = s->start->output,
 		.publisher_up = s->publisher.child.pid > 0 && s->publisher.report.ready,
-		.report = s->publisher.report };
+		.report = s->publisher.report,
+		.in_group = in_group(s),
+		.shards = shards_ours(s),
+		.shards_total = s->shards.total,
+		.lease_us = shards_lease_us(s),
+		.alone = s->shards.lease.alone };
 
 	for (size_t i = 0; i < s->sites.count; i++) {
 		const struct site_state *state = s->sites.all[i];
 
-		if (!state->known)
+		if (site_is_elsewhere(s, state))
+			status.elsewhere++;
+		else if (!state->known)
 			status.not_known++;
 		else
 			status.with[state->status]++;
@@ -88,20 +95,40 @@ describe_output(
 		    (unsigned long long)report->dead, util_plural(report->dead));
 }
 
+/* The part of a member of a group, or "". */
+static const char *
+describe_group(const struct supervisor_status *status, char *buffer, size_t size)
+{
+	buffer[0] = '\0';
+	if (!status->in_group)
+		return buffer;
+	if (status->lease_us == 0)
+		snprintf(buffer, size, "%u of %u shards, no lease: nothing is checked; ",
+		    status->shards, status->shards_total);
+	else
+		snprintf(buffer, size, "%u of %u shards, lease %lld s%s; ", status->shards,
+		    status->shards_total, (long long)(status->lease_us / US_PER_S),
+		    status->alone ? ", alone" : "");
+	return buffer;
+}
+
 /* In one line: "3 sites: 3 up, …". Returns `buffer`, of STATUS_LINE_SIZE bytes. */
 static const char *
 status_line(const struct supervisor *s, const struct supervisor_status *status, int64_t now,
     char *buffer, size_t size)
 {
-	char output[128];
+	char output[128], group[96], elsewhere[48] = "";
 
 	describe_output(status, publisher_hangs(s, now), output, sizeof(output));
+	if (status->in_group)
+		snprintf(elsewhere, sizeof(elsewhere), ", %zu elsewhere", status->elsewhere);
 	snprintf(buffer, size,
-	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet; "
+	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet%s; %s"
 	    "%d of %d checkers busy; %s",
 	    describe_stage(status->stage), status->sites, util_plural(status->sites),
 	    status->with[STATUS_UP], status->with[STATUS_DOWN], status->with[STATUS_UNKNOWN],
-	    status->not_known, status->checkers_busy, status->checkers_max, output);
+	    status->not_known, elsewhere, describe_group(status, group, sizeof(group)),
+	    status->checkers_busy, status->checkers_max, output);
 	return buffer;
 }
 
@@ -140,7 +167,8 @@ log_status(struct supervisor *s, int64_t now)
 	for (size_t i = 0; i < s->sites.count; i++) {
 		const struct site_state *state = s->sites.all[i];
 
-		if (!state->known || state->status == STATUS_UP || not_up++ >= NAMES_MAX)
+		if (!state->known || site_is_elsewhere(s, state) || state->status == STATUS_UP ||
+		    not_up++ >= NAMES_MAX)
 			continue;
 		util_rfc3339(since, util_utc_us() - (now - state->since_us));
 		log_asked("status: site \"%s\": %s: %s; not up since %s (%.*s)", state->site->name,
