@@ -90,6 +90,32 @@ START_TEST(the_daemon_has_its_numbers)
 }
 END_TEST
 
+START_TEST(a_member_of_a_group_has_its_shards)
+{
+	static const char elsewhere[] =
+	    "{\"type\":\"site\",\"site\":\"b\",\"status\":null,"
+	    "\"interval_s\":10,\"elsewhere\":true,\"url\":\"http://h/\"}";
+
+	print((const char *[]){ BEGIN,
+	    STATUS(",\"group\":\"eu\",\"shards\":4,\"shards_total\":12,\"lease_s\":8.125,"
+		   "\"alone\":true,\"elsewhere\":7,\"takeovers\":5,\"missed_takeover\":9"),
+	    elsewhere, NULL });
+	ck_assert(has("webmond_group_shards 4"));
+	ck_assert(has("webmond_group_shards_total 12"));
+	ck_assert(has("webmond_group_lease_seconds 8.125"));
+	ck_assert(has("webmond_group_alone 1"));
+	ck_assert(
+	    has("# TYPE webmond_group_takeovers_total counter\nwebmond_group_takeovers_total 5"));
+	ck_assert(has("webmond_group_missed_total 9"));
+	ck_assert(has("webmond_sites{status=\"elsewhere\"} 7"));
+	ck_assert_ptr_null(strstr(text, "site=\"b\""));
+	print((const char *[]){ BEGIN,
+	    STATUS(",\"group\":null,\"shards\":null,\"alone\":null,\"elsewhere\":null"), NULL });
+	ck_assert_ptr_null(strstr(text, "group"));
+	ck_assert_ptr_null(strstr(text, "elsewhere"));
+}
+END_TEST
+
 START_TEST(nothing_waits_and_nothing_was_sent_yet)
 {
 	print((const char *[]){ BEGIN,
@@ -167,6 +193,7 @@ main(void)
 
 	tcase_add_checked_fixture(tc, NULL, teardown);
 	tcase_add_test(tc, the_daemon_has_its_numbers);
+	tcase_add_test(tc, a_member_of_a_group_has_its_shards);
 	tcase_add_test(tc, nothing_waits_and_nothing_was_sent_yet);
 	tcase_add_test(tc, sites_have_the_names_of_blackbox_exporter);
 	tcase_add_test(tc, a_site_that_was_not_checked_has_no_result);

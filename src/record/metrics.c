@@ -12,11 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics_internal.h"
 #include "scan_object.h"
 #include "util.h"
-
-/* Texts of a line, with escapes: each byte of them may need one. */
-#define TEXT_MAX 1100
 
 /* --- sites ------------------------------------------------------------------------------- */
 
@@ -37,6 +35,7 @@ enum member_of_site {
 	SITE_WAIT,
 	SITE_RECEIVE,
 	SITE_INTERVAL,
+	SITE_ELSEWHERE,
 	SITE_EXPIRY,
 	MEMBERS_OF_SITE,
 };
@@ -62,6 +61,7 @@ static const struct member_name members_of_site[MEMBERS_OF_SITE] = {
 	[SITE_WAIT] = NAME("wait_ms"),
 	[SITE_RECEIVE] = NAME("receive_ms"),
 	[SITE_INTERVAL] = NAME("interval_s"),
+	[SITE_ELSEWHERE] = NAME("elsewhere"),
 	[SITE_EXPIRY] = NAME("chain_expires_at"),
 };
 
@@ -155,23 +155,6 @@ is_word(const struct member *m, const char *word)
 	       memcmp(m->at, word, m->size) == 0;
 }
 
-/* The text of a member as the value of a label: quotes and backslashes are escaped. Returns `out`. */
-static const char *
-label_of(const struct line *line, const char *name, char out[2 * TEXT_MAX])
-{
-	char text[TEXT_MAX];
-	size_t n = 0;
-
-	line_text(line, name, text, sizeof(text));
-	for (const char *c = text; *c != '\0'; c++) {
-		if (*c == '"' || *c == '\\')
-			out[n++] = '\\';
-		out[n++] = *c;
-	}
-	out[n] = '\0';
-	return out;
-}
-
 static void
 set_values(struct metrics_site *site, const struct member m[MEMBERS_OF_SITE])
 {
@@ -201,20 +184,22 @@ static void
 add_site(struct metrics *m, const struct line *line)
 {
 	struct member member[MEMBERS_OF_SITE];
-	char url[2 * TEXT_MAX], labels[2 * TEXT_MAX], name[2 * TEXT_MAX];
+	char url[2 * METRICS_TEXT_MAX], labels[2 * METRICS_TEXT_MAX], name[2 * METRICS_TEXT_MAX];
 	struct metrics_site *site;
 
 	if (!scan_object(member, members_of_site, MEMBERS_OF_SITE, line->text, line->size))
 		return;
+	if (member[SITE_ELSEWHERE].type == MEMBER_BOOLEAN && member[SITE_ELSEWHERE].at[0] == 't')
+		return; /* the member of the group that checks it has its metrics */
 	if (m->count == m->room) {
 		m->room = m->room > 0 ? 2 * m->room : 64;
 		m->site = xreallocarray(m->site, m->room, sizeof(*m->site));
 	}
 	site = &m->site[m->count++];
-	label_of(line, "site", name);
+	metrics_label(line, "site", name);
 	site->name = xstrdup(name);
 	site->info = xasprintf("site=\"%s\",url=\"%s\",labels=\"%s\"", name,
-	    label_of(line, "url", url), label_of(line, "labels", labels));
+	    metrics_label(line, "url", url), metrics_label(line, "labels", labels));
 	set_values(site, member);
 }
 
@@ -257,43 +242,6 @@ metrics_free(struct metrics *m)
 
 /* --- printing ---------------------------------------------------------------------------- */
 
-static void
-print_head(FILE *f, const char *name, const char *type, const char *help)
-{
-	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* Numbers as they are: Prometheus reads floats. Most are whole, for which printf takes long. */
-static void
-print_value(FILE *f, double value)
-{
-	char digits[24];
-	size_t i = sizeof(digits);
-	uint64_t n;
-
-	if (!(value >= 0 && value < 1e15) || floor(value) != value) {
-		fprintf(f, " %.10g\n", value);
-		return;
-	}
-	digits[--i] = '\n';
-	n = (uint64_t)value;
-	do
-		digits[--i] = (char)('0' + n % 10);
-	while ((n /= 10) > 0);
-	digits[--i] = ' ';
-	fwrite_unlocked(digits + i, 1, sizeof(digits) - i, f);
-}
-
-static void
-print_sample(FILE *f, const char *name, const char *labels, double value)
-{
-	if (isnan(value))
-		return;
-	fputs_unlocked(name, f);
-	fputs_unlocked(labels, f);
-	print_value(f, value);
-}
-
 /* With the label `site`, and what stands before it. */
 static void
 print_of_site(FILE *f, const char *begin, const struct metrics_site *site, double value)
@@ -304,7 +252,7 @@ print_of_site(FILE *f, const char *begin, const struct metrics_site *site, doubl
 	fputs_unlocked("site=\"", f);
 	fputs_unlocked(site->name, f);
 	fputs_unlocked("\"}", f);
-	print_value(f, value);
+	metrics_value(f, value);
 }
 
 static void
@@ -313,17 +261,17 @@ print_sites(const struct metrics *m, FILE *f)
 	static const char phase_metric[] = "probe_http_duration_seconds";
 	char begin[96];
 
-	print_head(
+	metrics_head(
 	    f, "webmond_site_info", "gauge", "What is checked, and its labels as in records.");
 	for (size_t i = 0; i < m->count; i++)
 		fprintf(f, "webmond_site_info{%s} 1\n", m->site[i].info);
 	for (size_t k = 0; k < VALUES; k++) {
-		print_head(f, families[k].metric, "gauge", families[k].help);
+		metrics_head(f, families[k].metric, "gauge", families[k].help);
 		snprintf(begin, sizeof(begin), "%s{", families[k].metric);
 		for (size_t i = 0; i < m->count; i++)
 			print_of_site(f, begin, &m->site[i], m->site[i].value[k]);
 	}
-	print_head(f, phase_metric, "gauge", "How long the phases of the last check took.");
+	metrics_head(f, phase_metric, "gauge", "How long the phases of the last check took.");
 	for (size_t k = 0; k < PHASES; k++) {
 		snprintf(begin, sizeof(begin), "%s{phase=\"%s\",", phase_metric, phases[k].name);
 		for (size_t i = 0; i < m->count; i++)
@@ -331,94 +279,7 @@ print_sites(const struct metrics *m, FILE *f)
 	}
 }
 
-/* --- the daemon -------------------------------------------------------------------------- */
-
-static double
-seconds_since(const struct line *line, const char *name)
-{
-	time_t since = line_time(line, name);
-
-	if (since == 0)
-		return NAN;
-	return line->now > since ? difftime(line->now, since) : 0;
-}
-
-/* Not "instance": that is a label of Prometheus itself. */
-static void
-print_info(const struct line *webmond, const struct line *status, FILE *f)
-{
-	char version[2 * TEXT_MAX], epoch[2 * TEXT_MAX], instance[2 * TEXT_MAX],
-	    location[2 * TEXT_MAX];
-
-	print_head(
-	    f, "webmond_info", "gauge", "Version, epoch, instance and location, as in records.");
-	fprintf(f,
-	    "webmond_info{version=\"%s\",epoch=\"%s\",webmond_instance=\"%s\",location=\"%s\"} 1\n",
-	    label_of(status, "version", version), label_of(status, "epoch", epoch),
-	    label_of(webmond, "instance", instance), label_of(webmond, "location", location));
-}
-
-static void
-print_states(const struct line *status, FILE *f)
-{
-	static const char *const states[] = { "up", "down", "unknown", "not_known" };
-	char labels[64];
-
-	print_head(f, "webmond_sites", "gauge", "Sites by the status of their last check.");
-	for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
-		snprintf(labels, sizeof(labels), "{status=\"%s\"}", states[i]);
-		print_sample(f, "webmond_sites", labels, line_number(status, states[i]));
-	}
-}
-
-static const struct {
-	const char *metric, *type, *member, *help;
-	double factor;
-} plain[] = {
-	{ "webmond_lateness_median_seconds", "gauge", "lateness_p50_ms",
-	    "How late checks began in the last minutes: half of them at most.", 0.001 },
-	{ "webmond_lateness_p99_seconds", "gauge", "lateness_p99_ms",
-	    "Likewise, 99 % of them at most.", 0.001 },
-	{ "webmond_checks_total", "counter", "checks", "Slots that have ended.", 1 },
-	{ "webmond_checkers_busy", "gauge", "checkers_busy", "Checkers that check.", 1 },
-	{ "webmond_checkers", "gauge", "checkers", "Checkers that there are.", 1 },
-	{ "webmond_checkers_max", "gauge", "checkers_max", "workers.max.", 1 },
-	{ "webmond_spool_records", "gauge", "spool_records",
-	    "Records that Kafka has not confirmed.", 1 },
-	{ "webmond_spool_bytes", "gauge", "spool_bytes", "Size of the spool.", 1 },
-	{ "webmond_spool_max_bytes", "gauge", "spool_max_bytes", "spool.max_mb.", 1 },
-	{ "webmond_records_delivered_total", "counter", "delivered",
-	    "Records that Kafka has confirmed, since the publisher started.", 1 },
-	{ "webmond_records_dropped_total", "counter", "dropped",
-	    "Records dropped for want of room, since the publisher started.", 1 },
-	{ "webmond_dead_letters", "gauge", "dead_letters",
-	    "Records that Kafka has refused for good.", 1 },
-};
-
-static void
-print_daemon(const struct line *status, FILE *f)
-{
-	char kafka[32];
-
-	print_states(status, f);
-	print_head(f, "webmond_start_time_seconds", "gauge",
-	    "When the daemon started, in seconds since 1970.");
-	print_sample(f, "webmond_start_time_seconds", "", (double)line_time(status, "started_at"));
-	for (size_t i = 0; i < ARRAY_LENGTH(plain); i++) {
-		print_head(f, plain[i].metric, plain[i].type, plain[i].help);
-		print_sample(
-		    f, plain[i].metric, "", line_number(status, plain[i].member) * plain[i].factor);
-	}
-	print_head(
-	    f, "webmond_spool_oldest_age_seconds", "gauge", "Age of the oldest record that waits.");
-	print_sample(f, "webmond_spool_oldest_age_seconds", "",
-	    line_count(status, "spool_records") == 0 ? 0
-						     : seconds_since(status, "spool_oldest_at"));
-	if (line_text(status, "kafka", kafka, sizeof(kafka))[0] == '\0')
-		return;
-	print_head(f, "webmond_kafka_delivering", "gauge", "Whether Kafka takes records.");
-	print_sample(f, "webmond_kafka_delivering", "", line_kafka_is_well(status));
-}
+/* --- all --------------------------------------------------------------------------------- */
 
 void
 metrics_print(const struct metrics *m, FILE *f)
@@ -426,7 +287,6 @@ metrics_print(const struct metrics *m, FILE *f)
 	const struct line webmond = { m->webmond, m->webmond_size, m->now };
 	const struct line status = { m->status, m->status_size, m->now };
 
-	print_info(&webmond, &status, f);
-	print_daemon(&status, f);
+	metrics_daemon(&webmond, &status, f);
 	print_sites(m, f);
 }
