@@ -7,7 +7,8 @@
  *
  * Five tables: `open` has the OPEN frames of slots that wait for their CLOSE; `ready` the records
  * to publish, in their order; `dead` what Kafka refuses for good; `epoch` the epochs of these;
- * `streak` since when each site has had its status.
+ * `streak` since when each site has had its status. That of a member of a group has one more:
+ * `shard`, which shards it had.
  *
  * All changes of a tick are one transaction: spool_begin(), any number of changes, spool_commit().
  * A call that does not return SPOOL_OK has undone the whole transaction.
@@ -134,6 +135,28 @@ int spool_lock_fd(const struct spool *spool);
 
 /* The number of ready rows; exact, and costs nothing. */
 uint64_t spool_count(const struct spool *spool);
+
+/* The row that was stored last. */
+uint64_t spool_last_row(const struct spool *spool);
+
+/* Whether no row up to this one is left: all have arrived, or were dropped. */
+bool spool_is_through(struct spool *spool, uint64_t row);
+
+/* Which shards of a topic this member of a group had when it last had the word of the group. */
+struct spool_shards {
+	const char *group, *topic;
+	uint32_t total;
+	unsigned char taken[SHARDS_MAX / 8]; /* as in struct message_shards */
+};
+
+/* In a transaction of its own. What cannot be stored is logged, and missing later. */
+void spool_store_shards(struct spool *spool, const struct spool_shards *shards);
+
+/*
+ * Fill `total` and `taken` for `group` and `topic`. Returns false: there are none that are younger
+ * than a day.
+ */
+bool spool_load_shards(struct spool *spool, struct spool_shards *shards);
 
 /* The number of dead letters that this process has made. */
 uint64_t spool_dead_letters(const struct spool *spool);

@@ -1722,6 +1722,58 @@ START_TEST(test_shrink)
 }
 END_TEST
 
+/* A give-back of a shard waits for this. */
+START_TEST(test_through)
+{
+	struct spool *s = open_spool(EPOCH_A);
+
+	ck_assert(spool_is_through(s, spool_last_row(s)));
+	put_many(s, EPOCH_A, 0, 3, 10);
+	ck_assert_uint_eq(spool_last_row(s), 3);
+	ck_assert(!spool_is_through(s, 3));
+	delete_rows(s, 2, 3);
+	ck_assert(!spool_is_through(s, 3));
+	ck_assert(!spool_is_through(s, 1));
+	delete_rows(s, 1, 1);
+	ck_assert(spool_is_through(s, 3));
+	put_many(s, EPOCH_A, 3, 4, 10);
+	ck_assert(spool_is_through(s, 3));
+	ck_assert(!spool_is_through(s, 4));
+	spool_close(s);
+}
+END_TEST
+
+START_TEST(test_shards)
+{
+	struct spool_shards stored = { "eu", "results", 20, { 0x81, 0x03, 0x08 } };
+	struct spool_shards other = { "eu", "others", 0, { 0 } };
+	struct spool_shards found = { "eu", "results", 0, { 0xff, 0, 0, 0xff } };
+	struct spool *s = open_spool(EPOCH_A);
+
+	ck_assert(!spool_load_shards(s, &found)); /* most spools have none */
+	spool_store_shards(s, &stored);
+	stored.taken[1] = 0;
+	spool_store_shards(s, &stored);
+	spool_close(s);
+
+	s = open_spool(EPOCH_B);
+	ck_assert(spool_load_shards(s, &found));
+	ck_assert_uint_eq(found.total, 20);
+	ck_assert_mem_eq(found.taken, stored.taken, sizeof(found.taken));
+	ck_assert(!spool_load_shards(s, &other));
+	spool_close(s);
+
+	sql("UPDATE shard SET at = at - 23 * 3600");
+	s = open_spool(EPOCH_B);
+	ck_assert(spool_load_shards(s, &found));
+	spool_close(s);
+	sql("UPDATE shard SET at = at - 2 * 3600");
+	s = open_spool(EPOCH_B);
+	ck_assert(!spool_load_shards(s, &found));
+	spool_close(s);
+}
+END_TEST
+
 START_TEST(test_in_memory)
 {
 	struct spool_options options = {
@@ -1789,6 +1841,8 @@ main(void)
 	tcase_add_test(tcase, test_file_size_limit_is_raised);
 	tcase_add_test(tcase, test_cap_below_the_window);
 	tcase_add_test(tcase, test_shrink);
+	tcase_add_test(tcase, test_through);
+	tcase_add_test(tcase, test_shards);
 	tcase_add_test(tcase, test_in_memory);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

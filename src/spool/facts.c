@@ -2,7 +2,7 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * How the spool is, for its administrator. Called by the publisher each second; a fact that cannot be
+ * How the spool is. Called by the publisher, each second for the administrator; a fact that cannot be
  * read is 0.
  */
 #include "internal.h"
@@ -34,6 +34,25 @@ count_dead(struct spool *s)
 	s->dead_counted = s->dead_letters + 1; /* 0: never */
 	s->dead_kept = count > 0 ? (uint64_t)count : 0;
 	return s->dead_kept;
+}
+
+uint64_t
+spool_last_row(const struct spool *s)
+{
+	return s->last_row;
+}
+
+bool
+spool_is_through(struct spool *s, uint64_t row)
+{
+	sqlite3_stmt *st = spool_bind(s, SELECT_READY, 1, 0);
+	int64_t first;
+
+	if (spool_count(s) == 0)
+		return true;
+	spool_bind(s, SELECT_READY, 2, 1);
+	first = spool_number(st);
+	return first < 0 || (uint64_t)first > row;
 }
 
 void

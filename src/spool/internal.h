@@ -11,6 +11,7 @@
  *   streak.c  how many records of a site in a row have had the same status
  *   dead.c    the dead letters, for an administrator
  *   facts.c   how the spool is, likewise
+ *   shards.c  the shards of a member of a group
  *   db.c      the database: opening, errors, transactions, rows
  *   room.c    what is kept free, so that a full disk can be emptied again
  *   place.c   the directory and its lock
