@@ -150,6 +150,23 @@ kafka_conf_new(const struct config *config, struct mistakes *mistakes)
 	return build(config, mistakes, NULL);
 }
 
+rd_kafka_conf_t *
+kafka_reader_conf_new(const struct config *config, struct mistakes *mistakes)
+{
+	static const char *const settings[][2] = {
+		{ "max.in.flight", "100" }, /* a fetch must not hold up a question */
+		{ "enable.auto.commit", "false" },
+		{ "enable.partition.eof", "true" },
+		{ "auto.offset.reset", "earliest" },
+		{ "allow.auto.create.topics", "false" },
+	};
+	rd_kafka_conf_t *conf = kafka_conf_new(config, mistakes);
+
+	for (size_t i = 0; conf != NULL && i < ARRAY_LENGTH(settings); i++)
+		rd_kafka_conf_set(conf, settings[i][0], settings[i][1], NULL, 0);
+	return conf;
+}
+
 /* --- a member of a group ----------------------------------------------------------------- */
 
 static bool
@@ -183,6 +200,7 @@ set_classic(rd_kafka_conf_t *conf, struct mistakes *mistakes, const struct held_
 	const struct held_value *given = &held[HELD_HEARTBEAT];
 	long session = number_of(&held[HELD_SESSION], 10000);
 	long heartbeat = number_of(&held[HELD_HEARTBEAT], 2000);
+	char most[24];
 
 	if (heartbeat > session / 3)
 		mistakes_add(mistakes, is_given(given) ? given->at : held[HELD_SESSION].at,
@@ -193,6 +211,9 @@ set_classic(rd_kafka_conf_t *conf, struct mistakes *mistakes, const struct held_
 	set_held(conf, mistakes, held, HELD_HEARTBEAT, "2000");
 	/* a death moves the shards of the dead, and no others */
 	set_held(conf, mistakes, held, HELD_STRATEGY, "cooperative-sticky");
+	/* a member whose publisher hangs, too, is soon dead; and others wait for it no longer */
+	snprintf(most, sizeof(most), "%ld", session > 10000 ? session : 10000);
+	rd_kafka_conf_set(conf, "max.poll.interval.ms", most, NULL, 0);
 	times->session_us = session * US_PER_MS;
 	times->heartbeat_us = heartbeat * US_PER_MS;
 }
@@ -225,7 +246,8 @@ kafka_group_conf_new(
 		{ "enable.auto.commit", "false" },
 		{ "enable.auto.offset.store", "false" },
 		{ "enable.partition.eof", "true" },
-		{ "statistics.interval.ms", "1000" },
+		{ "statistics.interval.ms", "500" },
+		{ "max.in.flight", "100" },
 	};
 	struct held_value held[HELD_COUNT] = { 0 };
 	size_t before = mistakes->count;

@@ -2,10 +2,11 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the files of the producer share, and the only place that includes librdkafka: kafka.c (the
- * producer), kafka_conf.c (from our settings to its, and to those of a member of a group), kafka_hints.c (its words, and what they mean
- * to an administrator), kafka_tls.c (certificates, as far as that takes OpenSSL), kafka_check.c
- * and kafka_group_check.c (for -t and -T).
+ * What the files of Kafka share, and the only place that includes librdkafka: kafka.c (the
+ * producer), kafka_group.c (the consumer that is a member of a group), kafka_tail.c (the last
+ * records of a shard), kafka_conf.c (from our settings to theirs), kafka_hints.c (its words, and
+ * what they mean to an administrator), kafka_tls.c (certificates, as far as that takes OpenSSL),
+ * kafka_check.c and kafka_group_check.c (for -t and -T).
  */
 #ifndef WEBMOND_KAFKA_INTERNAL_H
 #define WEBMOND_KAFKA_INTERNAL_H
@@ -23,6 +24,9 @@
 
 /* Our defaults, then the file, then the section. Returns NULL when there was any mistake. */
 rd_kafka_conf_t *kafka_conf_new(const struct config *config, struct mistakes *mistakes);
+
+/* The same for a consumer that is no member of a group, and reads from where it is told. */
+rd_kafka_conf_t *kafka_reader_conf_new(const struct config *config, struct mistakes *mistakes);
 
 /* When Kafka takes a member of a group for dead. */
 struct kafka_times {
