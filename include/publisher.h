@@ -22,6 +22,7 @@ enum publisher_output {
 struct publisher_start {
 	const struct config *config;
 	enum publisher_output output;
+	bool in_group; /* be a member of kafka.group */
 	const char *epoch;
 	/* see struct spool_options */
 	bool epoch_stored;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "group.h"
 #include "intake.h"
 #include "kafka.h"
 #include "log.h"
@@ -66,6 +67,7 @@ struct publisher {
 	struct intake in;
 	struct sender out;
 	struct asks asks;
+	struct group *group; /* NULL: this daemon is no member of one */
 
 	enum publisher_state state;
 	int64_t deadline_us;                /* of the state */
@@ -146,7 +148,11 @@ tick_due_us(const struct publisher *p)
 		return 0;
 	if (p->in.ready && sender_has_room(&p->out))
 		return p->next_tick_us;
-	return p->out.to_delete > 0 ? p->next_tick_us + DELETE_AFTER_US : INT64_MAX;
+	if (p->out.to_delete == 0)
+		return INT64_MAX;
+	if (p->group != NULL && group_waits_for_delivery(p->group))
+		return p->next_tick_us;
+	return p->next_tick_us + DELETE_AFTER_US;
 }
 
 /* --- the supervisor ---------------------------------------------------------------------- */
@@ -193,8 +199,42 @@ read_orders(struct publisher *p)
 			    &p->asks, p->start->config, (const char *)m.body, m.length, descriptor);
 		else if (descriptor >= 0)
 			close(descriptor);
+		if (p->group != NULL)
+			group_take_message(p->group, &m);
 	}
 	p->orphaned |= n == 0 || (errno != EAGAIN && errno != EINTR);
+}
+
+/* --- the group --------------------------------------------------------------------------- */
+
+/* So often is looked for more; the pipes of a busy daemon may never be empty. */
+#define EMPTY_TRIES 8
+
+static void
+empty_pipes(struct publisher *p)
+{
+	for (int i = 0; i < EMPTY_TRIES && p->exit_code < 0; i++) {
+		tick(p);
+		if (!intake_has_frames(&p->in))
+			break;
+	}
+}
+
+static void
+serve_group(struct publisher *p, int64_t now)
+{
+	struct group_facts facts = {
+		.now = now, .storing = !p->retrying, .stopping = p->state != PUBLISHER_RUNNING
+	};
+
+	if (p->group == NULL)
+		return;
+	read_orders(p); /* else the supervisor would seem silent after a stop of this process */
+	group_serve(p->group, &facts);
+	if (group_wants_commit(p->group)) {
+		empty_pipes(p);
+		group_committed(p->group);
+	}
 }
 
 /* --- the state --------------------------------------------------------------------------- */
@@ -288,7 +328,8 @@ wake_us(const struct publisher *p, int64_t now)
 {
 	const int64_t times[] = { next_state(p, now) != p->state ? now : p->deadline_us,
 		p->exit_code >= 0 ? now : INT64_MAX, tick_due_us(p),
-		sender_wake_us(&p->out, now, p->in.ready), p->next_shrink_us, now + REPORT_US };
+		sender_wake_us(&p->out, now, p->in.ready), p->next_shrink_us, now + REPORT_US,
+		p->group != NULL ? group_wake_us(p->group, now) : INT64_MAX };
 	int64_t wake = INT64_MAX;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(times); i++)
@@ -300,13 +341,18 @@ wake_us(const struct publisher *p, int64_t now)
 static void
 wait_for_work(struct publisher *p, int64_t now)
 {
-	struct pollfd polls[4 + ASKS_MAX];
+	struct pollfd polls[5 + ASKS_MAX];
 	int64_t wake = wake_us(p, now);
 
 	intake_polls(&p->in, polls);
 	polls[2] = (struct pollfd){ p->orphaned ? -1 : p->start->control_fd, POLLIN, 0 };
 	polls[3] = sender_wait_for(&p->out, now);
-	if (poll(polls, 4 + (nfds_t)asks_polls(&p->asks, polls + 4),
+	polls[4] = (struct pollfd){ .fd = -1 };
+	if (p->group != NULL) {
+		polls[2].events |= group_wants_of_control(p->group);
+		polls[4] = group_wait_for(p->group);
+	}
+	if (poll(polls, 5 + (nfds_t)asks_polls(&p->asks, polls + 5),
 		wake > now ? (int)((wake - now + 999) / US_PER_MS) : 0) <= 0)
 		return;
 	p->in.ready |= polls[FROM_SUPERVISOR].revents != 0 || polls[FROM_CHECKERS].revents != 0;
@@ -345,6 +391,11 @@ open_all(struct publisher *p)
 	if (intake_init(&p->in, start->supervisor_fd, start->checkers_fd, start->epoch,
 		start->token_key) < 0)
 		p->exit_code = EXIT_OS;
+	if (start->in_group) {
+		p->group = group_new(config, p->spool, start->control_fd);
+		if (p->group == NULL)
+			p->exit_code = EXIT_OS;
+	}
 }
 
 static void
@@ -364,6 +415,9 @@ run(struct publisher *p)
 		send_report(p, now);
 		shrink_spool(p, now);
 		asks_serve(&p->asks, p->spool);
+		serve_group(p, now);
+		if (p->exit_code >= 0)
+			return;
 		wait_for_work(p, now);
 	}
 }

@@ -34,6 +34,7 @@ start_publisher(struct supervisor *s, int64_t now)
 	if (pid == 0) {
 		struct publisher_start start = { .config = s->config,
 			.output = s->start->output,
+			.in_group = in_group(s),
 			.epoch = s->epoch.name,
 			.epoch_stored = s->publisher.epoch_stored,
 			.lost_epoch = s->publisher.lost_epoch,
