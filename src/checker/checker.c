@@ -127,7 +127,11 @@ run_check(const struct checker_start *start, struct probe *probe, const struct w
 	if (result_status(result->error) == STATUS_DOWN && confine_is_stale())
 		result_fail(result, ERROR_LOCAL,
 		    "files in /etc by which names are looked up were replaced meanwhile");
-	return busy_us + probe_judge_vantage(probe, start->config, result);
+	busy_us += probe_judge_vantage(probe, start->config, result);
+	if (job->lease_us != 0 && result->error == ERROR_ABORTED)
+		result_fail(result, ERROR_ABORTED,
+		    "webmond was stopped, or gave the shard away, while the check ran");
+	return busy_us;
 }
 
 /* Run a job and report the result, first to the publisher. -1: the other end is closed. */
