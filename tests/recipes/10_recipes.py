@@ -216,6 +216,7 @@ def test_postgresql(t):
                    "/usr/share/kafka-connect": plugins, "webmond.results": topic.name,
                    "db.example:5432": f"127.0.0.1:{db.port}"}
         tables, *queries = page("postgresql.md", "sql", {})
+        view, together = page("groups.md", "sql", {})
         db.psql("webmond", tables)
         connect = Connect(t.path("connect"), *page("postgresql.md", "properties", changes))
 
@@ -236,13 +237,32 @@ def test_postgresql(t):
         # all columns are as in the record
         text = {r.id: r.data for r in firsts}
         names = list(firsts[0].data)
-        for row in db.psql("webmond", f"SELECT {', '.join(names)} FROM webmond_results"):
+        columns = ", ".join(f'"{n}"' for n in names)
+        for row in db.psql("webmond", f"SELECT {columns} FROM webmond_results"):
             for name, value in zip(names, row):
                 require(value == as_column(name, text[row[1]][name]),
                         f"{row[1]}: {name} is {value!r}, not {text[row[1]][name]!r}")
+        check_slots(db, view, together)
         t.note(f"{len(firsts)} records, {len(topic.records()) - len(firsts)} repeats")
     finally:
         db.stop()
+
+
+def check_slots(db, view, together):
+    """The same sites as from two other places, in a group each, and what comes twice after a kill."""
+    db.psql("webmond", view)
+    require(db.psql("webmond", together) == [], "one place alone is not two")
+    copy = ("INSERT INTO webmond_results SELECT (r).* FROM (SELECT jsonb_populate_record(w, "
+            "jsonb_build_object('id', '{place}' || id, 'group', '{place}', 'alone', {alone}, "
+            "'status', {status})) AS r FROM webmond_results w WHERE \"group\" IS NULL) AS copies")
+    for place, alone, status in (("b", "false", "status"), ("c", "false", "'up'::text"),
+                                 ("c1", "true", "'down'::text"), ("c2", "false", "'unknown'::text")):
+        db.psql("webmond", copy.format(place=place, alone=alone, status=status))
+    db.psql("webmond", "UPDATE webmond_results SET \"group\" = 'c' WHERE \"group\" LIKE 'c%'")
+    expected = db.psql("webmond", "SELECT count(*) FROM webmond_results WHERE id NOT LIKE 'c%' "
+                       "AND id NOT LIKE 'b%' AND status = 'down'")
+    counts = [int(row[3]) for row in db.psql("webmond", together)]
+    require(counts and sum(counts) == int(expected[0][0]), f"{counts}, not {expected}")
 
 
 def as_column(name, value):
@@ -376,3 +396,84 @@ def test_python(t):
 
 def reader(t):
     return "\n".join(t.kafka().properties("sasl")) + "\n"
+
+
+# --- several places -------------------------------------------------------------------------------
+
+def manual_blocks():
+    """The literal blocks of webmond-records(7), as a terminal shows them."""
+    with open(os.path.join(records.ROOT, "src", "webmond-records.7.in"), encoding="utf-8") as f:
+        text = f.read()
+    for escape, character in (("\\(aq", "'"), ("\\e", "\\"), ("\\&", "")):
+        text = text.replace(escape, character)
+    return re.findall(r"^\.Bd -literal -offset indent\n(.*?)^\.Ed$", text, re.M | re.S)
+
+
+def places(t):
+    """One topic with the records of three groups at three places, and the runs of slots of each."""
+    moody, topic = t.moody(), t.topic()
+    # three checks are down from all places, three from two, three from one
+    words = {"north": "200,500,500,500,500,500,500,500,500,500,200",
+             "south": "200,500,500,500,500,500,500,200", "west": "200,500,500,500,200"}
+    daemons = []
+    for name, codes in words.items():
+        daemons.append(t.daemon(t.settings(
+            [site("moody", moody.url(f"{codes}/{name}"), 2, 1), site("fine", moody.url("200/fine"), 2)],
+            topic, instance=name, location=name, pid_file=t.path(f"{name}.pid"),
+            control={"socket": ""}, spool={"dir": t.own_directory(f"spool-{name}"), "max_mb": 64}),
+            t.path(f"{name}.conf")))
+        daemons[-1].log_file = t.path(f"{name}.log")
+        daemons[-1].start()
+    topic.wait(lambda found: all(len({r.slot for r in found if (r.site, r.location) == (
+        "moody", name)}) >= 14 for name in words), 120, "nothing arrives")
+    for d in daemons:
+        d.stop()
+    return topic, topic.firsts()
+
+
+def seen_twice(firsts):
+    """(site, slot) → the places from which it was down, if they are two or more."""
+    found = defaultdict(list)
+    for r in firsts:
+        if r.status == "down":
+            found[r.site, r.scheduled_at].append(r.location)
+    return {k: sorted(v) for k, v in found.items() if len(v) >= 2}
+
+
+@needs("kafka")
+def test_places(t):
+    if shutil.which("sqlite3") is None:
+        raise Skip("there is no sqlite3")
+    topic, firsts = places(t)
+    expected = seen_twice(firsts)
+    require(expected and all(name == "moody" for name, _ in expected), expected)
+    # after a kill, or when one was cut off: these do not count
+    for n, (r, changes) in enumerate((r, c) for r in firsts for c in (
+            {"status": "unknown", "error_type": "missed_takeover", "error_message": "x"},
+            {"status": "down", "error_type": "dns", "error_message": "x", "alone": True})):
+        value = json.dumps({**r.data, **changes, "id": f"{r.epoch}-{10 ** 9 + n}", "seq": 10 ** 9 + n})
+        done = procs.run(["kcat", "-P", *topic.arguments, "-t", topic.name, "-p", str(r.partition),
+                          "-k", r.key], input=value, stdin=None)
+        require(done.returncode == 0, done.stderr)
+    done = procs.run(["kcat", "-q", *topic.arguments, "-C", "-t", topic.name, "-e"])
+    t.write("records", done.stdout)
+    (program,) = page("groups.md", "python", {})
+    python = procs.run([sys.executable, "-c", program], input=done.stdout, stdin=None)
+    same("down from two places", (line.split("\t") for line in python.stdout.splitlines()),
+         sorted((name, slot, ",".join(p)) for (name, slot), p in expected.items()))
+    blocks = manual_blocks()
+    load = next(b for b in blocks if "CREATE TABLE" in b).split("records.db\n")[1]
+    view = next(b for b in blocks if "CREATE VIEW" in b)
+    query = next(b for b in blocks if "FROM seen" in b)
+    answer = procs.run(["sqlite3", "-bail", t.path("records.db")], cwd=t.directory, stdin=None,
+                       input=f"{load}\n{view}\n.mode list\n.headers off\n.separator |\n{query}")
+    require(answer.returncode == 0, answer.stderr)
+    rows = [line.split("|") for line in answer.stdout.splitlines()]
+    slots = sorted(slot for _, slot in expected)
+    require([(r[0], int(r[3])) for r in rows] == [("moody", len(slots))] and
+            rows[0][1:3] == [slots[0], slots[-1]], f"{rows}, not {slots}")
+    # every query of the page runs
+    for block in blocks:
+        if block.startswith(("SELECT", "WITH")):
+            done = procs.run(["sqlite3", "-bail", t.path("records.db")], input=block, stdin=None)
+            require(done.returncode == 0, f"{block}: {done.stderr}")
