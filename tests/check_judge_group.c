@@ -159,6 +159,24 @@ START_TEST(slots_that_come_again_by_the_clock_are_not_of_two)
 }
 END_TEST
 
+/* A member that takes a site again counts from 1; else it goes on as without a group. */
+START_TEST(a_streak_begins_with_each_takeover)
+{
+	const int64_t first = START_B, again = START_B + 5000;
+
+	GIVE_SLOT(&one, 0, .streak = 1, .since_ms = first);
+	GIVE_SLOT(&one, 1, .streak = 2, .since_ms = first);
+	for (int slot = 2; slot < 5; slot++)
+		GIVE_SLOT(&two, slot, .streak = slot - 1, .since_ms = START_B + 2000);
+	GIVE_SLOT(&one, 5, .streak = 1, .since_ms = again);
+	GIVE_SLOT(&one, 6, .streak = 2, .since_ms = again);
+	require_only(FOUND_COUNT, 0);
+	GIVE_SLOT(&one, 7, .streak = 2, .since_ms = again);
+	GIVE_SLOT(&one, 8, .streak = 3, .since_ms = first);
+	require_only(FOUND_STREAK, 2);
+}
+END_TEST
+
 START_TEST(groups_do_not_share_slots)
 {
 	give_slots(&one, 0, 9);
@@ -302,6 +320,7 @@ main(void)
 	tcase_add_test(tcase, late_records_are_no_takeover);
 	tcase_add_test(tcase, who_is_alone_may_have_slots_that_others_have);
 	tcase_add_test(tcase, slots_that_come_again_by_the_clock_are_not_of_two);
+	tcase_add_test(tcase, a_streak_begins_with_each_takeover);
 	tcase_add_test(tcase, groups_do_not_share_slots);
 	tcase_add_test(tcase, another_interval_begins_another_grid);
 	tcase_add_test(tcase, a_group_that_is_down_has_no_slots);

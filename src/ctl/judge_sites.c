@@ -149,20 +149,22 @@ check_slot(struct judge *j, uint32_t site, const struct scanned *s)
 
 /*
  * A streak counts the records of the site in this epoch that have one status in a row. A `dropped`
- * record has lost its status and is alone.
+ * record has lost its status and is alone. A member of a group begins anew when it takes the site
+ * (again), which no record says.
  */
 static void
 check_streak(struct judge *j, uint32_t site, const struct scanned *s)
 {
 	const struct judge_site *last = &j->sites[site];
 	bool first = last->last_seq == UINT64_MAX;
-	bool good = s->streak == 1 && s->status_since_ms == s->slot_ms;
+	bool begins = s->streak == 1 && s->status_since_ms == s->slot_ms, good = begins;
 
 	/* older records have none */
 	if (s->streak == SCAN_NONE || (!first && (last->streak == SCAN_NONE || last->dropped)))
 		return;
 	if (!first && s->error != ERROR_DROPPED && s->status == last->status)
-		good = s->streak == last->streak + 1 && s->status_since_ms == last->since_ms;
+		good = (s->streak == last->streak + 1 && s->status_since_ms == last->since_ms) ||
+		       (begins && s->group.size > 0);
 	if (!good)
 		note_jump(j, site, FOUND_STREAK, s, 0);
 }
