@@ -363,6 +363,25 @@ START_TEST(what_was_due_while_the_lease_was_over_had_no_owner)
 }
 END_TEST
 
+START_TEST(what_was_due_before_the_first_lease_had_no_owner)
+{
+	int64_t last;
+
+	begin_in("eu", SITE("a"), 0, 1);
+	sites_follow_clock(&s);
+	s.epoch.next_settle_us = INT64_MAX;
+	say_shards(0);
+	now += US_PER_S - (util_utc_us() - last_slot(0)); /* 1 s after a slot */
+	last = last_slot(0);
+	say_take(3, 0, last, STATUS_UP);
+	now += 2 * INTERVAL; /* the group takes its time */
+	say_lease(LEASE, false);
+	dispatch(&s, now);
+	expect_takeover(0, last + INTERVAL, "no member had the shard for 21.0 s");
+	end();
+}
+END_TEST
+
 /* --- a shard is given -------------------------------------------------------------------- */
 
 START_TEST(a_shard_is_given_when_its_checks_have_ended)
@@ -611,6 +630,7 @@ main(void)
 	tcase_add_test(tcase, nothing_begins_without_a_lease);
 	tcase_add_test(tcase, a_job_says_until_when_it_may_begin);
 	tcase_add_test(tcase, what_was_due_while_the_lease_was_over_had_no_owner);
+	tcase_add_test(tcase, what_was_due_before_the_first_lease_had_no_owner);
 	tcase_add_test(tcase, a_shard_is_given_when_its_checks_have_ended);
 	tcase_add_test(tcase, a_check_that_goes_on_delays_a_give_by_two_seconds);
 	tcase_add_test(tcase, checks_that_wait_for_a_checker_end_with_their_shard);

@@ -48,17 +48,16 @@ shards_alone(const struct supervisor *s)
 	return s->shards.lease.alone ? TRISTATE_TRUE : TRISTATE_FALSE;
 }
 
-/* From `since_us` to now (UTC) nobody had the shards that were ours before. */
+/* From `since_us` to now (UTC) nobody had our shards; those that were taken meanwhile for longer. */
 static void
 note_gap(struct supervisor *s, int64_t since_us)
 {
 	for (uint32_t i = 0; i < s->shards.count; i++) {
 		struct shard *shard = &s->shards.all[i];
 
-		if (shard->state != SHARD_OURS || shard->taken_us > since_us)
-			continue;
+		if (shard->state == SHARD_OURS && shard->taken_us <= since_us)
+			shard->orphaned_us = since_us;
 		shard->taken_us = util_utc_us();
-		shard->orphaned_us = since_us;
 	}
 }
 
@@ -75,7 +74,7 @@ take_lease(struct supervisor *s, const struct message_lease *lease)
 
 	if (!s->shards.confirmed)
 		return;
-	if (ended > 0 && ended <= boot && lease->until_us > boot)
+	if (ended <= boot && lease->until_us > boot)
 		note_gap(s, util_utc_us() - (boot - ended));
 	s->shards.lease = *lease;
 	s->shards.total = lease->total;
