@@ -419,7 +419,7 @@ def places(t):
     for name, codes in words.items():
         daemons.append(t.daemon(t.settings(
             [site("moody", moody.url(f"{codes}/{name}"), 2, 1), site("fine", moody.url("200/fine"), 2)],
-            topic, instance=name, location=name, pid_file=t.path(f"{name}.pid"),
+            topic, kafka={"group": name}, instance=name, location=name, pid_file=t.path(f"{name}.pid"),
             control={"socket": ""}, spool={"dir": t.own_directory(f"spool-{name}"), "max_mb": 64}),
             t.path(f"{name}.conf")))
         daemons[-1].log_file = t.path(f"{name}.log")
@@ -445,11 +445,13 @@ def test_places(t):
     if shutil.which("sqlite3") is None:
         raise Skip("there is no sqlite3")
     topic, firsts = places(t)
+    require(all(r.group == r.location for r in firsts), "a place is a group")
     expected = seen_twice(firsts)
     require(expected and all(name == "moody" for name, _ in expected), expected)
     # after a kill, or when one was cut off: these do not count
     for n, (r, changes) in enumerate((r, c) for r in firsts for c in (
-            {"status": "unknown", "error_type": "missed_takeover", "error_message": "x"},
+            {"status": "unknown", "error_type": "missed_takeover", "error_message": "x",
+             "started_at": None, "lateness_ms": None, "elapsed_ms": None},
             {"status": "down", "error_type": "dns", "error_message": "x", "alone": True})):
         value = json.dumps({**r.data, **changes, "id": f"{r.epoch}-{10 ** 9 + n}", "seq": 10 ** 9 + n})
         done = procs.run(["kcat", "-P", *topic.arguments, "-t", topic.name, "-p", str(r.partition),

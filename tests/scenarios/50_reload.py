@@ -302,6 +302,26 @@ def test_what_needs_a_restart_is_refused(t):
     topic.check(at_least=20, every_slot=True)
 
 
+@needs("kafka")
+def test_what_a_member_of_a_group_keeps(t):
+    nginx, topic, other = t.nginx(), t.topic(), t.topic()
+    settings = t.settings(nginx.many(5), topic, instance="a", kafka={"group": topic.name})
+    d = t.daemon(settings).start()
+    kafka = settings["kafka"]
+    for name, changed in (("kafka.topic", {"kafka": {**kafka, "topic": other.name}}),
+                          ("instance", {"instance": "b"}),
+                          ("kafka.group", {"kafka": {k: v for k, v in kafka.items() if k != "group"}})):
+        mark = d.log_size()
+        d.write_config({**settings, **changed})
+        d.reload(good=False)
+        d.wait_log(rf"{re.escape(name)} has changed: that needs a restart", 5, mark)
+    d.reload({**settings, "kafka": {**kafka, "alone": "rest"}})
+    topic.wait_rounds(settings["sites"])
+    d.stop()
+    topic.check(at_least=5)
+    require(not other.records(), "records went to another topic")
+
+
 def exec_reload(d):
     """Run the unit's ExecReload= as systemd would; returns the finished process."""
     with open(os.path.join(records.ROOT, "etc", "webmond.service.in"), encoding="utf-8") as f:
