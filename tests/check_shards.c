@@ -237,6 +237,8 @@ START_TEST(times_that_make_no_sense_are_taken_for_now)
 	say_take(3, 1, 0, 12345);
 	say_take(3, UINT32_MAX, 0, -12345);
 	say_give(SHARDS_MAX);
+	say_lease(INT64_MIN / 2, false);
+	ck_assert_int_gt(shards_lease_us(&s), 0);
 	say(MESSAGE_TAKE, "", 1);
 	say(MESSAGE_SHARDS, "", 1);
 	ck_assert(!site_has_slot(site_number(0)));

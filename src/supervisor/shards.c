@@ -72,7 +72,7 @@ take_lease(struct supervisor *s, const struct message_lease *lease)
 {
 	const int64_t boot = util_boot_us(), ended = s->shards.lease.until_us;
 
-	if (!s->shards.confirmed)
+	if (!s->shards.confirmed || lease->until_us < 0)
 		return;
 	if (ended <= boot && lease->until_us > boot)
 		note_gap(s, util_utc_us() - (boot - ended));
