@@ -161,7 +161,8 @@ judge_share(struct judge *j, const struct judge_site *site, const struct scanned
 	shared = &j->shared[i];
 	count(&j->groups[group], s);
 	/* slots that come again because the clock was set back say nothing about others */
-	if (site->last_seq != UINT64_MAX && s->slot_ms <= site->top_slot_ms)
+	if (site->last_seq != UINT64_MAX && s->slot_ms <= site->top_slot_ms &&
+	    shared->last_ms != INT64_MIN)
 		return i;
 	if (s->interval_ms != shared->interval_ms && s->slot_ms > shared->last_ms)
 		begin_grid(j, shared, s);
