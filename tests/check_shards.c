@@ -212,6 +212,8 @@ START_TEST(a_take_moves_no_site_back)
 	say_take(3, 0, last, STATUS_UP);
 	ck_assert_int_eq(a->timer.slot_us, last + 2 * INTERVAL);
 	ck_assert_uint_ne(a->timer.position, 0);
+	say_take(3, 0, last + 5 * INTERVAL, -1); /* nobody has a record of it */
+	ck_assert_int_eq(a->timer.slot_us, last + 2 * INTERVAL);
 	say_take(3, 0, last + 5 * INTERVAL, STATUS_UP); /* another member had it */
 	ck_assert_int_eq(a->timer.slot_us, last + 6 * INTERVAL);
 	expect_no_frame();

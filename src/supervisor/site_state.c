@@ -153,7 +153,7 @@ site_take(
 	const int64_t after_us = behind_last(state, taken->after_us);
 
 	state->shard = shard;
-	if (site_has_slot(state) && after_us < state->timer.slot_us)
+	if (site_has_slot(state) && (taken->status < 0 || after_us < state->timer.slot_us))
 		return;
 	if (after_us > state->last_slot_us)
 		forget_status(state, taken->status, after_us - s->sites.clock_offset_us);

@@ -89,7 +89,7 @@ site_has_slot(const struct site_state *state)
 /*
  * In a group: the site is in `shard`, which is ours. Continue at its first slot later than what
  * `taken` says, or than the last one that it has had here, whichever is later. A site that is ours
- * already and has gone on that far keeps its slot.
+ * already keeps its slot, unless another member has a record of it or of a later one.
  */
 void site_take(
     struct supervisor *s, struct site_state *state, int32_t shard, const struct taken_site *taken);
