@@ -147,14 +147,20 @@ struct spool_shards {
 	const char *group, *topic;
 	uint32_t total;
 	unsigned char taken[SHARDS_MAX / 8]; /* as in struct message_shards */
+	int64_t
+	    newest_us; /* UTC: the last slot that was begun, as far as that was noted; 0: none */
 };
 
-/* In a transaction of its own. What cannot be stored is logged, and missing later. */
+/*
+ * Remember all but `newest_us`, which the spool knows itself, and that anew. Each in a transaction of
+ * its own. What cannot be stored is logged, and missing later.
+ */
 void spool_store_shards(struct spool *spool, const struct spool_shards *shards);
+void spool_note_newest(struct spool *spool);
 
 /*
- * Fill `total` and `taken` for `group` and `topic`. Returns false: there are none that are younger
- * than a day.
+ * Fill in what is remembered for `group` and `topic`. Returns false: nothing that is younger than a
+ * day.
  */
 bool spool_load_shards(struct spool *spool, struct spool_shards *shards);
 

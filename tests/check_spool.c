@@ -1745,22 +1745,30 @@ END_TEST
 
 START_TEST(test_shards)
 {
-	struct spool_shards stored = { "eu", "results", 20, { 0x81, 0x03, 0x08 } };
-	struct spool_shards other = { "eu", "others", 0, { 0 } };
-	struct spool_shards found = { "eu", "results", 0, { 0xff, 0, 0, 0xff } };
+	struct spool_shards stored = { "eu", "results", 20, { 0x81, 0x03, 0x08 }, 0 };
+	struct spool_shards other = { "eu", "others", 0, { 0 }, 0 };
+	struct spool_shards found = { "eu", "results", 0, { 0xff, 0, 0, 0xff }, 0 };
 	struct spool *s = open_spool(EPOCH_A);
 
 	ck_assert(!spool_load_shards(s, &found)); /* most spools have none */
 	spool_store_shards(s, &stored);
 	stored.taken[1] = 0;
 	spool_store_shards(s, &stored);
+	put_many(s, EPOCH_A, 0, 4, 10);
+	spool_note_newest(s);
 	spool_close(s);
 
 	s = open_spool(EPOCH_B);
 	ck_assert(spool_load_shards(s, &found));
 	ck_assert_uint_eq(found.total, 20);
 	ck_assert_mem_eq(found.taken, stored.taken, sizeof(found.taken));
+	ck_assert_int_eq(
+	    found.newest_us, INT64_C(1767225600) * US_PER_S + 3); /* see make_frame() */
 	ck_assert(!spool_load_shards(s, &other));
+	spool_store_shards(s, &stored); /* before its first slot: the last one stays as it is */
+	spool_note_newest(s);
+	ck_assert(spool_load_shards(s, &found));
+	ck_assert_int_eq(found.newest_us, INT64_C(1767225600) * US_PER_S + 3);
 	spool_close(s);
 
 	sql("UPDATE shard SET at = at - 23 * 3600");

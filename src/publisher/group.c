@@ -7,6 +7,7 @@
  */
 #include "group.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -24,6 +25,7 @@
 #define GIVE_US      (3 * US_PER_S)  /* the supervisor answers within 2 s */
 #define CONFIRM_US   (2 * US_PER_S)  /* what is stored, before a shard is given back */
 #define REMEMBER_US  (3600 * US_PER_S)
+#define NOTE_US      (10 * US_PER_S)
 #define STEP_US      (50 * US_PER_MS) /* how often is looked for what wakes nobody */
 
 struct group {
@@ -53,9 +55,10 @@ struct group {
 	uint64_t given_row;
 	int64_t giving_until_us;
 
-	bool blocked; /* the supervisor takes no messages now */
-	bool changed; /* since the last line in the log */
-	int64_t remember_us;
+	bool blocked;                 /* the supervisor takes no messages now */
+	bool changed;                 /* since the last line in the log */
+	char said[256];               /* by that: which are ours */
+	int64_t remember_us, note_us; /* when the shards, and the newest slot, are stored again */
 };
 
 struct group *
@@ -213,7 +216,7 @@ give_back(struct group *g, const struct group_facts *facts)
 		return;
 	}
 	if (g->giving == GIVING_ASKED &&
-	    (facts->stopping || facts->now >= g->giving_until_us ||
+	    (facts->now >= g->giving_until_us ||
 		shards_count(&g->shards, SHARD_GIVING, SHARD_LEAVING) == 0)) {
 		g->giving = GIVING_STORES;
 		g->giving_until_us = facts->now + CONFIRM_US;
@@ -301,25 +304,31 @@ settle(struct group *g, int64_t now)
 	struct spool_shards last = { .group = g->config->kafka_group,
 		.topic = g->config->kafka_topic,
 		.total = g->shards.total };
-	char text[256];
+	char text[sizeof(g->said)];
 
 	if (!g->assigned || g->shards.total == 0 || g->giving != GIVING_NOTHING ||
 	    shards_count(&g->shards, SHARD_WAITING, SHARD_TAKING) > 0)
 		return;
 	if (!g->changed && now < g->remember_us)
 		return;
-	if (g->changed) {
-		shards_describe(&g->shards, text, sizeof(text));
+	shards_describe(&g->shards, text, sizeof(text));
+	if (strcmp(text, g->said) != 0 || g->shards.taken_over + g->shards.given_back > 0)
 		log_notice("group %s: %s ours (%u taken over, %u given back; tails read in %.1f s)",
 		    g->config->kafka_group, text, g->shards.taken_over, g->shards.given_back,
 		    (double)g->shards.tail_us / US_PER_S);
-		g->shards.taken_over = g->shards.given_back = 0;
-		g->shards.tail_us = 0;
-	}
+	snprintf(g->said, sizeof(g->said), "%s", text);
+	g->shards.taken_over = g->shards.given_back = 0;
+	g->shards.tail_us = 0;
 	g->changed = false;
 	g->remember_us = now + REMEMBER_US;
 	shards_assigned(&g->shards, last.taken);
 	spool_store_shards(g->spool, &last);
+}
+
+void
+group_end(struct group *g)
+{
+	spool_note_newest(g->spool);
 }
 
 /* Whether what was stored when shards were assigned is delivered: a tail holds our own records. */
@@ -347,11 +356,14 @@ group_serve(struct group *g, const struct group_facts *facts)
 	} else if (g->kafka == NULL && facts->now >= g->join_us && !facts->stopping) {
 		join(g, facts->now);
 	}
+	if (!shards_read_spool(&g->shards, g->spool))
+		return;
 	if (g->kafka != NULL)
 		kafka_group_serve(g->kafka);
 	if (g->kafka != NULL && g->kafka->failed)
 		fail(g, facts->now);
-	if (g->kafka != NULL)
+	/* the successor of this publisher takes its place in the group, and answers */
+	if (g->kafka != NULL && !facts->stopping)
 		answer(g, facts);
 	shards_serve(&g->shards, facts->now, may_read(g, facts->now));
 	if (!facts->stopping && (g->assigned || !g->shards.told) && !shards_tell(&g->shards))
@@ -359,6 +371,10 @@ group_serve(struct group *g, const struct group_facts *facts)
 	if (!g->blocked && facts->storing && !facts->stopping && g->kafka != NULL)
 		g->blocked = !lease_renew(&g->lease, &g->shards, g->kafka, g->assigned);
 	settle(g, facts->now);
+	if (facts->now >= g->note_us) {
+		g->note_us = facts->now + NOTE_US;
+		spool_note_newest(g->spool);
+	}
 }
 
 struct pollfd
@@ -376,7 +392,7 @@ group_wants_of_control(const struct group *g)
 int64_t
 group_wake_us(const struct group *g, int64_t now)
 {
-	bool busy = g->giving != GIVING_NOTHING || g->sent_until_us != 0 ||
+	bool busy = !g->shards.spool_read || g->giving != GIVING_NOTHING || g->sent_until_us != 0 ||
 		    (g->shards.tail == NULL &&
 			shards_count(&g->shards, SHARD_WAITING, SHARD_WAITING) > 0);
 

@@ -40,6 +40,9 @@ struct group_facts {
 
 void group_serve(struct group *g, const struct group_facts *facts);
 
+/* The publisher leaves: remember what a start without Kafka needs. */
+void group_end(struct group *g);
+
 /*
  * Whether a shard can be given up once what is in the pipes is stored: then the publisher empties
  * them, and says so.

@@ -41,13 +41,15 @@ take_remembered(const struct lease *l, struct shards *s)
 {
 	struct spool_shards last = { .group = l->config->kafka_group,
 		.topic = l->config->kafka_topic };
+	int64_t newest_us;
 
 	if (!spool_load_shards(l->spool, &last))
 		return;
+	newest_us = last.newest_us > util_utc_us() - TAIL_US ? last.newest_us : 0;
 	shards_set_total(s, last.total, true);
 	for (uint32_t i = 0; i < last.total; i++)
 		if ((last.taken[i / 8] & 1 << i % 8) != 0)
-			shards_take(s, i, 0);
+			shards_take(s, i, newest_us);
 	s->told = false;
 }
 

@@ -441,6 +441,8 @@ publisher_main(const struct publisher_start *start)
 	if (p.exit_code >= 0 && sender_is_delivering(&p.out))
 		/* what is in flight may be in no spool any more */
 		sender_flush(&p.out, FLUSH_RELOAD_US / US_PER_MS);
+	if (p.group != NULL)
+		group_end(p.group);
 	spool_close(p.spool);
 	if (p.exit_code < 0) /* a reader may close standard output when it has enough */
 		p.exit_code = sender_output_state(&p.out) == OUTPUT_LOST ? EXIT_OS : EXIT_FINE;

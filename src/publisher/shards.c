@@ -21,6 +21,8 @@
 #define TRY_US   (10 * US_PER_S) /* to read it; then the shard is taken without */
 #define HOUR_US  (3600 * US_PER_S)
 
+#define SPOOL_AT_ONCE 2000 /* records */
+
 void
 shards_init(struct shards *s, const struct config *config, int control_fd, int wake_fd)
 {
@@ -55,6 +57,46 @@ shards_set_total(struct shards *s, uint32_t total, bool remembered)
 	free(of);
 }
 
+/* --- what is known of sites --------------------------------------------------------------- */
+
+static void
+learn(struct shards *s, uint32_t site, const struct tail_site *known)
+{
+	if (known->slot_us > s->known[site].slot_us)
+		s->known[site] = *known;
+}
+
+static bool
+visit_record(void *arg, uint64_t row, const struct frame *frame)
+{
+	struct shards *s = arg;
+	struct tail_site known = { frame->slot_us, -1 };
+	char name[CONFIG_NAME_MAX + 1];
+	ssize_t site;
+
+	snprintf(name, sizeof(name), "%.*s", (int)frame->site_size, frame->site);
+	site = config_find_site(s->config, name);
+	if (site >= 0)
+		learn(s, (uint32_t)site, &known);
+	s->spool_row = row;
+	return true;
+}
+
+bool
+shards_read_spool(struct shards *s, struct spool *spool)
+{
+	uint64_t before = s->spool_row;
+
+	if (s->spool_read)
+		return true;
+	if (s->spool_end == 0)
+		s->spool_end = spool_last_row(spool); /* what comes later the supervisor knows */
+	if (spool_read(spool, s->spool_row, SPOOL_AT_ONCE, visit_record, s) != SPOOL_OK)
+		return false;
+	s->spool_read = s->spool_row == before || s->spool_row >= s->spool_end;
+	return s->spool_read;
+}
+
 /* --- tails ------------------------------------------------------------------------------- */
 
 void
@@ -80,7 +122,8 @@ end_reading(
 		return; /* it was revoked meanwhile, and may have come again */
 	if (s->total == 0 || (!read->read && !t->no_right && now - shard->since_us < TRY_US)) {
 		shard->state = SHARD_WAITING;
-		s->read_us = now + RETRY_US;
+		if (s->read_us <= now)
+			s->read_us = now + RETRY_US;
 		return;
 	}
 	if (read->shard >= s->total) { /* a partition that was added: none of our sites is there */
@@ -91,8 +134,12 @@ end_reading(
 		log_warning("group: the last records of shard %u cannot be read: %s; its sites go "
 			    "on with their next slots",
 		    read->shard, t->why);
-	for (uint32_t i = s->first[read->shard]; i < s->first[read->shard + 1]; i++)
-		s->known[s->site[i]] = t->site[s->site[i]];
+	for (uint32_t i = s->first[read->shard]; i < s->first[read->shard + 1]; i++) {
+		if (read->read)
+			learn(s, s->site[i], &t->site[s->site[i]]);
+		else
+			s->known[s->site[i]].slot_us = 0; /* others may have had it since */
+	}
 	shards_take(s, read->shard, read->newest_us);
 }
 
@@ -122,7 +169,9 @@ end_tail(struct shards *s, int64_t now)
 	struct kafka_tail *t = s->tail;
 
 	s->tail = NULL;
-	s->count_us = now + HOUR_US;
+	s->count_us = now + (t->total > 0 ? HOUR_US : TRY_US);
+	if (t->total == 0)
+		s->read_us = now + TRY_US / 2;
 	note_total(s, t->total, now);
 	if (t->no_right && !s->right_logged)
 		log_error("group: this user may not read \"%s\": give it the right Read; until "

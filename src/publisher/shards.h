@@ -11,6 +11,7 @@
 #include "config.h"
 #include "kafka_tail.h"
 #include "message.h"
+#include "spool.h"
 
 enum shard_state {
 	SHARD_FOREIGN, /* but if it is held, the supervisor may go on with it alone */
@@ -39,11 +40,15 @@ struct shards {
 
 	struct shard *shard; /* SHARDS_MAX, of which the first `room` are in use */
 	uint32_t room;
-	uint32_t total;          /* partitions, when this publisher began; 0: not known yet */
-	bool remembered;         /* and that only from the spool */
-	uint32_t *first;         /* of each shard, and one more: index in `site` */
-	uint32_t *site;          /* by shard: index in the configuration */
-	struct tail_site *known; /* by index in the configuration */
+	uint32_t total;  /* partitions, when this publisher began; 0: not known yet */
+	bool remembered; /* and that only from the spool */
+	uint32_t *first; /* of each shard, and one more: index in `site` */
+	uint32_t *site;  /* by shard: index in the configuration */
+	/* by index in the configuration; never older than what this member has done itself */
+	struct tail_site *known;
+	/* the rows that a predecessor left in the spool: up to where they are in it, and are to be */
+	uint64_t spool_row, spool_end;
+	bool spool_read;
 
 	struct kafka_tail *tail; /* that is read now; NULL: none */
 	int64_t read_us;         /* monotonic: the next may begin */
@@ -64,6 +69,12 @@ void shards_init(struct shards *s, const struct config *config, int control_fd, 
 
 /* The number of partitions is known. `remembered`: by the spool, until Kafka tells it. */
 void shards_set_total(struct shards *s, uint32_t total, bool remembered);
+
+/*
+ * Look at records that wait in the spool: no tail has them yet. Not at all at once; returns whether
+ * that is done, before which no shard is to be taken.
+ */
+bool shards_read_spool(struct shards *s, struct spool *spool);
 
 /* Begin to tell the supervisor the sites of a shard. `newest_us` as in struct shard. */
 void shards_take(struct shards *s, uint32_t i, int64_t newest_us);

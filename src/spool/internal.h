@@ -111,6 +111,8 @@ struct spool {
 	struct undo *undo; /* in the order in which they were made */
 	size_t undo_count, undo_room;
 
+	int64_t newest_slot_us; /* UTC: of the slots that this process has taken; 0: none */
+
 	uint64_t sent_through;     /* rows up to here may have been sent; 0: to be looked up */
 	uint64_t dropped;          /* not logged yet */
 	int64_t dropped_logged_us; /* 0: never */

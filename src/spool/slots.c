@@ -181,6 +181,8 @@ spool_begin_slot(struct spool *s, const struct frame *frame, const void *raw, si
 		log_error("got seq %llu, expected %llu; please report this",
 		    (unsigned long long)frame->seq, (unsigned long long)s->now.next_seq);
 	s->now.next_seq = frame->seq + 1;
+	if (frame->slot_us > s->newest_slot_us)
+		s->newest_slot_us = frame->slot_us;
 	add_opened(s, frame->seq, raw, size);
 	return SPOOL_OK;
 }
