@@ -30,10 +30,11 @@ struct member {
 	rd_kafka_resp_err_t told; /* the last error that was logged */
 
 	/* as of the last statistics */
-	int64_t heartbeats; /* sent over the present connection */
-	int64_t connects;
-	int64_t asleep_us; /* how long the host was suspended since it started */
-	int64_t awake_us;  /* monotonic: what was sent before counts no more */
+	int64_t heartbeats;  /* sent up to the last one that counted */
+	int64_t disconnects; /* of the connection to the broker that leads the group */
+	int64_t asleep_us;   /* how long the host was suspended since it started */
+	int64_t awake_us;    /* monotonic: what was sent before counts no more */
+	int64_t rejoins_us;  /* util_boot_us(): what Kafka assigns next was asked for later */
 };
 
 uint32_t
@@ -86,11 +87,9 @@ say(struct kafka_group *g, rd_kafka_resp_err_t error, const char *line)
 }
 
 static void
-on_fatal(struct kafka_group *g)
+on_fatal(struct kafka_group *g, rd_kafka_resp_err_t error, const char *why)
 {
 	const struct config *config = g->member->config;
-	char why[PUBLISHER_REASON_SIZE];
-	rd_kafka_resp_err_t error = rd_kafka_fatal_error(g->member->rk, why, sizeof(why));
 
 	g->failed = true;
 	if (error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
@@ -108,9 +107,10 @@ static void
 on_error(struct kafka_group *g, rd_kafka_resp_err_t error, const char *text)
 {
 	char why[PUBLISHER_REASON_SIZE], line[PUBLISHER_REASON_SIZE + 128];
+	rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(g->member->rk, why, sizeof(why));
 
-	if (error == RD_KAFKA_RESP_ERR__FATAL) {
-		on_fatal(g);
+	if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		on_fatal(g, fatal, why);
 	} else if (describe(g->member->config, error, why, sizeof(why))) {
 		g->refused = true;
 		snprintf(line, sizeof(line), "%s; librdkafka: %s", why, text);
@@ -135,6 +135,13 @@ number(const char *at, const char *name)
 	return at != NULL ? strtoll(at + strlen(name), NULL, 10) : 0;
 }
 
+static void
+confirm(struct kafka_group *g, int64_t sent_us)
+{
+	if (sent_us > g->confirmed_us)
+		g->confirmed_us = sent_us;
+}
+
 /* Whether the host slept since the last look: then times of the monotonic clock tell too little. */
 static void
 look_for_sleep(struct member *m, int64_t mono, int64_t boot)
@@ -149,8 +156,8 @@ look_for_sleep(struct member *m, int64_t mono, int64_t boot)
 /*
  * Only the statistics know the connection to the broker that leads the group. Over it go requests of
  * the group, and what a new connection begins with. If nothing on it is unanswered, and a heartbeat
- * went out since the last one that counted, then what was sent last is answered, and Kafka's clock
- * for us has started no earlier than that was sent.
+ * went out over it since the last one that counted, then what was sent last is answered, and Kafka's
+ * clock for us has started no earlier than that was sent.
  */
 static void
 take_statistics(struct kafka_group *g, const char *json)
@@ -158,25 +165,25 @@ take_statistics(struct kafka_group *g, const char *json)
 	struct member *m = g->member;
 	int64_t boot = util_boot_us(), mono = util_mono_us();
 	const char *at = strstr(json, "\"GroupCoordinator\"");
-	int64_t sent_us, heartbeats, connects;
+	const char *state = at != NULL ? strstr(at, "\"state\":") : NULL;
+	int64_t sent_us, heartbeats, disconnects;
 
 	look_for_sleep(m, mono, boot);
 	g->looked_us = boot;
-	g->connected = false;
-	if (at == NULL)
+	g->connected = state != NULL && strncmp(state, "\"state\":\"UP\"", 12) == 0;
+	if (!g->connected)
 		return;
-	g->connected = strncmp(strstr(at, "\"state\""), "\"state\":\"UP\"", 12) == 0;
 	heartbeats = number(at, "\"Heartbeat\":") + number(at, "\"SyncGroup\":") +
 		     number(at, "\"ConsumerGroupHeartbeat\":");
-	connects = number(at, "\"connects\":");
+	disconnects = number(at, "\"disconnects\":");
 	sent_us = number(json, "\"ts\":") - number(at, "\"txidle\":");
-	if (connects != m->connects || !g->connected) {
-		m->connects = connects;
+	if (disconnects != m->disconnects) {
+		m->disconnects = disconnects;
 		m->heartbeats = heartbeats;
 	} else if (heartbeats != m->heartbeats && number(at, "\"waitresp_cnt\":") == 0 &&
 		   sent_us > m->awake_us) {
 		m->heartbeats = heartbeats;
-		g->confirmed_us = boot - (mono - sent_us);
+		confirm(g, boot - (mono - sent_us));
 	}
 }
 
@@ -199,6 +206,7 @@ on_rebalance(struct kafka_group *g, rd_kafka_event_t *event)
 		m->cooperative = strcmp(rd_kafka_rebalance_protocol(m->rk), "COOPERATIVE") == 0;
 		m->told = RD_KAFKA_RESP_ERR_NO_ERROR;
 		g->refused = false;
+		confirm(g, m->rejoins_us);
 	}
 	log_debug("group: %s of %d partitions", rd_kafka_err2name(rd_kafka_event_error(event)),
 	    m->asked->cnt);
@@ -247,6 +255,7 @@ unassign(struct member *m)
 {
 	rd_kafka_error_t *error = NULL;
 
+	m->rejoins_us = util_boot_us();
 	if (!m->cooperative) {
 		rd_kafka_assign(m->rk, NULL);
 	} else if ((error = rd_kafka_incremental_unassign(m->rk, m->asked)) != NULL) {
@@ -328,7 +337,8 @@ kafka_group_open(const struct config *config, int wake_fd, struct mistakes *mist
 	m = g->member = xcalloc(1, sizeof(*m));
 	g->session_us = times.session_us;
 	m->config = config;
-	m->asleep_us = util_boot_us() - util_mono_us();
+	m->rejoins_us = util_boot_us();
+	m->asleep_us = m->rejoins_us - util_mono_us();
 	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_STATS |
 					   RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_FETCH);
 	rd_kafka_conf_set_log_cb(conf, kafka_on_log);

@@ -21,7 +21,7 @@ enum rebalance {
 
 struct kafka_group {
 	int64_t session_us; /* without a heartbeat for so long, others get the shards */
-	/* util_boot_us(): when the last heartbeat was sent that Kafka has answered; 0: none */
+	/* util_boot_us(): Kafka has heard from us since; 0: never */
 	int64_t confirmed_us;
 	bool connected;    /* with the broker that leads the group, as of `looked_us` */
 	bool refused;      /* rights or settings: Kafka can be reached, but not the group */
