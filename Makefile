@@ -186,6 +186,9 @@ $(B)/tests/check_dispatch: WRAP = -Wl,--wrap=start_checker
 $(B)/tests/check_sites: WRAP = -Wl,--wrap=util_mono_us,--wrap=util_utc_us
 $(B)/tests/check_shards: WRAP = -Wl,--wrap=util_mono_us,--wrap=util_utc_us,--wrap=util_boot_us
 
+# The mock cluster does not know the offsets of times.
+$(B)/tests/check_group $(B)/tests/check_lease: WRAP = -Wl,--wrap=rd_kafka_offsets_for_times
+
 $(HELPERS): $(B)/tests/%: $(B)/tests/%.o
 	$(SAY) LINK $@
 	$(Q)$(LINK) $(WRAP) -Wl,--as-needed -o $@ $^ $(LIB_LIBS) $(LIBS)
