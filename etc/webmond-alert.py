@@ -31,7 +31,7 @@ import subprocess
 import sys
 
 BATCH = 500
-EPOCHS = 100  # a daemon begins one at each start; older ones do not come again
+EPOCHS = 1000  # a daemon begins one at each start; older ones do not come again
 
 
 def read_properties(path):
@@ -60,7 +60,7 @@ class State:
 
     def __init__(self, path):
         self.path = path
-        self.failed = {}  # "instance site": scheduled_at of the record that said so
+        self.failed = {}  # "place site": scheduled_at of the record that said so
         self.epochs = {}
         if os.path.exists(path):
             try:
@@ -128,7 +128,8 @@ def run(command, record, timeout):
 def handle(record, state, options):
     """If this record says that its site has failed, or works again, say so."""
     bad = ("down", "unknown") if options.unknown else ("down",)
-    name = f"{record['instance']} {record['site']}"
+    # whichever member of a group has the site
+    name = f"{record.get('group') or record['instance']} {record['site']}"
     fails = record["status"] in bad and record.get("streak", 0) >= options.count
     if not state.is_new(record) or not (
             record["status"] == "up" if name in state.failed else fails):

@@ -22,7 +22,7 @@ import signal
 import sys
 
 BATCH = 500
-EPOCHS = 100  # a daemon begins one at each start; older ones do not come again
+EPOCHS = 1000  # a daemon begins one at each start; older ones do not come again
 
 
 def read_properties(path):

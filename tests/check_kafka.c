@@ -23,9 +23,10 @@
 #include "payload.h"
 #include "suite.h"
 
-#define TOPIC   "results"
-#define PRODUCE 0 /* keys of Kafka's protocol */
-#define INIT_ID 22
+#define TOPIC        "results"
+#define PRODUCE      0 /* keys of Kafka's protocol */
+#define INIT_ID      22
+#define OFFSET_FETCH 9
 
 /* Nobody listens there: a refused connection. */
 #define NOBODY "bootstrap.servers=127.0.0.1:1"
@@ -906,6 +907,28 @@ START_TEST(the_topic_is_found_or_why_not)
 }
 END_TEST
 
+/* With the real rights of a broker: scenario test_rights_of_a_member. */
+START_TEST(the_group_is_found_or_why_not)
+{
+	const char *properties[] = { servers(), NULL, NULL };
+	char said[1024] = "";
+
+	ck_assert_int_eq(publisher_find_topic(make_member(properties), 30000, said, 1024), 0);
+	ck_assert_ptr_nonnull(strstr(said,
+	    "; group eu, 3 shards (no more than 3 members can check; with 4 for each the sites are "
+	    "shared evenly)"));
+	ck_assert_ptr_null(strstr(said, "warning"));
+	properties[1] = "partition.assignment.strategy=roundrobin";
+	ck_assert_int_eq(publisher_find_topic(make_member(properties), 30000, said, 1024), 0);
+	ck_assert_ptr_nonnull(
+	    strstr(said, "; warning: with partition.assignment.strategy=roundrobin all members"));
+	rd_kafka_mock_push_request_errors(
+	    cluster, OFFSET_FETCH, 1, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+	ck_assert_int_eq(publisher_find_topic(make_member(properties), 30000, said, 1024), -1);
+	assert_begins(said, "give this user the right to read the group \"eu\" (at Aiven: avn ");
+}
+END_TEST
+
 /* Such a user finds the topic, but would never get a producer id. */
 START_TEST(who_may_write_nowhere_is_told)
 {
@@ -1095,6 +1118,7 @@ main(void)
 	tcase_add_test(tcase, a_member_has_its_defaults_and_what_the_user_sets);
 	tcase_add_test(tcase, what_does_not_go_together_in_a_group_is_told_once);
 	tcase_add_test(tcase, the_topic_is_found_or_why_not);
+	tcase_add_test(tcase, the_group_is_found_or_why_not);
 	tcase_add_test(tcase, who_may_write_nowhere_is_told);
 	tcase_add_test(tcase, brokers_that_refuse_are_not_waited_for);
 	tcase_add_test(tcase, one_broker_that_answers_is_enough);

@@ -209,6 +209,21 @@ def test_alert_comes_once_and_so_does_recovery(t):
     require(lines == ["T8 a up since T8 (http://h/)", "T12 a down since T10 (http://h/)"], lines)
 
 
+def test_alert_follows_a_site_to_another_member(t):
+    """In a group who takes a site over goes on with its failure; another group has its own."""
+    stand = Stand(t, program=ALERT)
+    stand.say(*outage(0, "a", "ddd", group="eu", alone=False),
+              *outage(3, "a", "dddd", group="eu", alone=False, instance="there",
+                      epoch="20261128T111502Z-0000000000000000"),
+              *outage(3, "a", "ddd", group="us", alone=False, instance="far",
+                      epoch="20261128T111502Z-0000000000000001"),
+              *outage(7, "a", "u", group="eu", alone=False, instance="there",
+                      epoch="20261128T111502Z-0000000000000000"))
+    lines, _ = stand.run(1)
+    require([line.split()[:3] for line in lines] == [
+        ["T2", "a", "down"], ["T5", "a", "down"], ["T7", "a", "up"]], lines)
+
+
 def test_alert_options(t):
     stand = Stand(t, program=ALERT)
     stand.say(*outage(0, "a", "d"), *outage(10, "b", "?"), *outage(20, "c", "u"))
