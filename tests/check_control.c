@@ -242,7 +242,7 @@ START_TEST(a_member_of_a_group_knows_only_its_own_sites)
 	begin_in("eu", SITE("a") "," SITE("b"), 0, 1);
 	listen_there();
 	status = status_now(&s);
-	ck_assert(strstr(status_line(&status, text, sizeof(text)),
+	ck_assert(strstr(status_line(&s, &status, now, text, sizeof(text)),
 		      "0 not known yet, 2 elsewhere; 0 of 0 shards, no lease: nothing is checked; "
 		      "0 of 1 checkers busy") != NULL);
 	give_result(0, ERROR_CONNECT, "no way"); /* from before another member took it */
@@ -265,7 +265,7 @@ START_TEST(a_member_of_a_group_knows_only_its_own_sites)
 	ck_assert(has(&a, "\"status\":\"down\""));
 	status = status_now(&s);
 	ck_assert(
-	    strstr(status_line(&status, text, sizeof(text)),
+	    strstr(status_line(&s, &status, now, text, sizeof(text)),
 		"1 down, 0 unknown, 0 not known yet, 1 elsewhere; 1 of 12 shards, lease 35") !=
 	    NULL);
 	end();

@@ -6,7 +6,6 @@
  * prints.
  */
 #include <math.h>
-#include <string.h>
 
 #include "metrics_internal.h"
 #include "util.h"
@@ -182,8 +181,7 @@ print_daemon(const struct line *status, FILE *f)
 	if (line_text(status, "kafka", kafka, sizeof(kafka))[0] == '\0')
 		return;
 	metrics_head(f, "webmond_kafka_delivering", "gauge", "Whether Kafka takes records.");
-	metrics_sample(f, "webmond_kafka_delivering", "",
-	    strcmp(kafka, "not delivering") != 0 && strcmp(kafka, "starting") != 0);
+	metrics_sample(f, "webmond_kafka_delivering", "", line_kafka_is_well(status));
 }
 
 void

@@ -257,6 +257,11 @@ struct supervisor_status {
 
 struct supervisor_status status_now(const struct supervisor *s);
 
+/* In one line: "3 sites: 3 up, …". Returns `buffer`, of STATUS_LINE_SIZE bytes. */
+#define STATUS_LINE_SIZE 512
+const char *status_line(const struct supervisor *s, const struct supervisor_status *status,
+    int64_t now, char *buffer, size_t size);
+
 /* The line of systemd, when it is due, and the watchdog's sign of life. */
 void tell_status(struct supervisor *s, int64_t now);
 

@@ -17,8 +17,6 @@
 /* How many sites that are not up are named in the log. */
 #define NAMES_MAX 100
 
-#define STATUS_LINE_SIZE 512
-
 struct supervisor_status
 status_now(const struct supervisor *s)
 {
@@ -112,8 +110,7 @@ describe_group(const struct supervisor_status *status, char *buffer, size_t size
 	return buffer;
 }
 
-/* In one line: "3 sites: 3 up, …". Returns `buffer`, of STATUS_LINE_SIZE bytes. */
-static const char *
+const char *
 status_line(const struct supervisor *s, const struct supervisor_status *status, int64_t now,
     char *buffer, size_t size)
 {
