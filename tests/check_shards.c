@@ -174,6 +174,49 @@ START_TEST(slots_that_nobody_had_get_records_and_the_newest_runs_late)
 }
 END_TEST
 
+START_TEST(a_quarantine_begins_behind_what_nobody_had)
+{
+	int64_t last;
+
+	begin_group(SITE("a"), 1);
+	now += US_PER_S - (util_utc_us() - last_slot(0)); /* 1 s after a slot */
+	last = last_slot(0);
+	site_crashed(site_number(0), now);
+	site_crashed(site_number(0), now);
+	say_take(3, 0, last - 2 * INTERVAL, STATUS_UP);
+	dispatch(&s, now);
+	expect_takeover(0, last - INTERVAL, "no member had the shard for 21.0 s");
+	expect_end(WIRE_SINGLE, 1, ERROR_QUARANTINED);
+	expect_no_frame();
+	end();
+}
+END_TEST
+
+START_TEST(a_check_that_outlives_its_shard_holds_back_the_next_one)
+{
+	struct site_state *a;
+	int64_t last;
+
+	begin_group(SITE("a"), 1);
+	a = site_number(0);
+	last = last_slot(0);
+	say_take(3, 0, last - INTERVAL, STATUS_UP);
+	dispatch(&s, now);
+	expect_frame(WIRE_OPEN, 0);
+	say_shards(0);
+	now += 2 * INTERVAL;
+	say_lease(LEASE, false);
+	say_take(3, 0, last, STATUS_UP);
+	ck_assert_uint_eq(a->timer.position, 0); /* it runs */
+	dispatch(&s, now);
+	expect_no_frame();
+	report_done(0, 0, ERROR_TIMEOUT, 2 * INTERVAL, now);
+	dispatch(&s, now);
+	expect_end(WIRE_SINGLE, 1, ERROR_MISSED_OVERRUN);
+	end();
+}
+END_TEST
+
 START_TEST(what_is_missed_after_a_takeover_is_an_overload)
 {
 	int64_t last;
@@ -436,6 +479,7 @@ START_TEST(a_check_that_goes_on_delays_a_give_by_two_seconds)
 	ck_assert_int_eq(shards_given(&s, now + 3 * US_PER_S / 2), -1);
 	ck_assert_int_eq(shards_given(&s, now + 8 * US_PER_S / 5), -1);
 	ck_assert_int_eq(terminated, 1); /* once */
+	ck_assert(s.pool.worker[0].retiring);
 	ck_assert_int_eq(shards_given(&s, now + 2 * US_PER_S), 3);
 	end();
 }
@@ -626,6 +670,8 @@ main(void)
 
 	tcase_add_test(tcase, only_sites_of_our_shards_have_slots);
 	tcase_add_test(tcase, slots_that_nobody_had_get_records_and_the_newest_runs_late);
+	tcase_add_test(tcase, a_quarantine_begins_behind_what_nobody_had);
+	tcase_add_test(tcase, a_check_that_outlives_its_shard_holds_back_the_next_one);
 	tcase_add_test(tcase, what_is_missed_after_a_takeover_is_an_overload);
 	tcase_add_test(tcase, a_take_moves_no_site_back);
 	tcase_add_test(tcase, times_that_make_no_sense_are_taken_for_now);

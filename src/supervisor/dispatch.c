@@ -19,11 +19,17 @@ static enum error_type
 why_missed(const struct supervisor *s, const struct site_state *state, int64_t now, char *message,
     size_t size)
 {
+	const bool overdue = !s->start->once && state->timer.due_us + state->interval_us <= now;
 	int64_t gap_us;
 
 	if (state->timer.due_us <= state->busy_until_us) {
 		snprintf(message, size, "the previous check was still running");
 		return ERROR_MISSED_OVERRUN;
+	}
+	if (overdue && shards_orphaned(s, state, &gap_us)) {
+		snprintf(
+		    message, size, "no member had the shard for %.1f s", (double)gap_us / US_PER_S);
+		return ERROR_MISSED_TAKEOVER;
 	}
 	if (quarantine_active(&state->quarantine, now)) {
 		snprintf(message, size,
@@ -32,12 +38,7 @@ why_missed(const struct supervisor *s, const struct site_state *state, int64_t n
 		    (long long)((state->quarantine.until_us - now) / US_PER_S));
 		return ERROR_QUARANTINED;
 	}
-	if (!s->start->once && state->timer.due_us + state->interval_us <= now) {
-		if (shards_orphaned(s, state, &gap_us)) {
-			snprintf(message, size, "no member had the shard for %.1f s",
-			    (double)gap_us / US_PER_S);
-			return ERROR_MISSED_TAKEOVER;
-		}
+	if (overdue) {
 		if (s->pipes.full_us >= state->timer.due_us)
 			snprintf(message, size, "the publisher took no records; the log says why");
 		else

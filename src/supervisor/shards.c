@@ -212,20 +212,25 @@ has_check(const struct checks *checks, uint32_t shard)
 	return false;
 }
 
-/* Whether a check of this shard runs, or its end is not in the pipe. */
+/*
+ * Whether a check of this shard runs, or its end is not in the pipe. `hurry`: end what runs, and with
+ * it the checkers that do.
+ */
 static bool
 is_busy(struct supervisor *s, uint32_t shard, bool hurry)
 {
 	bool busy = has_check(&s->waiting, shard) || has_check(&s->pending_closes, shard);
 
 	for (int i = 0; i < s->pool.count; i++) {
-		struct checker *c = s->pool.worker[i].checker;
+		struct worker *worker = &s->pool.worker[i];
 
-		if (!has_check(&c->checks, shard))
+		if (!has_check(&worker->checker->checks, shard))
 			continue;
 		busy = true;
-		if (hurry)
-			child_signal(&c->child, SIGTERM);
+		if (!hurry)
+			continue;
+		worker->retiring = true;
+		child_signal(&worker->checker->child, SIGTERM);
 	}
 	return busy;
 }
