@@ -149,16 +149,16 @@ class Daemon:
         if self.process is not None:
             self.process.wait()
 
-    def kill_supervisor(self):
+    def kill_supervisor(self, others=()):
         """
         Only that one. A child that was just born has its title, and its files with the lock of the
-        PID file, for another moment.
+        PID file, for another moment. `others`: PIDs of supervisors that are none of its children.
         """
         procs.kill(self.pid)
         self.process.wait()
-        procs.wait_for(lambda: "webmond: supervisor" not in
-                       map(procs.cmdline, procs.descendants(os.getppid())), 20,
-                       "a child stays as it was born")
+        procs.wait_for(lambda: "webmond: supervisor" not in (
+            procs.cmdline(pid) for pid in procs.descendants(os.getppid()) if pid not in others),
+                       20, "a child stays as it was born")
 
     # --- processes ---------------------------------------------------------------------------
 

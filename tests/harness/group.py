@@ -82,6 +82,7 @@ class Verdict:
 
     def __init__(self, summary, slots, excuses):
         self.summary = summary
+        self._by_site = slots
         copies = [c for by_slot in slots.values() for c in by_slot.values()]
         self.slots = len(copies)
         told = [[r for r in c if not r.alone] for c in copies]
@@ -94,10 +95,15 @@ class Verdict:
         self.missed = sum(r.error_type == "missed_takeover" for r in chosen)
         self.words = Counter(r.error_type or "up" for r in chosen)
         self.late_ms = max((r.lateness_ms or 0 for r in chosen), default=0)
-        self.takeovers = 0  # of a site each
-        for by_slot in slots.values():
-            who = [choice(c).instance for c in by_slot.values()]
-            self.takeovers += sum(before != after for before, after in zip(who, who[1:]))
+        self.takeovers = self.changed_hands()
+
+    def changed_hands(self, since_ms=0):
+        """How often a site did, behind its slots up to `since_ms`."""
+        count = 0
+        for by_slot in self._by_site.values():
+            who = [choice(c).instance for slot, c in by_slot.items() if slot > since_ms]
+            count += sum(before != after for before, after in zip(who, who[1:]))
+        return count
 
     def __str__(self):
         why = ", ".join(f"{n} {word}" for word, n in sorted(self.explained.items()))
@@ -173,9 +179,14 @@ class Members:
         self.daemons = {}
         for name in names:
             self.add(name)
+        self.regrown(topic.partitions)
+
+    def regrown(self, partitions):
+        """From now on the topic is known to have so many."""
+        self.topic.partitions = partitions
         # those that have sites
-        self.shards = {records.murmur2_partition(s["name"], topic.partitions)
-                       for s in site_list(names[0])}
+        self.shards = {records.murmur2_partition(s["name"], partitions)
+                       for s in self._sites(next(iter(self.daemons)))}
 
     def add(self, name, **others):
         """One more, which is not started yet; returns its Daemon."""
