@@ -340,11 +340,8 @@ def _streaks(firsts, lost):
             expected = alone
             if before is not None and before.status == r.status:
                 expected = before.streak + 1, before.status_since
-            # another member had the site meanwhile: a takeover begins it anew
-            elsewhere = before is not None and r.data.get("group") is not None and (
-                r.slot - before.slot > round(r.interval_s * 1000))
-            if elsewhere and counted == alone:
-                continue
+            if r.group is not None and counted == alone:
+                continue  # it was taken over again: no other record says so
             gap = (bisect.bisect(not_seen, since) < bisect.bisect_left(not_seen, r.seq))
             if counted != expected and not (gap and (r.streak > 1 or counted == alone)) and not (
                     lost and counted == alone):
