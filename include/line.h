@@ -45,4 +45,7 @@ time_t line_time(const struct line *line, const char *name);
  */
 bool line_kafka_is_well(const struct line *line);
 
+/* Likewise: whether the group has given its word to this member, or there is no group. */
+bool line_group_is_well(const struct line *line);
+
 #endif

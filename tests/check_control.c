@@ -250,7 +250,8 @@ START_TEST(a_member_of_a_group_knows_only_its_own_sites)
 	give_result(1, ERROR_CONNECT, "no way");
 	a = finish(ask("status\n"));
 	ck_assert(has(&a, "\"up\":0,\"down\":1,\"unknown\":0,\"not_known\":0"));
-	ck_assert(has(&a, "\"group\":\"eu\",\"shards\":1,\"shards_total\":12,\"lease_s\":35"));
+	ck_assert(has(&a, "\"group\":\"eu\",\"group_state\":\"1 of 12 shards, lease 35"));
+	ck_assert(has(&a, "\"shards\":1,\"shards_total\":12,\"lease_s\":35"));
 	ck_assert(
 	    has(&a, "\"alone\":false,\"elsewhere\":1,\"takeovers\":1,\"missed_takeover\":0}"));
 	a = finish(ask("sites down\n"));
@@ -285,9 +286,10 @@ START_TEST(each_question_has_its_answer)
 	ck_assert(
 	    has(&a, "\"sites\":3,\"up\":1,\"down\":1,\"unknown\":0,\"not_known\":1,\"checks\":3"));
 	ck_assert(has(&a, "\"ok\":true"));
-	ck_assert(has(&a, "\"group\":null,\"shards\":null,\"shards_total\":null,\"lease_s\":null,"
-			  "\"alone\":null,\"elsewhere\":null,\"takeovers\":null,"
-			  "\"missed_takeover\":null}"));
+	ck_assert(has(&a,
+	    "\"group\":null,\"group_state\":null,\"shards\":null,\"shards_total\":null,\"lease_s\":null,"
+	    "\"alone\":null,\"elsewhere\":null,\"takeovers\":null,"
+	    "\"missed_takeover\":null}"));
 	a = finish(ask("sites\n"));
 	ck_assert_uint_eq(a.sites, 3);
 	ck_assert(!has(&a, "secret"));

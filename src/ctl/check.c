@@ -163,10 +163,9 @@ take_site(void *arg, const struct line *line)
 static const char *
 what_is_wrong(const struct line *line, enum state *state)
 {
-	char stage[16], kafka[32], group[80];
+	char stage[16], kafka[32];
 	bool starting;
 
-	line_text(line, "group", group, sizeof(group));
 	line_text(line, "stage", stage, sizeof(stage));
 	starting = strcmp(line_text(line, "kafka", kafka, sizeof(kafka)), "starting") == 0;
 	*state = STATE_CRITICAL;
@@ -177,15 +176,14 @@ what_is_wrong(const struct line *line, enum state *state)
 		return "it is starting or stopping";
 	if (starting)
 		return "the publisher is starting";
-	if (group[0] != '\0' && !(line_number(line, "lease_s") > 0))
-		return "the group gives no lease, nothing is checked";
-	if (line_true(line, "alone"))
-		return "the group cannot be reached, this member goes on alone";
+	if (!line_group_is_well(line))
+		return "the group cannot be reached";
 	if (line_count(line, "dropped") > 0)
 		return "records were dropped for want of room";
 	if (line_count(line, "dead_letters") > 0)
 		return "Kafka has refused records for good";
-	if (2 * line_count(line, "unknown") > line_count(line, "sites"))
+	if (2 * line_count(line, "unknown") >
+	    line_count(line, "sites") - line_count(line, "elsewhere"))
 		return "most sites cannot be checked";
 	*state = STATE_OK;
 	return NULL;

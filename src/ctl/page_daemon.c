@@ -66,20 +66,16 @@ write_checks(FILE *out, const struct line *line)
 static void
 write_group(FILE *out, const struct line *line)
 {
-	const bool lease = line_number(line, "lease_s") > 0, alone = line_true(line, "alone");
 	const uint64_t elsewhere = line_count(line, "elsewhere");
 	char group[80];
 
 	if (line_text(line, "group", group, sizeof(group))[0] == '\0')
 		return;
-	begin(out, "Group", !lease || alone);
+	begin(out, "Group", !line_group_is_well(line));
 	page_text(out, group);
-	fprintf(out, ": %" PRIu64 " of %" PRIu64 " shards%s; %" PRIu64 " site%s elsewhere",
-	    line_count(line, "shards"), line_count(line, "shards_total"),
-	    !lease  ? ", no lease: nothing is checked"
-	    : alone ? ", alone: the group cannot be reached"
-		    : "",
-	    elsewhere, util_plural(elsewhere));
+	fputs(": ", out);
+	write_member(out, line, "group_state");
+	fprintf(out, "; %" PRIu64 " site%s elsewhere", elsewhere, util_plural(elsewhere));
 	end(out);
 }
 

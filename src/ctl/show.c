@@ -89,22 +89,16 @@ show_group(const struct line *line)
 {
 	uint64_t elsewhere = line_count(line, "elsewhere"), taken = line_count(line, "takeovers"),
 		 missed = line_count(line, "missed_takeover");
-	double lease = line_number(line, "lease_s");
 	char text[TEXT_SIZE];
 
 	if (line_text(line, "group", text, sizeof(text))[0] == '\0')
 		return;
-	printf("group      %s: %llu of %llu shards, ", text,
-	    (unsigned long long)line_count(line, "shards"),
-	    (unsigned long long)line_count(line, "shards_total"));
-	if (!(lease > 0))
-		printf("no lease: nothing is checked");
-	else
-		printf("lease %.0f s%s", lease,
-		    line_true(line, "alone") ? "; alone: the group cannot be reached" : "");
-	printf("\n           %llu site%s elsewhere; %llu shard%s taken over, %llu slot%s missed\n",
-	    (unsigned long long)elsewhere, util_plural(elsewhere), (unsigned long long)taken,
-	    util_plural(taken), (unsigned long long)missed, util_plural(missed));
+	printf("group      %s: ", text);
+	printf(
+	    "%s\n           %llu site%s elsewhere; %llu shard%s taken over, %llu slot%s missed\n",
+	    line_text(line, "group_state", text, sizeof(text)), (unsigned long long)elsewhere,
+	    util_plural(elsewhere), (unsigned long long)taken, util_plural(taken),
+	    (unsigned long long)missed, util_plural(missed));
 }
 
 void
@@ -143,24 +137,18 @@ show_status(const struct line *line)
 void
 show_status_briefly(const struct line *line)
 {
-	char when[64], kafka[64], group[80], shards[96] = "";
+	char when[64], kafka[64], group[128];
 	time_t now = line->now;
 
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
 	line_text(line, "kafka", kafka, sizeof(kafka));
-	if (line_text(line, "group", group, sizeof(group))[0] != '\0')
-		snprintf(shards, sizeof(shards), "; %llu of %llu shards%s",
-		    (unsigned long long)line_count(line, "shards"),
-		    (unsigned long long)line_count(line, "shards_total"),
-		    !(line_number(line, "lease_s") > 0) ? ", no lease"
-		    : line_true(line, "alone")          ? ", alone"
-							: "");
-	printf("%s %llu up, %llu down, %llu unknown, %llu not known yet%s; %llu record%s "
+	line_text(line, "group_state", group, sizeof(group));
+	printf("%s %llu up, %llu down, %llu unknown, %llu not known yet%s%s; %llu record%s "
 	       "waiting%s%s\n",
 	    when, (unsigned long long)line_count(line, "up"),
 	    (unsigned long long)line_count(line, "down"),
 	    (unsigned long long)line_count(line, "unknown"),
-	    (unsigned long long)line_count(line, "not_known"), shards,
+	    (unsigned long long)line_count(line, "not_known"), group[0] != '\0' ? "; " : "", group,
 	    (unsigned long long)line_count(line, "spool_records"),
 	    util_plural(line_count(line, "spool_records")), kafka[0] != '\0' ? "; " : "", kafka);
 }

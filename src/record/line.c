@@ -130,3 +130,12 @@ line_kafka_is_well(const struct line *line)
 	line_text(line, "kafka", word, sizeof(word));
 	return strcmp(word, "not delivering") != 0 && strcmp(word, "starting") != 0;
 }
+
+bool
+line_group_is_well(const struct line *line)
+{
+	char group[80];
+
+	return line_text(line, "group", group, sizeof(group))[0] == '\0' ||
+	       (line_number(line, "lease_s") > 0 && !line_true(line, "alone"));
+}

@@ -24,13 +24,6 @@ write_bool(struct writer *w, const char *prefix, bool value)
 	write_literal(w, value ? "true" : "false");
 }
 
-static void
-write_null(struct writer *w, const char *prefix)
-{
-	write_literal(w, prefix);
-	write_literal(w, "null");
-}
-
 /* NAN: not known. */
 static void
 write_decimal(struct writer *w, const char *prefix, double value)
@@ -167,15 +160,18 @@ static void
 write_group(const struct supervisor *s, const struct supervisor_status *status, struct writer *w)
 {
 	const bool group = status->in_group;
+	char text[STATUS_GROUP_SIZE];
 
 	write_text(w, ",\"group\":", group ? s->config->kafka_group : NULL, 64);
+	write_text(
+	    w, ",\"group_state\":", status_of_group(status, text, sizeof(text)), sizeof(text));
 	write_integer(w, ",\"shards\":", group ? (int64_t)status->shards : WRITER_NONE);
 	write_integer(w, ",\"shards_total\":", group ? (int64_t)status->shards_total : WRITER_NONE);
 	write_thousandths(w, ",\"lease_s\":", group ? status->lease_us / US_PER_MS : WRITER_NONE);
 	if (group)
 		write_bool(w, ",\"alone\":", status->alone);
 	else
-		write_null(w, ",\"alone\":");
+		write_text(w, ",\"alone\":", NULL, 8);
 	write_integer(w, ",\"elsewhere\":", group ? (int64_t)status->elsewhere : WRITER_NONE);
 	write_integer(w, ",\"takeovers\":", group ? (int64_t)s->shards.takeovers : WRITER_NONE);
 	write_integer(

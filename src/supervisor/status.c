@@ -93,20 +93,18 @@ describe_output(
 		    (unsigned long long)report->dead, util_plural(report->dead));
 }
 
-/* The part of a member of a group, or "". */
-static const char *
-describe_group(const struct supervisor_status *status, char *buffer, size_t size)
+const char *
+status_of_group(const struct supervisor_status *status, char *buffer, size_t size)
 {
-	buffer[0] = '\0';
+	char lease[64] = "no lease: nothing is checked";
+
 	if (!status->in_group)
-		return buffer;
-	if (status->lease_us == 0)
-		snprintf(buffer, size, "%u of %u shards, no lease: nothing is checked; ",
-		    status->shards, status->shards_total);
-	else
-		snprintf(buffer, size, "%u of %u shards, lease %lld s%s; ", status->shards,
-		    status->shards_total, (long long)(status->lease_us / US_PER_S),
-		    status->alone ? ", alone" : "");
+		return NULL;
+	if (status->lease_us > 0)
+		snprintf(lease, sizeof(lease), "lease %lld s%s",
+		    (long long)(status->lease_us / US_PER_S),
+		    status->alone ? ", alone: the group cannot be reached" : "");
+	snprintf(buffer, size, "%u of %u shards, %s", status->shards, status->shards_total, lease);
 	return buffer;
 }
 
@@ -114,18 +112,17 @@ const char *
 status_line(const struct supervisor *s, const struct supervisor_status *status, int64_t now,
     char *buffer, size_t size)
 {
-	char output[128], group[96], elsewhere[48] = "";
+	char output[128], shards[STATUS_GROUP_SIZE], group[STATUS_GROUP_SIZE + 48] = "";
 
 	describe_output(status, publisher_hangs(s, now), output, sizeof(output));
-	if (status->in_group)
-		snprintf(elsewhere, sizeof(elsewhere), ", %zu elsewhere", status->elsewhere);
+	if (status_of_group(status, shards, sizeof(shards)) != NULL)
+		snprintf(group, sizeof(group), ", %zu elsewhere; %s", status->elsewhere, shards);
 	snprintf(buffer, size,
-	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet%s; %s"
+	    "%s%zu site%s: %zu up, %zu down, %zu unknown, %zu not known yet%s; "
 	    "%d of %d checkers busy; %s",
 	    describe_stage(status->stage), status->sites, util_plural(status->sites),
 	    status->with[STATUS_UP], status->with[STATUS_DOWN], status->with[STATUS_UNKNOWN],
-	    status->not_known, elsewhere, describe_group(status, group, sizeof(group)),
-	    status->checkers_busy, status->checkers_max, output);
+	    status->not_known, group, status->checkers_busy, status->checkers_max, output);
 	return buffer;
 }
 
