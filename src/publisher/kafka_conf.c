@@ -214,6 +214,7 @@ set_classic(rd_kafka_conf_t *conf, struct mistakes *mistakes, const struct held_
 	/* a member whose publisher hangs, too, is soon dead; and others wait for it no longer */
 	snprintf(most, sizeof(most), "%ld", session > 10000 ? session : 10000);
 	rd_kafka_conf_set(conf, "max.poll.interval.ms", most, NULL, 0);
+	times->by_broker = false;
 	times->session_us = session * US_PER_MS;
 	times->heartbeat_us = heartbeat * US_PER_MS;
 }
@@ -231,6 +232,10 @@ set_consumer(rd_kafka_conf_t *conf, struct mistakes *mistakes, const struct held
 			    "%s: with group.protocol=consumer the broker decides; leave it out",
 			    held_names[not_here[i]]);
 	set_held(conf, mistakes, held, HELD_PROTOCOL, "consumer");
+	/* it would be an answer of the broker that says nothing about the group; older versions of
+	 * librdkafka have none */
+	rd_kafka_conf_set(conf, "enable.metrics.push", "false", NULL, 0);
+	times->by_broker = true;
 	times->session_us = number_of(&held[HELD_SESSION], 45000) * US_PER_MS;
 	times->heartbeat_us = 5 * US_PER_S;
 }

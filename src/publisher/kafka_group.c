@@ -25,6 +25,7 @@ struct member {
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *queue;
 	const struct config *config;
+	bool by_broker; /* see struct kafka_times */
 	rd_kafka_topic_partition_list_t *asked;
 	bool cooperative;         /* the protocol of the last assignment */
 	rd_kafka_resp_err_t told; /* the last error that was logged */
@@ -153,6 +154,29 @@ look_for_sleep(struct member *m, int64_t mono, int64_t boot)
 	m->asleep_us = asleep_us;
 }
 
+/* How many requests went to the broker at `at` that are not among those that it lists by name. */
+static int64_t
+count_unlisted(const char *at)
+{
+	int64_t count = number(at, "\"tx\":");
+	const char *listed = strstr(at, "\"req\":");
+
+	listed = listed != NULL ? strchr(listed, '{') : NULL;
+	while (listed != NULL && listed[strcspn(listed, ":}")] == ':') {
+		listed += strcspn(listed, ":") + 1;
+		count -= strtoll(listed, NULL, 10);
+	}
+	return count;
+}
+
+/* Heartbeats, and what is as good. librdkafka 2.16 does not list those of the newer protocol. */
+static int64_t
+count_heartbeats(const struct member *m, const char *at)
+{
+	return m->by_broker ? count_unlisted(at)
+			    : number(at, "\"Heartbeat\":") + number(at, "\"SyncGroup\":");
+}
+
 /*
  * Only the statistics know the connection to the broker that leads the group. Over it go requests of
  * the group, and what a new connection begins with. If nothing on it is unanswered, and a heartbeat
@@ -173,8 +197,7 @@ take_statistics(struct kafka_group *g, const char *json)
 	g->connected = state != NULL && strncmp(state, "\"state\":\"UP\"", 12) == 0;
 	if (!g->connected)
 		return;
-	heartbeats = number(at, "\"Heartbeat\":") + number(at, "\"SyncGroup\":") +
-		     number(at, "\"ConsumerGroupHeartbeat\":");
+	heartbeats = count_heartbeats(m, at);
 	disconnects = number(at, "\"disconnects\":");
 	sent_us = number(json, "\"ts\":") - number(at, "\"txidle\":");
 	if (disconnects != m->disconnects) {
@@ -337,6 +360,7 @@ kafka_group_open(const struct config *config, int wake_fd, struct mistakes *mist
 	m = g->member = xcalloc(1, sizeof(*m));
 	g->session_us = times.session_us;
 	m->config = config;
+	m->by_broker = times.by_broker;
 	m->rejoins_us = util_boot_us();
 	m->asleep_us = m->rejoins_us - util_mono_us();
 	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_STATS |

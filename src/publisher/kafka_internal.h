@@ -30,6 +30,7 @@ rd_kafka_conf_t *kafka_reader_conf_new(const struct config *config, struct mista
 
 /* When Kafka takes a member of a group for dead. */
 struct kafka_times {
+	bool by_broker;     /* it says when, not we: group.protocol=consumer */
 	int64_t session_us; /* without a heartbeat, by the broker's clock */
 	int64_t heartbeat_us;
 };
