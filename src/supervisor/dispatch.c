@@ -155,6 +155,7 @@ dispatch(struct supervisor *s, int64_t now)
 	int64_t wake;
 	struct timer *first;
 
+	shards_drop_sites(s);
 	s->site_waits = false;
 	wake = dispatch_waiting(s, now);
 	if (!flush_pending_closes(s, now))

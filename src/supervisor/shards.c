@@ -82,20 +82,25 @@ take_lease(struct supervisor *s, const struct message_lease *lease)
 
 /* --- shards ------------------------------------------------------------------------------ */
 
-/* Take the slots of all sites whose shards are not ours. */
 static void
-drop_sites(struct supervisor *s)
+drop_site(struct supervisor *s, struct site_state *state)
+{
+	if (state->shard >= 0 && s->shards.all[state->shard].state != SHARD_OURS)
+		site_give(s, state);
+}
+
+void
+shards_drop_sites(struct supervisor *s)
 {
 	struct site_state *state;
 
-	for (size_t i = 0; i < s->sites.count; i++) {
-		state = s->sites.all[i];
-		if (state->shard >= 0 && s->shards.all[state->shard].state != SHARD_OURS)
-			site_give(s, state);
-	}
+	if (!s->shards.dropped)
+		return;
+	s->shards.dropped = false;
+	for (size_t i = 0; i < s->sites.count; i++)
+		drop_site(s, s->sites.all[i]);
 	LIST_FOREACH (state, &s->sites.removed, next_removed)
-		if (state->shard >= 0 && s->shards.all[state->shard].state != SHARD_OURS)
-			site_give(s, state);
+		drop_site(s, state);
 }
 
 static void
@@ -120,7 +125,6 @@ static void
 take_shards(struct supervisor *s, const struct message_shards *m)
 {
 	const bool known = s->shards.confirmed || shards_lease_holds(s);
-	bool dropped = false;
 
 	for (uint32_t i = 0; i < s->shards.count; i++) {
 		struct shard *shard = &s->shards.all[i];
@@ -128,12 +132,10 @@ take_shards(struct supervisor *s, const struct message_shards *m)
 		if (shard->state != SHARD_OURS || (known && (m->taken[i / 8] >> i % 8 & 1) != 0))
 			continue;
 		set_state(s, shard, SHARD_ELSEWHERE);
-		dropped = true;
+		s->shards.dropped = true;
 	}
 	s->shards.confirmed = true;
 	s->shards.total = m->total;
-	if (dropped)
-		drop_sites(s);
 }
 
 static void
@@ -147,6 +149,7 @@ take(struct supervisor *s, const struct message_take *m)
 	if (m->shard >= s->shards.count)
 		s->shards.count = m->shard + 1;
 	if (shard->state != SHARD_OURS) {
+		shards_drop_sites(s); /* those that it had before */
 		set_state(s, shard, SHARD_OURS);
 		shard->whole = false;
 		shard->taken_us = util_utc_us();
@@ -179,7 +182,7 @@ give(struct supervisor *s, const struct message_shard *m, int64_t now)
 	set_state(s, shard, SHARD_GIVING);
 	shard->given_us = now;
 	shard->hurried = false;
-	drop_sites(s);
+	s->shards.dropped = true;
 }
 
 void
@@ -224,10 +227,12 @@ is_busy(struct supervisor *s, uint32_t shard, bool hurry)
 	for (int i = 0; i < s->pool.count; i++) {
 		struct worker *worker = &s->pool.worker[i];
 
+		const struct check *first = STAILQ_FIRST(&worker->checker->checks);
+
 		if (!has_check(&worker->checker->checks, shard))
 			continue;
 		busy = true;
-		if (!hurry)
+		if (!hurry || first->state->shard != (int32_t)shard)
 			continue;
 		worker->retiring = true;
 		child_signal(&worker->checker->child, SIGTERM);
@@ -238,6 +243,7 @@ is_busy(struct supervisor *s, uint32_t shard, bool hurry)
 int64_t
 shards_given(struct supervisor *s, int64_t now)
 {
+	shards_drop_sites(s);
 	for (uint32_t i = 0; i < s->shards.count && s->shards.giving > 0; i++) {
 		struct shard *shard = &s->shards.all[i];
 		bool hurry = !shard->hurried && now - shard->given_us >= GIVE_HURRY_US;

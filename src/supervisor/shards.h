@@ -37,6 +37,7 @@ struct shards {
 	uint32_t total;    /* of the topic, as the publisher says */
 	struct message_lease lease;
 	bool confirmed; /* this publisher has said which are ours */
+	bool dropped;   /* sites of those that are not have slots still */
 	int giving;
 	uint64_t takeovers;
 };
@@ -49,6 +50,9 @@ void shards_new_publisher(struct supervisor *s);
 
 /* A message of the publisher; others than those about shards are ignored. */
 void shards_message(struct supervisor *s, const struct message *m, int64_t now);
+
+/* Take the slots of sites whose shards are not ours any more. To be called before slots begin. */
+void shards_drop_sites(struct supervisor *s);
 
 /* A shard that has been given, of which the publisher is to be told now; -1: none. */
 int64_t shards_given(struct supervisor *s, int64_t now);
