@@ -841,6 +841,30 @@ START_TEST(a_member_has_its_defaults_and_what_the_user_sets)
 }
 END_TEST
 
+/* Whoever reads a tail has the member's settings, and is none. */
+START_TEST(a_reader_opens_with_what_a_member_may_set)
+{
+	static const char *const cases[][4] = {
+		{ NOBODY, "session.timeout.ms=6000", "heartbeat.interval.ms=500" },
+		{ NOBODY, "partition.assignment.strategy=range" },
+		{ NOBODY, "group.protocol=consumer", "session.timeout.ms=45000" },
+	};
+	size_t count = ARRAY_LENGTH(cases) - (rd_kafka_version() < 0x02040000);
+
+	for (size_t i = 0; i < count; i++) {
+		struct config *config = make_member(cases[i]);
+		struct mistakes mistakes = { 0 };
+		rd_kafka_conf_t *conf = kafka_reader_conf_new(config, &mistakes);
+		rd_kafka_t *rk;
+
+		ck_assert_ptr_nonnull(conf);
+		rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, config, &mistakes);
+		ck_assert_msg(rk != NULL, "%s", mistakes.count > 0 ? mistakes.line[0] : "");
+		rd_kafka_destroy(rk);
+	}
+}
+END_TEST
+
 START_TEST(what_does_not_go_together_in_a_group_is_told_once)
 {
 	static const char *const late[] = { NOBODY, "heartbeat.interval.ms=2001",
@@ -1116,6 +1140,7 @@ main(void)
 	tcase_add_test(tcase, a_broker_that_comes_back_gets_the_rest);
 	tcase_add_test(tcase, secrets_never_get_into_the_log);
 	tcase_add_test(tcase, a_member_has_its_defaults_and_what_the_user_sets);
+	tcase_add_test(tcase, a_reader_opens_with_what_a_member_may_set);
 	tcase_add_test(tcase, what_does_not_go_together_in_a_group_is_told_once);
 	tcase_add_test(tcase, the_topic_is_found_or_why_not);
 	tcase_add_test(tcase, the_group_is_found_or_why_not);

@@ -89,7 +89,9 @@ make_conf(struct topic *t, const char *file, struct mistakes *mistakes, char *wh
 		{ NULL, NULL }, { "isolation.level", "read_uncommitted" },
 		{ "auto.offset.reset", "earliest" }, { "enable.partition.eof", "true" },
 		{ "allow.auto.create.topics", "false" }, { "enable.auto.commit", "false" },
-		{ "auto.commit.enable", "false" }, { "enable.auto.offset.store", "false" }
+		{ "auto.commit.enable", "false" }, { "enable.auto.offset.store", "false" },
+		/* the file of a member may say consumer, and session.timeout.ms for the daemon */
+		{ "group.protocol", "classic" }
 	};
 	struct building b = { rd_kafka_conf_new(), mistakes };
 	struct property_reader reader = { mistakes, NULL, set_property, &b, false };

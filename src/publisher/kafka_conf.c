@@ -155,6 +155,10 @@ kafka_reader_conf_new(const struct config *config, struct mistakes *mistakes)
 {
 	static const char *const settings[][2] = {
 		{ "max.in.flight", "100" }, /* a fetch must not hold up a question */
+		/* the newer one takes no session.timeout.ms; old versions know no other */
+		{ "group.protocol", "classic" },
+		/* a transaction of somebody else must not hide our last records */
+		{ "isolation.level", "read_uncommitted" },
 		{ "enable.auto.commit", "false" },
 		{ "enable.partition.eof", "true" },
 		{ "auto.offset.reset", "earliest" },
