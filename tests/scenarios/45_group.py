@@ -194,7 +194,7 @@ def test_no_check_behind_the_lease(t):
 @needs("kafka")
 def test_kafka_is_away_for_all(t):
     """Each goes on with the sites it had, and says that it is alone; then all is as before."""
-    some, nginx = members(t)
+    some, nginx = members(t, count=48, interval=5)  # there and back take less than an interval
     some.start()
     before = some.wait_shared(*NAMES)
     for name in NAMES:
