@@ -155,8 +155,6 @@ kafka_reader_conf_new(const struct config *config, struct mistakes *mistakes)
 {
 	static const char *const settings[][2] = {
 		{ "max.in.flight", "100" }, /* a fetch must not hold up a question */
-		/* the newer one takes no session.timeout.ms; old versions know no other */
-		{ "group.protocol", "classic" },
 		/* a transaction of somebody else must not hide our last records */
 		{ "isolation.level", "read_uncommitted" },
 		{ "enable.auto.commit", "false" },
@@ -164,7 +162,8 @@ kafka_reader_conf_new(const struct config *config, struct mistakes *mistakes)
 		{ "auto.offset.reset", "earliest" },
 		{ "allow.auto.create.topics", "false" },
 	};
-	rd_kafka_conf_t *conf = kafka_conf_new(config, mistakes);
+	struct held_value of_members[HELD_COUNT] = { 0 }; /* it is none, and needs none */
+	rd_kafka_conf_t *conf = build(config, mistakes, of_members);
 
 	for (size_t i = 0; conf != NULL && i < ARRAY_LENGTH(settings); i++)
 		rd_kafka_conf_set(conf, settings[i][0], settings[i][1], NULL, 0);

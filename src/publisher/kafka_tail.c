@@ -4,12 +4,13 @@
 /*
  * Reading the tails of shards. Called by group.c; nothing is fatal, and the thread logs nothing.
  *
- * librdkafka's simple consumer: no group, and calls that wait, so that what follows what is plain.
+ * Two of the questions, how many partitions there are and where a time begins in them, librdkafka
+ * answers only to calls that wait, and a fork would have none of its threads: so this is a thread.
+ * It ends by itself, and uses the simple consumer, with which what follows what is plain.
  */
 #include "kafka_tail.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,25 +26,17 @@
 #define READ_MS  3000
 #define BATCH    1000
 
-/* Texts of one length: they sort as the times do. */
 #define TIME_SIZE 24 /* "2026-11-23T10:15:02.123Z" */
 
-struct newest {
-	char at[TIME_SIZE + 1]; /* "": none */
-	int status;
-};
-
-struct tail_reading {
+struct reading {
 	struct kafka_tail *tail;
 	const struct config *config;
 	int wake_fd;
 	rd_kafka_t *rk;
 	rd_kafka_topic_t *topic;
-	char group[96];          /* as it stands in a record */
-	struct newest *newest;   /* of each site */
-	struct newest *of_shard; /* by index in tail->shard */
-	size_t *index_of;        /* by partition; SIZE_MAX: is not read */
-	size_t unread;           /* shards */
+	char group[96];   /* as it stands in a record */
+	uint32_t unread;  /* shards */
+	int64_t limit_us; /* UTC: slots that are later than this are none */
 };
 
 /* --- records ----------------------------------------------------------------------------- */
@@ -71,44 +64,15 @@ status_of(const rd_kafka_message_t *m)
 	return -1;
 }
 
-static void
-note(struct newest *newest, const char *at, int status)
-{
-	if (memcmp(newest->at, at, TIME_SIZE) >= 0)
-		return;
-	memcpy(newest->at, at, TIME_SIZE);
-	newest->status = status;
-}
-
-/* A record: which slot of which site it is of, if it is one of our group. */
-static void
-take_record(struct tail_reading *r, const rd_kafka_message_t *m)
-{
-	size_t index = r->index_of[m->partition];
-	const char *at = find(m, "\"scheduled_at\":\"", TIME_SIZE);
-	char name[CONFIG_NAME_MAX + 1];
-	ssize_t site;
-	int status;
-
-	if (at == NULL || m->key_len == 0 || m->key_len > CONFIG_NAME_MAX ||
-	    memmem(m->payload, m->len, r->group, strlen(r->group)) == NULL)
-		return;
-	r->tail->records++;
-	status = status_of(m);
-	note(&r->of_shard[index], at, status);
-	snprintf(name, sizeof(name), "%.*s", (int)m->key_len, (const char *)m->key);
-	site = config_find_site(r->config, name);
-	if (site >= 0)
-		note(&r->newest[site], at, status);
-}
-
 /* Returns microseconds, UTC; 0: it is no time. */
 static int64_t
-read_time(const char *text)
+read_time(const char *at)
 {
+	char text[TIME_SIZE + 1];
 	struct tm tm = { 0 };
 	int ms;
 
+	snprintf(text, sizeof(text), "%.*s", TIME_SIZE, at);
 	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
 		&tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms) != 7)
 		return 0;
@@ -117,10 +81,34 @@ read_time(const char *text)
 	return timegm(&tm) * US_PER_S + ms * US_PER_MS;
 }
 
+/* A record: which slot of which site it is of, if it is one of our group. */
+static void
+take_record(struct reading *r, const rd_kafka_message_t *m)
+{
+	struct tail_shard *shard = &r->tail->shard[m->partition];
+	const char *at = find(m, "\"scheduled_at\":\"", TIME_SIZE);
+	char name[CONFIG_NAME_MAX + 1];
+	int64_t slot_us;
+	ssize_t site;
+
+	if (at == NULL || m->key_len == 0 || m->key_len > CONFIG_NAME_MAX ||
+	    memmem(m->payload, m->len, r->group, strlen(r->group)) == NULL)
+		return;
+	slot_us = read_time(at);
+	if (slot_us > r->limit_us)
+		return; /* nobody has begun it, whatever this says */
+	if (slot_us > shard->newest_us)
+		shard->newest_us = slot_us;
+	snprintf(name, sizeof(name), "%.*s", (int)m->key_len, (const char *)m->key);
+	site = config_find_site(r->config, name);
+	if (site >= 0 && slot_us > r->tail->site[site].slot_us)
+		r->tail->site[site] = (struct tail_site){ slot_us, status_of(m) };
+}
+
 /* --- reading ----------------------------------------------------------------------------- */
 
 static void
-set_trouble(struct tail_reading *r, rd_kafka_resp_err_t error)
+set_trouble(struct reading *r, rd_kafka_resp_err_t error)
 {
 	r->tail->no_right |= error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 	snprintf(r->tail->why, sizeof(r->tail->why), "%s", rd_kafka_err2str(error));
@@ -128,7 +116,7 @@ set_trouble(struct tail_reading *r, rd_kafka_resp_err_t error)
 
 /* Wait for Kafka and count the partitions. */
 static bool
-count_partitions(struct tail_reading *r)
+count_partitions(struct reading *r)
 {
 	int64_t until = util_mono_us() + COUNT_MS * US_PER_MS;
 	const struct rd_kafka_metadata *metadata;
@@ -149,66 +137,57 @@ count_partitions(struct tail_reading *r)
 	return r->tail->total > 0;
 }
 
-/* Begin with a shard at `offset`, which Kafka has found for its time. */
+/* Begin with each shard where Kafka has found its first record that is young enough. */
 static void
-start_shard(struct tail_reading *r, size_t index, int64_t offset, rd_kafka_queue_t *queue)
-{
-	struct tail_shard *s = &r->tail->shard[index];
-
-	if (offset < 0) {
-		s->read = true; /* no record is so new */
-	} else if (rd_kafka_consume_start_queue(r->topic, (int32_t)s->shard, offset, queue) == 0) {
-		r->index_of[s->shard] = index;
-		r->unread++;
-	} else {
-		set_trouble(r, rd_kafka_last_error());
-	}
-}
-
-static void
-start_all(struct tail_reading *r, rd_kafka_queue_t *queue)
+start_all(struct reading *r, rd_kafka_queue_t *queue)
 {
 	struct kafka_tail *t = r->tail;
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)t->count);
-	rd_kafka_resp_err_t error;
-	size_t index = 0;
+	rd_kafka_resp_err_t error, all;
 
-	for (size_t i = 0; i < t->count; i++)
-		if (t->shard[i].shard < t->total)
-			rd_kafka_topic_partition_list_add(
-			    list, r->config->kafka_topic, (int32_t)t->shard[i].shard)
+	for (uint32_t i = 0; i < t->count && i < t->total; i++)
+		if (t->shard[i].wanted)
+			rd_kafka_topic_partition_list_add(list, r->config->kafka_topic, (int32_t)i)
 			    ->offset = (util_utc_us() - TAIL_US) / US_PER_MS;
-	error = rd_kafka_offsets_for_times(r->rk, list, FIND_MS);
+	all = rd_kafka_offsets_for_times(r->rk, list, FIND_MS);
 	for (int i = 0; i < list->cnt; i++) {
 		const rd_kafka_topic_partition_t *p = &list->elems[i];
+		struct tail_shard *s = &t->shard[p->partition];
 
-		while (t->shard[index].shard != (uint32_t)p->partition)
-			index++;
-		if (error == RD_KAFKA_RESP_ERR_NO_ERROR && p->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-			start_shard(r, index, p->offset, queue);
+		error = all != RD_KAFKA_RESP_ERR_NO_ERROR ? all : p->err;
+		if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+			set_trouble(r, error);
+		else if (p->offset < 0)
+			s->read = s->whole = true; /* no record is so young */
+		else if (rd_kafka_consume_start_queue(r->topic, p->partition, p->offset, queue) ==
+			 0)
+			r->unread++;
 		else
-			set_trouble(r, error != RD_KAFKA_RESP_ERR_NO_ERROR ? error : p->err);
+			set_trouble(r, rd_kafka_last_error());
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
 static void
-take_message(struct tail_reading *r, const rd_kafka_message_t *m)
+take_message(struct reading *r, const rd_kafka_message_t *m)
 {
-	if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		r->tail->shard[r->index_of[m->partition]].read = true; /* something of it */
-		take_record(r, m);
-	} else if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-		r->tail->shard[r->index_of[m->partition]].read = true;
-		r->unread--;
-	} else {
+	struct tail_shard *s = &r->tail->shard[m->partition];
+	bool end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+
+	if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR && !end) {
 		set_trouble(r, m->err);
+		return;
 	}
+	s->read = true;
+	if (!end)
+		take_record(r, m);
+	r->unread -= end && !s->whole;
+	s->whole |= end;
 }
 
 /* Up to the end of each, or until the time is over: what came by then counts. */
 static void
-read_all(struct tail_reading *r, rd_kafka_queue_t *queue)
+read_all(struct reading *r, rd_kafka_queue_t *queue)
 {
 	int64_t until = util_mono_us() + READ_MS * US_PER_MS;
 	rd_kafka_message_t *batch[BATCH];
@@ -225,58 +204,47 @@ read_all(struct tail_reading *r, rd_kafka_queue_t *queue)
 }
 
 static void
-read_tails(struct tail_reading *r)
-{
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(r->rk);
-	struct kafka_tail *t = r->tail;
-
-	r->index_of = xcalloc(t->total, sizeof(*r->index_of));
-	for (uint32_t i = 0; i < t->total; i++)
-		r->index_of[i] = SIZE_MAX;
-	start_all(r, queue);
-	read_all(r, queue);
-	for (size_t i = 0; i < t->count; i++) {
-		if (t->shard[i].shard < t->total && r->index_of[t->shard[i].shard] == i)
-			rd_kafka_consume_stop(r->topic, (int32_t)t->shard[i].shard);
-		t->shard[i].newest_us = read_time(r->of_shard[i].at);
-	}
-	for (size_t i = 0; i < r->config->site_count; i++)
-		if (r->newest[i].at[0] != '\0')
-			t->site[i] = (struct tail_site){ read_time(r->newest[i].at),
-				r->newest[i].status };
-	rd_kafka_queue_destroy(queue);
-}
-
-/* The rest of its work nobody waits for: librdkafka's threads may take their time to end. */
-static void
-clean_up(struct tail_reading *r)
+clean_up(struct reading *r)
 {
 	rd_kafka_topic_destroy(r->topic);
 	rd_kafka_destroy(r->rk);
-	free(r->newest);
-	free(r->of_shard);
-	free(r->index_of);
 	free(r);
 }
 
 static void *
 run(void *arg)
 {
-	struct tail_reading *r = arg;
+	struct reading *r = arg;
 	struct kafka_tail *t = r->tail;
 	int64_t began_us = util_mono_us();
 	const uint64_t one = 1;
 
-	if (count_partitions(r) && t->count > 0)
-		read_tails(r);
+	if (count_partitions(r) && t->count > 0) {
+		rd_kafka_queue_t *queue = rd_kafka_queue_new(r->rk);
+
+		start_all(r, queue);
+		read_all(r, queue);
+		rd_kafka_queue_destroy(queue);
+	}
 	t->took_us = util_mono_us() - began_us;
 	t->done = true; /* from here on it is the caller's */
 	(void)!write(r->wake_fd, &one, sizeof(one));
-	clean_up(r);
+	clean_up(r); /* nobody waits for the end of librdkafka's threads */
 	return NULL;
 }
 
 /* --- beginning and end ------------------------------------------------------------------- */
+
+struct kafka_tail *
+kafka_tail_new(const struct config *config, uint32_t count)
+{
+	struct kafka_tail *t = xcalloc(1, sizeof(*t));
+
+	t->shard = xcalloc(count + 1, sizeof(*t->shard));
+	t->site = xcalloc(config->site_count + 1, sizeof(*t->site));
+	t->count = count;
+	return t;
+}
 
 void
 kafka_tail_free(struct kafka_tail *t)
@@ -286,69 +254,37 @@ kafka_tail_free(struct kafka_tail *t)
 	free(t);
 }
 
-/* Returns whether there is a handle. */
-static bool
-open_reader(struct tail_reading *r, struct mistakes *mistakes)
+bool
+kafka_tail_start(struct kafka_tail *t, const struct config *config, int wake_fd)
 {
-	rd_kafka_conf_t *conf = kafka_reader_conf_new(r->config, mistakes);
-
-	if (conf == NULL)
-		return false;
-	rd_kafka_conf_set_log_cb(conf, NULL);
-	r->rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, r->config, mistakes);
-	if (r->rk == NULL)
-		return false;
-	r->topic = rd_kafka_topic_new(r->rk, r->config->kafka_topic, NULL);
-	return true;
-}
-
-/* Signals are the business of the main thread. */
-static int
-start_thread(struct tail_reading *r)
-{
-	sigset_t all, before;
+	struct mistakes mistakes = { 0 };
+	rd_kafka_conf_t *conf = kafka_reader_conf_new(config, &mistakes);
+	struct reading *r = xcalloc(1, sizeof(*r));
 	pthread_t thread;
 	int error;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, NULL, run, r);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error == 0)
-		pthread_detach(thread);
-	return error;
-}
-
-struct kafka_tail *
-kafka_tail_start(const struct config *config, const uint32_t *shards, size_t count, int wake_fd)
-{
-	struct tail_reading *r = xcalloc(1, sizeof(*r));
-	struct mistakes mistakes = { 0 };
-	struct kafka_tail *t;
-	int error;
-
-	*r = (struct tail_reading){ .config = config, .wake_fd = wake_fd };
-	if (!open_reader(r, &mistakes)) {
-		trouble_log(&mistakes);
-		free(r);
-		return NULL;
-	}
+	*r = (struct reading){
+		.tail = t, .config = config, .wake_fd = wake_fd, .limit_us = util_utc_us() + TAIL_US
+	};
 	snprintf(r->group, sizeof(r->group), "\"group\":\"%s\"", config->kafka_group);
-	r->newest = xcalloc(config->site_count + 1, sizeof(*r->newest));
-	r->of_shard = xcalloc(count + 1, sizeof(*r->of_shard));
-	t = r->tail = xcalloc(1, sizeof(*t));
-	t->shard = xcalloc(count + 1, sizeof(*t->shard));
-	t->site = xcalloc(config->site_count + 1, sizeof(*t->site));
-	t->count = count;
-	for (size_t i = 0; i < count; i++)
-		t->shard[i].shard = shards[i];
-	error = start_thread(r);
-	if (error == 0)
-		return t;
+	if (conf != NULL) {
+		rd_kafka_conf_set_log_cb(conf, NULL);
+		r->rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, config, &mistakes);
+	}
+	trouble_log(&mistakes);
+	if (r->rk == NULL) {
+		free(r);
+		return false;
+	}
+	r->topic = rd_kafka_topic_new(r->rk, config->kafka_topic, NULL);
+	error = pthread_create(&thread, NULL, run, r);
+	if (error == 0) {
+		pthread_detach(thread);
+		return true;
+	}
 	log_error("group: cannot start a thread: %s; raise the limit of threads (TasksMax, ulimit "
 		  "-u)",
 	    strerror(error));
 	clean_up(r);
-	kafka_tail_free(t);
-	return NULL;
+	return false;
 }

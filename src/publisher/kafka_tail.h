@@ -20,8 +20,9 @@ struct tail_site {
 };
 
 struct tail_shard {
-	uint32_t shard;
-	bool read;         /* to its end, or for as long as there is time */
+	bool wanted;
+	bool read;         /* at least some of it, or there is nothing */
+	bool whole;        /* to its end */
 	int64_t newest_us; /* UTC: the last slot of any site; 0: no record */
 };
 
@@ -32,19 +33,24 @@ struct kafka_tail {
 	bool no_right;  /* to read the topic */
 	char why[512];  /* the last trouble; "": none */
 	int64_t took_us;
-	uint64_t records;         /* of our group */
-	struct tail_shard *shard; /* `count`, as they were wanted */
-	size_t count;
+	struct tail_shard *shard; /* `count`, by their numbers */
+	uint32_t count;
 	struct tail_site *site; /* of the configuration, by index */
 };
 
 /*
- * Begin to read the tails of `count` shards; with none, only the partitions are counted. An eventfd
- * `wake_fd` becomes readable at the end, which comes within 10 s. Returns NULL, with the reasons
- * logged. To be freed when it is done, not before.
+ * Have a tail in which shards below `count` can be wanted, or none: then only the partitions are
+ * counted.
  */
-struct kafka_tail *
-kafka_tail_start(const struct config *config, const uint32_t *shards, size_t count, int wake_fd);
+struct kafka_tail *kafka_tail_new(const struct config *config, uint32_t count);
+
+/*
+ * Begin to read. An eventfd `wake_fd` becomes readable at the end, which comes within 10 s. Returns
+ * false, with the reasons logged.
+ */
+bool kafka_tail_start(struct kafka_tail *t, const struct config *config, int wake_fd);
+
+/* Not between a start and the end. */
 void kafka_tail_free(struct kafka_tail *t);
 
 #endif

@@ -35,7 +35,7 @@ is_away(const struct lease *l, int64_t boot)
 	       boot - l->looked_us < LOOK_US;
 }
 
-/* A start without Kafka: the shards of the last lease. */
+/* Without any, after a start or after they were lost: the shards of the last lease. */
 static void
 take_remembered(const struct lease *l, struct shards *s)
 {
@@ -43,13 +43,14 @@ take_remembered(const struct lease *l, struct shards *s)
 		.topic = l->config->kafka_topic };
 	int64_t newest_us;
 
-	if (!spool_load_shards(l->spool, &last))
+	if (!spool_load_shards(l->spool, &last) || (s->total != 0 && s->total != last.total))
 		return;
 	newest_us = last.newest_us > util_utc_us() - TAIL_US ? last.newest_us : 0;
-	shards_set_total(s, last.total, true);
+	if (s->total == 0)
+		shards_set_total(s, last.total, true);
 	for (uint32_t i = 0; i < last.total; i++)
 		if ((last.taken[i / 8] & 1 << i % 8) != 0)
-			shards_take(s, i, newest_us);
+			shards_take(s, i, newest_us, false);
 	s->told = false;
 }
 
@@ -76,7 +77,7 @@ be_alone(struct lease *l, struct shards *s, const struct kafka_group *k, int64_t
 {
 	bool may = l->config->kafka_alone == KAFKA_ALONE_CHECK;
 
-	if (may && l->until_us == 0 && s->total == 0)
+	if (may && shards_held(s) == 0 && shards_count(s, SHARD_TAKING, SHARD_TAKING) == 0)
 		take_remembered(l, s);
 	if (!shards_tell(s))
 		return false;

@@ -100,47 +100,46 @@ shards_read_spool(struct shards *s, struct spool *spool)
 /* --- tails ------------------------------------------------------------------------------- */
 
 void
-shards_take(struct shards *s, uint32_t i, int64_t newest_us)
+shards_take(struct shards *s, uint32_t i, int64_t newest_us, bool whole)
 {
 	struct shard *shard = &s->shard[i];
 
 	shard->state = SHARD_TAKING;
 	shard->next = s->first[i];
 	shard->newest_us = newest_us;
+	shard->whole = whole;
 	shard->taken_us = util_utc_us();
 	s->taken_over++;
 }
 
 /* A shard was to be read, as far as that was possible. */
 static void
-end_reading(
-    struct shards *s, const struct kafka_tail *t, const struct tail_shard *read, int64_t now)
+end_reading(struct shards *s, const struct kafka_tail *t, uint32_t i, int64_t now)
 {
-	struct shard *shard = &s->shard[read->shard];
+	const struct tail_shard *tail = &t->shard[i];
+	struct shard *shard = &s->shard[i];
 
-	if (shard->state != SHARD_READING)
-		return; /* it was revoked meanwhile, and may have come again */
-	if (s->total == 0 || (!read->read && !t->no_right && now - shard->since_us < TRY_US)) {
+	if (s->total == 0 || (!tail->read && !t->no_right && now - shard->since_us < TRY_US)) {
 		shard->state = SHARD_WAITING;
 		if (s->read_us <= now)
 			s->read_us = now + RETRY_US;
 		return;
 	}
-	if (read->shard >= s->total) { /* a partition that was added: none of our sites is there */
+	if (i >= s->total) { /* a partition that was added: none of our sites is there */
 		shard->state = SHARD_FOREIGN;
 		return;
 	}
-	if (!read->read && !t->no_right)
+	if (!tail->read && !t->no_right)
 		log_warning("group: the last records of shard %u cannot be read: %s; its sites go "
 			    "on with their next slots",
-		    read->shard, t->why);
-	for (uint32_t i = s->first[read->shard]; i < s->first[read->shard + 1]; i++) {
-		if (read->read)
-			learn(s, s->site[i], &t->site[s->site[i]]);
+		    i, t->why);
+	for (uint32_t n = s->first[i]; n < s->first[i + 1]; n++) {
+		if (tail->read)
+			learn(s, s->site[n], &t->site[s->site[n]]);
 		else
-			s->known[s->site[i]].slot_us = 0; /* others may have had it since */
+			s->known[s->site[n]].slot_us = 0; /* others may have had it since */
 	}
-	shards_take(s, read->shard, read->newest_us);
+	shards_take(s, i, tail->newest_us, tail->whole);
 }
 
 static void
@@ -183,8 +182,10 @@ end_tail(struct shards *s, int64_t now)
 	s->right_logged = t->no_right;
 	if (t->took_us > s->tail_us)
 		s->tail_us = t->took_us;
-	for (size_t i = 0; i < t->count; i++)
-		end_reading(s, t, &t->shard[i], now);
+	/* others were revoked meanwhile, and may have come again */
+	for (uint32_t i = 0; i < t->count; i++)
+		if (s->shard[i].state == SHARD_READING)
+			end_reading(s, t, i, now);
 	kafka_tail_free(t);
 }
 
@@ -192,16 +193,19 @@ end_tail(struct shards *s, int64_t now)
 static void
 begin_tail(struct shards *s, int64_t now)
 {
-	uint32_t *wanted = xcalloc(s->room + 1, sizeof(*wanted)), count = 0;
+	struct kafka_tail *t = kafka_tail_new(s->config, s->room);
 
 	for (uint32_t i = 0; i < s->room; i++)
+		t->shard[i].wanted = s->shard[i].state == SHARD_WAITING;
+	if (!kafka_tail_start(t, s->config, s->wake_fd)) {
+		kafka_tail_free(t);
+		s->read_us = now + TRY_US;
+		return;
+	}
+	for (uint32_t i = 0; i < s->room; i++)
 		if (s->shard[i].state == SHARD_WAITING)
-			wanted[count++] = i;
-	s->tail = kafka_tail_start(s->config, wanted, count, s->wake_fd);
-	s->read_us = s->tail != NULL ? now : now + TRY_US;
-	for (uint32_t i = 0; s->tail != NULL && i < count; i++)
-		s->shard[wanted[i]].state = SHARD_READING;
-	free(wanted);
+			s->shard[i].state = SHARD_READING;
+	s->tail = t;
 }
 
 void
@@ -265,8 +269,8 @@ tell_to_give(struct shards *s, uint32_t i)
 
 /*
  * Behind which slot a site goes on. One that is not in the tail goes on where the others are: it is
- * new, or has a long interval. Without others it begins now; but a slot of the last minutes that
- * nobody ran is not left out.
+ * new, or was due when nobody had the shard. But with a long interval it may have been due at any
+ * time of the tail, and if it was, nobody has run it.
  */
 static struct taken_site
 describe_site(const struct shards *s, const struct shard *shard, uint32_t site)
@@ -276,9 +280,10 @@ describe_site(const struct shards *s, const struct shard *shard, uint32_t site)
 
 	if (known->slot_us != 0)
 		return (struct taken_site){ site, known->status, known->slot_us };
-	if (after_us == 0)
-		after_us = shard->taken_us -
-			   (s->config->sites[site].interval_us > TAIL_US ? TAIL_US : 0);
+	if (shard->whole && s->config->sites[site].interval_us > TAIL_US / 2)
+		after_us = shard->taken_us - TAIL_US;
+	else if (after_us == 0)
+		after_us = shard->taken_us;
 	return (struct taken_site){ site, -1, after_us };
 }
 

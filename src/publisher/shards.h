@@ -30,6 +30,7 @@ struct shard {
 	bool held;         /* the supervisor has sites of it, or may have them */
 	uint32_t next;     /* TAKING: of its sites, the next one to be told */
 	int64_t since_us;  /* monotonic: WAITING */
+	bool whole;        /* all of its tail was read */
 	int64_t newest_us; /* UTC: the last slot in its tail; 0: there was no record */
 	int64_t taken_us;  /* UTC: when it was taken over */
 };
@@ -76,8 +77,8 @@ void shards_set_total(struct shards *s, uint32_t total, bool remembered);
  */
 bool shards_read_spool(struct shards *s, struct spool *spool);
 
-/* Begin to tell the supervisor the sites of a shard. `newest_us` as in struct shard. */
-void shards_take(struct shards *s, uint32_t i, int64_t newest_us);
+/* Begin to tell the supervisor the sites of a shard. `newest_us`, `whole` as in struct shard. */
+void shards_take(struct shards *s, uint32_t i, int64_t newest_us, bool whole);
 
 /* Take what was read of tails, and read what is to be read, if it may begin. */
 void shards_serve(struct shards *s, int64_t now, bool may_read);
