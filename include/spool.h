@@ -142,7 +142,7 @@ uint64_t spool_last_row(const struct spool *spool);
 /* Whether no row up to this one is left: all have arrived, or were dropped. */
 bool spool_is_through(struct spool *spool, uint64_t row);
 
-/* Which shards of a topic this member of a group had when it last had the word of the group. */
+/* Which shards of a topic this member of a group had when the group had the last word. */
 struct spool_shards {
 	const char *group, *topic;
 	uint32_t total;

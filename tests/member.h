@@ -183,8 +183,8 @@ count(const bool *shards)
 static inline bool
 has_all(void)
 {
-	return count(heard.whole) == PARTITIONS && !heard.lease.alone &&
-	       heard.lease.until_us > util_boot_us();
+	return count(heard.whole) == PARTITIONS && heard.lease.mine == PARTITIONS &&
+	       !heard.lease.alone && heard.lease.until_us > util_boot_us();
 }
 
 static inline bool

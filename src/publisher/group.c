@@ -22,10 +22,10 @@
 #define SILENCE_US   (10 * US_PER_S) /* of the supervisor, or of a spool that takes nothing */
 #define REJOIN_US    (60 * US_PER_S) /* after an error for good */
 #define DELIVERED_US (3 * US_PER_S)  /* what is spooled, before tails are read */
-#define GIVE_US      (3 * US_PER_S)  /* the supervisor answers within 2 s */
 #define CONFIRM_US   (2 * US_PER_S)  /* what is stored, before a shard is given back */
 #define REMEMBER_US  (3600 * US_PER_S)
 #define NOTE_US      (10 * US_PER_S)
+#define LEAVE_US     (US_PER_S)
 #define STEP_US      (50 * US_PER_MS) /* how often is looked for what wakes nobody */
 
 struct group {
@@ -93,41 +93,37 @@ group_take_message(struct group *g, const struct message *m)
 
 /* --- losing ------------------------------------------------------------------------------ */
 
-/* It may be another member's. The supervisor still has it, but no lease. */
+/*
+ * They may be others'. Without Kafka the supervisor keeps what it has, but no lease: it may be needed
+ * alone. With it (`drop`) it has to give up everything at once.
+ */
 static void
-lose(struct shard *shard)
+lose_all(struct group *g, bool drop)
 {
-	shard->assigned = false;
-	if (shard->state != SHARD_TAKING) /* that goes on: it may be needed alone */
-		shard->state = SHARD_FOREIGN;
-}
+	struct shards *s = &g->shards;
 
-static void
-lose_all(struct group *g)
-{
-	for (uint32_t i = 0; i < g->shards.room; i++)
-		lose(&g->shards.shard[i]);
+	for (uint32_t i = 0; i < s->room; i++) {
+		struct shard *shard = &s->shard[i];
+
+		shard->assigned = false;
+		if (shard->state == SHARD_WAITING || shard->state == SHARD_READING)
+			shard->held = false; /* it knows no site of it */
+		if (shard->state != SHARD_TAKING || drop)
+			shard->state = SHARD_FOREIGN;
+	}
+	if (drop)
+		s->told = false;
 	g->assigned = false;
 	g->giving = GIVING_NOTHING;
 }
 
 static void
-leave(struct group *g, int64_t join_us)
+leave(struct group *g, int64_t join_us, bool drop)
 {
 	kafka_group_close(g->kafka);
 	g->kafka = NULL;
 	g->join_us = join_us;
-	lose_all(g);
-}
-
-/* Another daemon has our place: what the supervisor has is not ours. */
-static void
-fail(struct group *g, int64_t now)
-{
-	leave(g, now + REJOIN_US);
-	for (uint32_t i = 0; i < g->shards.room; i++)
-		g->shards.shard[i].state = SHARD_FOREIGN;
-	g->shards.told = false;
+	lose_all(g, drop);
 }
 
 /* --- Kafka's questions ------------------------------------------------------------------- */
@@ -136,26 +132,21 @@ static void
 accept(struct group *g, int64_t now)
 {
 	struct shards *s = &g->shards;
-	size_t count = kafka_group_asked(g->kafka, 0, &(uint32_t){ 0 });
-	bool first = !s->introduced;
-	uint32_t i;
 
-	for (size_t n = 0; n < count; n++) {
-		kafka_group_asked(g->kafka, n, &i);
-		if (i >= SHARDS_MAX)
-			continue;
+	for (uint32_t n = 0; n < g->kafka->count; n++) {
+		uint32_t i = g->kafka->shard[n];
+
 		s->room = i >= s->room ? i + 1 : s->room;
 		s->shard[i].assigned = true;
 		s->shard[i].state = SHARD_WAITING;
 		s->shard[i].since_us = now;
 		/* the supervisor may have it by a predecessor of this publisher, and keeps it */
-		s->shard[i].held = first;
+		s->shard[i].held = !s->introduced;
 	}
-	for (i = 0; i < s->room; i++)
+	for (uint32_t i = 0; i < s->room; i++)
 		if (!s->shard[i].assigned)
 			s->shard[i].state = SHARD_FOREIGN;
-	if (now + REMEMBER_US - s->count_us > US_PER_S * 60)
-		s->count_us = now;
+	s->count_us = 0; /* there may be more of them */
 	s->told = false;
 	g->assigned = true;
 	g->changed = true;
@@ -168,40 +159,30 @@ accept(struct group *g, int64_t now)
 static bool
 begin_giving(struct group *g, int64_t now)
 {
-	size_t count = kafka_group_asked(g->kafka, 0, &(uint32_t){ 0 });
 	bool any = false;
 
-	for (size_t n = 0; n < count; n++) {
-		struct shard *shard;
-		uint32_t i = 0;
+	for (uint32_t n = 0; n < g->kafka->count; n++) {
+		struct shard *shard = &g->shards.shard[g->kafka->shard[n]];
 
-		kafka_group_asked(g->kafka, n, &i);
-		if (i >= g->shards.room)
-			continue;
-		shard = &g->shards.shard[i];
 		/* one whose tail is read is forgotten */
 		shard->state = shard->held ? SHARD_GIVING : SHARD_FOREIGN;
 		any |= shard->held;
 	}
 	g->giving = GIVING_ASKED;
-	g->giving_until_us = now + GIVE_US;
+	/* it answers within 2 s; one that hangs may go on until its lease is over */
+	g->giving_until_us = now + g->kafka->session_us * 9 / 10;
 	return any;
 }
 
 static void
 end_giving(struct group *g)
 {
-	size_t count = kafka_group_asked(g->kafka, 0, &(uint32_t){ 0 });
+	for (uint32_t n = 0; n < g->kafka->count; n++) {
+		struct shard *shard = &g->shards.shard[g->kafka->shard[n]];
 
-	for (size_t n = 0; n < count; n++) {
-		uint32_t i = 0;
-
-		kafka_group_asked(g->kafka, n, &i);
-		if (i >= g->shards.room)
-			continue;
-		g->shards.given_back += g->shards.shard[i].state != SHARD_FOREIGN;
-		g->shards.shard[i].state = SHARD_FOREIGN;
-		g->shards.shard[i].assigned = g->shards.shard[i].held = false;
+		g->shards.given_back += shard->state != SHARD_FOREIGN;
+		shard->state = SHARD_FOREIGN;
+		shard->assigned = shard->held = false;
 	}
 	g->giving = GIVING_NOTHING;
 	kafka_group_answer(g->kafka);
@@ -258,7 +239,7 @@ answer(struct group *g, const struct group_facts *facts)
 			 "may be others'",
 		    g->config->kafka_group);
 		kafka_group_answer(g->kafka);
-		lose_all(g);
+		lose_all(g, g->kafka->connected);
 	} else if (g->kafka->asked == REBALANCE_ASSIGN) {
 		accept(g, facts->now);
 	} else if (g->kafka->asked == REBALANCE_REVOKE) {
@@ -319,6 +300,7 @@ settle(struct group *g, int64_t now)
 	snprintf(g->said, sizeof(g->said), "%s", text);
 	g->shards.taken_over = g->shards.given_back = 0;
 	g->shards.tail_us = 0;
+	g->lease.next_us = 0; /* it says how many */
 	g->changed = false;
 	g->remember_us = now + REMEMBER_US;
 	shards_assigned(&g->shards, last.taken);
@@ -329,6 +311,8 @@ void
 group_end(struct group *g)
 {
 	spool_note_newest(g->spool);
+	if (g->kafka != NULL)
+		kafka_group_leave(g->kafka, LEAVE_US);
 }
 
 /* Whether what was stored when shards were assigned is delivered: a tail holds our own records. */
@@ -352,7 +336,7 @@ group_serve(struct group *g, const struct group_facts *facts)
 	g->blocked = false;
 	if (!may_stay(g, facts)) {
 		if (g->kafka != NULL)
-			leave(g, 0);
+			leave(g, 0, false);
 	} else if (g->kafka == NULL && facts->now >= g->join_us && !facts->stopping) {
 		join(g, facts->now);
 	}
@@ -360,8 +344,8 @@ group_serve(struct group *g, const struct group_facts *facts)
 		return;
 	if (g->kafka != NULL)
 		kafka_group_serve(g->kafka);
-	if (g->kafka != NULL && g->kafka->failed)
-		fail(g, facts->now);
+	if (g->kafka != NULL && g->kafka->failed_us != 0)
+		leave(g, facts->now + g->kafka->failed_us, true);
 	/* the successor of this publisher takes its place in the group, and answers */
 	if (g->kafka != NULL && !facts->stopping)
 		answer(g, facts);
@@ -392,9 +376,11 @@ group_wants_of_control(const struct group *g)
 int64_t
 group_wake_us(const struct group *g, int64_t now)
 {
-	bool busy = !g->shards.spool_read || g->giving != GIVING_NOTHING || g->sent_until_us != 0 ||
+	bool busy = g->giving != GIVING_NOTHING || g->sent_until_us != 0 ||
 		    (g->shards.tail == NULL &&
 			shards_count(&g->shards, SHARD_WAITING, SHARD_WAITING) > 0);
 
+	if (!g->shards.spool_read)
+		return now;
 	return busy ? now + STEP_US : INT64_MAX;
 }

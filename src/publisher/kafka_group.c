@@ -11,7 +11,6 @@
  */
 #include "kafka_group.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,17 +86,27 @@ say(struct kafka_group *g, rd_kafka_resp_err_t error, const char *line)
 	trouble_note(line);
 }
 
+/* The newer protocol refuses a second member of our name, the older one throws out the first. */
+#define UNRELEASED_INSTANCE_ID 111 /* not in the headers before 2.4 */
+#define REFUSED_US             (5 * US_PER_S)
+#define REPLACED_US            (60 * US_PER_S)
+
 static void
 on_fatal(struct kafka_group *g, rd_kafka_resp_err_t error, const char *why)
 {
+	static int64_t logged_us; /* for as long as it is the same */
 	const struct config *config = g->member->config;
+	bool refused = (int)error == UNRELEASED_INSTANCE_ID;
 
-	g->failed = true;
-	if (error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
-	    error == 111 /* UNRELEASED_INSTANCE_ID, in later versions */)
+	g->failed_us = refused ? REFUSED_US : REPLACED_US;
+	if (refused && logged_us != 0 && util_mono_us() - logged_us < REPLACED_US)
+		return;
+	logged_us = util_mono_us();
+	if (refused || error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
 		log_error("group %s: another daemon has the same instance, \"%s\": give each its "
-			  "own; this one checks nothing now and tries again in 60 s",
-		    config->kafka_group, config->instance);
+			  "own%s; this one checks nothing now and tries again",
+		    config->kafka_group, config->instance,
+		    refused ? ", or Kafka waits for the end of a session after a crash" : "");
 	else
 		log_error("group %s: this daemon checks nothing now and tries again in 60 s; "
 			  "librdkafka: %s",
@@ -221,6 +230,10 @@ on_rebalance(struct kafka_group *g, rd_kafka_event_t *event)
 	if (m->asked != NULL)
 		rd_kafka_topic_partition_list_destroy(m->asked);
 	m->asked = rd_kafka_topic_partition_list_copy(list);
+	g->count = 0;
+	for (int i = 0; i < list->cnt; i++)
+		if (list->elems[i].partition < SHARDS_MAX)
+			g->shard[g->count++] = (uint32_t)list->elems[i].partition;
 	if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
 		g->asked = REBALANCE_ASSIGN;
 	else
@@ -233,18 +246,6 @@ on_rebalance(struct kafka_group *g, rd_kafka_event_t *event)
 	}
 	log_debug("group: %s of %d partitions", rd_kafka_err2name(rd_kafka_event_error(event)),
 	    m->asked->cnt);
-}
-
-size_t
-kafka_group_asked(const struct kafka_group *g, size_t i, uint32_t *partition)
-{
-	const rd_kafka_topic_partition_list_t *asked = g->member->asked;
-
-	if (asked == NULL)
-		return 0;
-	if (i < (size_t)asked->cnt)
-		*partition = (uint32_t)asked->elems[i].partition;
-	return (size_t)asked->cnt;
 }
 
 bool
@@ -308,7 +309,7 @@ kafka_group_serve(struct kafka_group *g)
 {
 	rd_kafka_event_t *event;
 
-	while (!g->failed && (event = rd_kafka_queue_poll(g->member->queue, 0)) != NULL) {
+	while (g->failed_us == 0 && (event = rd_kafka_queue_poll(g->member->queue, 0)) != NULL) {
 		switch (rd_kafka_event_type(event)) {
 		case RD_KAFKA_EVENT_REBALANCE:
 			on_rebalance(g, event);
@@ -382,31 +383,32 @@ kafka_group_open(const struct config *config, int wake_fd, struct mistakes *mist
 	return NULL;
 }
 
-/* It waits for librdkafka's threads, one of which may be waiting for a name server. */
-static void *
-destroy(void *rk)
+void
+kafka_group_leave(struct kafka_group *g, int64_t wait_us)
 {
-	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	return NULL;
+	const int64_t until = util_mono_us() + wait_us;
+	struct member *m = g->member;
+
+	if (!m->by_broker)
+		return;
+	kafka_group_answer(g);
+	rd_kafka_error_destroy(rd_kafka_consumer_close_queue(m->rk, m->queue));
+	while (!rd_kafka_consumer_closed(m->rk) && util_mono_us() < until) {
+		kafka_group_serve(g);
+		kafka_group_answer(g);
+		usleep(10000);
+	}
 }
 
 void
 kafka_group_close(struct kafka_group *g)
 {
-	struct member *m;
-	pthread_t thread;
+	struct member *m = g->member;
 
-	if (g == NULL)
-		return;
-	m = g->member;
 	if (m->asked != NULL)
 		rd_kafka_topic_partition_list_destroy(m->asked);
-	rd_kafka_queue_io_event_enable(m->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(m->queue);
-	if (pthread_create(&thread, NULL, destroy, m->rk) == 0)
-		pthread_detach(thread);
-	else
-		destroy(m->rk);
+	rd_kafka_destroy_flags(m->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	free(m);
 	free(g);
 }

@@ -11,6 +11,7 @@
 #define WEBMOND_KAFKA_GROUP_H
 
 #include "config.h"
+#include "message.h"
 
 enum rebalance {
 	REBALANCE_NONE,
@@ -23,12 +24,14 @@ struct kafka_group {
 	int64_t session_us; /* without a heartbeat for so long, others get the shards */
 	/* util_boot_us(): Kafka has heard from us since; 0: never */
 	int64_t confirmed_us;
-	bool connected;    /* with the broker that leads the group, as of `looked_us` */
-	bool refused;      /* rights or settings: Kafka can be reached, but not the group */
-	bool failed;       /* for good: to be closed; the reason was logged */
+	bool connected; /* with the broker that leads the group, as of `looked_us` */
+	bool refused;   /* rights or settings: Kafka can be reached, but not the group */
+	int64_t
+	    failed_us; /* it is of no use any more, and a new one not before this time is over */
 	int64_t looked_us; /* util_boot_us(): of the last statistics; 0: none yet */
 
-	enum rebalance asked; /* the question that waits for its answer */
+	enum rebalance asked;              /* the question that waits for its answer, */
+	uint32_t shard[SHARDS_MAX], count; /* and about which shards */
 
 	struct member *member; /* of kafka_group.c */
 };
@@ -40,14 +43,17 @@ struct kafka_group {
 struct kafka_group *
 kafka_group_open(const struct config *config, int wake_fd, struct mistakes *mistakes);
 
-/* Leave without a word: others get the shards when the session is over. NULL is ignored. */
+/* Without a word: Kafka keeps our place until the session is over. */
 void kafka_group_close(struct kafka_group *g);
+
+/*
+ * This process ends. In the newer protocol a successor gets our place only when it is told so, which
+ * takes at most `wait_us`. It is to be used no more.
+ */
+void kafka_group_leave(struct kafka_group *g, int64_t wait_us);
 
 /* Take what Kafka says. */
 void kafka_group_serve(struct kafka_group *g);
-
-/* The partitions that are asked about; returns how many. Valid until the answer. */
-size_t kafka_group_asked(const struct kafka_group *g, size_t i, uint32_t *partition);
 
 /* Whether they are lost although the question is another one: then there is no time for manners. */
 bool kafka_group_is_lost(const struct kafka_group *g);

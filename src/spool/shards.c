@@ -53,7 +53,8 @@ void
 spool_note_newest(struct spool *s)
 {
 	if (s->db != NULL && s->newest_slot_us != 0)
-		spool_run(s, "UPDATE shard SET slot_us = %lld WHERE slot_us < %lld",
+		spool_run(s,
+		    "UPDATE shard SET slot_us = %lld, at = unixepoch() WHERE slot_us < %lld",
 		    (long long)s->newest_slot_us, (long long)s->newest_slot_us);
 }
 
