@@ -12,6 +12,12 @@
 static int sets_before;
 
 static bool
+has_lost(void)
+{
+	return strstr(captured(), "its shards may be others'") != NULL;
+}
+
+static bool
 has_all_anew(void)
 {
 	return heard.sets > sets_before && has_all();
@@ -29,6 +35,19 @@ START_TEST(what_was_lost_is_read_anew)
 	for (int i = 0; i < 100; i++)
 		ck_assert_uint_eq(heard.site[i].site, 2);
 	ck_assert_int_ge(looks, 2);
+}
+END_TEST
+
+/* A publisher whose disk hangs for longer than Kafka waits for it. */
+START_TEST(a_publisher_that_hangs_loses_all)
+{
+	begin(10, "", "");
+	await(has_all);
+	sets_before = heard.sets;
+	sleep(12);
+	hear();
+	await(has_all_anew);
+	ck_assert(has_lost());
 }
 END_TEST
 
@@ -99,12 +118,6 @@ static bool
 is_alone(void)
 {
 	return heard.lease.alone && heard.lease.until_us > util_boot_us();
-}
-
-static bool
-has_lost(void)
-{
-	return strstr(captured(), "its shards may be others'") != NULL;
 }
 
 START_TEST(alone_with_what_it_had)
@@ -179,6 +192,7 @@ main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 150);
 	tcase_add_test(tcase, what_was_lost_is_read_anew);
+	tcase_add_test(tcase, a_publisher_that_hangs_loses_all);
 	tcase_add_test(tcase, a_double_ends_it);
 	tcase_add_test(tcase, a_silent_supervisor_loses_all);
 	tcase_add_test(tcase, a_spool_that_takes_nothing_loses_all);
