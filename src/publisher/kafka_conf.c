@@ -155,6 +155,11 @@ kafka_reader_conf_new(const struct config *config, struct mistakes *mistakes)
 {
 	static const char *const settings[][2] = {
 		{ "max.in.flight", "100" }, /* a fetch must not hold up a question */
+		/* the end of a partition is an answer that waits for more */
+		{ "fetch.wait.max.ms", "10" },
+		/* when it has so much ahead, librdkafka before 2.2 rests for a second */
+		{ "queued.min.messages", "10000000" },
+		{ "queued.max.messages.kbytes", "1000000" },
 		/* a transaction of somebody else must not hide our last records */
 		{ "isolation.level", "read_uncommitted" },
 		{ "enable.auto.commit", "false" },
