@@ -35,7 +35,7 @@ error_in(rd_kafka_event_t *event)
 
 /* What only those get who may see the group; that there are no offsets does not matter. */
 static rd_kafka_resp_err_t
-ask_for_group(rd_kafka_t *rk, const char *group, int timeout_ms)
+ask_once(rd_kafka_t *rk, const char *group, int timeout_ms)
 {
 	rd_kafka_ListConsumerGroupOffsets_t *request = rd_kafka_ListConsumerGroupOffsets_new(
 	    group, NULL);
@@ -54,6 +54,26 @@ ask_for_group(rd_kafka_t *rk, const char *group, int timeout_ms)
 	rd_kafka_ListConsumerGroupOffsets_destroy(request);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_queue_destroy(queue);
+	return error;
+}
+
+/* The first time that somebody asks for a group of its, a broker has to load them. */
+static bool
+passes(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+	       error == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+	       error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+}
+
+static rd_kafka_resp_err_t
+ask_for_group(rd_kafka_t *rk, const char *group, int timeout_ms)
+{
+	const int64_t deadline_us = util_mono_us() + timeout_ms * US_PER_MS;
+	rd_kafka_resp_err_t error;
+
+	while (passes(error = ask_once(rk, group, timeout_ms)) && util_mono_us() < deadline_us)
+		rd_kafka_poll(rk, 200);
 	return error;
 }
 
