@@ -91,19 +91,36 @@ END_TEST
 START_TEST(two_verdicts_at_once_are_wrong)
 {
 	give_slots(&one, 0, 9);
-	give_slots(&two, 8, 12);
-	require_only(FOUND_TWICE, 2);
+	give_slots(&two, 5, 12);
+	judge_conclude(judge);
+	require_found(FOUND_BOTH, 3);
+	require_found(FOUND_TWICE, 2);
 	ck_assert_str_eq(judge->epochs[1]->examples[FOUND_TWICE][0],
-	    "2026-11-29T03:00:08.000Z of a: seq 0, and one of another member");
+	    "2026-11-29T03:00:08.000Z of a: seq 3, and one of another member");
+	ck_assert_int_eq(judge_verdict(judge), VERDICT_BROKEN);
 }
 END_TEST
 
-START_TEST(one_foreign_verdict_is_wrong)
+/* As when a member is reloaded while another one joins. */
+START_TEST(one_foreign_verdict_is_a_question)
 {
 	give_slots(&one, 0, 9);
 	GIVE_SLOT(&two, 9, .lateness = "12.5");
 	give_slots(&one, 10, 19);
-	require_only(FOUND_TWICE, 1);
+	require_only(FOUND_BOTH, 1);
+	GIVE_SLOT(&two, 15);
+	require_only(FOUND_BOTH, 2);
+}
+END_TEST
+
+START_TEST(two_owners_of_a_site_that_is_checked_seldom_are_wrong)
+{
+	for (int slot = 0; slot < 180; slot += 60) {
+		GIVE_SLOT(&one, slot, .interval_ms = 60000);
+		GIVE_SLOT(&two, slot, .interval_ms = 60000);
+	}
+	judge_conclude(judge);
+	require_found(FOUND_TWICE, 2);
 }
 END_TEST
 
@@ -315,7 +332,8 @@ main(void)
 	tcase_add_test(tcase, slots_that_nobody_ran_have_records);
 	tcase_add_test(tcase, a_slot_that_nobody_has_is_a_question);
 	tcase_add_test(tcase, two_verdicts_at_once_are_wrong);
-	tcase_add_test(tcase, one_foreign_verdict_is_wrong);
+	tcase_add_test(tcase, one_foreign_verdict_is_a_question);
+	tcase_add_test(tcase, two_owners_of_a_site_that_is_checked_seldom_are_wrong);
 	tcase_add_test(tcase, a_takeover_may_run_a_slot_again);
 	tcase_add_test(tcase, late_records_are_no_takeover);
 	tcase_add_test(tcase, who_is_alone_may_have_slots_that_others_have);

@@ -60,13 +60,14 @@ enum finding {
 	FOUND_GRID,     /* slots that are not on the grid of the site */
 	FOUND_STREAK,   /* streak or status_since does not continue the record before */
 	FOUND_KEY,      /* records with another key than their site */
-	FOUND_TWICE,    /* slots of which two members of a group have a verdict at once */
+	FOUND_TWICE,    /* slots in a row of which two members of a group have a verdict at once */
 	/* questions */
 	FOUND_EMPTIED, /* holes that a partition with nothing left may explain */
 	FOUND_AGAIN,   /* slots that are not later than the one before, of one site alone */
 	FOUND_MISSING, /* slots of the grid without a record, while `seq` has no hole */
 	FOUND_SILENT,  /* sites without records while others go on */
 	FOUND_OVERLAP, /* records of a site behind those of a later epoch of the same instance */
+	FOUND_BOTH, /* as FOUND_TWICE, for no longer than a member may overlook that it has lost */
 	FOUND_COUNT
 };
 
@@ -177,7 +178,8 @@ struct judge_shared {
 	int partition;  /* … and its place */
 	int32_t interval_ms;
 	int64_t last_ms;
-	uint64_t base; /* the first slot that was met */
+	uint64_t base;                   /* the first slot that was met */
+	int64_t twice_ms, twice_last_ms; /* the last slots in a row with two verdicts at once */
 	struct ranges slots, verdicts /* that are not alone */, late /* of these */;
 	bool overfull; /* a limit has left slots out */
 };

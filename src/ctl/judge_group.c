@@ -8,7 +8,9 @@
  * A member that begins a slot has a lease, and who takes over does so when that is over; then it runs
  * the newest slot late. So one slot of a site may have two verdicts at a takeover: one member ran it
  * in time, and its record came too late for the other to see. These begin at least a tenth of a
- * session apart, and a session has 6 s or more. Two that begin together are two owners.
+ * session apart, and a session has 6 s or more. Two that begin together are two owners. For a moment
+ * that may be: when a member is reloaded while another one joins, Kafka may give its shards away
+ * without asking. When it lasts it is wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,9 @@
 #include "judge.h"
 
 #define LATE_US (500 * US_PER_MS)
+
+/* How long a member may not know that its shards are those of others. */
+#define MOMENT_MS 2000
 
 /* A member that takes over looks so far back for the last records of its sites. */
 #define LOOK_BACK_MS 300000
@@ -114,11 +119,27 @@ follow_owner(struct judge *j, struct judge_shared *shared, uint32_t epoch, const
 }
 
 static void
+take_second(
+    struct judge *j, struct judge_shared *shared, struct judge_epoch *e, const struct scanned *s)
+{
+	enum finding finding = FOUND_BOTH;
+	char when[UTIL_RFC3339_SIZE];
+
+	if (s->slot_ms - shared->twice_last_ms > s->interval_ms)
+		shared->twice_ms = s->slot_ms;
+	shared->twice_last_ms = s->slot_ms;
+	if (s->slot_ms - shared->twice_ms > MOMENT_MS)
+		finding = FOUND_TWICE;
+	util_rfc3339(when, s->slot_ms * US_PER_MS);
+	judge_note(j, e, finding, 1, "%s of %s: seq %llu, and one of another member", when,
+	    shared->name, (unsigned long long)s->seq);
+}
+
+static void
 take_verdict(struct judge *j, struct judge_shared *shared, struct judge_epoch *e,
     const struct scanned *s, uint64_t slot)
 {
 	bool late = s->lateness_us >= LATE_US;
-	char when[UTIL_RFC3339_SIZE];
 
 	if (!ranges_has(&shared->verdicts, slot)) {
 		if (!add(j, &shared->verdicts, slot) || (late && !add(j, &shared->late, slot)))
@@ -126,9 +147,7 @@ take_verdict(struct judge *j, struct judge_shared *shared, struct judge_epoch *e
 	} else if (late || ranges_has(&shared->late, slot)) {
 		j->groups[shared->group].handed_over++;
 	} else {
-		util_rfc3339(when, s->slot_ms * US_PER_MS);
-		judge_note(j, e, FOUND_TWICE, 1, "%s of %s: seq %llu, and one of another member",
-		    when, shared->name, (unsigned long long)s->seq);
+		take_second(j, shared, e, s);
 	}
 }
 

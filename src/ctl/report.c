@@ -23,8 +23,8 @@ static const struct {
 	    "slots off their grids" },
 	{ "streak", "each goes on or begins", "wrong streak", "wrong streaks" },
 	{ "keys", "each is the site", "record with another key", "records with other keys" },
-	{ "twice", "no slot of a group has two verdicts", "slot that two members ran at once",
-	    "slots that two members ran at once" },
+	{ "twice", "no slots of a group have two verdicts", "slot that two members went on running",
+	    "slots that two members went on running" },
 	{ "emptied", "no number",
 	    "number without a record that a partition with nothing left may have had",
 	    "numbers without a record that a partition with nothing left may have had" },
@@ -33,6 +33,8 @@ static const struct {
 	{ "silent", "no site", "silent site", "silent sites" },
 	{ "overlap", "no record behind a later epoch", "record behind a later epoch",
 	    "records behind a later epoch" },
+	{ "both", "no slot", "slot that two members ran for a moment",
+	    "slots that two members ran for a moment" },
 };
 
 const char *
@@ -304,8 +306,10 @@ report_text(const struct judge *j, const char *topic)
 			    "taken out or put in by a reload, was the clock set back, %sor have "
 			    "two daemons one instance name?\n",
 			    text,
-			    j->group_count > 0 ? "may members of a group not read the topic, "
-					       : "");
+			    j->group_count > 0
+				? "may members of a group not read the topic, was one "
+				  "reloaded while another came or went, "
+				: "");
 		else if (j->kinds[SCAN_RECORD] == 0)
 			puts("there is no record of webmond");
 		else
