@@ -380,7 +380,7 @@ group_wake_us(const struct group *g, int64_t now)
 		    (g->shards.tail == NULL &&
 			shards_count(&g->shards, SHARD_WAITING, SHARD_WAITING) > 0);
 
-	if (!g->shards.spool_read)
-		return now;
+	if (!g->shards.spool_read) /* soon, but a spool that fails makes nobody busy */
+		return now + US_PER_MS;
 	return busy ? now + STEP_US : INT64_MAX;
 }

@@ -48,10 +48,12 @@ take_remembered(const struct lease *l, struct shards *s)
 	newest_us = last.newest_us > util_utc_us() - TAIL_US ? last.newest_us : 0;
 	if (s->total == 0)
 		shards_set_total(s, last.total, true);
-	for (uint32_t i = 0; i < last.total; i++)
-		if ((last.taken[i / 8] & 1 << i % 8) != 0)
-			shards_take(s, i, newest_us, false);
-	s->told = false;
+	for (uint32_t i = 0; i < last.total; i++) {
+		if ((last.taken[i / 8] & 1 << i % 8) == 0)
+			continue;
+		shards_take(s, i, newest_us, false);
+		s->told = false;
+	}
 }
 
 static void
