@@ -110,6 +110,9 @@ class Storm:
     def reloaded(self):
         name = self.awake()
         if name is not None:
+            # a new publisher says to the group that it has nothing: if others join just then, its
+            # shards are given away while the lease of the old one lasts
+            self.some.cut_off(name, "reloaded")
             self.some[name].signal(signal.SIGHUP)
         return name is not None
 

@@ -12,9 +12,16 @@ from collections import Counter, defaultdict
 
 from . import Broken, procs, records, require, sites
 
-# what a killed member had on its way: not yet stored or not yet confirmed
 ON_ITS_WAY_MS = 1000
 SESSION_S, HEARTBEAT_S = 6, 1  # less than 6 s no broker takes without being told to
+
+
+def on_its_way_ms():
+    """
+    How far back goes what a member that is killed now has on its way, not yet stored or not yet
+    confirmed. All takes longer on a machine that has more to do.
+    """
+    return ON_ITS_WAY_MS * min(10.0, max(1.0, os.getloadavg()[0] / os.cpu_count()))
 
 
 class Excuse:
@@ -24,10 +31,10 @@ class Excuse:
     `why`: a word or two, by which such slots are counted.
     """
 
-    def __init__(self, instance, begin_ms, end_ms=None, why="killed"):
+    def __init__(self, instance, begin_ms, end_ms=None, why="killed", before_ms=ON_ITS_WAY_MS):
         self.instance = instance
         self.why = why
-        self.begin_ms = begin_ms - ON_ITS_WAY_MS
+        self.begin_ms = begin_ms - before_ms
         self.end_ms = begin_ms if end_ms is None else end_ms
 
     def explains(self, record):
@@ -229,7 +236,8 @@ class Members:
     def excuse(self, name, why, begin=None, seconds=0):
         """What it begins from `begin` (default: now), as time.time() gives it, for so long."""
         begin = time.time() if begin is None else begin
-        self.excuses.append(Excuse(name, begin * 1000, (begin + seconds) * 1000, why))
+        self.excuses.append(Excuse(name, begin * 1000, (begin + seconds) * 1000, why,
+                                   on_its_way_ms()))
 
     def cut_off(self, name, why):
         """From now on it cannot reach Kafka: what it begins until its lease is over comes late."""

@@ -311,7 +311,10 @@ def _order(firsts, steps):
     last = {}
     for r in firsts:
         before = last.get((r.instance, r.site))
-        if before is not None and r.slot <= before.slot and not steps:
+        # who starts without Kafka knows only about when it ended, and tells of a slot rather twice
+        told_again = r.alone and r.error_type == "missed_takeover" and (
+            before is not None and before.epoch != r.epoch)
+        if before is not None and r.slot <= before.slot and not steps and not told_again:
             yield f"{r} stands behind {before}"
         if before is not None and before.epoch == r.epoch and r.seq <= before.seq:
             yield f"{r} stands behind {before}"
