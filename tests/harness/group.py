@@ -10,7 +10,7 @@ import signal
 import time
 from collections import Counter, defaultdict
 
-from . import Broken, procs, records, require, sites
+from . import Broken, procs, records, sites
 
 ON_ITS_WAY_MS = 1000
 SESSION_S, HEARTBEAT_S = 6, 1  # less than 6 s no broker takes without being told to
@@ -340,11 +340,3 @@ def asked_by(nginx, name, begin_ms, end_ms=float("inf")):
         found = [(float(words[0]) * 1000, words[1]) for words in lines if len(words) > 2]
     return [(at, path) for at, path in found if path.startswith(f"/ok/{name}/") and
             begin_ms < at < end_ms]
-
-
-def verify_knows(topic):
-    """webmondctl verify of the whole topic: it must not call broken what the judge does not."""
-    from . import verify  # pylint: disable=import-outside-toplevel
-    found = verify.topic(topic)
-    require(found.code != verify.BROKEN, f"verify calls broken what the judge does not: {found}")
-    return found
