@@ -166,6 +166,7 @@ START_TEST(a_start_without_kafka)
 	spool_close(spool);
 	rd_kafka_mock_broker_set_down(cluster, 1);
 	begin(100, "", "");
+	ck_assert(dead[0] != group && dead[1] != config);
 	await(is_alone);
 	ck_assert_uint_eq(count(heard.whole), PARTITIONS);
 	for (int i = 0; i < 100; i++)
