@@ -34,9 +34,11 @@ struct reading {
 	int wake_fd;
 	rd_kafka_t *rk;
 	rd_kafka_topic_t *topic;
-	char group[96];   /* as it stands in a record */
-	uint32_t unread;  /* shards */
-	int64_t limit_us; /* UTC: slots that are later than this are none */
+	rd_kafka_queue_t *queue;
+	rd_kafka_topic_partition_list_t *list; /* of what is read */
+	char group[96];                        /* as it stands in a record */
+	uint32_t unread;                       /* shards */
+	int64_t limit_us;                      /* UTC: slots that are later than this are none */
 };
 
 /* --- records ----------------------------------------------------------------------------- */
@@ -139,19 +141,21 @@ count_partitions(struct reading *r)
 
 /* Begin with each shard where Kafka has found its first record that is young enough. */
 static void
-start_all(struct reading *r, rd_kafka_queue_t *queue)
+start_all(struct reading *r)
 {
 	struct kafka_tail *t = r->tail;
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)t->count);
 	rd_kafka_resp_err_t error, all;
 
+	r->list = rd_kafka_topic_partition_list_new((int)t->count);
+	r->queue = rd_kafka_queue_new(r->rk);
 	for (uint32_t i = 0; i < t->count && i < t->total; i++)
 		if (t->shard[i].wanted)
-			rd_kafka_topic_partition_list_add(list, r->config->kafka_topic, (int32_t)i)
+			rd_kafka_topic_partition_list_add(
+			    r->list, r->config->kafka_topic, (int32_t)i)
 			    ->offset = (util_utc_us() - TAIL_US) / US_PER_MS;
-	all = rd_kafka_offsets_for_times(r->rk, list, FIND_MS);
-	for (int i = 0; i < list->cnt; i++) {
-		const rd_kafka_topic_partition_t *p = &list->elems[i];
+	all = rd_kafka_offsets_for_times(r->rk, r->list, FIND_MS);
+	for (int i = 0; i < r->list->cnt; i++) {
+		const rd_kafka_topic_partition_t *p = &r->list->elems[i];
 		struct tail_shard *s = &t->shard[p->partition];
 
 		error = all != RD_KAFKA_RESP_ERR_NO_ERROR ? all : p->err;
@@ -159,25 +163,25 @@ start_all(struct reading *r, rd_kafka_queue_t *queue)
 			set_trouble(r, error);
 		else if (p->offset < 0)
 			s->read = s->whole = true; /* no record is so young */
-		else if (rd_kafka_consume_start_queue(r->topic, p->partition, p->offset, queue) ==
-			 0)
+		else if (rd_kafka_consume_start_queue(
+			     r->topic, p->partition, p->offset, r->queue) == 0)
 			r->unread++;
 		else
 			set_trouble(r, rd_kafka_last_error());
 	}
-	rd_kafka_topic_partition_list_destroy(list);
 }
 
 static void
 take_message(struct reading *r, const rd_kafka_message_t *m)
 {
-	struct tail_shard *s = &r->tail->shard[m->partition];
 	bool end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+	struct tail_shard *s;
 
 	if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR && !end) {
 		set_trouble(r, m->err);
 		return;
 	}
+	s = &r->tail->shard[m->partition];
 	s->read = true;
 	if (!end)
 		take_record(r, m);
@@ -187,13 +191,13 @@ take_message(struct reading *r, const rd_kafka_message_t *m)
 
 /* Up to the end of each, or until the time is over: what came by then counts. */
 static void
-read_all(struct reading *r, rd_kafka_queue_t *queue)
+read_all(struct reading *r)
 {
 	int64_t until = util_mono_us() + READ_MS * US_PER_MS;
 	rd_kafka_message_t *batch[BATCH];
 
 	while (r->unread > 0 && util_mono_us() < until && !r->tail->no_right) {
-		ssize_t n = rd_kafka_consume_batch_queue(queue, 20, batch, BATCH);
+		ssize_t n = rd_kafka_consume_batch_queue(r->queue, 20, batch, BATCH);
 
 		for (ssize_t i = 0; i < n; i++) {
 			take_message(r, batch[i]);
@@ -203,9 +207,16 @@ read_all(struct reading *r, rd_kafka_queue_t *queue)
 	}
 }
 
+/* Nobody waits for this: librdkafka's threads may take their time to end. */
 static void
 clean_up(struct reading *r)
 {
+	for (int i = 0; r->list != NULL && i < r->list->cnt; i++)
+		rd_kafka_consume_stop(r->topic, r->list->elems[i].partition);
+	if (r->list != NULL) {
+		rd_kafka_queue_destroy(r->queue);
+		rd_kafka_topic_partition_list_destroy(r->list);
+	}
 	rd_kafka_topic_destroy(r->topic);
 	rd_kafka_destroy(r->rk);
 	free(r);
@@ -220,16 +231,13 @@ run(void *arg)
 	const uint64_t one = 1;
 
 	if (count_partitions(r) && t->count > 0) {
-		rd_kafka_queue_t *queue = rd_kafka_queue_new(r->rk);
-
-		start_all(r, queue);
-		read_all(r, queue);
-		rd_kafka_queue_destroy(queue);
+		start_all(r);
+		read_all(r);
 	}
 	t->took_us = util_mono_us() - began_us;
 	t->done = true; /* from here on it is the caller's */
 	(void)!write(r->wake_fd, &one, sizeof(one));
-	clean_up(r); /* nobody waits for the end of librdkafka's threads */
+	clean_up(r);
 	return NULL;
 }
 
