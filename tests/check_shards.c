@@ -600,8 +600,9 @@ START_TEST(after_a_reload_new_sites_wait_for_their_take)
 	ck_assert(!site_has_slot(b)); /* elsewhere, whatever its interval */
 	shards_new_publisher(&s);
 	say_shards(1 << 3);
-	say_take(3, 0, util_utc_us(), -1);
+	say_take(3, 0, util_utc_us() - 3 * INTERVAL, -1);
 	ck_assert(site_has_slot(site_number(0)));
+	ck_assert_int_gt(site_number(0)->timer.slot_us, util_utc_us()); /* nobody missed any */
 	say_take(4, 1, util_utc_us(), -1);
 	ck_assert_int_eq(b->interval_us, 100 * US_PER_S);
 	reload(SITE("a"));

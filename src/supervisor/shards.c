@@ -142,12 +142,15 @@ static void
 take(struct supervisor *s, const struct message_take *m)
 {
 	struct shard *shard;
+	bool new;
 
 	if (m->shard >= SHARDS_MAX || m->count > TAKE_SITES_MAX)
 		return;
 	shard = &s->shards.all[m->shard];
 	if (m->shard >= s->shards.count)
 		s->shards.count = m->shard + 1;
+	/* what has no slot here came with a reload: nobody was to check it before */
+	new = shard->state == SHARD_OURS && shard->whole;
 	if (shard->state != SHARD_OURS) {
 		shards_drop_sites(s); /* those that it had before */
 		set_state(s, shard, SHARD_OURS);
@@ -157,12 +160,15 @@ take(struct supervisor *s, const struct message_take *m)
 		s->shards.takeovers++;
 	}
 	for (uint32_t i = 0; i < m->count; i++) {
+		struct taken_site taken = m->site[i];
 		struct site_state *state;
 
-		if (m->site[i].site >= s->sites.count)
+		if (taken.site >= s->sites.count)
 			continue;
-		state = s->sites.all[m->site[i].site];
-		site_take(s, state, (int32_t)m->shard, &m->site[i]);
+		state = s->sites.all[taken.site];
+		if (new && !site_has_slot(state))
+			taken.after_us = util_utc_us();
+		site_take(s, state, (int32_t)m->shard, &taken);
 		if (!shard->whole && state->last_slot_us > shard->orphaned_us)
 			shard->orphaned_us = state->last_slot_us;
 	}
