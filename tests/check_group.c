@@ -12,7 +12,7 @@ static rd_kafka_t *writer;
 
 /* A record that some member of a group has written. */
 static void
-put_record(const char *of_group, int number, int64_t slot_us, enum error_type error, bool wrap)
+put_record(const char *of_group, int number, int64_t slot_us, enum error_type why, bool wrap)
 {
 	struct config other = { .instance = "b", .kafka_group = of_group };
 	struct slot slot = { .epoch = EPOCH,
@@ -24,6 +24,7 @@ put_record(const char *of_group, int number, int64_t slot_us, enum error_type er
 	struct site site = { .name = name, .url = "http://a/", .method = "GET" };
 	unsigned char raw[WIRE_FRAME_MAX], record[WIRE_RECORD_MAX];
 	struct wire_outcome outcome = { .lateness_us = 1000 };
+	rd_kafka_resp_err_t error;
 	struct frame frame;
 	char *value;
 	size_t size;
@@ -33,19 +34,20 @@ put_record(const char *of_group, int number, int64_t slot_us, enum error_type er
 	outcome.result.elapsed_us = 1000;
 	outcome.result.completed = true;
 	outcome.result.http_status = 200;
-	if (error != ERROR_NONE)
-		result_fail(&outcome.result, error, "it is \"down\", \"group\":\"%s\"", GROUP);
+	if (why != ERROR_NONE)
+		result_fail(&outcome.result, why, "it is \"down\", \"group\":\"%s\"", GROUP);
 	size = payload_frame(raw, WIRE_OPEN, &other, &site, &slot, NULL, NULL);
 	ck_assert_int_gt(wire_decode(raw, size, &frame), 0);
 	size = payload_record(record, &frame, &outcome, RESULT_NONE, NULL);
 	ck_assert_int_gt(wire_decode(record, size, &frame), 0);
 	size = frame.payload_size;
 	value = wrap ? payload_envelope(&frame, &size) : strndup(frame.payload, size);
-	ck_assert_int_eq(rd_kafka_producev(writer, RD_KAFKA_V_TOPIC(TOPIC),
-			     RD_KAFKA_V_KEY(name, strlen(name)), RD_KAFKA_V_VALUE(value, size),
-			     RD_KAFKA_V_PARTITION((int32_t)kafka_shard_of(name, PARTITIONS)),
-			     RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_FREE), RD_KAFKA_V_END),
-	    0);
+	error = rd_kafka_producev(writer, RD_KAFKA_V_TOPIC(TOPIC),
+	    RD_KAFKA_V_KEY(name, strlen(name)), RD_KAFKA_V_VALUE(value, size),
+	    RD_KAFKA_V_PARTITION((int32_t)kafka_shard_of(name, PARTITIONS)),
+	    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+	free(value);
+	ck_assert_int_eq(error, RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
 static void
