@@ -10,9 +10,10 @@
 
 #include "log.h"
 
-#define RENEW_US (US_PER_S)     /* how often */
-#define ALONE_US (2 * US_PER_S) /* for how long alone; and how long Kafka is away before */
-#define LOOK_US  (3 * US_PER_S) /* without statistics for so long, this process was stopped */
+#define RENEW_US (US_PER_S)      /* how often */
+#define ALONE_US (2 * US_PER_S)  /* for how long alone; and how long Kafka is away before */
+#define START_US (10 * US_PER_S) /* the same before the first lease: to connect may take long */
+#define LOOK_US  (3 * US_PER_S)  /* without statistics for so long, this process was stopped */
 
 /* How long the group has been out of reach, as far as that is known. */
 static void
@@ -31,7 +32,9 @@ look_for_kafka(struct lease *l, const struct kafka_group *k, int64_t boot)
 static bool
 is_away(const struct lease *l, int64_t boot)
 {
-	return l->away_us != 0 && boot - l->away_us >= ALONE_US && boot >= l->until_us &&
+	const int64_t patience_us = l->until_us != 0 ? ALONE_US : START_US;
+
+	return l->away_us != 0 && boot - l->away_us >= patience_us && boot >= l->until_us &&
 	       boot - l->looked_us < LOOK_US;
 }
 
