@@ -22,7 +22,7 @@
 #define SILENCE_US   (10 * US_PER_S) /* of the supervisor, or of a spool that takes nothing */
 #define REJOIN_US    (60 * US_PER_S) /* after an error for good */
 #define DELIVERED_US (3 * US_PER_S)  /* what is spooled, before tails are read */
-#define CONFIRM_US   (2 * US_PER_S)  /* what is stored, before a shard is given back */
+#define CONFIRM_US   (5 * US_PER_S)  /* what is stored, before a shard is given back */
 #define REMEMBER_US  (3600 * US_PER_S)
 #define NOTE_US      (10 * US_PER_S)
 #define LEAVE_US     (US_PER_S)
