@@ -112,8 +112,8 @@ shards_take(struct shards *s, uint32_t i, int64_t newest_us, bool whole)
 	s->taken_over++;
 }
 
-/* A shard was to be read, as far as that was possible. */
-static void
+/* A shard was to be read, as far as that was possible. Returns whether it is taken without. */
+static bool
 end_reading(struct shards *s, const struct kafka_tail *t, uint32_t i, int64_t now)
 {
 	const struct tail_shard *tail = &t->shard[i];
@@ -123,16 +123,12 @@ end_reading(struct shards *s, const struct kafka_tail *t, uint32_t i, int64_t no
 		shard->state = SHARD_WAITING;
 		if (s->read_us <= now)
 			s->read_us = now + RETRY_US;
-		return;
+		return false;
 	}
 	if (i >= s->total) { /* a partition that was added: none of our sites is there */
 		shard->state = SHARD_FOREIGN;
-		return;
+		return false;
 	}
-	if (!tail->read && !t->no_right)
-		log_warning("group: the last records of shard %u cannot be read: %s; its sites go "
-			    "on with their next slots",
-		    i, t->why);
 	for (uint32_t n = s->first[i]; n < s->first[i + 1]; n++) {
 		if (tail->read)
 			learn(s, s->site[n], &t->site[s->site[n]]);
@@ -140,6 +136,7 @@ end_reading(struct shards *s, const struct kafka_tail *t, uint32_t i, int64_t no
 			s->known[s->site[n]].slot_us = 0; /* others may have had it since */
 	}
 	shards_take(s, i, tail->newest_us, tail->whole);
+	return !tail->read;
 }
 
 static void
@@ -166,6 +163,7 @@ static void
 end_tail(struct shards *s, int64_t now)
 {
 	struct kafka_tail *t = s->tail;
+	uint32_t without = 0;
 
 	s->tail = NULL;
 	s->count_us = now + (t->total > 0 ? HOUR_US : TRY_US);
@@ -185,7 +183,11 @@ end_tail(struct shards *s, int64_t now)
 	/* others were revoked meanwhile, and may have come again */
 	for (uint32_t i = 0; i < t->count; i++)
 		if (s->shard[i].state == SHARD_READING)
-			end_reading(s, t, i, now);
+			without += end_reading(s, t, i, now);
+	if (without > 0 && !t->no_right)
+		log_warning("group: the last records of %u shard%s cannot be read: %s; sites there "
+			    "go on with their next slots",
+		    without, util_plural(without), t->why);
 	kafka_tail_free(t);
 }
 
