@@ -13,6 +13,8 @@ from collections import Counter, defaultdict
 from . import Broken, procs, records, sites
 
 ON_ITS_WAY_MS = 1000
+TAIL_MS = 300000  # who takes a shard over looks back no further
+BUSY = 50         # one slot of so many may have two records that are not verdicts, for want of CPU
 SESSION_S, HEARTBEAT_S = 6, 1  # less than 6 s no broker takes without being told to
 
 
@@ -61,27 +63,39 @@ def choice(copies):
 
 
 def _jumps(slots, blind):
-    """`blind`: (begin, end) in which nobody knew what the others had done, in ms."""
+    """
+    `blind`: (begin, end) in which nobody knew what the others had done, in ms. What lasts longer
+    than a tail shows as a jump, too.
+    """
     for (group, site), by_slot in slots.items():
         found = [copies[0] for copies in by_slot.values()]
         for before, after in zip(found, found[1:]):
             step = round(before.interval_s * 1000)
-            if after.interval_s != before.interval_s or after.slot - before.slot == step:
+            if after.interval_s != before.interval_s or after.slot - before.slot == step or \
+                    after.slot - before.slot > TAIL_MS:
                 continue
             if not any(begin < after.slot and before.slot < end for begin, end in blind):
                 yield f"{group}: a jump of {(after.slot - before.slot) / 1000} s: {before}, {after}"
 
 
 def _twice(slots, excuses):
-    """Slots with several records that were begun with the group's word, and nothing explains it."""
+    """
+    Slots with several records that were begun with the group's word, and nothing explains it. A
+    member that is not let run for long loses its shards like one that was stopped, which nobody
+    made an excuse of; then a few slots may have two records, but never two verdicts.
+    """
+    odd = []
     for (group, site), by_slot in slots.items():
         for copies in by_slot.values():
             told = [r for r in copies if not r.alone]
             # one of them is the right one; each of the others needs an explanation of its own
-            odd = [r for r in told if not any(e.explains(r) for e in excuses)]
-            if len(odd) > 1:
-                yield f"{group}: {len(told)} records of a slot: " + ", ".join(
-                    f"{r.instance} {r!r} started {r.started_at}" for r in told)
+            rest = [r for r in told if not any(e.explains(r) for e in excuses)]
+            if len(rest) > 1:
+                odd.append((sum(r.status != "unknown" for r in rest) > 1,
+                            f"{group}: {len(told)} records of a slot: " + ", ".join(
+                                f"{r.instance} {r!r} started {r.started_at}" for r in told)))
+    few = len(odd) * BUSY <= sum(len(by_slot) for by_slot in slots.values())
+    return [text for verdicts, text in odd if verdicts or not few]
 
 
 class Verdict:
