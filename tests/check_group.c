@@ -80,6 +80,26 @@ START_TEST(a_new_member_takes_all)
 }
 END_TEST
 
+/*
+ * With an interval as long as a tail a site may have no record there. If that is so of many, nobody
+ * had them, and they begin at their times; if there are few, a slot may have been left over.
+ */
+START_TEST(a_shard_without_records)
+{
+	const int sites = _i > 0 ? 2 : 1000;
+	int64_t now_us = util_utc_us();
+
+	of_each_site = "interval = 300; ";
+	begin(sites, "", "");
+	await(has_all);
+	for (int i = 0; i < sites; i++)
+		if (_i > 0)
+			ck_assert_int_le(heard.site[i].after_us, util_utc_us() - TAIL_US);
+		else
+			ck_assert_int_ge(heard.site[i].after_us, now_us);
+}
+END_TEST
+
 /* Each goes on behind its own last record, or behind the last one of its shard. */
 START_TEST(sites_go_on_behind_their_records)
 {
@@ -239,6 +259,7 @@ main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 150);
 	tcase_add_test(tcase, a_new_member_takes_all);
+	tcase_add_loop_test(tcase, a_shard_without_records, 0, 2);
 	tcase_add_test(tcase, sites_go_on_behind_their_records);
 	tcase_add_test(tcase, a_busy_supervisor_misses_nothing);
 	tcase_add_test(tcase, what_is_spooled_counts);

@@ -22,6 +22,7 @@
 #include "payload.h"
 #include "publisher/group.h"
 #include "publisher/kafka_group.h"
+#include "publisher/kafka_tail.h"
 #include "scratch.h"
 
 #define EPOCH      "20260101T000000Z-0000000000000001"
@@ -54,8 +55,9 @@ static struct {
 	struct taken_site site[SITES_MAX]; /* by index; site: how often it was named */
 } heard;
 
-static bool answers, lives; /* whether it answers GIVE, and says that it lives */
-static bool held_up;        /* it reads nothing */
+static const char *of_each_site = ""; /* settings */
+static bool answers, lives;           /* whether it answers GIVE, and says that it lives */
+static bool held_up;                  /* it reads nothing */
 
 /* The mock cluster knows no times: all records are young. */
 rd_kafka_resp_err_t __wrap_rd_kafka_offsets_for_times(
@@ -209,8 +211,8 @@ load(int sites, const char *kafka, const char *more)
 	    "%s]; };\nsites = (",
 	    dir, dir, kafka, rd_kafka_mock_cluster_bootstraps(cluster), more);
 	for (int i = 0; i < sites; i++)
-		fprintf(f, "%s{ name = \"site-%d\"; url = \"http://127.0.0.1/\"; }",
-		    i > 0 ? ",\n" : "", i);
+		fprintf(f, "%s{ name = \"site-%d\"; url = \"http://127.0.0.1/\"; %s}",
+		    i > 0 ? ",\n" : "", i, of_each_site);
 	fprintf(f, ");\n");
 	fclose(f);
 	config = config_load(path);

@@ -112,6 +112,19 @@ shards_take(struct shards *s, uint32_t i, int64_t newest_us, bool whole)
 	s->taken_over++;
 }
 
+/* So many sites with a slot in each tail leave a record there if anybody has them. */
+#define SITES_FEW 3
+
+static bool
+has_few_sites(const struct shards *s, uint32_t shard)
+{
+	uint32_t count = 0;
+
+	for (uint32_t n = s->first[shard]; n < s->first[shard + 1]; n++)
+		count += s->config->sites[s->site[n]].interval_us <= TAIL_US;
+	return count < SITES_FEW;
+}
+
 /* A shard was to be read, as far as that was possible. Returns whether it is taken without. */
 static bool
 end_reading(struct shards *s, const struct kafka_tail *t, uint32_t i, int64_t now)
@@ -135,7 +148,9 @@ end_reading(struct shards *s, const struct kafka_tail *t, uint32_t i, int64_t no
 		else
 			s->known[s->site[n]].slot_us = 0; /* others may have had it since */
 	}
-	shards_take(s, i, tail->newest_us, tail->whole);
+	/* without any record nobody had it: a group that starts does not run the slots before */
+	shards_take(
+	    s, i, tail->newest_us, tail->whole && (tail->newest_us != 0 || has_few_sites(s, i)));
 	return !tail->read;
 }
 

@@ -30,7 +30,7 @@ struct shard {
 	bool held;         /* the supervisor has sites of it, or may have them */
 	uint32_t next;     /* TAKING: of its sites, the next one to be told */
 	int64_t since_us;  /* monotonic: WAITING */
-	bool whole;        /* all of its tail was read */
+	bool whole;        /* its tail was read, and says who had a slot lately */
 	int64_t newest_us; /* UTC: the last slot in its tail; 0: there was no record */
 	int64_t taken_us;  /* UTC: when it was taken over */
 };
