@@ -70,10 +70,11 @@ def test_a_shard_is_given_while_checks_hang(t):
     slow, topic = t.slow(), t.topic(PARTITIONS)
 
     def hanging(_):
-        return [site(name, slow.url(f"hang/{name}"), 3, 3)
+        return [site(name, slow.url(f"hang/{name}"), 6, 6)
                 for name in group.spread(12, PARTITIONS, "hang")]
 
-    some = group.Members(t, ("a", "b"), topic, hanging)
+    # a checker for each site: whenever b comes, some checks have more to run than a gives them
+    some = group.Members(t, ("a", "b"), topic, hanging, workers={"max": 16})
     some.start("a")
     some.wait_owned(by=("a",))
     some.start("b")
