@@ -150,6 +150,7 @@ accept(struct group *g, int64_t now)
 	s->told = false;
 	g->assigned = true;
 	g->changed = true;
+	g->lease.away_us = 0; /* the group has just spoken; statistics may be older */
 	g->sent_row = spool_last_row(g->spool);
 	g->sent_until_us = now + DELIVERED_US;
 	kafka_group_answer(g->kafka);
