@@ -156,6 +156,36 @@ accept(struct group *g, int64_t now)
 	kafka_group_answer(g->kafka);
 }
 
+/*
+ * If a predecessor of this publisher ended while a cooperative rebalance waited for it to give up
+ * shards, Kafka has us in its place, with fewer shards, and waits for ever: they are nobody's. Then
+ * this member goes for a session, so that all are assigned anew.
+ */
+static bool
+has_left_shards(struct group *g)
+{
+	struct spool_shards last = { .group = g->config->kafka_group,
+		.topic = g->config->kafka_topic };
+	uint32_t left = 0;
+
+	if (g->shards.introduced || g->kafka->by_broker || !spool_load_shards(g->spool, &last) ||
+	    last.newest_us < util_utc_us() - g->kafka->session_us)
+		return false;
+	for (uint32_t n = 0; n < g->kafka->count; n++)
+		last.taken[g->kafka->shard[n] / 8] &= (unsigned char)~(1 << g->kafka->shard[n] % 8);
+	for (uint32_t i = 0; i < last.total; i++)
+		left += last.taken[i / 8] >> i % 8 & 1;
+	if (left == 0)
+		return false;
+	log_notice("group %s: %u shard%s of this daemon may be nobody's now: it leaves for %lld s, "
+		   "so that Kafka assigns all anew",
+	    g->config->kafka_group, left, util_plural(left),
+	    (long long)(g->kafka->session_us / US_PER_S));
+	memset(last.taken, 0, sizeof(last.taken));
+	spool_store_shards(g->spool, &last);
+	return true;
+}
+
 /* Ask the supervisor to end what it has of them. Returns whether there is anything. */
 static bool
 begin_giving(struct group *g, int64_t now)
@@ -241,6 +271,8 @@ answer(struct group *g, const struct group_facts *facts)
 		    g->config->kafka_group);
 		kafka_group_answer(g->kafka);
 		lose_all(g, g->kafka->connected);
+	} else if (g->kafka->asked == REBALANCE_ASSIGN && has_left_shards(g)) {
+		leave(g, facts->now + g->kafka->session_us + 2 * US_PER_S, true);
 	} else if (g->kafka->asked == REBALANCE_ASSIGN) {
 		accept(g, facts->now);
 	} else if (g->kafka->asked == REBALANCE_REVOKE) {

@@ -361,7 +361,7 @@ kafka_group_open(const struct config *config, int wake_fd, struct mistakes *mist
 	m = g->member = xcalloc(1, sizeof(*m));
 	g->session_us = times.session_us;
 	m->config = config;
-	m->by_broker = times.by_broker;
+	m->by_broker = g->by_broker = times.by_broker;
 	m->rejoins_us = util_boot_us();
 	m->asleep_us = m->rejoins_us - util_mono_us();
 	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_STATS |

@@ -22,6 +22,7 @@ enum rebalance {
 
 struct kafka_group {
 	int64_t session_us; /* without a heartbeat for so long, others get the shards */
+	bool by_broker;     /* it says who has what: group.protocol=consumer */
 	/* util_boot_us(): Kafka has heard from us since; 0: never */
 	int64_t confirmed_us;
 	bool connected; /* with the broker that leads the group, as of `looked_us` */
