@@ -264,8 +264,8 @@ void config_share_close(struct config_share *share);
 struct config *config_share_load(const struct config_share *share, const char *path);
 
 /*
- * In the parent, when the child has ended and found no mistakes: the configuration, to be freed with
- * config_free(). NULL with errno. Then `share` is to be closed.
+ * In the parent, when the child has ended and found no mistakes: the configuration, to be freed
+ * with config_free(). NULL with errno. Then `share` is to be closed.
  */
 struct config *config_share_take(struct config_share *share);
 
@@ -306,9 +306,9 @@ const char *config_wrong_header(const char *value);
 ssize_t config_find_site(const struct config *config, const char *name);
 
 /*
- * The name of the i-th key that a site can have, NULL behind the last one, and in `value` what it is
- * set to, by the site, by `defaults` or by default; "": not at all. Values that may be secret are not
- * shown: of a URL its query, of headers what follows the name, of a body all but its size.
+ * The name of the i-th key that a site can have, NULL behind the last one, and in `value` what it
+ * is set to, by the site, by `defaults` or by default; "": not at all. Values that may be secret
+ * are not shown: of a URL its query, of headers what follows the name, of a body all but its size.
  */
 const char *config_describe_site(const struct site *site, size_t i, char *value, size_t size);
 
@@ -316,9 +316,9 @@ const char *config_describe_site(const struct site *site, size_t i, char *value,
 bool config_site_equal(const struct site *a, const struct site *b);
 
 /*
- * For each enabled site of `config`, note its index in `before`, and whether it has changed. Slow for
- * many sites, so the child that reads the new file does it. A configuration with mistakes is left
- * alone.
+ * For each enabled site of `config`, note its index in `before`, and whether it has changed. Slow
+ * for many sites, so the child that reads the new file does it. A configuration with mistakes is
+ * left alone.
  */
 void config_compare(struct config *config, const struct config *before);
 

@@ -15,9 +15,9 @@
 void daemon_sanitize_descriptors(void);
 
 /*
- * Clear the environment (proxies, SSLKEYLOGFILE, locale …), after reading what systemd has put there;
- * umask 027; no core files; a broken pipe or a limit of the file size is errno, not a signal; HUP
- * and USR1 are blocked.
+ * Clear the environment (proxies, SSLKEYLOGFILE, locale …), after reading what systemd has put
+ * there; umask 027; no core files; a broken pipe or a limit of the file size is errno, not a
+ * signal; HUP and USR1 are blocked.
  */
 void daemon_sanitize(void);
 

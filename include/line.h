@@ -40,8 +40,8 @@ bool line_true(const struct line *line, const char *name);
 time_t line_time(const struct line *line, const char *name);
 
 /*
- * Of a `status` line: whether nothing is wrong with Kafka. Not so if it takes no records, and while the
- * publisher is starting; but so while there was no record, and with an output that is none.
+ * Of a `status` line: whether nothing is wrong with Kafka. Not so if it takes no records, and while
+ * the publisher is starting; but so while there was no record, and with an output that is none.
  */
 bool line_kafka_is_well(const struct line *line);
 

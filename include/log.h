@@ -37,8 +37,8 @@ enum log_level {
 void log_open(enum log_destination destination, enum log_level level);
 
 /*
- * In a child, before its descriptors are closed and its rights are dropped: close the parent's socket
- * to syslogd, and open a standard error of its own.
+ * In a child, before its descriptors are closed and its rights are dropped: close the parent's
+ * socket to syslogd, and open a standard error of its own.
  */
 void log_forked(void);
 

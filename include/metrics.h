@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What the daemon answers to `status` and `sites`, in the text format of Prometheus: for webmondctl(8)
- * and for metrics_file.
+ * What the daemon answers to `status` and `sites`, in the text format of Prometheus: for
+ * webmondctl(8) and for metrics_file.
  */
 #ifndef WEBMOND_METRICS_H
 #define WEBMOND_METRICS_H
@@ -12,7 +12,9 @@
 
 #include "line.h"
 
-/* Samples of one metric must stand together, so all is kept until it is printed. Start from zeros. */
+/*
+ * Samples of one metric must stand together, so all is kept until it is printed. Start from zeros.
+ */
 struct metrics {
 	char *webmond, *status; /* the lines */
 	size_t webmond_size, status_size;

@@ -72,8 +72,8 @@ bool payload_outcome(const struct frame *frame, struct wire_outcome *outcome);
 #define PAYLOAD_ENVELOPE_MAX 3072
 
 /*
- * The payload of a RECORD as Kafka Connect's JsonConverter takes it: {"schema":…,"payload":…}. To be
- * freed; its length is in `size`.
+ * The payload of a RECORD as Kafka Connect's JsonConverter takes it: {"schema":…,"payload":…}. To
+ * be freed; its length is in `size`.
  */
 char *payload_envelope(const struct frame *frame, size_t *size);
 

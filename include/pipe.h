@@ -6,8 +6,9 @@
  *
  * The supervisor creates them before its first fork and keeps both ends, so what is in them
  * outlives any other process. O_NONBLOCK belongs to the open file description, which forked
- * processes share: a checker that was taken over can clear it for the other checkers, which then wait
- * in write(2) instead of poll(2), but not for the supervisor, whose write end no other process has.
+ * processes share: a checker that was taken over can clear it for the other checkers, which then
+ * wait in write(2) instead of poll(2), but not for the supervisor, whose write end no other process
+ * has.
  */
 #ifndef WEBMOND_PIPE_H
 #define WEBMOND_PIPE_H
@@ -20,9 +21,10 @@
 #define PIPE_SIZE (1024 * 1024)
 
 /*
- * Size of the supervisor's pipe. While the publisher stands still, this pipe must become full before
- * that of the checkers: then no new checks begin, and there is still room for the CLOSE of each check
- * that has begun, which is not much larger than its OPEN. Otherwise checkers would block.
+ * Size of the supervisor's pipe. While the publisher stands still, this pipe must become full
+ * before that of the checkers: then no new checks begin, and there is still room for the CLOSE of
+ * each check that has begun, which is not much larger than its OPEN. Otherwise checkers would
+ * block.
  */
 #define PIPE_SIZE_OPEN (PIPE_SIZE / 4)
 

@@ -58,7 +58,8 @@ pid_t proc_fork(const char *role, const int *keep, size_t keep_count);
 /*
  * How long to wait before the next start of a process that keeps dying: 0.1 s, then doubled. One
  * that dies before it has `worked` is broken and waits up to 60 s; one that has worked was probably
- * killed and waits up to 1 s. After a life of more than 60 s the wait begins anew. Start from zeros.
+ * killed and waits up to 1 s. After a life of more than 60 s the wait begins anew. Start from
+ * zeros.
  */
 struct proc_backoff {
 	int64_t delay_us;

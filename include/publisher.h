@@ -51,8 +51,9 @@ void publisher_check_config(const struct config *config, struct mistakes *mistak
 
 /*
  * For -T: connect, get a producer id as the daemon does, find the topic, and ask whether we may
- * write to it; in a group, whether we may be a member. Returns 0 with what was found in `said`, such as "Kafka and the topic are there, …",
- * or -1 with what to do about it: soon when all brokers refuse, else within `timeout_ms`.
+ * write to it; in a group, whether we may be a member. Returns 0 with what was found in `said`,
+ * such as "Kafka and the topic are there, …", or -1 with what to do about it: soon when all brokers
+ * refuse, else within `timeout_ms`.
  */
 int publisher_find_topic(const struct config *config, int timeout_ms, char *said, size_t size);
 

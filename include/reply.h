@@ -3,8 +3,8 @@
 
 /*
  * An answer to a client of the control socket (src/supervisor/control.h): lines of one flat JSON
- * object each, written in pieces as the client reads them. Nothing waits for it, and one that makes no
- * progress is given up.
+ * object each, written in pieces as the client reads them. Nothing waits for it, and one that makes
+ * no progress is given up.
  */
 #ifndef WEBMOND_REPLY_H
 #define WEBMOND_REPLY_H

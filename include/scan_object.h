@@ -31,9 +31,9 @@ struct member_name {
 };
 
 /*
- * Read one flat object and nothing else: keys and values as RFC 8259 has them, valid UTF-8, no array
- * or object inside, none of the wanted keys twice. Fills `count` members. Returns false: it is not
- * like that.
+ * Read one flat object and nothing else: keys and values as RFC 8259 has them, valid UTF-8, no
+ * array or object inside, none of the wanted keys twice. Fills `count` members. Returns false: it
+ * is not like that.
  */
 bool scan_object(struct member *members, const struct member_name *names, size_t count,
     const char *text, size_t size);

@@ -152,8 +152,8 @@ struct spool_shards {
 };
 
 /*
- * Remember all but `newest_us`, which the spool knows itself, and that anew. Each in a transaction of
- * its own. What cannot be stored is logged, and missing later.
+ * Remember all but `newest_us`, which the spool knows itself, and that anew. Each in a transaction
+ * of its own. What cannot be stored is logged, and missing later.
  */
 void spool_store_shards(struct spool *spool, const struct spool_shards *shards);
 void spool_note_newest(struct spool *spool);

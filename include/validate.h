@@ -3,8 +3,8 @@
 
 /*
  * The checks of a configuration that need libraries or the rights of another user: URLs, patterns,
- * Kafka's properties and files. They run in a short-lived child that has dropped its privileges, and
- * those of sites in a child of its own with the rights of the checkers, so the supervisor hands
+ * Kafka's properties and files. They run in a short-lived child that has dropped its privileges,
+ * and those of sites in a child of its own with the rights of the checkers, so the supervisor hands
  * nothing to those libraries and never reads another user's files.
  */
 #ifndef WEBMOND_VALIDATE_H
@@ -30,11 +30,11 @@ struct validation {
 
 /*
  * Start the child, which reads the file of `before` anew, into `share`, and compares it with
- * `before`. To `*fd`, which the caller reads to the end and closes, it writes each mistake as a line:
- * those of the file, its own, then what a start lacks. It exits EXIT_FINE, EXIT_CONFIG, the code that
- * a start would have for what it lacks, or with `network` EXIT_UNAVAILABLE when Kafka or the topic is
- * not there. The only text that it writes with EXIT_FINE is that of `network`: what was found.
- * Returns its pid, or -1 with errno.
+ * `before`. To `*fd`, which the caller reads to the end and closes, it writes each mistake as a
+ * line: those of the file, its own, then what a start lacks. It exits EXIT_FINE, EXIT_CONFIG, the
+ * code that a start would have for what it lacks, or with `network` EXIT_UNAVAILABLE when Kafka or
+ * the topic is not there. The only text that it writes with EXIT_FINE is that of `network`: what
+ * was found. Returns its pid, or -1 with errno.
  */
 pid_t validate_start_file(const struct config *before, struct config_share *share,
     const struct validation *what, int *fd);

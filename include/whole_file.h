@@ -3,11 +3,11 @@
 
 /*
  * A file that is written again and again and read by others, who see the old contents or the new
- * ones, never a part. It is written beside its name and renamed. It is for whom it concerns, not for
- * keeping: after a loss of power it may be empty.
+ * ones, never a part. It is written beside its name and renamed. It is for whom it concerns, not
+ * for keeping: after a loss of power it may be empty.
  *
- * The name itself is no link that is followed: a link is replaced by the file. Those in the path are
- * followed, so whoever writes has the rights of the owner of the directory, and no more.
+ * The name itself is no link that is followed: a link is replaced by the file. Those in the path
+ * are followed, so whoever writes has the rights of the owner of the directory, and no more.
  */
 #ifndef WEBMOND_WHOLE_FILE_H
 #define WEBMOND_WHOLE_FILE_H

@@ -3,8 +3,8 @@
 
 /*
  * A writer of flat JSON objects, instead of a library: caps count encoded bytes, it allocates
- * nothing, and it never writes beyond its end. What does not fit is lost, so callers make sure of the
- * room. Texts are valid UTF-8.
+ * nothing, and it never writes beyond its end. What does not fit is lost, so callers make sure of
+ * the room. Texts are valid UTF-8.
  */
 #ifndef WEBMOND_WRITER_H
 #define WEBMOND_WRITER_H
@@ -44,7 +44,8 @@ void write_digits(struct writer *w, uint64_t n, int width);
  * The members of an object: `prefix`, which has the comma and the key, then the value.
  *
  * A text of at most `cap` encoded bytes is cut at a character, with "…" inside the cap; NULL and ""
- * become null. A count of thousandths becomes a decimal with up to three places, and a time RFC 3339.
+ * become null. A count of thousandths becomes a decimal with up to three places, and a time RFC
+ * 3339.
  */
 void write_text(struct writer *w, const char *prefix, const char *value, size_t cap);
 void write_integer(struct writer *w, const char *prefix, int64_t value);

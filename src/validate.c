@@ -147,7 +147,9 @@ validate(const struct config *config, const struct validation *what, pid_t paren
 	_exit(check_publisher(config, what, &lacking, code, fd));
 }
 
-/* As fork(2), with the reading end in `*fd`, the writing end in the child. `keep`: -1, or one more. */
+/*
+ * As fork(2), with the reading end in `*fd`, the writing end in the child. `keep`: -1, or one more.
+ */
 static pid_t
 fork_validator(int keep, int *fd)
 {

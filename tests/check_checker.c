@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* The process of a checker, as far as it needs no server: what it does with a job that comes too late. */
+/*
+ * The process of a checker, as far as it needs no server: what it does with a job that comes too
+ * late.
+ */
 #include <check.h>
 #include <poll.h>
 #include <stdio.h>

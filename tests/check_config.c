@@ -740,7 +740,9 @@ START_TEST(files_that_are_none)
 }
 END_TEST
 
-/* A child reads it where the parent finds it: the same words at the same addresses, and read only. */
+/*
+ * A child reads it where the parent finds it: the same words at the same addresses, and read only.
+ */
 START_TEST(a_child_reads_for_its_parent)
 {
 	struct config_share share;

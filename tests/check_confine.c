@@ -3,8 +3,8 @@
 
 /*
  * The wall, from inside: what a process that is no longer ours tries, and what a check needs. Each
- * attempt is also made outside of it, where it must work, or it would prove nothing; so none of them
- * does harm: the signals are number 0, the other process is one of the test's.
+ * attempt is also made outside of it, where it must work, or it would prove nothing; so none of
+ * them does harm: the signals are number 0, the other process is one of the test's.
  */
 #include "checker/confine.h"
 
@@ -426,7 +426,9 @@ sit_down(void)
 	return terminal >= 0 && dup2(terminal, STDERR_FILENO) >= 0;
 }
 
-/* Fork somebody with the rights of a checker, behind the wall or not; it ends with `act`'s value. */
+/*
+ * Fork somebody with the rights of a checker, behind the wall or not; it ends with `act`'s value.
+ */
 static int
 run_as_checker(bool walled, bool alone, int (*act)(void))
 {

@@ -284,7 +284,9 @@ START_TEST(the_second_one_learns_who_was_first)
 	close(other);
 	ck_assert_int_eq(exit_code_of(second), 0);
 
-	/* the first is untouched by that, and its end is the end of the lock, with or without file */
+	/*
+	 * the first is untouched by that, and its end is the end of the lock, with or without file
+	 */
 	snprintf(expected, sizeof(expected), "%d\n", (int)first);
 	ck_assert_str_eq(read_file("pid"), expected);
 	kill(first, SIGKILL);

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The publisher as a process, while Kafka is away and the disk gets full: in the end all is delivered
- * and it leaves. Needs the right to mount.
+ * The publisher as a process, while Kafka is away and the disk gets full: in the end all is
+ * delivered and it leaves. Needs the right to mount.
  */
 #include <check.h>
 #include <sys/mount.h>

@@ -2,7 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The judge of topics: what is planted is found and named, and nothing is accused that may be right.
+ * The judge of topics: what is planted is found and named, and nothing is accused that may be
+ * right.
  */
 #include "judged.h"
 
@@ -11,8 +12,8 @@
 static const char *const sites[] = { "a", "b", "c" };
 
 /*
- * Rounds of three sites with an interval of 1 s, each in a partition of its own, without the numbers
- * `without` up to `through`.
+ * Rounds of three sites with an interval of 1 s, each in a partition of its own, without the
+ * numbers `without` up to `through`.
  */
 static void
 give_rounds(uint64_t from, uint64_t count, uint64_t without, uint64_t through)

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The judge of topics over the members of a group: a slot that nobody has, a slot that two have, and
- * all that may be right although it looks like one of these.
+ * The judge of topics over the members of a group: a slot that nobody has, a slot that two have,
+ * and all that may be right although it looks like one of these.
  */
 #include "judged.h"
 

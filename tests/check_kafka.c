@@ -474,9 +474,9 @@ note_arrival(const rd_kafka_message_t *message)
 }
 
 /*
- * Of two requests in flight the first is refused. librdkafka concludes from the success of the second
- * that the first was stored; a broker that does not know the producer yet takes the second all the
- * same, so a guess is no confirmation.
+ * Of two requests in flight the first is refused. librdkafka concludes from the success of the
+ * second that the first was stored; a broker that does not know the producer yet takes the second
+ * all the same, so a guess is no confirmation.
  */
 START_TEST(a_guess_of_librdkafka_is_no_confirmation)
 {
@@ -889,8 +889,8 @@ END_TEST
 /* --- looking for the topic --------------------------------------------------------------- */
 
 /*
- * librdkafka 2.8 and 2.9, as a client, when the metadata of a topic bear an error and partitions. The
- * mock cluster answers so; brokers send no partitions to who may not see the topic.
+ * librdkafka 2.8 and 2.9, as a client, when the metadata of a topic bear an error and partitions.
+ * The mock cluster answers so; brokers send no partitions to who may not see the topic.
  */
 static bool
 crashes_on_refused_topics(void)

@@ -181,7 +181,10 @@ waits(void)
 	return strstr(captured(), "this daemon has no shards, and waits") != NULL;
 }
 
-/* Or that of a spare, which had none: the supervisor is told nothing, not even that again and again. */
+/*
+ * Or that of a spare, which had none: the supervisor is told nothing, not even that again and
+ * again.
+ */
 START_TEST(a_first_start_without_kafka)
 {
 	const struct spool_shards none = { .group = GROUP, .topic = TOPIC, .total = PARTITIONS };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* The text format of Prometheus, from lines of answers; promtool reads a real one in 27_metrics.py. */
+/*
+ * The text format of Prometheus, from lines of answers; promtool reads a real one in 27_metrics.py.
+ */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

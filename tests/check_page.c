@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The status page: what texts of hostile servers become, the order of sites, no sites, many sites, a
- * daemon that is away.
+ * The status page: what texts of hostile servers become, the order of sites, no sites, many sites,
+ * a daemon that is away.
  */
 #include <check.h>
 #include <stdarg.h>

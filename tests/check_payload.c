@@ -106,7 +106,10 @@ START_TEST(an_up_record_to_the_letter)
 }
 END_TEST
 
-/* What it says of each type is held against the JSON Schema, and tried with Connect, in 18_connect.py. */
+/*
+ * What it says of each type is held against the JSON Schema, and tried with Connect, in
+ * 18_connect.py.
+ */
 START_TEST(an_envelope_holds_the_record_as_it_is)
 {
 	static const char *const parts[] = {

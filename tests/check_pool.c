@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* Who gets a check: affinity, queues of quick checks, half of the pool for slow sites; and quarantine. */
+/*
+ * Who gets a check: affinity, queues of quick checks, half of the pool for slow sites; and
+ * quarantine.
+ */
 #include "supervisor/pool.h"
 
 #include <check.h>

@@ -6,10 +6,10 @@
  * checks by one probe shows, limits to the byte, and trouble of our own. The words for what servers
  * do wrong are in scenarios/30_hostile.py.
  *
- * connect(2), getpeername(2), getaddrinfo(3) and res_ninit(3) are ours: 192.0.2.1, a public address,
- * leads to the server on loopback, to 192.0.2.2 there is no way, and looking up a name takes for
- * ever, but for one that has several addresses and one that is not found; the name server says that
- * there are no names at all.
+ * connect(2), getpeername(2), getaddrinfo(3) and res_ninit(3) are ours: 192.0.2.1, a public
+ * address, leads to the server on loopback, to 192.0.2.2 there is no way, and looking up a name
+ * takes for ever, but for one that has several addresses and one that is not found; the name server
+ * says that there are no names at all.
  */
 #include "checker/probe_internal.h"
 
@@ -733,7 +733,10 @@ is_among_authorities(const char *path)
 	return false;
 }
 
-/* Each file of authorities has a multi handle, which goes when the file is replaced or room is needed. */
+/*
+ * Each file of authorities has a multi handle, which goes when the file is replaced or room is
+ * needed.
+ */
 START_TEST(authorities_have_their_places)
 {
 	static char paths[PROBE_AUTHORITIES_MAX + 1][64];
@@ -871,7 +874,10 @@ START_TEST(resolve_says_where_to_connect)
 	site.resolve = NULL;
 	ck_assert_int_eq(check_at("nowhere.example", "echo"), ERROR_DNS);
 
-	/* an address alone is for all ports of the host; another host is looked up, unless it has one */
+	/*
+	 * an address alone is for all ports of the host; another host is looked up, unless it has
+	 * one
+	 */
 	site.resolve = one;
 	ck_assert_int_eq(
 	    check_at("nowhere.example", "to/http://nowhere.example:1/"), ERROR_CONNECT);

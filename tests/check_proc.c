@@ -135,7 +135,9 @@ START_TEST(standard_output_is_given_too)
 }
 END_TEST
 
-/* Become who sits at a terminal: its session, its descriptors. Returns the terminal's other side. */
+/*
+ * Become who sits at a terminal: its session, its descriptors. Returns the terminal's other side.
+ */
 static int
 sit_down(void)
 {

@@ -315,7 +315,9 @@ START_TEST(damage_costs_what_is_damaged)
 }
 END_TEST
 
-/* A checker in foreign hands, beside an honest one: it may end its own slots, and do nothing else. */
+/*
+ * A checker in foreign hands, beside an honest one: it may end its own slots, and do nothing else.
+ */
 START_TEST(checkers_may_only_close)
 {
 	unsigned char frame[WIRE_FRAME_MAX];
@@ -346,7 +348,9 @@ START_TEST(checkers_may_only_close)
 }
 END_TEST
 
-/* It has the token of its own slot: with that it can end no other, and have nothing else recorded. */
+/*
+ * It has the token of its own slot: with that it can end no other, and have nothing else recorded.
+ */
 START_TEST(a_token_ends_only_what_it_was_made_for)
 {
 	struct config config = { .instance = "test" };
@@ -468,8 +472,8 @@ START_TEST(a_verdict_that_was_written_counts)
 END_TEST
 
 /*
- * Start a publisher whose private copies of the pipes have room for four frames, and stop it. What is
- * put now it can see only bit by bit: verdicts before their slots, and what the supervisor wrote
+ * Start a publisher whose private copies of the pipes have room for four frames, and stop it. What
+ * is put now it can see only bit by bit: verdicts before their slots, and what the supervisor wrote
  * before what checkers had written earlier.
  */
 static void

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The second look at a name, against name servers on loopback, each a thread that answers by a rule.
- * res_ninit(3) is ours, so that those are the servers of this host.
+ * The second look at a name, against name servers on loopback, each a thread that answers by a
+ * rule. res_ninit(3) is ours, so that those are the servers of this host.
  */
 #include "checker/resolver.h"
 

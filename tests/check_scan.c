@@ -2,8 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What `verify` reads of a message: every record that webmond writes, nothing else, and no harm from
- * any bytes. The ranges and percentiles that it goes into are held against lists of all values.
+ * What `verify` reads of a message: every record that webmond writes, nothing else, and no harm
+ * from any bytes. The ranges and percentiles that it goes into are held against lists of all
+ * values.
  */
 #include <check.h>
 #include <stdio.h>

@@ -252,7 +252,9 @@ START_TEST(what_was_sent_is_never_dropped)
 }
 END_TEST
 
-/* Kafka answers others all the time: then the answer is lost, and another producer sends all again. */
+/*
+ * Kafka answers others all the time: then the answer is lost, and another producer sends all again.
+ */
 START_TEST(a_lost_answer_is_not_waited_for)
 {
 	uint64_t last = 1;

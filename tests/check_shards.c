@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* A group: which slots sites have when their shards come and go, and that none is begun without a lease. */
+/*
+ * A group: which slots sites have when their shards come and go, and that none is begun without a
+ * lease.
+ */
 #include <check.h>
 #include <signal.h>
 

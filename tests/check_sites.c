@@ -181,7 +181,9 @@ expect_ordinal(size_t i, uint32_t site, uint32_t slot)
 	ck_assert_uint_eq(frame.ordinal.slot, slot);
 }
 
-/* Sites in the order of their first slots, and whatever becomes of them as long as the epoch lasts. */
+/*
+ * Sites in the order of their first slots, and whatever becomes of them as long as the epoch lasts.
+ */
 START_TEST(slots_of_a_site_are_counted)
 {
 	begin(A "," B, 0, 1);

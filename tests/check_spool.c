@@ -295,8 +295,8 @@ sql(const char *statements)
 /* --- what is accepted -------------------------------------------------------------------- */
 
 /*
- * Frames are "o3" for OPEN seq 3, c for CLOSE, w for SINGLE, uppercase for another epoch; each bit of
- * `commits` that is set ends a transaction behind its frame.
+ * Frames are "o3" for OPEN seq 3, c for CLOSE, w for SINGLE, uppercase for another epoch; each bit
+ * of `commits` that is set ends a transaction behind its frame.
  */
 static void
 put_frames(struct spool *s, const char *frames, unsigned commits)
@@ -624,8 +624,9 @@ START_TEST(test_same_epoch_goes_on)
 END_TEST
 
 /*
- * More open slots than there is room for beside them: each row that goes makes room for the one that
- * comes. (A daemon that had come into foreign hands once left such a spool, and none started again.)
+ * More open slots than there is room for beside them: each row that goes makes room for the one
+ * that comes. (A daemon that had come into foreign hands once left such a spool, and none started
+ * again.)
  */
 START_TEST(test_adoption_without_room)
 {
@@ -716,8 +717,8 @@ load_spool(const char *name)
 static const char *const earlier_versions[] = { "without-tokens.sql", "with-tokens.sql" };
 
 /*
- * An upgrade loses nothing: each record is published as it was written, each slot that was open gets
- * its record, and a record that had taken the place of a refused one is known as such.
+ * An upgrade loses nothing: each record is published as it was written, each slot that was open
+ * gets its record, and a record that had taken the place of a refused one is known as such.
  */
 START_TEST(test_spool_of_an_earlier_version)
 {
@@ -1633,7 +1634,9 @@ START_TEST(test_what_is_full)
 }
 END_TEST
 
-/* The same without rights: no file may grow further. SQLite is stopped before the kernel does it. */
+/*
+ * The same without rights: no file may grow further. SQLite is stopped before the kernel does it.
+ */
 START_TEST(test_file_size_limit)
 {
 	const struct rlimit limit = { 2 * MIB, RLIM_INFINITY };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* Streaks: whatever happens to the publisher, each record says what a reader of all records counts. */
+/*
+ * Streaks: whatever happens to the publisher, each record says what a reader of all records counts.
+ */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -50,7 +50,10 @@ START_TEST(a_clock_before_the_release_is_wrong)
 }
 END_TEST
 
-/* A response of `status` with the body "all is well" becomes `r`, to a site that wants 200 and `pattern`. */
+/*
+ * A response of `status` with the body "all is well" becomes `r`, to a site that wants 200 and
+ * `pattern`.
+ */
 static struct result r;
 static bool negated;
 static bool cut;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* Files that are replaced as a whole: no part is ever seen, no link is followed, nothing is left. */
+/*
+ * Files that are replaced as a whole: no part is ever seen, no link is followed, nothing is left.
+ */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>

@@ -4,8 +4,8 @@
 /*
  * The daemon, with checkers that a site can take over: all of it as it is, linked so that a check
  * comes by here first (-Wl,--wrap). By the name of the site the checker then does what an attacker
- * would, behind the wall that it has built itself. If nothing of it works the check goes on, and the
- * site is `up`; else the record says what worked.
+ * would, behind the wall that it has built itself. If nothing of it works the check goes on, and
+ * the site is `up`; else the record says what worked.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
 
 /*
  * For unit tests: a member of a group between a supervisor, which is here, and librdkafka's mock
- * cluster, which lets a new group wait for three seconds. Includes <check.h>. Order: setup(), begin(),
- * await(), teardown().
+ * cluster, which lets a new group wait for three seconds. Includes <check.h>. Order: setup(),
+ * begin(), await(), teardown().
  */
 #ifndef WEBMOND_TESTS_MEMBER_H
 #define WEBMOND_TESTS_MEMBER_H

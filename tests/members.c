@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * How a group of many hosts shares the partitions of a topic: as many consumers in one process, each
- * of them a static member as webmond's publisher is, which do nothing with what they get.
+ * How a group of many hosts shares the partitions of a topic: as many consumers in one process,
+ * each of them a static member as webmond's publisher is, which do nothing with what they get.
  *
  *   members BOOTSTRAP TOPIC GROUP COUNT [NAME=VALUE...]
  *

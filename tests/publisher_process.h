@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * For unit tests: the publisher as a process, between a pipe and librdkafka's mock cluster. Includes
- * <check.h>. Order: setup(), prepare(), start(), put() and await_delivery(), finish().
+ * For unit tests: the publisher as a process, between a pipe and librdkafka's mock cluster.
+ * Includes <check.h>. Order: setup(), prepare(), start(), put() and await_delivery(), finish().
  */
 #ifndef WEBMOND_TESTS_PUBLISHER_PROCESS_H
 #define WEBMOND_TESTS_PUBLISHER_PROCESS_H

@@ -51,8 +51,8 @@ add_checker(int i)
 }
 
 /*
- * The supervisor at CLOCK_START with these sites, and `checkers` of at most `max`; in a group, if it is
- * not NULL.
+ * The supervisor at CLOCK_START with these sites, and `checkers` of at most `max`; in a group, if
+ * it is not NULL.
  */
 static inline void
 begin_in(const char *group, const char *sites, int checkers, int max)

@@ -195,7 +195,10 @@ open_locked(const char *path)
 			pid[strcspn(pid, "\n")] = '\0';
 			if (atoi(pid) > 0 && kill(atoi(pid), 0) < 0 && errno == ESRCH &&
 			    tries < 9) {
-				/* only a child that was forked just now holds it still, and will close it */
+				/*
+				 * only a child that was forked just now holds it still, and will
+				 * close it
+				 */
 				close(fd);
 				usleep(100000);
 				continue;

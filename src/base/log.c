@@ -3,9 +3,9 @@
 
 /*
  * The log. Until log_open() is called everything goes to standard error, so that whoever starts the
- * daemon sees what is wrong. No process waits for the reader of the log: lines that cannot be written
- * at once are lost, and their number is logged later. syslog(3) would wait, so its protocol is
- * implemented here.
+ * daemon sees what is wrong. No process waits for the reader of the log: lines that cannot be
+ * written at once are lost, and their number is logged later. syslog(3) would wait, so its protocol
+ * is implemented here.
  */
 #include "log.h"
 
@@ -69,8 +69,8 @@ open_syslog(void)
 
 /*
  * O_NONBLOCK belongs to the open file, which all processes share, also a checker that was taken
- * over: so each process opens its own for a pipe or a terminal. Writing to a regular file never takes
- * long, and for a socket each write has a flag.
+ * over: so each process opens its own for a pipe or a terminal. Writing to a regular file never
+ * takes long, and for a socket each write has a flag.
  */
 static void
 own_stderr(void)

@@ -42,12 +42,16 @@ proc_find_user(const char *name, struct proc_user *user)
 		return -1;
 	*user = (struct proc_user){ .drop = true, .uid = pw->pw_uid, .gid = pw->pw_gid };
 	snprintf(user->name, sizeof(user->name), "%s", name);
-	/* each child asks for its groups: have libc load its modules before the fork, to share them */
+	/*
+	 * each child asks for its groups: have libc load its modules before the fork, to share them
+	 */
 	getgrouplist(name, pw->pw_gid, NULL, &none);
 	return 0;
 }
 
-/* A check can be repeated, what the publisher holds cannot. Only allowed before the drop: proc(5). */
+/*
+ * A check can be repeated, what the publisher holds cannot. Only allowed before the drop: proc(5).
+ */
 static void
 offer_to_oom_killer(void)
 {
@@ -155,9 +159,9 @@ is_kept(int fd, const int *keep, size_t keep_count)
 }
 
 /*
- * Leave the terminal of the starter: it may be root's, and a process whose controlling terminal it is
- * can type into it. Only a process that prints records keeps standard output; standard error stays,
- * for the log.
+ * Leave the terminal of the starter: it may be root's, and a process whose controlling terminal it
+ * is can type into it. Only a process that prints records keeps standard output; standard error
+ * stays, for the log.
  */
 static void
 leave_terminal(bool prints)

@@ -26,7 +26,9 @@ util_plural(unsigned long long n)
 	return n == 1 ? "" : "s";
 }
 
-/* "2026-11-23T" for a day since 1970. The times of records are of few days, and strftime() is slow. */
+/*
+ * "2026-11-23T" for a day since 1970. The times of records are of few days, and strftime() is slow.
+ */
 static const char *
 date_of(int64_t day)
 {

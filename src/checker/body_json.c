@@ -94,7 +94,9 @@ describe(char out[NAMED_MAX + 3], struct json_value *found)
 	snprintf(out, NAMED_MAX + 3, "%s%s%s", quote, text, quote);
 }
 
-/* What no version of SQLite is asked about, or NULL; `*too_deep`: nor can anything be said of it. */
+/*
+ * What no version of SQLite is asked about, or NULL; `*too_deep`: nor can anything be said of it.
+ */
 static const char *
 refuse(const char *body, size_t size, bool *too_deep)
 {

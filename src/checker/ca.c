@@ -56,8 +56,8 @@ new_multi(void)
 	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS_MAX);
 #if LIBCURL_VERSION_NUM >= 0x081400
 	/*
-	 * From 8.20 on it has threads for lookups. Without these two options a few lookups that hang
-	 * occupy all threads, later ones wait until the timeout of their site is over, and the
+	 * From 8.20 on it has threads for lookups. Without these two options a few lookups that
+	 * hang occupy all threads, later ones wait until the timeout of their site is over, and the
 	 * process waits for all of them when it exits.
 	 */
 	curl_multi_setopt(multi, CURLMOPT_RESOLVE_THREADS_MAX, LOOKUP_THREADS_MAX);
@@ -177,7 +177,9 @@ void
 probe_ca_set(struct probe *p, bool verify, const char *file)
 {
 	CURL *curl = p->curl;
-	/* libcurl looks for the host of the url; for server_name OpenSSL does: probe_tls_listen() */
+	/*
+	 * libcurl looks for the host of the url; for server_name OpenSSL does: probe_tls_listen()
+	 */
 	bool verify_host = verify && (p->site == NULL || p->site->server_name == NULL);
 
 	if (file == NULL)

@@ -3,8 +3,9 @@
 
 /*
  * The checker process. It reads hostile bytes, so it holds as little as possible: the configuration
- * (with the headers of all sites, but not the keys of Kafka), one socket to the supervisor, the write
- * end of the checkers' pipe, the rights of its own user, and of those only what a check needs.
+ * (with the headers of all sites, but not the keys of Kafka), one socket to the supervisor, the
+ * write end of the checkers' pipe, the rights of its own user, and of those only what a check
+ * needs.
  */
 #include "checker.h"
 
@@ -108,9 +109,9 @@ run_attempts(struct probe *probe, const struct site *site, struct result *result
 }
 
 /*
- * Run the check of a job, unless its lease is over: this process, or the whole host, was stopped for
- * so long that another member of the group may have begun the slot. Returns how long it took, in
- * microseconds; RESULT_NONE: it did not begin.
+ * Run the check of a job, unless its lease is over: this process, or the whole host, was stopped
+ * for so long that another member of the group may have begun the slot. Returns how long it took,
+ * in microseconds; RESULT_NONE: it did not begin.
  */
 static int64_t
 run_check(const struct checker_start *start, struct probe *probe, const struct wire_job *job,

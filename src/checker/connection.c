@@ -5,9 +5,9 @@
  * Which way a request takes: to which address, and over which connection. Called by probe_run();
  * nothing is fatal but want of memory.
  *
- * `resolve` is done by CURLOPT_CONNECT_TO. The addresses of CURLOPT_RESOLVE would lie in the cache of
- * the multi handle, where other sites with the same host would find them; and libcurl does not use a
- * connection again that was made to another address than this.
+ * `resolve` is done by CURLOPT_CONNECT_TO. The addresses of CURLOPT_RESOLVE would lie in the cache
+ * of the multi handle, where other sites with the same host would find them; and libcurl does not
+ * use a connection again that was made to another address than this.
  */
 #include "probe_internal.h"
 
@@ -131,7 +131,9 @@ set_http_version(struct probe *p)
 						    : versions[wanted]);
 }
 
-/* With OpenSSL 3 the versions before 1.2 need a lower level of security than there is by default. */
+/*
+ * With OpenSSL 3 the versions before 1.2 need a lower level of security than there is by default.
+ */
 static void
 set_tls_version(CURL *curl, enum tls_version min)
 {

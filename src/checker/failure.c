@@ -258,7 +258,9 @@ fail_exchange(struct probe *p)
 		result_fail(p->result, ERROR_PROTOCOL, "%s", p->why);
 }
 
-/* A file of CA certificates, or a client certificate or its key: libcurl's sentence lacks the path. */
+/*
+ * A file of CA certificates, or a client certificate or its key: libcurl's sentence lacks the path.
+ */
 static void
 fail_own_files(struct probe *p)
 {

@@ -335,8 +335,8 @@ check_header_file_of_defaults(const struct site *site, struct mistakes *mistakes
 }
 
 /*
- * A bundle of CA certificates takes 20 ms, and a thousand sites may name the same one: good ones are
- * remembered, in the process that validates once.
+ * A bundle of CA certificates takes 20 ms, and a thousand sites may name the same one: good ones
+ * are remembered, in the process that validates once.
  */
 static void
 validate_ca_file(const struct site *site, struct mistakes *mistakes)

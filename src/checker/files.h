@@ -4,8 +4,8 @@
 /*
  * The files that keys of a site name: secrets, a body, certificates.
  *
- * A checker reads them for each check, so that a file that was replaced needs no reload, and forgets
- * them behind it: secrets lie in its memory only while their site is checked.
+ * A checker reads them for each check, so that a file that was replaced needs no reload, and
+ * forgets them behind it: secrets lie in its memory only while their site is checked.
  */
 #ifndef WEBMOND_FILES_H
 #define WEBMOND_FILES_H

@@ -19,7 +19,9 @@ struct headers {
 	bool ended; /* what follows are trailers */
 };
 
-/* Take a line as it came. A status line begins another response. Ends the process without memory. */
+/*
+ * Take a line as it came. A status line begins another response. Ends the process without memory.
+ */
 void headers_add(struct headers *headers, const char *line, size_t size);
 
 /* The pattern in "Name: pattern". */

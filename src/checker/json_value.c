@@ -19,8 +19,8 @@
 #include "util.h"
 
 /*
- * CPU time for a body: as for patterns, and more for a large one, since a MiB is read in some 20 ms,
- * several times for each assertion.
+ * CPU time for a body: as for patterns, and more for a large one, since a MiB is read in some 20
+ * ms, several times for each assertion.
  */
 #define TIME_US(size) (300 * US_PER_MS + (int64_t)(size) / 8)
 

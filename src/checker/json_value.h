@@ -43,8 +43,8 @@ struct json *json_open(void);
 void json_free(struct json *json);
 
 /*
- * Around all that is done with a body of `size` bytes: in between as much memory and CPU time may be
- * taken as it needs; at the end what a large one took is given back.
+ * Around all that is done with a body of `size` bytes: in between as much memory and CPU time may
+ * be taken as it needs; at the end what a large one took is given back.
  */
 void json_begin(struct json *json, size_t size);
 void json_end(struct json *json, size_t size);

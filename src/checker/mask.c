@@ -16,8 +16,8 @@
 #define PART_MIN      6
 #define PART_MIN_BODY 16
 
-/* A word of a header or a body is taken for a secret if it is as long as this, and as the other one if
- * it has nothing but small letters, as those of sentences have. */
+/* A word of a header or a body is taken for a secret if it is as long as this, and as the other one
+ * if it has nothing but small letters, as those of sentences have. */
 #define WORD_MIN       8
 #define WORD_MIN_SMALL 16
 

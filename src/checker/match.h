@@ -44,7 +44,10 @@ match_find(struct match *match, const char *pattern, size_t length, const char *
 enum match_outcome match_body(struct match *match, const struct patterns *patterns,
     const char *body, size_t size, const struct pattern **decisive);
 
-/* For validation: does the pattern `text` compile? 0, or -1 with a sentence and the offset in `reason`. */
+/*
+ * For validation: does the pattern `text` compile? 0, or -1 with a sentence and the offset in
+ * `reason`.
+ */
 int match_check(const char *text, size_t length, char *reason, size_t size);
 
 #endif

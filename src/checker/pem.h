@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Files of certificates and keys in PEM form: what is wrong with them. Static sentences, which begin
- * with a verb, as "has no certificate in it"; NULL: nothing. A passphrase is never asked for.
+ * Files of certificates and keys in PEM form: what is wrong with them. Static sentences, which
+ * begin with a verb, as "has no certificate in it"; NULL: nothing. A passphrase is never asked for.
  */
 #ifndef WEBMOND_PEM_H
 #define WEBMOND_PEM_H

@@ -4,9 +4,9 @@
 /*
  * One check by libcurl. Called by the checker; nothing is fatal but the failure to initialise.
  *
- * Multi handles live as long as the process, for the sake of their caches: kept connections and
- * CA certificates, see ca.c. The easy handle lives for one check: before 8.1.1 libcurl remembers the last
- * header of the transfer before, and a response that begins with a folded line writes into its
+ * Multi handles live as long as the process, for the sake of their caches: kept connections and CA
+ * certificates, see ca.c. The easy handle lives for one check: before 8.1.1 libcurl remembers the
+ * last header of the transfer before, and a response that begins with a folded line writes into its
  * freed memory (https://github.com/curl/curl/issues/11101).
  */
 #include "probe_internal.h"

@@ -25,9 +25,9 @@ struct probe *probe_new(const struct site *sites, size_t count);
 const char *probe_ca_file(const struct probe *probe);
 
 /*
- * Read the CA certificates in `file`, if there is room for them, or those of the system (NULL); that
- * takes 30 ms of CPU time for 150 of them. Otherwise the first check over TLS does it, and that time
- * counts as the site's. `file` must stay where it is until the end.
+ * Read the CA certificates in `file`, if there is room for them, or those of the system (NULL);
+ * that takes 30 ms of CPU time for 150 of them. Otherwise the first check over TLS does it, and
+ * that time counts as the site's. `file` must stay where it is until the end.
  */
 void probe_load_ca(struct probe *probe, const char *file);
 void probe_free(struct probe *probe);

@@ -52,7 +52,10 @@
 /* How many sites of a checker can have kept connections of their own. */
 #define PROBE_OWN_MAX 256
 
-/* The kept connections of one site; what its options are, and those of other sites, does not matter. */
+/*
+ * The kept connections of one site; what its options are, and those of other sites, does not
+ * matter.
+ */
 struct own_connections {
 	const struct site *site; /* NULL: none */
 	CURLSH *share;
@@ -159,8 +162,8 @@ bool probe_request_refused(struct probe *p);
 void probe_request_redirected(struct probe *p, long status);
 
 /*
- * The next request of a chain of redirects goes to `url`: which secrets go along? Returns false if it
- * must not be asked.
+ * The next request of a chain of redirects goes to `url`: which secrets go along? Returns false if
+ * it must not be asked.
  */
 bool probe_request_follow(struct probe *p, const char *url);
 
@@ -226,7 +229,9 @@ void probe_certificates_note(struct probe *p, const void *ssl);
 bool probe_ca_begin(struct probe *p);
 void probe_ca_free(struct probe *p);
 
-/* On a fresh handle: trust the CA certificates in `file` (NULL: those of the system), or anybody. */
+/*
+ * On a fresh handle: trust the CA certificates in `file` (NULL: those of the system), or anybody.
+ */
 void probe_ca_set(struct probe *p, bool verify, const char *file);
 
 /* The clocks of a check. At the end the phase that it has come to takes the rest. */
@@ -237,8 +242,8 @@ void probe_times_end(struct probe *p);
 void probe_enter(struct probe *p, enum phase phase);
 
 /*
- * To be called whenever libcurl has waited: from an eighth of the timeout, or of a shorter limit, on
- * it is known how long this process was starved of CPU. Most checks are over by then, and pay
+ * To be called whenever libcurl has waited: from an eighth of the timeout, or of a shorter limit,
+ * on it is known how long this process was starved of CPU. Most checks are over by then, and pay
  * nothing. Returns how long to wait next, in milliseconds.
  */
 int probe_watch(struct probe *p);
@@ -250,8 +255,8 @@ void probe_woke(struct probe *p, int64_t due_us);
 int64_t probe_starved_us(struct probe *p);
 
 /*
- * How much later than `due_us` since its beginning the exchange ended, not counting what this process
- * computed.
+ * How much later than `due_us` since its beginning the exchange ended, not counting what this
+ * process computed.
  */
 int64_t probe_late_us(const struct probe *p, int64_t due_us);
 

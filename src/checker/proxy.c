@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Proxies: which requests go through one, and whose fault it is when that fails. Called by probe_run()
- * and within it by libcurl's callbacks; nothing is fatal.
+ * Proxies: which requests go through one, and whose fault it is when that fails. Called by
+ * probe_run() and within it by libcurl's callbacks; nothing is fatal.
  *
  * Which hosts no_proxy names is decided here for each request, and not by libcurl, so that it is
  * known whether an address is the proxy's: its failures are ours, and its address says nothing of
@@ -72,7 +72,10 @@ static void
 choose(struct probe *p, const char *url)
 {
 	p->by_proxy = goes_by_proxy(p->site, url);
-	/* not by CURLOPT_PROXY: of one that is not set from the beginning libcurl drops the password */
+	/*
+	 * not by CURLOPT_PROXY: of one that is not set from the beginning libcurl drops the
+	 * password
+	 */
 	curl_easy_setopt(p->curl, CURLOPT_NOPROXY, p->by_proxy ? "" : "*");
 }
 
@@ -143,7 +146,9 @@ probe_proxy_look(struct probe *p)
 
 /* --- failures ---------------------------------------------------------------------------- */
 
-/* Whether it failed on the way to the proxy or behind it, but before the site itself could speak. */
+/*
+ * Whether it failed on the way to the proxy or behind it, but before the site itself could speak.
+ */
 static bool
 is_on_the_way(const struct probe *p)
 {

@@ -49,9 +49,9 @@ struct resolver {
 void resolver_note(struct resolver *resolver, const char *host);
 
 /*
- * Look up `host` once more, for a second at most; a signal ends it. A finding of the last 3 s is used
- * again, so that many sites do not wait one after the other: always if the resolver did not answer;
- * if it did, only when the first look-up ended by a `timeout`.
+ * Look up `host` once more, for a second at most; a signal ends it. A finding of the last 3 s is
+ * used again, so that many sites do not wait one after the other: always if the resolver did not
+ * answer; if it did, only when the first look-up ended by a `timeout`.
  */
 enum resolver_finding
 resolver_look(struct resolver *resolver, const char *host, enum ip_version version, bool timeout);

@@ -61,7 +61,10 @@ idle_us(const struct probe *p, int64_t elapsed_us)
 /* libcurl waits in whole milliseconds, rounded up, and a process may wake up a little later. */
 #define WAKE_UP_US (2 * US_PER_MS)
 
-/* How long it is watched closely: until limits that are shorter than the timeout. 0: there are none. */
+/*
+ * How long it is watched closely: until limits that are shorter than the timeout. 0: there are
+ * none.
+ */
 static int64_t
 limits_us(const struct site *site, int64_t *shortest_us)
 {

@@ -33,7 +33,9 @@ probe_tls_note(struct probe *p, const void *ssl)
 	probe_certificates_note(p, ssl);
 }
 
-/* The server asks for a certificate of ours. Who is not the site but behind a redirect gets none. */
+/*
+ * The server asks for a certificate of ours. Who is not the site but behind a redirect gets none.
+ */
 static int
 on_client_certificate(SSL *ssl, void *arg)
 {

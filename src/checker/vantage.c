@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Whether this host can reach anything, when it cannot reach a site: a few references are asked, all
- * at the same time, and the first answer will do. Called by the checker before it says `down`;
+ * Whether this host can reach anything, when it cannot reach a site: a few references are asked,
+ * all at the same time, and the first answer will do. Called by the checker before it says `down`;
  * nothing is fatal.
  *
  * Any HTTP response is an answer, whatever its status. Over https it must come from the reference
@@ -26,8 +26,8 @@ discard(char *data, size_t one, size_t size, void *arg)
 }
 
 /*
- * A request for the headers of `url`; NULL: no memory. It has no timeout, so that what has not ended
- * with the question still runs, see count_lookups().
+ * A request for the headers of `url`; NULL: no memory. It has no timeout, so that what has not
+ * ended with the question still runs, see count_lookups().
  */
 static CURL *
 make_request(struct probe *p, const char *url)

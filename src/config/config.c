@@ -18,7 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Parsing has freed several times as much as is in use now, in small pieces: glibc would keep it. */
+/*
+ * Parsing has freed several times as much as is in use now, in small pieces: glibc would keep it.
+ */
 static void
 give_back_memory(void)
 {

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* At most this many keys of a group have a line; the main file counts as one with all its groups. */
+/*
+ * At most this many keys of a group have a line; the main file counts as one with all its groups.
+ */
 #define KEYS_MAX 96
 
 static int
@@ -267,7 +269,9 @@ note_line(struct reader *r, struct lines *lines, const char *group, const struct
 		lines->keys[lines->count++] = (struct key_line){ name, line - lines->first };
 }
 
-/* `name`: of a group of the main file, whose values go into the same struct, with a dot; else NULL. */
+/*
+ * `name`: of a group of the main file, whose values go into the same struct, with a dot; else NULL.
+ */
 static void
 read_group(struct reader *r, const config_setting_t *group, const struct key *keys, void *target,
     struct lines *lines, const char *name)
@@ -322,8 +326,8 @@ parse_text(config_t *parsed, const char *text)
 }
 
 /*
- * Returns whether `parsed` has values: those of `text` or, if it cannot be parsed (`*clean` is false
- * then), those of a copy without the mistakes that were reported.
+ * Returns whether `parsed` has values: those of `text` or, if it cannot be parsed (`*clean` is
+ * false then), those of a copy without the mistakes that were reported.
  */
 static bool
 parse(struct reader *r, config_t *parsed, const char *text, bool hopeless, bool *clean)

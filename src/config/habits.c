@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Repairing a text that libconfig has refused: what people write who are used to other syntaxes. See
- * repair.h.
+ * Repairing a text that libconfig has refused: what people write who are used to other syntaxes.
+ * See repair.h.
  */
 #include "repair.h"
 

@@ -134,8 +134,8 @@ void config_show_place(struct reader *r, const char *text, const char *place);
 size_t config_encoded_size(const char *text);
 
 /*
- * The text of the file being read, to be freed, or NULL if the mistake is reported. `*hopeless`: some
- * versions of libconfig would take it although a string in it has no end; do not parse it.
+ * The text of the file being read, to be freed, or NULL if the mistake is reported. `*hopeless`:
+ * some versions of libconfig would take it although a string in it has no end; do not parse it.
  */
 char *config_read_text(struct reader *r, bool *hopeless);
 

@@ -15,8 +15,8 @@
 static const char reserved[] = " locations maintenance transactional ";
 
 /*
- * What is written here, and what other programs that check web sites, or speak to Kafka, call it: in
- * lower case and without '_' and '-', with a blank on both sides.
+ * What is written here, and what other programs that check web sites, or speak to Kafka, call it:
+ * in lower case and without '_' and '-', with a blank on both sides.
  */
 static const struct {
 	const char *here, *names;

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The values of the keys of a site that are about proxies. Called along the table in keys.c, and for
- * ranges of addresses by the checker.
+ * The values of the keys of a site that are about proxies. Called along the table in keys.c, and
+ * for ranges of addresses by the checker.
  */
 #include "internal.h"
 

@@ -121,7 +121,9 @@ repair_drop_setting(struct repair *d)
 	l->drop = false;
 }
 
-/* Put the text in quotes into the copy, or "-" if it needs more than quotes, and go on at `next`. */
+/*
+ * Put the text in quotes into the copy, or "-" if it needs more than quotes, and go on at `next`.
+ */
 void
 repair_by_string(struct repair *d, const char *start, const char *end, const char *next)
 {

@@ -103,8 +103,8 @@ enum syntax_place repair_behind_value(const struct repair *d);
 	config_mistake_at((d)->r, (d)->text, place, line, __VA_ARGS__)
 
 /*
- * Call this before reporting what may only follow from an earlier mistake of that kind. Returns false
- * if there was one; then reading stops.
+ * Call this before reporting what may only follow from an earlier mistake of that kind. Returns
+ * false if there was one; then reading stops.
  */
 bool repair_still_sure(struct repair *d);
 

@@ -3,8 +3,8 @@
 
 /*
  * A configuration that a child reads for its parent: the child builds it in memory that both share,
- * at the same address, so that its pointers hold in the parent too. Called by the supervisor and the
- * validation child; nothing is fatal in the supervisor.
+ * at the same address, so that its pointers hold in the parent too. Called by the supervisor and
+ * the validation child; nothing is fatal in the supervisor.
  */
 #include "internal.h"
 
@@ -55,7 +55,10 @@ config_share_take(struct config_share *share)
 	void *at;
 	size_t size;
 
-	/* private: no process can change what the others read, not even a checker that was taken over */
+	/*
+	 * private: no process can change what the others read, not even a checker that was taken
+	 * over
+	 */
 	at = mmap(share->at, SHARE_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
 	    share->fd, 0);
 	if (at == MAP_FAILED)

@@ -42,8 +42,8 @@ scan_mistake(struct scan *s, const char *why)
 }
 
 /*
- * libconfig 1.5 silently wraps large integers and reads 1e999 as infinity; later versions refuse the
- * former, and read octal and binary numbers. Returns what follows the number.
+ * libconfig 1.5 silently wraps large integers and reads 1e999 as infinity; later versions refuse
+ * the former, and read octal and binary numbers. Returns what follows the number.
  */
 static char *
 scan_number(struct scan *s, char *token)
@@ -79,7 +79,8 @@ scan_number(struct scan *s, char *token)
 
 /*
  * A backslash in a string. libconfig 1.8 reads \a, \b and \v as control characters, earlier ones
- * keep them as they are. All keep a backslash before any other letter, but nobody should rely on it.
+ * keep them as they are. All keep a backslash before any other letter, but nobody should rely on
+ * it.
  */
 static char *
 scan_escape(struct scan *s, char *c, bool *reported)
@@ -148,7 +149,9 @@ scan_comment(struct scan *s, char *c)
 
 	if (c[1] == '*' && *c == '/' && (end - c < 4 || end[-1] != '/'))
 		config_mistake_at(s->r, s->text, c, s->line, "the comment has no end: */");
-	/* no version accepts a long comment without an end, 1.5 none without a line break behind it */
+	/*
+	 * no version accepts a long comment without an end, 1.5 none without a line break behind it
+	 */
 	for (bool last = end == s->end; c < end; c++)
 		if (*c == '\n')
 			s->line++;

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * check: a plugin for Nagios, Icinga and others (Monitoring Plugins Development Guidelines): one line
- * with performance data behind a bar, and an exit code.
+ * check: a plugin for Nagios, Icinga and others (Monitoring Plugins Development Guidelines): one
+ * line with performance data behind a bar, and an exit code.
  */
 #include <math.h>
 #include <stdio.h>
@@ -96,8 +96,8 @@ worse(enum state a, enum state b)
 /* --- a site ------------------------------------------------------------------------------ */
 
 /*
- * Each slot of a site has its result within two intervals: if there is none for longer, the last one
- * tells nothing about now. Returns whether that is so.
+ * Each slot of a site has its result within two intervals: if there is none for longer, the last
+ * one tells nothing about now. Returns whether that is so.
  */
 static bool
 say_silence(struct check *c, const struct line *line, const char *name, const char *status)

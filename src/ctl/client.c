@@ -20,7 +20,10 @@
 
 /* A daemon that is busy answers within milliseconds; others may be before us. */
 #define PATIENCE_MS (30 * 1000)
-/* A reload may test a hundred thousand sites first; of a large spool millions of records are counted. */
+/*
+ * A reload may test a hundred thousand sites first; of a large spool millions of records are
+ * counted.
+ */
 #define PATIENCE_LONG_MS (300 * 1000)
 
 struct connection {

@@ -22,9 +22,10 @@ enum client_code {
 };
 
 /*
- * Send a request, and give `visit` each line but the last; with --json they are printed, too. Returns
- * 0; or an exit code after printing what is wrong: EXIT_NOT_UP, if the daemon says no;
- * CLIENT_AGAIN, if later it may say yes; CLIENT_NOT_RUNNING; EXIT_PERMISSION; EXIT_UNAVAILABLE, if its answer is not whole.
+ * Send a request, and give `visit` each line but the last; with --json they are printed, too.
+ * Returns 0; or an exit code after printing what is wrong: EXIT_NOT_UP, if the daemon says no;
+ * CLIENT_AGAIN, if later it may say yes; CLIENT_NOT_RUNNING; EXIT_PERMISSION; EXIT_UNAVAILABLE, if
+ * its answer is not whole.
  */
 int client_ask(const struct options *o, const char *request,
     void (*visit)(void *arg, const struct line *line), void *arg);
@@ -33,7 +34,10 @@ int client_ask(const struct options *o, const char *request,
 int client_try(const struct options *o, const char *request,
     void (*visit)(void *arg, const struct line *line), void *arg, char *error, size_t size);
 
-/* As it is: valid JSON, in which no control character can stand for itself, made clean all the same. */
+/*
+ * As it is: valid JSON, in which no control character can stand for itself, made clean all the
+ * same.
+ */
 void print_line(const struct line *line);
 
 /* "5 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"; returns `out`. */

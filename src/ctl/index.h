@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * A hash table that holds no items: it finds the number of an item in a list of its user. Hashes are
- * to be made with a secret key (util_mac()), because what is looked up comes from others.
+ * A hash table that holds no items: it finds the number of an item in a list of its user. Hashes
+ * are to be made with a secret key (util_mac()), because what is looked up comes from others.
  */
 #ifndef WEBMOND_INDEX_H
 #define WEBMOND_INDEX_H

@@ -243,8 +243,8 @@ void judge_free(struct judge *j);
 void judge_begins_at(struct judge *j, int partition, int64_t offset);
 
 /*
- * Say that records before the first one of this partition may be missing; of slots up to `until_ms`,
- * SCAN_NONE if that is not known.
+ * Say that records before the first one of this partition may be missing; of slots up to
+ * `until_ms`, SCAN_NONE if that is not known.
  */
 void judge_begins_late(struct judge *j, int partition, int64_t until_ms);
 
@@ -292,9 +292,9 @@ bool judge_has_successor(const struct judge *j, uint32_t epoch);
 void judge_take_jumps(struct judge *j, struct judge_epoch *e);
 
 /*
- * judge_group.c: the record of a site of a group, the first copy, before it is remembered as the last
- * of `site`; returns its index among the shared sites, or INDEX_NONE. Whether the newest record of a
- * site is of another epoch. What is missing of all groups.
+ * judge_group.c: the record of a site of a group, the first copy, before it is remembered as the
+ * last of `site`; returns its index among the shared sites, or INDEX_NONE. Whether the newest
+ * record of a site is of another epoch. What is missing of all groups.
  */
 uint32_t judge_share(struct judge *j, const struct judge_site *site, const struct scanned *s,
     const struct message *m);
@@ -307,7 +307,10 @@ void judge_compare(struct judge *j, uint32_t epoch, const struct scanned *s,
     const struct message *m, uint64_t hash);
 uint64_t judge_hash(const struct judge *j, const struct scanned *s);
 
-/* judge_sites.c: whether a site has records in an epoch; and the first copy of a record, held against the one before it of its site. */
+/*
+ * judge_sites.c: whether a site has records in an epoch; and the first copy of a record, held
+ * against the one before it of its site.
+ */
 bool judge_has_site(const struct judge *j, uint32_t epoch, const struct scanned *s);
 void judge_site(struct judge *j, uint32_t epoch, const struct scanned *s, const struct message *m);
 

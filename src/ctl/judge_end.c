@@ -79,9 +79,9 @@ slots_since(const struct judge_epoch *e, const struct judge_site *site)
 }
 
 /*
- * In an epoch that may still run, a site of which a slot has come up owes one record: it has one check
- * at a time. When all sites of a partition owe some, it is the partition that is behind, and it owes
- * all of them.
+ * In an epoch that may still run, a site of which a slot has come up owes one record: it has one
+ * check at a time. When all sites of a partition owe some, it is the partition that is behind, and
+ * it owes all of them.
  */
 static void
 find_owing(const struct judge *j, const struct judge_epoch *e, struct excuses *x)
@@ -129,8 +129,8 @@ find_excuses(const struct judge *j, const struct judge_epoch *e, struct excuses 
 }
 
 /*
- * Of `count` numbers that are missing from `first` on, how many may still come: what sites owe, and in
- * the first interval of an epoch those of sites that have no record yet.
+ * Of `count` numbers that are missing from `first` on, how many may still come: what sites owe, and
+ * in the first interval of an epoch those of sites that have no record yet.
  */
 static uint64_t
 count_underway(const struct judge_epoch *e, struct excuses *x, uint64_t first, uint64_t count,

@@ -5,12 +5,12 @@
  * The records of a site by all members of a group: no slot is missing, whoever had the site, and no
  * slot has two verdicts. Called by judge_sites.c and judge_end.c; nothing is fatal.
  *
- * A member that begins a slot has a lease, and who takes over does so when that is over; then it runs
- * the newest slot late. So one slot of a site may have two verdicts at a takeover: one member ran it
- * in time, and its record came too late for the other to see. These begin at least a tenth of a
- * session apart, and a session has 6 s or more. Two that begin together are two owners. For a moment
- * that may be: when a member is reloaded while another one joins, Kafka may give its shards away
- * without asking. When it lasts it is wrong.
+ * A member that begins a slot has a lease, and who takes over does so when that is over; then it
+ * runs the newest slot late. So one slot of a site may have two verdicts at a takeover: one member
+ * ran it in time, and its record came too late for the other to see. These begin at least a tenth
+ * of a session apart, and a session has 6 s or more. Two that begin together are two owners. For a
+ * moment that may be: when a member is reloaded while another one joins, Kafka may give its shards
+ * away without asking. When it lasts it is wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,8 +206,8 @@ judge_has_left(const struct judge *j, const struct judge_site *site)
 /* --- at the end -------------------------------------------------------------------------- */
 
 /*
- * Whether for longer than a member looks back none had a slot. A group of a few sites that are checked
- * seldom has minutes without any.
+ * Whether for longer than a member looks back none had a slot. A group of a few sites that are
+ * checked seldom has minutes without any.
  */
 static bool
 was_down(const struct judge_group *group, int64_t from_ms, int64_t to_ms, int64_t interval_ms)

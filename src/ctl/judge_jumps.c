@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Slots that are missing between two records of a site or come again, and streaks that do not go on:
- * what explains them. Called by judge_end.c; nothing is fatal.
+ * Slots that are missing between two records of a site or come again, and streaks that do not go
+ * on: what explains them. Called by judge_end.c; nothing is fatal.
  */
 #include <stdlib.h>
 
@@ -12,7 +12,9 @@
 /* webmond looks for its slots anew when its clocks have moved apart by more than this. */
 #define STEP_MS 100
 
-/* So many times that many sites miss slots together are looked at; each takes a look at all sites. */
+/*
+ * So many times that many sites miss slots together are looked at; each takes a look at all sites.
+ */
 #define STEPS_MAX 100
 
 /* Whether a number between these two is missing: then what it stood for is, too. */
@@ -86,8 +88,8 @@ is_step(const struct judge *j, const struct judge_epoch *e, size_t jumps, const 
 #define NEAR 1000
 
 /*
- * Whether the clock was set back: then another site has slots again, too, if there is one. `at` is the
- * index of the jump.
+ * Whether the clock was set back: then another site has slots again, too, if there is one. `at` is
+ * the index of the jump.
  */
 static bool
 was_set_back(const struct judge *j, const struct judge_epoch *e, size_t at)

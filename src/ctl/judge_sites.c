@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The records of a site within an epoch: their order, their slots, their streaks. Called by judge.c;
- * nothing is fatal.
+ * The records of a site within an epoch: their order, their slots, their streaks. Called by
+ * judge.c; nothing is fatal.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,8 +91,8 @@ judge_has_site(const struct judge *j, uint32_t epoch, const struct scanned *s)
 }
 
 /*
- * Slots are missing or come again, or a streak does not go on: a hole in `seq` or the clock may turn
- * out to be why. A site that was not there yet has UINT64_MAX as its last number.
+ * Slots are missing or come again, or a streak does not go on: a hole in `seq` or the clock may
+ * turn out to be why. A site that was not there yet has UINT64_MAX as its last number.
  */
 static void
 note_jump(

@@ -37,8 +37,8 @@ struct options {
 
 /*
  * Read the arguments of a command, the first of which is its name as messages have it, "webmondctl
- * status". Returns an exit code, if there is nothing more to do (--help) or something is wrong, which
- * was printed; else -1.
+ * status". Returns an exit code, if there is nothing more to do (--help) or something is wrong,
+ * which was printed; else -1.
  */
 int options_read(struct options *o, int argc, char **argv, const struct usage *usage);
 

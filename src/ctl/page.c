@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * page: a status page, to standard output or to a file that is always whole; once, or again and again
- * until a signal, for a web server that is there already. A daemon that is away meanwhile is told by
- * the page.
+ * page: a status page, to standard output or to a file that is always whole; once, or again and
+ * again until a signal, for a web server that is there already. A daemon that is away meanwhile is
+ * told by the page.
  */
 #include "page.h"
 

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The answers that a page is made of. Only what is shown of them is kept: the lines themselves would
- * take five times as much. Called by page.c; only running out of memory is fatal.
+ * The answers that a page is made of. Only what is shown of them is kept: the lines themselves
+ * would take five times as much. Called by page.c; only running out of memory is fatal.
  */
 #include <math.h>
 #include <stdlib.h>

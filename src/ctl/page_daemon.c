@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The daemon's own state on a page: what `status` says, but for its PID and its files, since others may
- * read the page. Called by page_write.c; only writes.
+ * The daemon's own state on a page: what `status` says, but for its PID and its files, since others
+ * may read the page. Called by page_write.c; only writes.
  */
 #include <inttypes.h>
 #include <math.h>

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The style sheet of the page, and its hash, which a scenario compares: its message has the new one.
- * Contrast is 4.5 at least for texts, 3 for bars and curves (WCAG 2.2 AA).
+ * The style sheet of the page, and its hash, which a scenario compares: its message has the new
+ * one. Contrast is 4.5 at least for texts, 3 for bars and curves (WCAG 2.2 AA).
  */
 #include "page.h"
 

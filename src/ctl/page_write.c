@@ -3,8 +3,8 @@
 
 /*
  * The file: its head, what is wrong, and around the parts of page_sites.c and page_daemon.c. It is
- * HTML that is well-formed XML, too, and has no script, no form, and nothing from elsewhere. Called by
- * page.c; only writes.
+ * HTML that is well-formed XML, too, and has no script, no form, and nothing from elsewhere. Called
+ * by page.c; only writes.
  */
 #include "page.h"
 #include "show.h"

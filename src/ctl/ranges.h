@@ -16,8 +16,8 @@
 #define RANGES_MAX 4000000
 
 /*
- * How many ranges may have to move for a new one. It bounds what a number costs; numbers that are so
- * far out of order come from nobody who counts.
+ * How many ranges may have to move for a new one. It bounds what a number costs; numbers that are
+ * so far out of order come from nobody who counts.
  */
 #define RANGES_SHIFT_MAX 65536
 

@@ -5,8 +5,8 @@
  * From a message of a topic to what `verify` has to know of a record: a strict reader of flat JSON
  * objects. Whatever is not a record of webmond is told from one, and why.
  *
- * Why not SQLite's JSON: it takes three times as long for a record, topics have millions, and what it
- * takes for JSON is not the same in all its versions.
+ * Why not SQLite's JSON: it takes three times as long for a record, topics have millions, and what
+ * it takes for JSON is not the same in all its versions.
  */
 #ifndef WEBMOND_SCAN_H
 #define WEBMOND_SCAN_H
@@ -65,9 +65,9 @@ struct scanned {
 };
 
 /*
- * Read `value`, NULL or `size` bytes: a record, or one with the schema that Kafka Connect wants, see
- * kafka.format. When it is no record `*why` says so in a few words, such as
- * "seq is missing or out of range".
+ * Read `value`, NULL or `size` bytes: a record, or one with the schema that Kafka Connect wants,
+ * see kafka.format. When it is no record `*why` says so in a few words, such as "seq is missing or
+ * out of range".
  */
 enum scan_kind scan_record(struct scanned *out, const char *value, size_t size, const char **why);
 

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Reading a topic by librdkafka's simple consumer, which needs no group. Called by `verify`; nothing
- * is fatal.
+ * Reading a topic by librdkafka's simple consumer, which needs no group. Called by `verify`;
+ * nothing is fatal.
  */
 #include "topic.h"
 
@@ -106,9 +106,9 @@ head_ms(const struct partition *p)
 }
 
 /*
- * Whether the next message of `a` is to be taken before that of `b`: the older one. When a clock that
- * was ahead has been set back, times fall in all partitions; one that is behind that place must wait
- * for the others to come there, too, so what counts first is the latest time up to now.
+ * Whether the next message of `a` is to be taken before that of `b`: the older one. When a clock
+ * that was ahead has been set back, times fall in all partitions; one that is behind that place
+ * must wait for the others to come there, too, so what counts first is the latest time up to now.
  */
 static bool
 is_older(const struct partition *a, const struct partition *b)
@@ -125,8 +125,9 @@ look_ahead(struct partition *p)
 }
 
 /*
- * Have a message of each partition that has more. Returns the partition whose message is the oldest,
- * and in `*second` the one that comes after it. t->count: there is none, or `*waiting` for it.
+ * Have a message of each partition that has more. Returns the partition whose message is the
+ * oldest, and in `*second` the one that comes after it. t->count: there is none, or `*waiting` for
+ * it.
  */
 static size_t
 choose(struct topic *t, size_t *second, bool *waiting)
@@ -201,7 +202,9 @@ topic_read(struct topic *t, void (*take)(struct judge *j, const struct message *
 				look_ahead(p);
 			} while (code == EXIT_FINE && !p->done && p->at < p->count &&
 				 (second == t->count || !is_older(&t->partitions[second], p)));
-		/* else a request for it waits for new messages, and what others have waits for it */
+		/*
+		 * else a request for it waits for new messages, and what others have waits for it
+		 */
 		if (i < t->count && p->done)
 			topic_stop(t, i);
 	}

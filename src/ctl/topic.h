@@ -19,9 +19,9 @@ struct topic;
 /*
  * Connect by the properties of the file `properties`, and look where the topic begins and ends.
  * `since_ms`: leave out what is older, by the time that Kafka has for it; SCAN_NONE: nothing.
- * Returns EXIT_FINE and a topic to be closed, or another code of exit.h with the reason in `why`, or
- * several lines of `mistakes`: EXIT_CONFIG (the properties), EXIT_UNAVAILABLE, EXIT_NO_INPUT (no such
- * topic), EXIT_PERMISSION.
+ * Returns EXIT_FINE and a topic to be closed, or another code of exit.h with the reason in `why`,
+ * or several lines of `mistakes`: EXIT_CONFIG (the properties), EXIT_UNAVAILABLE, EXIT_NO_INPUT (no
+ * such topic), EXIT_PERMISSION.
  */
 int topic_open(struct topic **topic, const char *properties, const char *name, int64_t since_ms,
     struct mistakes *mistakes, char why[TOPIC_REASON_SIZE]);
@@ -46,8 +46,8 @@ int topic_read(struct topic *t, void (*take)(struct judge *j, const struct messa
     struct judge *j, char why[TOPIC_REASON_SIZE]);
 
 /*
- * After topic_read(): what has come since, for about `timeout_ms`. Returns as that does; a broker that
- * is away is no failure, but a new reason in `why`.
+ * After topic_read(): what has come since, for about `timeout_ms`. Returns as that does; a broker
+ * that is away is no failure, but a new reason in `why`.
  */
 int topic_follow(struct topic *t, void (*take)(struct judge *j, const struct message *m),
     struct judge *j, int timeout_ms, char why[TOPIC_REASON_SIZE]);

@@ -12,7 +12,10 @@
 
 #include "topic.h"
 
-/* Messages that are taken at once; of many partitions fewer, so that together they are not too many. */
+/*
+ * Messages that are taken at once; of many partitions fewer, so that together they are not too
+ * many.
+ */
 #define BATCH            1000
 #define BATCH_PARTITIONS 8
 

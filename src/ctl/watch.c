@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * watch: the status and the sites that are not up, again and again. Ends with a signal, or when nobody
- * reads it any more.
+ * watch: the status and the sites that are not up, again and again. Ends with a signal, or when
+ * nobody reads it any more.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What an administrator asks about the spool. The supervisor passes clients of its control socket on,
- * since only the publisher may read the spool; see src/supervisor/control.h.
+ * What an administrator asks about the spool. The supervisor passes clients of its control socket
+ * on, since only the publisher may read the spool; see src/supervisor/control.h.
  *
  *   spool               what waits: {"type":"waiting",…} for each site
  *   spool list          {"type":"dead",…} for each dead letter
@@ -26,7 +26,9 @@ struct asks {
 	int count;
 };
 
-/* A request of `size` bytes, without a line break, and its client: sent away if there are too many. */
+/*
+ * A request of `size` bytes, without a line break, and its client: sent away if there are too many.
+ */
 void
 asks_add(struct asks *asks, const struct config *config, const char *line, size_t size, int fd);
 

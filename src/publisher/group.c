@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * A member of a group: joining, taking shards and giving them back. Called by the publisher; nothing
- * is fatal.
+ * A member of a group: joining, taking shards and giving them back. Called by the publisher;
+ * nothing is fatal.
  */
 #include "group.h"
 
@@ -94,8 +94,8 @@ group_take_message(struct group *g, const struct message *m)
 /* --- losing ------------------------------------------------------------------------------ */
 
 /*
- * They may be others'. Without Kafka the supervisor keeps what it has, but no lease: it may be needed
- * alone. With it (`drop`) it has to give up everything at once.
+ * They may be others'. Without Kafka the supervisor keeps what it has, but no lease: it may be
+ * needed alone. With it (`drop`) it has to give up everything at once.
  */
 static void
 lose_all(struct group *g, bool drop)

@@ -241,9 +241,9 @@ is_followed(const struct intake *in, size_t first, const struct frame *frame)
 }
 
 /*
- * Leave the first `count` ends, those of the supervisor, to the next transaction. But what a checker
- * has ended later must not come before them; and if we see that, we have seen what was written
- * before.
+ * Leave the first `count` ends, those of the supervisor, to the next transaction. But what a
+ * checker has ended later must not come before them; and if we see that, we have seen what was
+ * written before.
  */
 static void
 postpone_ends(struct intake *in, size_t count)

@@ -90,7 +90,9 @@ on_search_error(rd_kafka_t *rk, int error, const char *text, void *arg)
 
 #define WORD_SIZE 256
 
-/* Read the string of this name, at `at` or behind it. Returns where it begins; NULL: there is none. */
+/*
+ * Read the string of this name, at `at` or behind it. Returns where it begins; NULL: there is none.
+ */
 static const char *
 read_word(const char *at, const char *name, char out[WORD_SIZE])
 {

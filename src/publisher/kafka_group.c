@@ -187,10 +187,10 @@ count_heartbeats(const struct member *m, const char *at)
 }
 
 /*
- * Only the statistics know the connection to the broker that leads the group. Over it go requests of
- * the group, and what a new connection begins with. If nothing on it is unanswered, and a heartbeat
- * went out over it since the last one that counted, then what was sent last is answered, and Kafka's
- * clock for us has started no earlier than that was sent.
+ * Only the statistics know the connection to the broker that leads the group. Over it go requests
+ * of the group, and what a new connection begins with. If nothing on it is unanswered, and a
+ * heartbeat went out over it since the last one that counted, then what was sent last is answered,
+ * and Kafka's clock for us has started no earlier than that was sent.
  */
 static void
 take_statistics(struct kafka_group *g, const char *json)

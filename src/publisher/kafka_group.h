@@ -48,8 +48,8 @@ kafka_group_open(const struct config *config, int wake_fd, struct mistakes *mist
 void kafka_group_close(struct kafka_group *g);
 
 /*
- * This process ends. In the newer protocol a successor gets our place only when it is told so, which
- * takes at most `wait_us`. It is to be used no more.
+ * This process ends. In the newer protocol a successor gets our place only when it is told so,
+ * which takes at most `wait_us`. It is to be used no more.
  */
 void kafka_group_leave(struct kafka_group *g, int64_t wait_us);
 

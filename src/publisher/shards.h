@@ -47,7 +47,9 @@ struct shards {
 	uint32_t *site;  /* by shard: index in the configuration */
 	/* by index in the configuration; never older than what this member has done itself */
 	struct tail_site *known;
-	/* the rows that a predecessor left in the spool: up to where they are in it, and are to be */
+	/*
+	 * the rows that a predecessor left in the spool: up to where they are in it, and are to be
+	 */
 	uint64_t spool_row, spool_end;
 	bool spool_read;
 

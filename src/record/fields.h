@@ -15,9 +15,9 @@
 #define AGENT_MAX  32
 
 /*
- * All fields of the record behind its id, in their order: name in the code, key, the most bytes that
- * the value takes (encoded, without quotes; longer texts are cut), its type, and whether it may be
- * null. What came after version 1.0.0 may: records that waited in a spool lack it.
+ * All fields of the record behind its id, in their order: name in the code, key, the most bytes
+ * that the value takes (encoded, without quotes; longer texts are cut), its type, and whether it
+ * may be null. What came after version 1.0.0 may: records that waited in a spool lack it.
  */
 #define IDENTITY_FIELDS(F)                                                                         \
 	F(EPOCH, "epoch", WIRE_EPOCH_SIZE, TEXT, NEVER)                                            \

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The members of a line of an answer. What comes from the daemon may have come from a web site: it is
- * made clean before a terminal gets it.
+ * The members of a line of an answer. What comes from the daemon may have come from a web site: it
+ * is made clean before a terminal gets it.
  */
 #include "line.h"
 

@@ -2,9 +2,9 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The text format of Prometheus. Of a site the names are those of blackbox_exporter, where they mean
- * the same. A site that is unknown has no probe_success: a failure here is none there. Called by
- * webmondctl and by the process that writes metrics_file; only running out of memory is fatal.
+ * The text format of Prometheus. Of a site the names are those of blackbox_exporter, where they
+ * mean the same. A site that is unknown has no probe_success: a failure here is none there. Called
+ * by webmondctl and by the process that writes metrics_file; only running out of memory is fatal.
  */
 #include "metrics.h"
 

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The metrics of the daemon itself, and what all metrics are written with. Called by metrics.c; only
- * prints.
+ * The metrics of the daemon itself, and what all metrics are written with. Called by metrics.c;
+ * only prints.
  */
 #include <math.h>
 

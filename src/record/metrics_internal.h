@@ -14,7 +14,9 @@
 /* Texts of a line, with escapes: each byte of them may need one. */
 #define METRICS_TEXT_MAX 1100
 
-/* The text of a member as the value of a label: quotes and backslashes are escaped. Returns `out`. */
+/*
+ * The text of a member as the value of a label: quotes and backslashes are escaped. Returns `out`.
+ */
 const char *
 metrics_label(const struct line *line, const char *name, char out[2 * METRICS_TEXT_MAX]);
 

@@ -33,8 +33,8 @@ static const char schema[] =
     "CREATE TABLE dead(n INTEGER PRIMARY KEY AUTOINCREMENT, frame BLOB NOT NULL,"
     " reason TEXT NOT NULL, at TEXT NOT NULL);";
 
-/* That of earlier versions lacks it. Sites are in the order of their first slots, so that neighbours
- * share a page: a change of many costs few. */
+/* That of earlier versions lacks it. Sites are in the order of their first slots, so that
+ * neighbours share a page: a change of many costs few. */
 static const char schema_streak[] =
     "CREATE TABLE IF NOT EXISTS streak(site INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
     " slot INTEGER NOT NULL, slot_us INTEGER NOT NULL, status INTEGER NOT NULL)";

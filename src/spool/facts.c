@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * How the spool is. Called by the publisher, each second for the administrator; a fact that cannot be
- * read is 0.
+ * How the spool is. Called by the publisher, each second for the administrator; a fact that cannot
+ * be read is 0.
  */
 #include "internal.h"
 

@@ -120,8 +120,8 @@ struct spool {
 	uint64_t dead_letters;     /* made by this process */
 	uint64_t dead_kept;        /* in the table, when dead_letters was dead_counted */
 	uint64_t dead_counted;
-	/* what is logged once: frames of other epochs, frames of checkers without an outcome, checks
-	 * that were over though their checker had sent nothing */
+	/* what is logged once: frames of other epochs, frames of checkers without an outcome,
+	 * checks that were over though their checker had sent nothing */
 	bool foreign_logged, malformed_logged, unanswered_logged;
 
 	/* room.c */

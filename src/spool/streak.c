@@ -3,8 +3,8 @@
 
 /*
  * Streaks: how many records of a site in a row have had the same status. The supervisor numbers the
- * slots of each site, so the number of the slot at which the status changed says it, and only changes
- * are stored: a row for each record would double what is written.
+ * slots of each site, so the number of the slot at which the status changed says it, and only
+ * changes are stored: a row for each record would double what is written.
  */
 #include "internal.h"
 

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * Questions to the control socket, and the pieces of their answers; the lines themselves are written
- * by answer_lines.c. Called by control.c; only looks.
+ * Questions to the control socket, and the pieces of their answers; the lines themselves are
+ * written by answer_lines.c. Called by control.c; only looks.
  */
 #include "answer.h"
 

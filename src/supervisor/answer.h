@@ -43,7 +43,10 @@ struct question {
 	size_t sites, added, changed, removed;
 };
 
-/* Read a request without its line break. What is wrong with it stands in `error`, and is the answer. */
+/*
+ * Read a request without its line break. What is wrong with it stands in `error`, and is the
+ * answer.
+ */
 void answer_parse(struct question *q, const char *line, size_t size);
 
 /*
@@ -52,7 +55,9 @@ void answer_parse(struct question *q, const char *line, size_t size);
  */
 bool answer_more(const struct supervisor *s, struct question *q, struct writer *w, int64_t now);
 
-/* Whether `name` is of this pattern, with * and ?. Takes no longer than the product of the lengths. */
+/*
+ * Whether `name` is of this pattern, with * and ?. Takes no longer than the product of the lengths.
+ */
 bool answer_matches(const char *pattern, const char *name);
 
 #endif

@@ -331,7 +331,10 @@ handle_done(struct supervisor *s, struct worker *worker, struct wire_done *done,
 	return true;
 }
 
-/* Read all of its messages, after its death too. One that shuts its socket or sends nonsense is killed. */
+/*
+ * Read all of its messages, after its death too. One that shuts its socket or sends nonsense is
+ * killed.
+ */
 void
 read_checker(struct supervisor *s, struct child *child, int64_t now)
 {

@@ -20,7 +20,9 @@ enum child_role {
 	CHILD_CHECKER,
 };
 
-/* It becomes a child by children_add(), and lives as long as the supervisor, with a process or not. */
+/*
+ * It becomes a child by children_add(), and lives as long as the supervisor, with a process or not.
+ */
 struct child {
 	enum child_role role;
 	pid_t pid; /* 0: no process */

@@ -5,8 +5,9 @@
  * The control socket, by which webmondctl(8) asks the daemon: a Unix socket, the only thing that
  * webmond listens on.
  *
- * A client sends one line of words, and gets lines of one flat JSON object each. The first tells the
- * version of this protocol, the last whether the answer is whole; then the connection is closed.
+ * A client sends one line of words, and gets lines of one flat JSON object each. The first tells
+ * the version of this protocol, the last whether the answer is whole; then the connection is
+ * closed.
  *
  *   status                          how the daemon is: {"type":"status",…}; members from "group" on
  *                                   are null without a group
@@ -26,9 +27,9 @@
  *
  * Members are added, never renamed. A pattern is for whole names, with * and ?.
  *
- * Clients can only wait: there are at most CONTROL_CLIENTS of them, others wait to be accepted; each
- * has CONTROL_REQUEST_MAX bytes for its request and one buffer for its answer, which is made in pieces
- * as it is read; and one that makes no progress is dropped.
+ * Clients can only wait: there are at most CONTROL_CLIENTS of them, others wait to be accepted;
+ * each has CONTROL_REQUEST_MAX bytes for its request and one buffer for its answer, which is made
+ * in pieces as it is read; and one that makes no progress is dropped.
  */
 #ifndef WEBMOND_CONTROL_H
 #define WEBMOND_CONTROL_H

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * What is due: OPEN and a checker, or the record of a slot that never runs. Nothing is fatal; a full
- * pipe means later.
+ * What is due: OPEN and a checker, or the record of a slot that never runs. Nothing is fatal; a
+ * full pipe means later.
  */
 #include <stdio.h>
 
@@ -55,7 +55,9 @@ why_missed(const struct supervisor *s, const struct site_state *state, int64_t n
 	return ERROR_NONE;
 }
 
-/* Write the records of those slots of `state` that are due and will never run; false: not of all. */
+/*
+ * Write the records of those slots of `state` that are due and will never run; false: not of all.
+ */
 static bool
 record_missed(struct supervisor *s, struct site_state *state, int64_t now)
 {
@@ -124,7 +126,9 @@ dispatch_waiting(struct supervisor *s, int64_t now)
 {
 	struct check *check;
 
-	/* with a full pipe each check would only hold a checker with its verdict, and the pool grow */
+	/*
+	 * with a full pipe each check would only hold a checker with its verdict, and the pool grow
+	 */
 	if (!STAILQ_EMPTY(&s->waiting) && !own_pipe_has_room(s, now))
 		return INT64_MAX;
 	while ((check = STAILQ_FIRST(&s->waiting)) != NULL) {

@@ -77,7 +77,9 @@ recent_lateness_ms(const struct recent *recent, double share)
 
 /* --- of a site --------------------------------------------------------------------------- */
 
-/* How many there is memory for at first; each block has room for twice as many as the one before. */
+/*
+ * How many there is memory for at first; each block has room for twice as many as the one before.
+ */
 #define BLOCK_FIRST 256
 #define BLOCKS_MAX  32
 

@@ -57,7 +57,9 @@ void recent_add(struct recent *recent, int64_t lateness_us, int64_t now_us);
 /* Results in a second, in the last one to two spans. */
 double recent_rate(const struct recent *recent, int64_t now_us);
 
-/* Which lateness this share of the checks (0.5, 0.99) did not exceed, in ms; NAN: there are none. */
+/*
+ * Which lateness this share of the checks (0.5, 0.99) did not exceed, in ms; NAN: there are none.
+ */
 double recent_lateness_ms(const struct recent *recent, double share);
 
 /* Whether children get the memory of histories from now on; one that lives for seconds may. */

@@ -2,10 +2,10 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * metrics_file, for the textfile collector of node_exporter. A child of its own writes it: it has all
- * that is known as it was at the fork, and its own time for it, however many sites there are and
- * however slow the disk is. It has the rights of the publisher's user: with those of root a link in a
- * directory of somebody else could lead it anywhere. Nothing is fatal.
+ * metrics_file, for the textfile collector of node_exporter. A child of its own writes it: it has
+ * all that is known as it was at the fork, and its own time for it, however many sites there are
+ * and however slow the disk is. It has the rights of the publisher's user: with those of root a
+ * link in a directory of somebody else could lead it anywhere. Nothing is fatal.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -13,8 +13,9 @@
 #include "state.h"
 
 /*
- * The ordinal of a site that was removed: when it comes back, its records are counted on. Kept until
- * the end of the process, since the epoch ends with it: 130 bytes for each name that is used no more.
+ * The ordinal of a site that was removed: when it comes back, its records are counted on. Kept
+ * until the end of the process, since the epoch ends with it: 130 bytes for each name that is used
+ * no more.
  */
 struct gone {
 	char name[CONFIG_NAME_MAX + 1]; /* the first member: names are compared with it */

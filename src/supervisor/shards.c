@@ -48,7 +48,9 @@ shards_alone(const struct supervisor *s)
 	return s->shards.lease.alone ? TRISTATE_TRUE : TRISTATE_FALSE;
 }
 
-/* From `since_us` to now (UTC) nobody had our shards; those that were taken meanwhile for longer. */
+/*
+ * From `since_us` to now (UTC) nobody had our shards; those that were taken meanwhile for longer.
+ */
 static void
 note_gap(struct supervisor *s, int64_t since_us)
 {
@@ -222,8 +224,8 @@ has_check(const struct checks *checks, uint32_t shard)
 }
 
 /*
- * Whether a check of this shard runs, or its end is not in the pipe. `hurry`: end what runs, and with
- * it the checkers that do.
+ * Whether a check of this shard runs, or its end is not in the pipe. `hurry`: end what runs, and
+ * with it the checkers that do.
  */
 static bool
 is_busy(struct supervisor *s, uint32_t shard, bool hurry)

@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * In a group: which shards are ours, and until when; see message.h. Without one nothing of this does
- * anything.
+ * In a group: which shards are ours, and until when; see message.h. Without one nothing of this
+ * does anything.
  */
 #ifndef WEBMOND_SHARDS_H
 #define WEBMOND_SHARDS_H
@@ -17,7 +17,9 @@
 struct site_state;
 struct supervisor;
 
-/* A partition of the topic, see message.h. Another one is checked by another member, or by nobody. */
+/*
+ * A partition of the topic, see message.h. Another one is checked by another member, or by nobody.
+ */
 struct shard {
 	enum shard_state {
 		SHARD_ELSEWHERE,

@@ -67,8 +67,8 @@ set_slot(struct site_state *state, int64_t slot_us, int64_t due_us)
 }
 
 /*
- * In a group: the slot behind which a site goes on, if it is to have none up to `after_us` again. So
- * no slot has two records, unless a clock was so wrong that checks would pause for long.
+ * In a group: the slot behind which a site goes on, if it is to have none up to `after_us` again.
+ * So no slot has two records, unless a clock was so wrong that checks would pause for long.
  */
 static int64_t
 behind_last(const struct site_state *state, int64_t after_us)

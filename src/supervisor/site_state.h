@@ -2,8 +2,8 @@
 /* Copyright 2026 The webmond authors */
 
 /*
- * The sites in the supervisor, one by one (site_state.c) and all together (sites.c): when their next
- * slots come, how the last ones ended, and how they come and go. See state.h.
+ * The sites in the supervisor, one by one (site_state.c) and all together (sites.c): when their
+ * next slots come, how the last ones ended, and how they come and go. See state.h.
  */
 #ifndef WEBMOND_SITE_STATE_H
 #define WEBMOND_SITE_STATE_H
@@ -20,7 +20,9 @@
 
 struct supervisor;
 
-/* A site and what is known of it; written by site_state.c. Lives as long as the site is configured. */
+/*
+ * A site and what is known of it; written by site_state.c. Lives as long as the site is configured.
+ */
 struct site_state {
 	struct timer timer; /* the next slot; first member, see site_of() */
 	const struct site *site;
@@ -62,8 +64,8 @@ site_of(struct timer *t)
 }
 
 /*
- * Has no slot and is in no heap before site_restart(). Goes on with the ordinal of a removed site of
- * its name.
+ * Has no slot and is in no heap before site_restart(). Goes on with the ordinal of a removed site
+ * of its name.
  */
 struct site_state *site_new(struct supervisor *s, const struct site *site, uint32_t index);
 
@@ -97,7 +99,10 @@ void site_take(
 /* Its shard is not ours any more: it has no slot, also after the check that runs. */
 void site_give(struct supervisor *s, struct site_state *state);
 
-/* The same as site_restart(), in a group after a step of the clock: no slot is left out or had twice. */
+/*
+ * The same as site_restart(), in a group after a step of the clock: no slot is left out or had
+ * twice.
+ */
 void site_continue(struct supervisor *s, struct site_state *state);
 
 /* The only slot is now, for --once. */
@@ -106,7 +111,10 @@ void site_run_now(struct supervisor *s, struct site_state *state, int64_t now);
 /* The next slot is on its way to a checker: go on to the one after it. */
 void site_begin(struct supervisor *s, struct site_state *state);
 
-/* The next slot is missed: go on to the one after it; `keep_place`: with its priority, if it is due. */
+/*
+ * The next slot is missed: go on to the one after it; `keep_place`: with its priority, if it is
+ * due.
+ */
 void site_miss(struct supervisor *s, struct site_state *state, bool keep_place, int64_t now);
 
 /* Whether it has no slot any more: it was removed, and its grid has ended. It may be in a heap. */

@@ -270,8 +270,8 @@ bool checkers_pipe_has_room(struct supervisor *s, int64_t now);
 void epoch_begin(struct supervisor *s);
 
 /*
- * The next two functions write nothing, as if the pipe were full, when the lease of a group is over:
- * another member may have the slot.
+ * The next two functions write nothing, as if the pipe were full, when the lease of a group is
+ * over: another member may have the slot.
  */
 
 /* The next slot of `state` never runs: write OPEN and CLOSE as one frame. */
@@ -295,8 +295,8 @@ void wait_last(struct supervisor *s, struct check *check);
 struct check *take_waiting(struct supervisor *s);
 
 /*
- * No checker will run `check`, or end it, which is in no list: it becomes a pending close, `aborted`
- * with this message.
+ * No checker will run `check`, or end it, which is in no list: it becomes a pending close,
+ * `aborted` with this message.
  */
 void abandon_check(struct supervisor *s, struct check *check, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -328,8 +328,8 @@ void start_publisher(struct supervisor *s, int64_t now);
 void order_publisher(struct supervisor *s, enum message_type order);
 
 /*
- * Pass on a request about the spool, and a copy of the descriptor of its client, who gets the answer.
- * False: it takes none now.
+ * Pass on a request about the spool, and a copy of the descriptor of its client, who gets the
+ * answer. False: it takes none now.
  */
 bool
 ask_publisher(struct supervisor *s, const char *request, size_t size, int client_fd, int64_t now);
@@ -395,8 +395,8 @@ bool checker_is_overdue(struct supervisor *s, struct child *c, int64_t now);
 int64_t dispatch(struct supervisor *s, int64_t now);
 
 /*
- * At a stop: write the records of slots that were due at `now`; then the heaps are empty. In a group
- * they are left to the next owner of their shards.
+ * At a stop: write the records of slots that were due at `now`; then the heaps are empty. In a
+ * group they are left to the next owner of their shards.
  */
 bool record_remaining(struct supervisor *s, int64_t now);
 

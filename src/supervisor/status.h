@@ -42,7 +42,9 @@ struct supervisor_status {
 
 struct supervisor_status status_now(const struct supervisor *s);
 
-/* "4 of 12 shards, lease 8 s": the part of a member of a group. Returns `buffer`; NULL without one. */
+/*
+ * "4 of 12 shards, lease 8 s": the part of a member of a group. Returns `buffer`; NULL without one.
+ */
 #define STATUS_GROUP_SIZE 112
 const char *status_of_group(const struct supervisor_status *status, char *buffer, size_t size);
 

@@ -9,8 +9,8 @@
  *        [-t TIMEOUT_S] [-a CA_FILE] [-k] SITES
  *
  * SITES has a line "name target" for each site. `-g grouped` does as webmond: its own slots, which
- * its tick groups, and one process for all sites of a tick. `split` spreads those over the processes;
- * `spread` takes the same slots without the tick; `flat` knows no slots and never waits.
+ * its tick groups, and one process for all sites of a tick. `split` spreads those over the
+ * processes; `spread` takes the same slots without the tick; `flat` knows no slots and never waits.
  * It ends after -d seconds or by SIGTERM, and prints "slot_us lateness_us" of each check with a
  * slot, and on standard error how many were not answered by a 200.
  */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright 2026 The webmond authors */
 
-/* Any line as an assertion, and what follows it as the body: it ends in a word, never in a crash. */
+/*
+ * Any line as an assertion, and what follows it as the body: it ends in a word, never in a crash.
+ */
 #include "fuzz.h"
 
 #include <stdlib.h>

@@ -3,7 +3,8 @@
 
 /*
  * Messages of a topic as `webmondctl verify` reads them, which anybody may have written: the reader
- * of records, the judge with both readings, and the report. What it finds is as long as the input is.
+ * of records, the judge with both readings, and the report. What it finds is as long as the input
+ * is.
  */
 #include "fuzz.h"
 
