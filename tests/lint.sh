@@ -206,7 +206,8 @@ check 'clang-tidy' tidy
 check 'cppcheck' cppcheck --quiet --std=c11 --enable=warning,performance,portability \
     --inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -Iinclude -D_GNU_SOURCE \
     -DVERSION='""' -DRELEASE_DATE='""' -DSYSCONFDIR='""' -DLOCALSTATEDIR='""' -DRUNSTATEDIR='""' \
-    '-DSTAILQ_FOREACH(item,list,link)=while ((item = (list)->stqh_first))' $sources
+    '-DSTAILQ_FOREACH(item,list,link)=while ((item = (list)->stqh_first))' \
+    '-DLIST_FOREACH(item,list,link)=while ((item = (list)->lh_first))' $sources
 check 'each room uses what it may' rooms
 check 'each library is known to its room' libraries
 check 'no circle between files' no_circles

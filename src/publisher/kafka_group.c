@@ -170,8 +170,10 @@ count_unlisted(const char *at)
 	int64_t count = number(at, "\"tx\":");
 	const char *listed = strstr(at, "\"req\":");
 
-	listed = listed != NULL ? strchr(listed, '{') : NULL;
-	while (listed != NULL && listed[strcspn(listed, ":}")] == ':') {
+	if (listed == NULL)
+		return count;
+	listed += strcspn(listed, "{");
+	while (listed[strcspn(listed, ":}")] == ':') {
 		listed += strcspn(listed, ":") + 1;
 		count -= strtoll(listed, NULL, 10);
 	}
