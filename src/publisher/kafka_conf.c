@@ -159,7 +159,7 @@ kafka_reader_conf_new(const struct config *config, struct mistakes *mistakes)
 		{ "fetch.wait.max.ms", "10" },
 		/* when it has so much ahead, librdkafka before 2.2 rests for a second */
 		{ "queued.min.messages", "10000000" },
-		{ "queued.max.messages.kbytes", "1000000" },
+		{ "queued.max.messages.kbytes", "131072" },
 		/* a transaction of somebody else must not hide our last records */
 		{ "isolation.level", "read_uncommitted" },
 		{ "enable.auto.commit", "false" },
