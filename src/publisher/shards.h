@@ -5,8 +5,8 @@
  * The shards of a group as this member has them: their sites, their tails, and what the supervisor
  * is told of them. Kafka decides which are ours: see group.h.
  */
-#ifndef WEBMOND_SHARDS_H
-#define WEBMOND_SHARDS_H
+#ifndef WEBMOND_PUBLISHER_SHARDS_H
+#define WEBMOND_PUBLISHER_SHARDS_H
 
 #include "config.h"
 #include "kafka_tail.h"

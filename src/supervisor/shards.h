@@ -5,8 +5,8 @@
  * In a group: which shards are ours, and until when; see message.h. Without one nothing of this
  * does anything.
  */
-#ifndef WEBMOND_SHARDS_H
-#define WEBMOND_SHARDS_H
+#ifndef WEBMOND_SUPERVISOR_SHARDS_H
+#define WEBMOND_SUPERVISOR_SHARDS_H
 
 #include <stdbool.h>
 #include <stdint.h>
